@@ -1,0 +1,40 @@
+"""Everything this package raises on purpose:
+
+    P2PError
+    ├── PromptTooLong        the prompt has more tokens than the model reads
+    ├── UnsupportedModel     the model cannot be controlled, and what about it cannot
+    └── UnsupportedSize      the model cannot draw this size
+
+What is wrong with a request by itself (an unknown word, unequal word counts, a window outside 0..1) is a pydantic
+`ValidationError` of `p2p.spec`, whose `type` is the stable code and whose `loc` points at the field.
+"""
+
+from typing import ClassVar
+
+
+class P2PError(Exception):
+    """Something asked of the sampler that it cannot do; `code` is stable, the message says what to do."""
+
+    code: ClassVar[str] = "p2p_error"
+
+
+class PromptTooLong(P2PError):
+    """A prompt has more tokens than the model's text encoder reads."""
+
+    code = "prompt_too_long"
+
+    def __init__(self, prompt: str, tokens: int, limit: int) -> None:
+        super().__init__(f"the prompt takes {tokens} tokens and the model reads {limit}: shorten {prompt!r}")
+        self.prompt, self.tokens, self.limit = prompt, tokens, limit
+
+
+class UnsupportedModel(P2PError):
+    """The model has a part that attention control does not know."""
+
+    code = "unsupported_model"
+
+
+class UnsupportedSize(P2PError):
+    """The model cannot draw pictures of this size."""
+
+    code = "unsupported_size"

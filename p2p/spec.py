@@ -1,0 +1,239 @@
+"""What may be asked for: one frozen value that is the library's argument, the HTTP body's core and the job's record.
+
+Imports nothing heavy: the service validates requests with it on machines without torch. A spec checks itself when
+it is made; each complaint's `type` is a stable code and its `loc` points at the field.
+
+Words are named as they are written (`p2p.words`), and by `occurrence` where a prompt repeats them; never by token.
+Steps are named by shares of the run: 0 is pure noise, 1 the finished picture.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
+
+from p2p.words import find, words_of
+
+#: Far above any model's token limit, which is checked against the model's own tokenizer.
+MAX_PROMPT_CHARACTERS = 2_000
+#: Seeds are those of `torch.Generator.manual_seed`, kept within what JSON readers hold exactly.
+MAX_SEED = 2**53 - 1
+#: An equalizer beyond this blows latents up to noise; the paper's demonstrations go to 10.
+MAX_WEIGHT = 50.0
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
+
+
+def _counted(least: int, most: int) -> tuple[AfterValidator, FieldInfo]:
+    """Checks how many items a tuple has; the count is complained of only where every item is right."""
+
+    # pydantic's own min_length counts the valid items only, and would add "too short" to any item's complaint.
+    def check(items: tuple) -> tuple:
+        if len(items) < least:
+            raise PydanticKnownError(
+                "too_short", {"field_type": "Tuple", "min_length": least, "actual_length": len(items)}
+            )
+        if len(items) > most:
+            raise PydanticKnownError("too_long", {"field_type": "Tuple", "max_length": most, "actual_length": len(items)})
+        return items
+
+    return AfterValidator(check), Field(json_schema_extra={"minItems": least, "maxItems": most})
+
+
+Location = tuple[int | str, ...]
+Complaint = tuple[Location, str, str]
+
+
+class Part(BaseModel):
+    """Base of all parts of a spec: immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class StepWindow(Part):
+    """The part of the run in which something acts, half open."""
+
+    start: Share = 0.0
+    stop: Share = 1.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.stop < self.start:
+            raise PydanticCustomError(
+                "window_reversed", "the window stops at {stop}, before its start {start}: swap them", dict(self)
+            )
+        return self
+
+
+class WordName(Part):
+    """A word of a prompt, or several in a row; every occurrence unless one is chosen."""
+
+    word: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    occurrence: Annotated[int, Field(ge=1)] | None = Field(None, description="Counted from 1; all where absent.")
+
+
+class WordWeight(WordName):
+    """How strongly a word acts: 1 leaves it, above 1 strengthens, 0 removes, below 0 pushes away."""
+
+    weight: Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT, allow_inf_nan=False)]
+
+
+class WordWindow(WordName):
+    """A window of a word's own, in place of the target's cross window."""
+
+    window: StepWindow
+
+
+class Replace(Part):
+    """Words swapped one for one; both prompts have the same number of words (Hertz et al. 2022, section 3.2)."""
+
+    kind: Literal["replace"] = "replace"
+
+
+class Refine(Part):
+    """Words added, removed or changed; what both prompts share keeps its place (Hertz et al. 2022, section 3.2)."""
+
+    kind: Literal["refine"] = "refine"
+
+
+class Reweight(Part):
+    """Words of the edited prompt turned up or down (Hertz et al. 2022, section 3.2, "fader control")."""
+
+    kind: Literal["reweight"] = "reweight"
+    weights: Annotated[tuple[WordWeight, ...], *_counted(1, 32)]
+
+
+Edit = Annotated[Replace | Refine | Reweight, Field(discriminator="kind")]
+Names = Annotated[tuple[WordName, ...], *_counted(0, 32)]
+
+
+class LocalBlend(Part):
+    """Keeps everything outside the named words' regions as it is in the source.
+
+    The region is where the source's or the target's map of these words is above `threshold` of its maximum.
+    """
+
+    words: Annotated[tuple[WordName, ...], *_counted(1, 32)] = Field(
+        description="Words of the edited prompt whose region may change."
+    )
+    source_words: Names | None = Field(
+        None, description="Words of the source prompt whose region may change; where absent, those that `words` stand for."
+    )
+    subtract_words: Names = Field((), description="Words of the edited prompt whose region must not change.")
+    source_subtract_words: Names = Field((), description="Words of the source prompt whose region must not change.")
+    # The null-text reference's defaults: before a fifth of the run the maps say little about the final place.
+    start: Share = 0.2
+    threshold: Share = 0.3
+    subtract_threshold: Share = 0.3
+
+
+class Target(Part):
+    """One edited picture: its prompt, and how the source's attention is carried over to it."""
+
+    prompt: Prompt
+    edits: Annotated[tuple[Edit, ...], *_counted(1, 8)]
+    # The reference's windows for most of its demonstrations: cross .8, self .4.
+    cross_window: StepWindow = StepWindow(stop=0.8)
+    word_windows: Annotated[tuple[WordWindow, ...], *_counted(0, 32)] = ()
+    self_window: StepWindow = StepWindow(stop=0.4)
+    local_blend: LocalBlend | None = None
+
+
+class Source(Part):
+    """What is edited: a picture made from a prompt."""
+
+    prompt: Prompt
+
+
+class Sampling(Part):
+    """How the pictures are made; what is absent takes the model's own default (`GET /v1/models`)."""
+
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    negative_prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT_CHARACTERS)] = ""
+    height: Annotated[int, Field(ge=8, le=8192)] | None = None
+    width: Annotated[int, Field(ge=8, le=8192)] | None = None
+
+
+class Artifacts(Part):
+    """What is stored beside the pictures and the manifest."""
+
+    heatmaps: bool = Field(True, description="One PNG per word and picture: where the word acted.")
+    raw_maps: bool = Field(True, description="The averaged maps as one .npz, float32.")
+
+
+class EditSpec(Part):
+    """A source picture and the edits of it, made in one run from one noise."""
+
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
+    source: Source
+    targets: Annotated[tuple[Target, ...], *_counted(1, 64)]
+    sampling: Sampling = Sampling()
+    artifacts: Artifacts = Artifacts()
+    compat: Literal["reference"] | None = Field(
+        None, description='"reference" reproduces the published code, its quirks included; for comparisons.'
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if complaints := list(self._complaints()):
+            raise ValidationError.from_exception_data(
+                type(self).__name__,
+                [
+                    InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=None)
+                    for loc, code, message in complaints
+                ],
+            )
+        return self
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The source's prompt, then each target's: the rows of the run."""
+        return (self.source.prompt, *(target.prompt for target in self.targets))
+
+    def _complaints(self) -> Iterator[Complaint]:
+        for index, target in enumerate(self.targets):
+            for loc, code, message in _target_complaints(self.source.prompt, target):
+                yield ("targets", index, *loc), code, message
+
+
+def _target_complaints(source: str, target: Target) -> Iterator[Complaint]:
+    before, after = len(words_of(source)), len(words_of(target.prompt))
+    kinds = [edit.kind for edit in target.edits]
+    aligning = [kind for kind in kinds if kind != "reweight"]
+    if len(aligning) > 1:
+        message = f"{' and '.join(aligning)} both say how the prompts correspond: keep one of them"
+        yield ("edits",), "edits_conflict", message
+    elif aligning == ["replace"] and before != after:
+        message = f'the prompts have {before} and {after} words and "replace" needs as many: use "refine" to add or remove words'
+        yield ("edits", kinds.index("replace")), "word_counts_differ", message
+    elif not aligning and [w.text for w in words_of(source)] != [w.text for w in words_of(target.prompt)]:
+        message = 'the prompts differ and nothing says how they correspond: add "replace" or "refine" before "reweight"'
+        yield ("edits",), "prompts_differ", message
+    for loc, name, prompt in _named(source, target):
+        if not find(prompt, name.word):
+            yield (*loc, "word"), "word_not_found", f"{name.word!r} is not in {prompt!r}: name a word as it is written there"
+        elif not find(prompt, name.word, name.occurrence):
+            times = len(find(prompt, name.word))
+            message = f"{name.word!r} occurs {times} times in {prompt!r}: there is no occurrence {name.occurrence}"
+            yield (*loc, "occurrence"), "word_not_found", message
+
+
+def _named(source: str, target: Target) -> Iterator[tuple[Location, WordName, str]]:
+    """Every word that a target names: its location, its name, and the prompt that must hold it."""
+    for index, edit in enumerate(target.edits):
+        if isinstance(edit, Reweight):
+            yield from ((("edits", index, "weights", i), name, target.prompt) for i, name in enumerate(edit.weights))
+    yield from ((("word_windows", i), name, target.prompt) for i, name in enumerate(target.word_windows))
+    if blend := target.local_blend:
+        for field, prompt in (
+            ("words", target.prompt),
+            ("source_words", source),
+            ("subtract_words", target.prompt),
+            ("source_subtract_words", source),
+        ):
+            yield from ((("local_blend", field, i), name, prompt) for i, name in enumerate(getattr(blend, field) or ()))
