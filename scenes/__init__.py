@@ -1,0 +1,6 @@
+"""The built-in model `scenes`: a drawn world with captions, and the small latent diffusion model trained on it.
+
+`world` says what can be asked for, `render` draws it, `dataset` turns drawings into latents, `autoencoder`
+and `painter` train the two halves, `train` is the one command that runs it all. Nothing here is imported by
+the service or by the sampler: the result is an ordinary diffusers directory, `scenes/model`.
+"""

@@ -1,0 +1,101 @@
+"""`python -m scenes.train`: draws the world, trains the tokenizer, the autoencoder and the painter, exports the model.
+
+Stop it at any moment and start it again: it goes on from the last checkpoint in the run's folder. The same
+command uses a GPU where there is one.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
+from transformers import CLIPTextModel
+
+from scenes import autoencoder, painter, tokenizer
+from scenes.dataset import shard
+
+MODEL = Path(__file__).parent / "model"
+#: What the grid shows: every kind of thing a caption can say.
+PROMPTS = (
+    "a cat on a beach", "a dog on the grass", "a red car on a road", "a house in the snow",
+    "a pizza on a table", "a tree on the grass at night", "a robot in the desert", "a fish on a blue background",
+    "a purple rabbit on a yellow background", "an apple on a table at sunset", "a frog on the grass in the rain",
+    "a panda on a table in black and white", "a cat and a car on a road", "a mushroom and a tree in the snow",
+    "a penguin as a sketch on a beach", "a blue strawberry and a sunflower in the desert",
+)  # fmt: skip
+#: Of the grid: the model's own defaults (`models.toml`).
+GUIDANCE_SCALE, STEPS = 3.0, 20
+
+
+def assemble(folder: Path) -> StableDiffusionPipeline:
+    """The pipeline of what a run has trained so far."""
+    return StableDiffusionPipeline(
+        vae=AutoencoderKL.from_pretrained(folder / "vae"),
+        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder"),
+        tokenizer=tokenizer.prepare(folder),
+        unet=UNet2DConditionModel.from_pretrained(folder / "unet"),
+        scheduler=painter.sampler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def grid(pipeline: StableDiffusionPipeline, device: torch.device, seed: int = 0, columns: int = 8) -> Image.Image:
+    """A sheet of `PROMPTS`, picture n from seed `seed` + n."""
+    pipeline.to(device).set_progress_bar_config(disable=True)
+    generators = [torch.Generator().manual_seed(seed + index) for index in range(len(PROMPTS))]
+    images = pipeline(
+        list(PROMPTS), num_inference_steps=STEPS, guidance_scale=GUIDANCE_SCALE, generator=generators
+    ).images
+    side = images[0].width * 2
+    sheet = Image.new("RGB", (columns * side, -(-len(images) // columns) * side))
+    for index, image in enumerate(images):
+        sheet.paste(image.resize((side, side), Image.Resampling.LANCZOS), (index % columns * side, index // columns * side))
+    return sheet
+
+
+def export(folder: Path, samples_seen: int, target: Path = MODEL) -> None:
+    """Writes the run's model to `target` in half precision, in the plain diffusers layout."""
+    pipeline = assemble(folder).to(torch.float16)
+    pipeline.save_pretrained(target, safe_serialization=True, max_shard_size="15MB")
+    (target / "training.json").write_text(json.dumps({"samples_seen": samples_seen}) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("runs/scenes"), help="checkpoints, cached latents, grids")
+    parser.add_argument("--autoencoder-steps", type=int, default=5_000)
+    parser.add_argument("--painter-steps", type=int, default=30_000)
+    parser.add_argument("--export", action="store_true", help="only write the last checkpoint's model to scenes/model")
+    arguments = parser.parse_args()
+    folder, device = arguments.folder, torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not arguments.export:
+        torch.manual_seed(0)
+        words = tokenizer.prepare(folder)
+        autoencoder.train(folder, arguments.autoencoder_steps, device)
+        fix_scale(folder, words, device)
+        painter.train(
+            folder,
+            arguments.painter_steps,
+            device,
+            words,
+            look=lambda step: grid(assemble(folder), device).save(folder / f"grid-{step:06d}.png"),
+        )
+    step = torch.load(folder / "painter.pt", map_location="cpu", weights_only=True)["step"]
+    export(folder, samples_seen=step * painter.BATCH)
+
+
+def fix_scale(folder: Path, words, device: torch.device) -> None:
+    """Sets the autoencoder's scaling factor, so that scaled latents have unit deviation, once."""
+    vae = AutoencoderKL.from_pretrained(folder / "vae").to(device).eval()
+    if vae.config.scaling_factor == 0.18215:  # diffusers' default: not measured yet
+        vae.register_to_config(scaling_factor=1 / shard(folder, 0, vae, words).latents.float().std().item())
+        vae.save_pretrained(folder / "vae")
+
+
+if __name__ == "__main__":
+    main()
