@@ -37,7 +37,9 @@ def _counted(least: int, most: int) -> tuple[AfterValidator, FieldInfo]:
                 "too_short", {"field_type": "Tuple", "min_length": least, "actual_length": len(items)}
             )
         if len(items) > most:
-            raise PydanticKnownError("too_long", {"field_type": "Tuple", "max_length": most, "actual_length": len(items)})
+            raise PydanticKnownError(
+                "too_long", {"field_type": "Tuple", "max_length": most, "actual_length": len(items)}
+            )
         return items
 
     return AfterValidator(check), Field(json_schema_extra={"minItems": least, "maxItems": most})
@@ -120,7 +122,8 @@ class LocalBlend(Part):
         description="Words of the edited prompt whose region may change."
     )
     source_words: Names | None = Field(
-        None, description="Words of the source prompt whose region may change; where absent, those that `words` stand for."
+        None,
+        description="Words of the source prompt whose region may change; where absent, those that `words` stand for.",
     )
     subtract_words: Names = Field((), description="Words of the edited prompt whose region must not change.")
     source_subtract_words: Names = Field((), description="Words of the source prompt whose region must not change.")
@@ -209,14 +212,18 @@ def _target_complaints(source: str, target: Target) -> Iterator[Complaint]:
         message = f"{' and '.join(aligning)} both say how the prompts correspond: keep one of them"
         yield ("edits",), "edits_conflict", message
     elif aligning == ["replace"] and before != after:
-        message = f'the prompts have {before} and {after} words and "replace" needs as many: use "refine" to add or remove words'
+        message = f'the prompts have {before} and {after} words, and "replace" needs as many: use "refine" instead'
         yield ("edits", kinds.index("replace")), "word_counts_differ", message
     elif not aligning and [w.text for w in words_of(source)] != [w.text for w in words_of(target.prompt)]:
         message = 'the prompts differ and nothing says how they correspond: add "replace" or "refine" before "reweight"'
         yield ("edits",), "prompts_differ", message
     for loc, name, prompt in _named(source, target):
         if not find(prompt, name.word):
-            yield (*loc, "word"), "word_not_found", f"{name.word!r} is not in {prompt!r}: name a word as it is written there"
+            yield (
+                (*loc, "word"),
+                "word_not_found",
+                f"{name.word!r} is not in {prompt!r}: name a word as it is written there",
+            )
         elif not find(prompt, name.word, name.occurrence):
             times = len(find(prompt, name.word))
             message = f"{name.word!r} occurs {times} times in {prompt!r}: there is no occurrence {name.occurrence}"

@@ -1,0 +1,45 @@
+"""The diffusers attention processor of UNets with separate self- and cross-attention (SD 1.x, SD 2.x)."""
+
+from torch import Tensor
+
+from p2p.attention.control import AttentionControl
+from p2p.attention.sites import AttentionSite
+from p2p.errors import UnsupportedModel
+
+
+class ControlledAttention:
+    """Gives a layer's queries, keys and values to the control; the stock processor runs where that is idle."""
+
+    def __init__(self, site: AttentionSite, control: AttentionControl, stock) -> None:
+        self.site, self.control, self.stock = site, control, stock
+
+    def __call__(
+        self, attn, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, attention_mask=None, **extra
+    ) -> Tensor:
+        if not self.control.is_active(self.site):
+            return self.stock(attn, hidden_states, encoder_hidden_states, attention_mask, **extra)
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        projected = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
+        q, k, v = (t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in projected)
+        out = self.control.attend(self.site, q, k, v)  # (batch, heads, positions, head_dim)
+        return attn.to_out[1](attn.to_out[0](out.transpose(1, 2).flatten(2)))
+
+
+#: Parts of diffusers' `Attention` that the processor above does not compute, with the value that means "none".
+UNSUPPORTED = {
+    "group_norm": None, "spatial_norm": None, "norm_q": None, "norm_k": None, "norm_cross": None,
+    "added_kv_proj_dim": None, "residual_connection": False,
+}  # fmt: skip
+
+
+def check(name: str, attn) -> None:
+    """Refuses an attention layer that computes more than queries, keys and values.
+
+    Raises:
+        UnsupportedModel: naming the layer and the part.
+    """
+    for part, absent in UNSUPPORTED.items():
+        if getattr(attn, part, absent) != absent:
+            raise UnsupportedModel(f"the attention layer {name} has {part}, which attention control does not know")
+    if getattr(attn, "rescale_output_factor", 1.0) != 1.0:
+        raise UnsupportedModel(f"the attention layer {name} rescales its output, which attention control does not know")

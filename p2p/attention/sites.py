@@ -1,0 +1,53 @@
+"""Named places where attention can be changed; a family declares its own, nothing is inferred from a call."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Keys(Enum):
+    """What the pixels attend to at a site."""
+
+    IMAGE = "image"
+    TEXT = "text"
+
+
+@dataclass(frozen=True)
+class AttentionSite:
+    """One attention layer.
+
+    Attributes:
+        name: diffusers' name of its processor, such as "mid_block.attentions.0.transformer_blocks.0.attn2.processor".
+        keys: what it attends to.
+        factor: latent cells a side that one of its positions covers: 1 at the latents' own resolution, a power of two.
+    """
+
+    name: str
+    keys: Keys
+    factor: int
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The resolutions at which attention is read and carried over.
+
+    Attributes:
+        maps: factor at which word maps and local blend are read.
+        self_attention: the finest factor at which self-attention is carried over; coarser ones are too.
+    """
+
+    maps: int
+    self_attention: int
+
+
+def levels(sites: list[AttentionSite], sample_size: int) -> Levels:
+    """The levels of a model trained on `sample_size` latents a side.
+
+    Maps at the largest power of two not above sample_size / 16, at most the coarsest level with cross-attention;
+    self-attention from half of that on. For SD 1.x (64 latents): 16x16 and 32x32, as in the published null-text code.
+    """
+    coarsest = max(site.factor for site in sites if site.keys is Keys.TEXT)
+    wanted = 1
+    while wanted * 2 <= sample_size / 16:
+        wanted *= 2
+    maps = min(wanted, coarsest)
+    return Levels(maps, max(1, maps // 2))

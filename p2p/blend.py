@@ -1,0 +1,52 @@
+"""Local blend: outside the named words' regions, latents are the source's (Hertz et al., revised)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from p2p.plan import BlendPlan
+
+
+def local_blend(latents: Tensor, maps: Tensor, plan: BlendPlan, step: int) -> Tensor:
+    """Latents after a step with each target's blend applied.
+
+    Args:
+        latents: (1 + targets, channels, height, width), the source first.
+        maps: (1 + targets, tokens, map_height, map_width), the running mean (or sum: only shares of the maximum count).
+        plan: whose maps, and how much of them.
+        step: the step that has just been done.
+    Returns:
+        New latents; a target whose blend has not begun is as it was.
+    """
+    size = latents.shape[-2:]
+    may_change = region(maps, plan.words, plan.threshold, size, widened=True)
+    must_not = region(maps, plan.subtract_words, plan.subtract_threshold, size, widened=False)
+    mask = (may_change & ~must_not) | (plan.first_step > step)[:, None, None]
+    source = latents[:1]
+    # In the latents' own dtype: a float mask would turn half-precision latents into float.
+    blended = source + mask[:, None].to(latents.dtype) * (latents[1:] - source)
+    return torch.cat([source, blended])
+
+
+def region(maps: Tensor, words: Tensor, threshold: Tensor, size: tuple[int, int], *, widened: bool) -> Tensor:
+    """Where the named tokens of the source or of the target are above a share of their maximum.
+
+    Args:
+        maps: as in `local_blend`.
+        words: (targets, 2, tokens), of the source (0) and of the target (1).
+        threshold: (targets,).
+        size: of the latents.
+        widened: whether the map is first widened by a cell on each side.
+    Returns:
+        (targets, height, width) bool.
+    """
+    source = maps[:1].expand(len(words), *maps.shape[1:])
+    both = maps.new_zeros((len(words), 2, *maps.shape[-2:]))
+    for side, of in enumerate((source, maps[1:])):
+        both[:, side] = (of * words[:, side, :, None, None]).sum(1)
+    if widened:
+        both = functional.max_pool2d(both, 3, stride=1, padding=1)
+    both = functional.interpolate(both, size=size)  # nearest, as published
+    # A side that names no word is zero everywhere: the floor keeps it out of the region instead of dividing by zero.
+    shares = both / both.amax((-2, -1), keepdim=True).clamp(min=torch.finfo(both.dtype).tiny)
+    return (shares > threshold[:, None, None, None]).any(1)

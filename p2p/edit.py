@@ -1,0 +1,120 @@
+"""The composition a stranger reads first: a spec and a model in, pictures and maps out."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from p2p.attention.control import AttentionControl, PairRows
+from p2p.attention.maps import AttentionMaps
+from p2p.edits import compile_plan
+from p2p.families.base import ModelFamily, to_images
+from p2p.sampling import DenoisingStep, denoise, starting_noise
+from p2p.spec import EditSpec
+from p2p.tokens import TokenizedPrompt, tokenize
+from p2p.words import find, words_of
+
+#: Where neither the spec nor the model's declaration says: the paper's.
+DEFAULT_STEPS, DEFAULT_GUIDANCE_SCALE = 50, 7.5
+
+
+@dataclass(frozen=True, eq=False)
+class WordMap:
+    """Where a word of a prompt acted.
+
+    Attributes:
+        word: as written, without the punctuation around it.
+        occurrence: which one of this word, from 1.
+        tokens: positions of its tokens.
+        map: (height, width) float32: attention after the edit; the mean over steps, layers and heads,
+            summed over the word's tokens.
+    """
+
+    word: str
+    occurrence: int
+    tokens: tuple[int, ...]
+    map: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class EditResult:
+    """A run's outcome; the source comes first everywhere.
+
+    Attributes:
+        images: one per prompt.
+        latents: (1 + targets, channels, height, width).
+        maps: per prompt, one per word.
+        noise: (1, channels, height, width), what the run started from.
+        seconds: of the parts "encode", "denoise", "decode".
+    """
+
+    images: tuple[Image.Image, ...]
+    latents: Tensor
+    maps: tuple[tuple[WordMap, ...], ...]
+    noise: Tensor
+    seconds: dict[str, float]
+
+
+def edit_steps(
+    spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None
+) -> Iterator[DenoisingStep | EditResult]:
+    """Runs a spec: yields every `DenoisingStep`, then the one `EditResult`.
+
+    Args:
+        noise: the starting noise, (1, channels, height, width), instead of the seed's.
+    Raises:
+        PromptTooLong: a prompt has more tokens than the model reads.
+        UnsupportedSize: the model cannot draw the size asked for.
+    """
+    began = time.perf_counter()
+    sampling = spec.sampling
+    tokenize(sampling.negative_prompt, family.tokenizer)
+    guidance_scale = DEFAULT_GUIDANCE_SCALE if sampling.guidance_scale is None else sampling.guidance_scale
+    scheduler = family.scheduler(sampling.steps or DEFAULT_STEPS)
+    plan = compile_plan(spec, family.tokenizer, len(scheduler.timesteps)).to(family.device)
+    # At 1 and below guidance has nothing to add, and the unconditional half of the batch is not computed.
+    guided = guidance_scale > 1
+    conditioning = family.encode_prompts(spec.prompts, sampling.negative_prompt if guided else None)
+    if noise is None:
+        noise = starting_noise(family.latent_shape(sampling.height, sampling.width), sampling.seed)
+    first = len(spec.prompts) if guided else 0
+    rows = PairRows(first, tuple(range(first + 1, first + len(spec.prompts))))
+    maps = AttentionMaps() if plan.blend or spec.artifacts.heatmaps or spec.artifacts.raw_maps else None
+    control = AttentionControl(plan, rows, family.levels, tuple(noise.shape[-2:]), maps)
+    encoded = time.perf_counter()
+    for step in denoise(family, scheduler, conditioning, noise, control, guidance_scale):
+        yield step
+    denoised = time.perf_counter()
+    images = to_images(family.decode(step.latents), truncate=spec.compat == "reference")
+    decoded = time.perf_counter()
+    yield EditResult(
+        images=images,
+        latents=step.latents,
+        maps=word_maps(spec, family, maps) if maps else (),
+        noise=noise,
+        seconds={"encode": encoded - began, "denoise": denoised - encoded, "decode": decoded - denoised},
+    )
+
+
+def edit(spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None) -> EditResult:
+    """Runs a spec to its end; see `edit_steps`."""
+    *_, result = edit_steps(spec, family, noise=noise)
+    return result
+
+
+def word_maps(spec: EditSpec, family: ModelFamily, maps: AttentionMaps) -> tuple[tuple[WordMap, ...], ...]:
+    """Per prompt and word, where it acted."""
+    tokens = [tokenize(prompt, family.tokenizer) for prompt in spec.prompts]
+    return tuple(_of_prompt(t, mean) for t, mean in zip(tokens, maps.mean().float().cpu().numpy(), strict=True))
+
+
+def _of_prompt(tokens: TokenizedPrompt, mean: np.ndarray) -> tuple[WordMap, ...]:
+    result = []
+    for index, word in enumerate(words_of(tokens.prompt)):
+        occurrence = [indices[0] for indices in find(tokens.prompt, word.text)].index(index) + 1
+        owned = tokens.named(word.text, occurrence)
+        result.append(WordMap(word.text, occurrence, owned, mean[list(owned)].sum(0)))
+    return tuple(result)

@@ -1,0 +1,24 @@
+"""Model families by the name a model's declaration gives. A new one is a file beside this and a row of `FAMILIES`."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from p2p.errors import UnsupportedModel
+from p2p.families.base import ModelFamily
+from p2p.families.stable_diffusion import StableDiffusion
+
+FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {"stable_diffusion": StableDiffusion.load}
+
+
+def load(
+    family: str, path: str, *, revision: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> ModelFamily:
+    """A model's weights, loaded and ready.
+
+    Raises:
+        UnsupportedModel: no such family, or the model cannot be controlled.
+    """
+    if family not in FAMILIES:
+        raise UnsupportedModel(f"{family!r} is not a model family: use one of {', '.join(FAMILIES)}")
+    return FAMILIES[family](path, revision=revision, device=device, dtype=dtype)

@@ -1,0 +1,124 @@
+"""SD 1.x and everything of its layout: one CLIP text encoder, a UNet with separate self- and cross-attention."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+)
+from torch import Tensor
+
+from p2p.attention.control import AttentionControl
+from p2p.attention.processors import ControlledAttention, check
+from p2p.attention.sites import AttentionSite, Keys, levels
+from p2p.errors import UnsupportedModel, UnsupportedSize
+from p2p.families.base import Conditioning
+from p2p.families.revision import revision_of
+
+#: One model call a timestep, and no noise added on the way (stochastic ones must share it between rows: not yet).
+SCHEDULERS = (DDIMScheduler, PNDMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler)
+
+
+class StableDiffusion:
+    """A `StableDiffusionPipeline`'s parts, as a `ModelFamily`.
+
+    Raises:
+        UnsupportedModel: its scheduler or an attention layer is of a kind that is not controlled exactly.
+    """
+
+    def __init__(self, pipeline: StableDiffusionPipeline, revision: str = "unknown") -> None:
+        if not isinstance(pipeline.scheduler, SCHEDULERS):
+            known = ", ".join(kind.__name__ for kind in SCHEDULERS)
+            raise UnsupportedModel(f"{type(pipeline.scheduler).__name__} is not supported: use one of {known}")
+        self.pipeline, self.revision = pipeline, revision
+        self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
+        for name, module in self.network.named_modules():
+            if f"{name}.processor" in self.network.attn_processors:
+                check(name, module)
+        self.levels = levels(self.attention_sites(), self.network.config.sample_size)
+
+    @classmethod
+    def load(cls, path: str, *, revision: str | None, device: str, dtype: torch.dtype) -> "StableDiffusion":
+        """The model of a diffusers directory or hub id; safetensors only, never a pickle."""
+        pipeline = StableDiffusionPipeline.from_pretrained(
+            path,
+            revision=revision,
+            dtype=dtype,
+            use_safetensors=True,
+            safety_checker=None,
+            requires_safety_checker=False,
+        )
+        return cls(pipeline.to(device), revision_of(path, revision))
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.network.dtype
+
+    @cached_property
+    def _sites(self) -> tuple[AttentionSite, ...]:
+        coarsest = 2 ** (len(self.network.config.block_out_channels) - 1)
+
+        def factor(block: str, index: str) -> int:
+            # Attention runs before a block's down- or upsampler; the middle is as coarse as the last block down.
+            if block == "down_blocks":
+                return 2 ** int(index)
+            return coarsest // 2 ** int(index) if block == "up_blocks" else coarsest
+
+        return tuple(
+            AttentionSite(name, Keys.TEXT if ".attn2." in name else Keys.IMAGE, factor(*name.split(".")[:2]))
+            for name in self.network.attn_processors
+        )
+
+    def attention_sites(self) -> Sequence[AttentionSite]:
+        return self._sites
+
+    def attention_processors(self, control: AttentionControl) -> Mapping[str, ControlledAttention]:
+        stock = self.network.attn_processors
+        return {site.name: ControlledAttention(site, control, stock[site.name]) for site in self._sites}
+
+    def latent_shape(self, height: int | None, width: int | None) -> tuple[int, int, int]:
+        factor, native = self.pipeline.vae_scale_factor, self.network.config.sample_size
+        sides = [native * factor if side is None else side for side in (height, width)]
+        if any(side % factor for side in sides):
+            raise UnsupportedSize(f"{sides[0]}x{sides[1]} pixels: both sides must be multiples of {factor}")
+        return self.network.config.in_channels, sides[0] // factor, sides[1] // factor
+
+    def scheduler(self, steps: int):
+        kind = type(self.pipeline.scheduler)
+        scheduler = kind.from_config(self.pipeline.scheduler.config)
+        scheduler.set_timesteps(steps, device=self.device)
+        return scheduler
+
+    @torch.no_grad()
+    def encode_prompts(self, prompts: Sequence[str], negative_prompt: str | None) -> Conditioning:
+        text = self._encode(prompts)
+        return Conditioning(text, None if negative_prompt is None else self._encode([negative_prompt]))
+
+    def _encode(self, prompts: Sequence[str]) -> Tensor:
+        ids = self.tokenizer(list(prompts), padding="max_length", return_tensors="pt").input_ids
+        return self.pipeline.text_encoder(ids.to(self.device))[0].to(self.dtype)
+
+    @torch.no_grad()
+    def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance_scale: float) -> Tensor:
+        if conditioning.unconditional is None:
+            return self.network(latents, timestep, conditioning.text, return_dict=False)[0]
+        unconditional = conditioning.unconditional.expand_as(conditioning.text)
+        context = torch.cat([unconditional, conditioning.text])
+        output = self.network(torch.cat([latents, latents]), timestep, context, return_dict=False)[0]
+        without, with_text = output.chunk(2)
+        return without + guidance_scale * (with_text - without)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+        pixels = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+        return (pixels.float() / 2 + 0.5).clamp(0, 1)

@@ -1,0 +1,101 @@
+"""The plan of a run: every edit as tensors. Printable, comparable, and knowing no model and no edit kind.
+
+Replace, refine and reweight are one formula over the attention probabilities of a pixel (source row P0, target row
+Pi), with four arrays that differ between them (Hertz et al. 2022, section 3.2):
+
+    injected = (P0 @ mapper + (1 - alphas) * Pi) * equalizer
+    edited   = schedule[step] * injected + (1 - schedule[step]) * Pi
+
+It is linear in P0 and in Pi, so it needs neither of them: with A = mapper * (schedule * equalizer) over columns and
+B = schedule * equalizer * (1 - alphas) + 1 - schedule,
+
+    edited @ v = P0 @ (A @ v) + Pi @ (B * v)
+
+which is two fused attention calls with the edit folded into the values.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CrossAttentionEdit:
+    """What is carried over from the source's cross-attention, for all targets of one source.
+
+    Attributes:
+        mapper: (targets, source_tokens, target_tokens); column n: where target token n takes its attention from.
+        alphas: (targets, target_tokens); 1 takes the source's map, 0 keeps the target's own.
+        equalizer: (targets, target_tokens); 1 leaves a token as strong as it is.
+        schedule: (steps, targets, target_tokens); 1 where the token's map is carried over at that step.
+    """
+
+    mapper: Tensor
+    alphas: Tensor
+    equalizer: Tensor
+    schedule: Tensor
+
+    def folded(self, step: int) -> tuple[Tensor, Tensor]:
+        """A (targets, source_tokens, target_tokens) and B (targets, target_tokens) of the formula above."""
+        injected = self.schedule[step] * self.equalizer
+        return self.mapper * injected[:, None], injected * (1 - self.alphas) + 1 - self.schedule[step]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlendPlan:
+    """Which maps say where each target may differ from its source.
+
+    Attributes:
+        words, subtract_words: (targets, 2, tokens) of zeros and ones: the named tokens of the source (0) and of the
+            target (1).
+        threshold, subtract_threshold: (targets,), shares of a map's maximum.
+        first_step: (targets,), the first step after which latents are blended; beyond the run for no blend.
+    """
+
+    words: Tensor
+    subtract_words: Tensor
+    threshold: Tensor
+    subtract_threshold: Tensor
+    first_step: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EditPlan:
+    """Everything that attention control does in a run of `steps` steps.
+
+    Attributes:
+        cross: what is carried over between text and picture.
+        self_schedule: (steps, targets) bool: whether the target's self-attention is the source's at that step.
+        blend: None where no target asks for it.
+    """
+
+    steps: int
+    cross: CrossAttentionEdit
+    self_schedule: Tensor
+    blend: BlendPlan | None
+
+    @classmethod
+    def empty(cls, steps: int, targets: int, tokens: int) -> "EditPlan":
+        """A plan that changes nothing: every row keeps its own attention."""
+        ones = torch.ones(targets, tokens)
+        cross = CrossAttentionEdit(
+            mapper=torch.eye(tokens).expand(targets, -1, -1),
+            alphas=ones,
+            equalizer=ones,
+            schedule=torch.zeros(steps, targets, tokens),
+        )
+        return cls(steps=steps, cross=cross, self_schedule=torch.zeros(steps, targets, dtype=torch.bool), blend=None)
+
+    def to(self, device: torch.device | str) -> "EditPlan":
+        """The same plan with its tensors on a device."""
+        return _moved(self, device)
+
+
+def _moved(part, device):
+    def moved(value):
+        if isinstance(value, Tensor):
+            return value.to(device)
+        return _moved(value, device) if hasattr(value, "__dataclass_fields__") else value
+
+    return type(part)(**{name: moved(getattr(part, name)) for name in part.__dataclass_fields__})

@@ -1,0 +1,32 @@
+"""Word maps of pictures that exist already: one model call, nothing edited."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from p2p.attention.control import AttentionControl, PairRows, controlled
+from p2p.attention.maps import AttentionMaps
+from p2p.families.base import ModelFamily
+from p2p.plan import EditPlan
+
+
+@torch.no_grad()
+def read_maps(family: ModelFamily, latents: Tensor, timestep: Tensor, prompts: Sequence[str]) -> Tensor:
+    """Where each token acts in noised latents at one timestep.
+
+    Args:
+        latents: (pictures, channels, height, width), noised to `timestep`.
+        prompts: one per picture.
+    Returns:
+        (pictures, tokens, map_height, map_width) float32, the mean over the layers and heads at the maps' level.
+    """
+    maps = AttentionMaps()
+    plan = EditPlan.empty(1, len(prompts) - 1, family.tokenizer.model_max_length).to(family.device)
+    rows = PairRows(0, tuple(range(1, len(prompts))))
+    control = AttentionControl(plan, rows, family.levels, tuple(latents.shape[-2:]), maps)
+    control.at_step(0)
+    with controlled(family.network, family.attention_processors(control)):
+        family.predict(latents, timestep, family.encode_prompts(prompts, None), guidance_scale=1.0)
+    control.end_step()
+    return maps.mean()

@@ -1,0 +1,137 @@
+"""The fused form computes what the method says, at every site, and nothing where there is nothing to do."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2p.attention.control import AttentionControl, PairRows
+from p2p.attention.maps import AttentionMaps
+from p2p.attention.sites import AttentionSite, Keys, Levels, levels
+from p2p.plan import CrossAttentionEdit, EditPlan
+from tests import oracle
+
+TOKENS, STEPS = 6, 3
+TEXT, IMAGE = AttentionSite("text", Keys.TEXT, 1), AttentionSite("image", Keys.IMAGE, 1)
+
+
+def random_plan(generator: torch.Generator, targets: int) -> EditPlan:
+    """Dense mappers, fractional alphas, negative weights, and a schedule of zeros and ones."""
+
+    def rand(*shape):
+        return torch.rand(shape, generator=generator)
+
+    return EditPlan(
+        steps=STEPS,
+        cross=CrossAttentionEdit(
+            mapper=rand(targets, TOKENS, TOKENS) * (rand(targets, 1, TOKENS) > 0.2),
+            alphas=rand(targets, TOKENS),
+            equalizer=rand(targets, TOKENS) * 8 - 4,
+            schedule=(rand(STEPS, targets, TOKENS) > 0.5).float(),
+        ),
+        self_schedule=rand(STEPS, targets) > 0.5,
+        blend=None,
+    )
+
+
+def run(seed: int, targets: int, guided: bool, keys: Keys):
+    generator = torch.Generator().manual_seed(seed)
+    plan = random_plan(generator, targets)
+    first = targets + 1 if guided else 0
+    batch = first + targets + 1
+    rows = PairRows(first, tuple(range(first + 1, batch)))
+    positions = 9 if keys is Keys.TEXT else 16
+    q = torch.randn(batch, 2, positions, 4, generator=generator)
+    k, v = torch.randn(2, batch, 2, TOKENS if keys is Keys.TEXT else 16, 4, generator=generator)
+    control = AttentionControl(plan, rows, Levels(1, 1), (4, 4), None)
+    return plan, rows, control, (q, k, v)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 4), st.booleans(), st.integers(0, STEPS - 1))
+@settings(deadline=None, max_examples=60)
+def test_cross_attention_equals_the_explicit_form(seed, targets, guided, step):
+    plan, rows, control, qkv = run(seed, targets, guided, Keys.TEXT)
+    control.at_step(step)
+
+    expected = oracle.cross_attention(*qkv, plan, step, rows.source, list(rows.targets))
+    # fp32 sums of up to a dozen terms of size up to 10, in another order
+    torch.testing.assert_close(control.attend(TEXT, *qkv), expected, rtol=1e-5, atol=1e-5)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 4), st.booleans(), st.integers(0, STEPS - 1))
+@settings(deadline=None, max_examples=40)
+def test_self_attention_equals_the_explicit_form(seed, targets, guided, step):
+    plan, rows, control, qkv = run(seed, targets, guided, Keys.IMAGE)
+    control.at_step(step)
+
+    expected = oracle.self_attention(*qkv, plan, step, rows.source, list(rows.targets))
+    torch.testing.assert_close(control.attend(IMAGE, *qkv), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_that_are_not_targets_are_untouched():
+    _, rows, control, qkv = run(7, 2, True, Keys.TEXT)
+    control.at_step(0)
+
+    plain = torch.nn.functional.scaled_dot_product_attention(*qkv)
+    others = [row for row in range(len(plain)) if row not in rows.targets]
+    torch.testing.assert_close(control.attend(TEXT, *qkv)[others], plain[others])
+
+
+def test_a_mapper_of_itself_in_the_whole_window_makes_the_rows_equal():
+    _, rows, _, (q, k, v) = run(3, 1, False, Keys.TEXT)
+    ones = torch.ones(1, TOKENS)
+    cross = CrossAttentionEdit(mapper=torch.eye(TOKENS)[None], alphas=ones, equalizer=ones, schedule=ones[None])
+    plan = EditPlan(steps=1, cross=cross, self_schedule=torch.zeros(1, 1, dtype=torch.bool), blend=None)
+    control = AttentionControl(plan, rows, Levels(1, 1), (3, 3), None)
+    control.at_step(0)
+    v = v[:1].expand_as(v).contiguous()
+
+    out = control.attend(TEXT, q, k, v)
+    torch.testing.assert_close(out[1], out[0])
+
+
+def test_nothing_is_active_outside_the_windows():
+    plan, _, control, _ = run(5, 2, True, Keys.TEXT)
+    plan.cross.schedule[1] = 0
+    plan.self_schedule[1] = False
+    control = AttentionControl(plan, control.rows, Levels(1, 1), (4, 4), None)
+    control.at_step(1)
+
+    assert not control.is_active(TEXT)
+    assert not control.is_active(IMAGE)
+
+
+def test_self_attention_is_left_alone_at_finer_levels():
+    plan, _, control, _ = run(5, 2, True, Keys.IMAGE)
+    plan.self_schedule[:] = True
+    control = AttentionControl(plan, control.rows, Levels(maps=4, self_attention=2), (8, 8), None)
+    control.at_step(0)
+
+    assert not control.is_active(IMAGE)
+    assert control.is_active(AttentionSite("coarser", Keys.IMAGE, 2))
+
+
+def test_the_maps_are_the_edited_ones():
+    plan, rows, _, (q, k, v) = run(11, 2, True, Keys.TEXT)
+    maps = AttentionMaps()
+    control = AttentionControl(plan, rows, Levels(1, 1), (3, 3), maps)
+    control.at_step(2)
+    control.attend(TEXT, q, k, v)
+    control.end_step()
+
+    # the oracle's output for one-hot values is its probabilities
+    onehot = torch.eye(TOKENS).expand(len(q), 2, TOKENS, TOKENS)
+    edited = oracle.cross_attention(q, k, onehot, plan, 2, rows.source, list(rows.targets))
+    expected = edited[[rows.source, *rows.targets]].mean(1).transpose(1, 2).unflatten(-1, (3, 3))
+    torch.testing.assert_close(maps.mean(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sample_size", "factors", "maps", "self_attention"),
+    [(64, (1, 2, 4, 8), 4, 2), (96, (1, 2, 4, 8), 4, 2), (128, (2, 4), 4, 2), (16, (1, 2), 1, 1), (64, (1, 2), 2, 1)],
+)
+def test_the_levels_follow_the_models_size(sample_size, factors, maps, self_attention):
+    """SD 1.x, SD 2.1, SDXL, `scenes`, and a model without attention at the wanted level."""
+    sites = [AttentionSite(str(factor), Keys.TEXT, factor) for factor in factors]
+
+    assert levels(sites, sample_size) == Levels(maps, self_attention)

@@ -1,0 +1,209 @@
+"""Whole runs on a tiny real model."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+)
+
+from p2p.edit import edit, edit_steps
+from p2p.errors import PromptTooLong, UnsupportedModel, UnsupportedSize
+from p2p.families.stable_diffusion import StableDiffusion
+from p2p.sampling import starting_noise
+from p2p.spec import EditSpec
+from tests import tiny
+
+OFF = {"cross_window": {"stop": 0}, "self_window": {"stop": 0}}
+SWAP = {"prompt": "a dog on a beach", "edits": [{"kind": "replace"}]}
+REFINE = {"prompt": "a cat on a red beach at night", "edits": [{"kind": "refine"}]}
+BLEND = SWAP | {"local_blend": {"words": [{"word": "dog"}]}}
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return tiny.pipeline()
+
+
+@pytest.fixture(scope="module")
+def family(pipeline):
+    return StableDiffusion(pipeline)
+
+
+def spec(*targets: dict, steps: int = 4, guidance_scale: float = 5.0, seed: int = 1, **extra) -> EditSpec:
+    sampling = {"steps": steps, "guidance_scale": guidance_scale, "seed": seed, **extra.pop("sampling", {})}
+    return EditSpec.model_validate(
+        {"source": {"prompt": "a cat on a beach"}, "targets": targets, "sampling": sampling, **extra}
+    )
+
+
+NO_MAPS = {"artifacts": {"heatmaps": False, "raw_maps": False}}
+
+
+@pytest.mark.parametrize("kind", [DDIMScheduler, PNDMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler])
+@pytest.mark.parametrize("guidance_scale", [5.0, 1.0])
+def test_an_empty_plan_is_the_plain_pipeline_bit_for_bit(pipeline, kind, guidance_scale):
+    pipeline = type(pipeline)(**{**pipeline.components, "scheduler": kind.from_config(pipeline.scheduler.config)})
+    pipeline.set_progress_bar_config(disable=True)
+    family = StableDiffusion(pipeline)
+    noise = starting_noise((4, 16, 16), seed=1)
+
+    ours = edit(spec(SWAP | OFF, REFINE | OFF, guidance_scale=guidance_scale, **NO_MAPS), family).latents
+    plain = pipeline(
+        ["a cat on a beach", SWAP["prompt"], REFINE["prompt"]],
+        num_inference_steps=4,
+        guidance_scale=guidance_scale,
+        latents=noise.repeat(3, 1, 1, 1),
+        output_type="latent",
+    ).images
+    assert torch.equal(ours, plain)
+
+
+def test_the_source_is_the_same_whatever_is_edited(family):
+    """At the same batch shape: other shapes choose other kernels, which round differently."""
+    swapped, refined = (edit(spec(target), family).latents[0] for target in (SWAP, REFINE | OFF))
+
+    # the source's rows of the fused call are computed beside others: 1e-5 of the latents' unit deviation
+    torch.testing.assert_close(swapped, refined, rtol=0, atol=1e-5)
+
+
+def test_control_changes_the_edit(family):
+    with_control, without = (edit(spec(target), family).latents[1] for target in (SWAP, SWAP | OFF))
+
+    assert (with_control - without).abs().max() > 1e-3
+
+
+def test_carrying_everything_over_of_the_same_prompt_gives_the_source(family):
+    whole = {"cross_window": {}, "self_window": {}}
+    same = {"prompt": "a cat on a beach", "edits": [{"kind": "refine"}], **whole}
+    latents = edit(spec(same), family).latents
+
+    torch.testing.assert_close(latents[1], latents[0], rtol=0, atol=1e-5)
+
+
+def test_the_images_come_source_first_and_in_the_models_size(family):
+    result = edit(spec(SWAP, REFINE), family)
+
+    assert [image.size for image in result.images] == [(32, 32)] * 3
+
+
+def test_every_word_of_every_prompt_has_a_map(family):
+    result = edit(spec(SWAP, REFINE), family)
+
+    assert [[word.word for word in maps] for maps in result.maps] == [
+        ["a", "cat", "on", "a", "beach"],
+        SWAP["prompt"].split(),
+        REFINE["prompt"].split(),
+    ]
+    assert [word.occurrence for word in result.maps[0]] == [1, 1, 1, 2, 1]
+    assert {word.map.shape for maps in result.maps for word in maps} == {(16, 16)}
+
+
+def test_the_maps_of_a_picture_sum_to_one_with_its_start_end_and_padding(family):
+    """Probabilities: a word's share is below one, and all of a row's tokens make one."""
+    words = edit(spec(SWAP), family).maps[0]
+    total = np.sum([word.map for word in words], axis=0)
+
+    assert (total > 0).all()
+    assert (total < 1).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 48), (40, 24), (36, 20)])
+def test_other_sizes_and_shapes_run_with_blend_and_maps(family, height, width):
+    result = edit(spec(BLEND, sampling={"height": height, "width": width}), family)
+
+    assert result.images[0].size == (width, height)
+    assert result.maps[0][0].map.shape == (height // 2, width // 2)
+
+
+def test_a_size_that_the_latents_cannot_have_is_refused(family):
+    with pytest.raises(UnsupportedSize, match="multiples of 2"):
+        edit(spec(SWAP, sampling={"height": 33, "width": 32}), family)
+
+
+def test_local_blend_keeps_the_source_outside_the_region(family):
+    blend = {"words": [{"word": "dog"}], "threshold": 0.97, "start": 0}
+    latents = edit(spec(SWAP | {"local_blend": blend}), family).latents
+    equal = (latents[0] == latents[1]).all(0)
+
+    assert 0 < equal.float().mean() < 1
+
+
+def test_targets_with_and_without_a_blend_share_a_run(family):
+    alone = edit(spec(SWAP, SWAP), family).latents[1]
+    beside = edit(spec(SWAP, BLEND), family).latents[1]
+
+    torch.testing.assert_close(beside, alone, rtol=0, atol=1e-5)
+
+
+def test_the_same_spec_gives_the_same_pictures(family):
+    assert torch.equal(edit(spec(BLEND, REFINE), family).latents, edit(spec(BLEND, REFINE), family).latents)
+
+
+def test_without_guidance_there_is_no_unconditional_half(family, monkeypatch):
+    seen = []
+    monkeypatch.setattr(family.network, "forward", _recording(family.network.forward, seen))
+    edit(spec(SWAP, guidance_scale=1.0), family)
+
+    assert seen == [2] * 4
+
+
+def _recording(forward, seen):
+    def recorded(sample, *args, **kwargs):
+        seen.append(len(sample))
+        return forward(sample, *args, **kwargs)
+
+    return recorded
+
+
+def test_the_processors_are_restored_when_a_step_raises(family, monkeypatch):
+    before = dict(family.network.attn_processors)
+    monkeypatch.setattr(family.network, "forward", _failing)
+    with pytest.raises(RuntimeError, match="in the middle of a step"):
+        edit(spec(SWAP), family)
+
+    assert family.network.attn_processors == before
+
+
+def _failing(*args, **kwargs):
+    raise RuntimeError("in the middle of a step")
+
+
+def test_the_processors_are_back_between_steps(family):
+    """A caller may stop listening at any step: nothing stays installed."""
+    before = dict(family.network.attn_processors)
+    steps = edit_steps(spec(SWAP), family)
+    next(steps)
+
+    assert family.network.attn_processors == before
+
+
+def test_each_step_is_reported_before_the_result(family):
+    *steps, result = edit_steps(spec(SWAP), family)
+
+    assert [(step.index, step.num_steps) for step in steps] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert torch.equal(steps[-1].latents, result.latents)
+
+
+def test_a_prompt_over_the_token_limit_is_refused(family):
+    long = "a cat on a beach" + " beach" * 20
+    with pytest.raises(PromptTooLong, match="27 tokens and the model reads 24"):
+        edit(spec({"prompt": long, "edits": [{"kind": "refine"}]}), family)
+
+
+def test_a_scheduler_that_is_not_exact_is_refused_by_name(pipeline):
+    stochastic = type(pipeline)(
+        **{**pipeline.components, "scheduler": DDPMScheduler(steps_offset=1, clip_sample=False)}
+    )
+    with pytest.raises(UnsupportedModel, match="DDPMScheduler is not supported"):
+        StableDiffusion(stochastic)
+
+
+def test_bfloat16_runs_and_stays_bfloat16():
+    family = StableDiffusion(tiny.pipeline().to(torch.bfloat16))
+
+    assert edit(spec(BLEND), family).latents.dtype == torch.bfloat16

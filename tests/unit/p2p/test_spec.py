@@ -1,0 +1,84 @@
+"""A spec checks itself, and every complaint names its field and what to do."""
+
+import pytest
+from pydantic import ValidationError
+
+from p2p.spec import EditSpec
+
+
+def spec(source="a cat on a beach", prompt="a dog on a beach", edits=({"kind": "replace"},), **target):
+    return {"source": {"prompt": source}, "targets": [{"prompt": prompt, "edits": list(edits), **target}]}
+
+
+def complaints(body: dict) -> list[tuple[str, tuple]]:
+    with pytest.raises(ValidationError) as caught:
+        EditSpec.model_validate(body)
+    return [(error["type"], error["loc"]) for error in caught.value.errors()]
+
+
+def test_a_spec_is_unchanged_by_json():
+    made = EditSpec.model_validate(spec(local_blend={"words": [{"word": "dog"}]}))
+
+    assert EditSpec.model_validate_json(made.model_dump_json()) == made
+
+
+def test_replace_needs_as_many_words():
+    assert complaints(spec(prompt="a big dog on a beach")) == [("word_counts_differ", ("targets", 0, "edits", 0))]
+
+
+def test_reweight_alone_needs_equal_prompts():
+    reweight = {"kind": "reweight", "weights": [{"word": "dog", "weight": 2}]}
+
+    assert complaints(spec(edits=[reweight])) == [("prompts_differ", ("targets", 0, "edits"))]
+
+
+def test_two_ways_of_aligning_conflict():
+    assert complaints(spec(edits=[{"kind": "replace"}, {"kind": "refine"}])) == [
+        ("edits_conflict", ("targets", 0, "edits"))
+    ]
+
+
+def test_a_word_that_is_not_in_the_prompt_is_pointed_at_everywhere():
+    zebra = {"word": "zebra"}
+    body = spec(
+        edits=[{"kind": "replace"}, {"kind": "reweight", "weights": [{**zebra, "weight": 2}]}],
+        word_windows=[{**zebra, "window": {"stop": 0.5}}],
+        local_blend={
+            "words": [zebra],
+            "source_words": [zebra],
+            "subtract_words": [zebra],
+            "source_subtract_words": [zebra],
+        },
+    )
+    at = ("targets", 0)
+
+    assert complaints(body) == [
+        ("word_not_found", (*at, "edits", 1, "weights", 0, "word")),
+        ("word_not_found", (*at, "word_windows", 0, "word")),
+        ("word_not_found", (*at, "local_blend", "words", 0, "word")),
+        ("word_not_found", (*at, "local_blend", "source_words", 0, "word")),
+        ("word_not_found", (*at, "local_blend", "subtract_words", 0, "word")),
+        ("word_not_found", (*at, "local_blend", "source_subtract_words", 0, "word")),
+    ]
+
+
+def test_an_occurrence_that_is_not_there_is_pointed_at():
+    body = spec(word_windows=[{"word": "a", "occurrence": 3, "window": {"stop": 0.5}}])
+
+    assert complaints(body) == [("word_not_found", ("targets", 0, "word_windows", 0, "occurrence"))]
+
+
+@pytest.mark.parametrize(
+    "window", [{"start": -0.1}, {"stop": 1.1}, {"start": float("nan")}, {"start": 0.8, "stop": 0.2}]
+)
+def test_a_window_outside_the_run_is_refused(window):
+    assert complaints(spec(self_window=window))[0][1][:3] == ("targets", 0, "self_window")
+
+
+def test_an_unknown_field_is_refused():
+    assert complaints(spec(strength=1)) == [("extra_forbidden", ("targets", 0, "strength"))]
+
+
+def test_braces_in_a_prompt_survive_in_the_message():
+    with pytest.raises(ValidationError, match=r"'\{dog\}s' is not in"):
+        EditSpec.model_validate(spec(word_windows=[{"word": "{dog}s", "window": {}}]))
