@@ -48,7 +48,11 @@ def crowded(rng: np.random.Generator) -> tuple[Scene, Layout]:
     others = (t for _ in range(3) for t in random_scene(rng).things)
     things = tuple([*scene.things, *others][:4])
     things += (Thing("cat"),) * (4 - len(things))
-    slots = [Slot(s.x, min(s.foot + lift, SIZE - 1), s.size, s.flip) for layout, lift in ((first, -24), (second, 14)) for s in layout.slots]
+    slots = [
+        Slot(s.x, min(s.foot + lift, SIZE - 1), s.size, s.flip)
+        for layout, lift in ((first, -24), (second, 14))
+        for s in layout.slots
+    ]
     return Scene(things, scene.place, scene.style), Layout(first.horizon, tuple(slots), first.grain)
 
 
@@ -100,7 +104,8 @@ def train(folder: Path, steps: int, device: torch.device) -> None:
             group["lr"] = PEAK_LEARNING_RATE * min(1, step / 100) * 0.5 * (1 + math.cos(math.pi * step / steps)) + 1e-6
         x, weight = (t.to(device, memory_format=torch.channels_last) for t in batch_at(step))
         z = vae.encode(x).latent_dist.mean
-        y = vae.decode(z + LATENT_NOISE * torch.randn_like(z)).sample
+        noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(step)).to(device)
+        y = vae.decode(z + LATENT_NOISE * noise).sample
         # The small pull on the latents' size keeps LATENT_NOISE meaningful.
         loss = reconstruction_loss(y, x, weight) + 1e-3 * (z**2).mean()
         optimizer.zero_grad()

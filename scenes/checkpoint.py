@@ -9,6 +9,7 @@ import torch
 
 def save(path: Path, state: dict) -> None:
     """Writes a checkpoint; a stop half-way leaves the one before it intact."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)

@@ -87,6 +87,5 @@ def shard(folder: Path, index: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer
     tokens, named = zip(*(tokens_naming(scene, tokenizer) for scene in scenes), strict=True)
     cells = torch.from_numpy(np.stack([cells_of(picture.masks) for picture in pictures]))
     examples = Examples(torch.cat(latents), torch.tensor(tokens), torch.tensor(named), cells)
-    path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.save(path, vars(examples))
     return examples

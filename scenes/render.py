@@ -45,7 +45,9 @@ class Layout:
         """
         rng = np.random.default_rng([seed, room])
         horizon = int(rng.integers(26, 40))
-        centres = [rng.uniform(15, 21), rng.uniform(43, 49)] if room == 2 else [rng.uniform(21, 43), rng.uniform(21, 43)]
+        centres = (
+            [rng.uniform(15, 21), rng.uniform(43, 49)] if room == 2 else [rng.uniform(21, 43), rng.uniform(21, 43)]
+        )
         if rng.random() < 0.5:
             centres.reverse()
         smallest, largest = (22, 29) if room == 2 else (30, 46)
@@ -78,7 +80,9 @@ def draw(scene: Scene, layout: Layout) -> Picture:
 
 def gradient(top, bottom, rows: int) -> np.ndarray:
     share = np.linspace(0, 1, rows, dtype=np.float32)[:, None, None]
-    return np.broadcast_to(np.array(top, np.float32) * (1 - share) + np.array(bottom, np.float32) * share, (rows, SIZE, 3))
+    return np.broadcast_to(
+        np.array(top, np.float32) * (1 - share) + np.array(bottom, np.float32) * share, (rows, SIZE, 3)
+    )
 
 
 #: Sky and ground, each from its top to its bottom colour.

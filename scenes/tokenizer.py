@@ -32,7 +32,13 @@ def train() -> CLIPTokenizer:
     learner.train_from_iterator(words(), trainer)
     merges = [tuple(merge) for merge in json.loads(learner.to_str())["model"]["merges"]]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*alphabet, *(letter + "</w>" for letter in alphabet), *(left + right for left, right in merges), START, END]
+    tokens = [
+        *alphabet,
+        *(letter + "</w>" for letter in alphabet),
+        *(left + right for left, right in merges),
+        START,
+        END,
+    ]
     vocab = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab=vocab, merges=merges, pad_token=END, model_max_length=MAX_LENGTH)
 

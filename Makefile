@@ -1,0 +1,43 @@
+# `make demo` and `make test` each set up all they need. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FONT := .font/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
+
+.PHONY: help demo serve test check openapi font train
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+demo: $(READY) ## run one edit job through the whole stack; pictures, maps and a sheet land in demo/
+	$(BIN)/python -m stack.demo
+
+serve: $(READY) ## the same stack, kept running until Ctrl-C
+	$(BIN)/python -m stack
+
+test: $(READY) font ## all tests
+	$(BIN)/python -m pytest
+
+check: $(READY) ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+openapi: $(READY) ## write openapi.yaml from the app
+	$(BIN)/python -m service.openapi
+
+train: $(READY) font ## train the built-in model, or go on training it; runs/scenes holds the checkpoints
+	$(BIN)/python -m scenes.train
+
+# Drawing scenes needs an emoji font; serving and the demo do not. Where apt is at hand it is unpacked here, without
+# root; elsewhere SCENES_FONT names the file, and tests that draw skip by name.
+font: $(READY)
+	@$(BIN)/python -m scenes.font --unpack
+
+$(READY): $(wildcard requirements/*.txt)
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing pinned packages into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
