@@ -1,7 +1,7 @@
 """The composition a stranger reads first: a spec and a model in, pictures and maps out."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,7 @@ from p2p.edits import compile_plan
 from p2p.families.base import ModelFamily, to_images
 from p2p.sampling import DenoisingStep, denoise, starting_noise
 from p2p.spec import EditSpec
-from p2p.tokens import TokenizedPrompt, tokenize
-from p2p.words import find, words_of
+from p2p.tokens import TokenizedPrompt, tokenize, tokenize_all
 
 #: Where neither the spec nor the model's declaration says: the paper's.
 DEFAULT_STEPS, DEFAULT_GUIDANCE_SCALE = 50, 7.5
@@ -46,13 +45,15 @@ class EditResult:
     Attributes:
         images: one per prompt.
         latents: (1 + targets, channels, height, width).
-        maps: per prompt, one per word.
+        prompts: as the text encoder read them.
+        maps: per prompt, one per word; empty where the spec asks for none.
         noise: (1, channels, height, width), what the run started from.
         seconds: of the parts "encode", "denoise", "decode".
     """
 
     images: tuple[Image.Image, ...]
     latents: Tensor
+    prompts: tuple[TokenizedPrompt, ...]
     maps: tuple[tuple[WordMap, ...], ...]
     noise: Tensor
     seconds: dict[str, float]
@@ -72,9 +73,10 @@ def edit_steps(
     began = time.perf_counter()
     sampling = spec.sampling
     tokenize(sampling.negative_prompt, family.tokenizer)
+    prompts = tokenize_all(spec.prompts, family.tokenizer)
     guidance_scale = DEFAULT_GUIDANCE_SCALE if sampling.guidance_scale is None else sampling.guidance_scale
     scheduler = family.scheduler(sampling.steps or DEFAULT_STEPS)
-    plan = compile_plan(spec, family.tokenizer, len(scheduler.timesteps)).to(family.device)
+    plan = compile_plan(spec, prompts, len(scheduler.timesteps)).to(family.device)
     # At 1 and below guidance has nothing to add, and the unconditional half of the batch is not computed.
     guided = guidance_scale > 1
     conditioning = family.encode_prompts(spec.prompts, sampling.negative_prompt if guided else None)
@@ -82,7 +84,8 @@ def edit_steps(
         noise = starting_noise(family.latent_shape(sampling.height, sampling.width), sampling.seed)
     first = len(spec.prompts) if guided else 0
     rows = PairRows(first, tuple(range(first + 1, first + len(spec.prompts))))
-    maps = AttentionMaps() if plan.blend or spec.artifacts.heatmaps or spec.artifacts.raw_maps else None
+    wanted = spec.artifacts.heatmaps or spec.artifacts.raw_maps
+    maps = AttentionMaps() if plan.blend or wanted else None
     control = AttentionControl(plan, rows, family.levels, tuple(noise.shape[-2:]), maps)
     encoded = time.perf_counter()
     for step in denoise(family, scheduler, conditioning, noise, control, guidance_scale):
@@ -93,7 +96,8 @@ def edit_steps(
     yield EditResult(
         images=images,
         latents=step.latents,
-        maps=word_maps(spec, family, maps) if maps else (),
+        prompts=prompts,
+        maps=word_maps(prompts, maps) if wanted else (),
         noise=noise,
         seconds={"encode": encoded - began, "denoise": denoised - encoded, "decode": decoded - denoised},
     )
@@ -105,16 +109,10 @@ def edit(spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None) ->
     return result
 
 
-def word_maps(spec: EditSpec, family: ModelFamily, maps: AttentionMaps) -> tuple[tuple[WordMap, ...], ...]:
+def word_maps(prompts: Sequence[TokenizedPrompt], maps: AttentionMaps) -> tuple[tuple[WordMap, ...], ...]:
     """Per prompt and word, where it acted."""
-    tokens = [tokenize(prompt, family.tokenizer) for prompt in spec.prompts]
-    return tuple(_of_prompt(t, mean) for t, mean in zip(tokens, maps.mean().float().cpu().numpy(), strict=True))
-
-
-def _of_prompt(tokens: TokenizedPrompt, mean: np.ndarray) -> tuple[WordMap, ...]:
-    result = []
-    for index, word in enumerate(words_of(tokens.prompt)):
-        occurrence = [indices[0] for indices in find(tokens.prompt, word.text)].index(index) + 1
-        owned = tokens.named(word.text, occurrence)
-        result.append(WordMap(word.text, occurrence, owned, mean[list(owned)].sum(0)))
-    return tuple(result)
+    means = maps.mean().float().cpu().numpy()  # (prompts, tokens, height, width)
+    return tuple(
+        tuple(WordMap(w.word, w.occurrence, w.tokens, mean[list(w.tokens)].sum(0)) for w in prompt.words())
+        for prompt, mean in zip(prompts, means, strict=True)
+    )

@@ -11,7 +11,7 @@ from torch import Tensor
 from p2p import spec as asked
 from p2p.alignment import refinement_mapper, replacement_mapper
 from p2p.plan import BlendPlan, CrossAttentionEdit, EditPlan
-from p2p.tokens import PromptTokenizer, TokenizedPrompt, tokenize_all
+from p2p.tokens import TokenizedPrompt
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,9 @@ def has_counterpart(mapper: Tensor) -> Tensor:
     return (mapper.sum(0) > 0).float()
 
 
-def compile_plan(spec: asked.EditSpec, tokenizer: PromptTokenizer, steps: int) -> EditPlan:
-    """The plan of a spec for a model's tokenizer and a run of `steps` steps.
-
-    Raises:
-        PromptTooLong: a prompt has more tokens than the model reads.
-    """
-    source, *targets = tokenize_all(spec.prompts, tokenizer)
+def compile_plan(spec: asked.EditSpec, prompts: Sequence[TokenizedPrompt], steps: int) -> EditPlan:
+    """The plan of a spec, whose prompts are tokenized, for a run of `steps` steps."""
+    source, *targets = prompts
     compat = spec.compat == "reference"
     rows = []
     for target, tokens in zip(spec.targets, targets, strict=True):

@@ -17,6 +17,15 @@ class PromptTokenizer(Protocol):
 
 
 @dataclass(frozen=True)
+class WordTokens:
+    """A word of a prompt as a user would name it, and the positions of its tokens."""
+
+    word: str
+    occurrence: int
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class TokenizedPrompt:
     """A prompt as the text encoder reads it, before padding.
 
@@ -38,6 +47,14 @@ class TokenizedPrompt:
     def owned(self) -> tuple[tuple[int, ...], ...]:
         """Per word of the prompt, the positions of its tokens, its punctuation's included."""
         return tuple(self._between(*word.whole) for word in words_of(self.prompt))
+
+    def words(self) -> tuple[WordTokens, ...]:
+        """The prompt's words in order, each with the occurrence and the tokens that name it."""
+        result = []
+        for index, word in enumerate(words_of(self.prompt)):
+            occurrence = [indices[0] for indices in find(self.prompt, word.text)].index(index) + 1
+            result.append(WordTokens(word.text, occurrence, self.named(word.text, occurrence)))
+        return tuple(result)
 
     def named(self, name: str, occurrence: int | None = None) -> tuple[int, ...]:
         """The positions of a name's tokens, without the punctuation around it; empty where it is not there."""

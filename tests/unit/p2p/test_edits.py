@@ -5,12 +5,13 @@ import torch
 
 from p2p.edits import compile_plan, step_at
 from p2p.spec import EditSpec
+from p2p.tokens import tokenize_all
 from tests import tiny
 
 
 def plan_of(target: dict, source="a cat on a beach", steps=10, compat=None):
     spec = EditSpec.model_validate({"source": {"prompt": source}, "targets": [target], "compat": compat})
-    return compile_plan(spec, tiny.tokenizer(), steps)
+    return compile_plan(spec, tokenize_all(spec.prompts, tiny.tokenizer()), steps)
 
 
 def swap(**extra) -> dict:
@@ -56,7 +57,7 @@ def test_each_target_has_windows_of_its_own():
     targets = [swap(self_window={"stop": 0.2}), swap(self_window={"start": 0.5, "stop": 0.7})]
     spec = EditSpec.model_validate({"source": {"prompt": "a cat on a beach"}, "targets": targets})
 
-    assert compile_plan(spec, tiny.tokenizer(), 10).self_schedule.T.int().tolist() == [
+    assert compile_plan(spec, tokenize_all(spec.prompts, tiny.tokenizer()), 10).self_schedule.T.int().tolist() == [
         [1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
         [0, 0, 0, 0, 0, 1, 1, 0, 0, 0],
     ]
@@ -101,7 +102,7 @@ def test_a_target_without_a_blend_is_never_blended():
     targets = [swap(local_blend={"words": [{"word": "dog"}], "start": 0.3}), swap()]
     spec = EditSpec.model_validate({"source": {"prompt": "a cat on a beach"}, "targets": targets})
 
-    assert compile_plan(spec, tiny.tokenizer(), 10).blend.first_step.tolist() == [3, 10]
+    assert compile_plan(spec, tokenize_all(spec.prompts, tiny.tokenizer()), 10).blend.first_step.tolist() == [3, 10]
 
 
 def test_a_reweight_of_one_changes_nothing():
