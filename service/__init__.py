@@ -1,0 +1,1 @@
+"""The HTTP API. Imports neither torch nor the worker: it validates, records, enqueues and signs."""

@@ -1,0 +1,41 @@
+"""The application: routes, errors and connections put together. Nothing else."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from service.body_limit import BodyLimit
+from service.connections import connected
+from service.errors import install_error_handlers
+from service.openapi import install_openapi
+from service.routes import artifacts, edits, health, models
+from service.settings import Settings
+from service.submit import Plane
+
+Connect = Callable[[Settings], AbstractAsyncContextManager[Plane]]
+
+
+def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
+    """The API as an ASGI application; `connect` opens what it works with for as long as it runs."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with connect(settings) as plane:
+            app.state.plane = plane
+            yield
+
+    app = FastAPI(
+        title="Prompt-to-prompt image editing",
+        summary="Edit a generated picture by editing its prompt (Hertz et al. 2022).",
+        version="1",
+        lifespan=lifespan,
+        # A redirect would be built from the Host header, and no error has a body of its own.
+        redirect_slashes=False,
+    )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    install_error_handlers(app)
+    for routes in (edits, models, artifacts, health):
+        app.include_router(routes.router)
+    install_openapi(app)
+    return app

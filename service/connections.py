@@ -1,0 +1,46 @@
+"""Opens what the API works with, and closes it again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import redis
+import redis.asyncio
+
+from service.jobs.catalogue import load_catalogue
+from service.jobs.queue import RqJobQueue
+from service.jobs.storage import open_storage
+from service.jobs.store import AsyncRedisJobStore
+from service.settings import Settings
+from service.signing import UrlSigner, artifact_secret
+from service.submit import Plane
+from service.tokens import token_counters
+
+#: Seconds until a Redis that does not answer counts as down; a client waits for the answer.
+_REDIS_TIMEOUTS = {"socket_connect_timeout": 2, "socket_timeout": 5}
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Plane]:
+    """The job plane over Redis, RQ and the storage that the settings name.
+
+    Redis itself is reached for by the first request that needs it: an API that starts before its Redis is not ready
+    (`/readyz`), and not dead.
+    """
+    catalogue = load_catalogue(settings.models_file)
+    records = redis.asyncio.Redis.from_url(settings.redis_url, decode_responses=True, **_REDIS_TIMEOUTS)
+    # RQ is blocking and reads bytes: a client of its own.
+    messages = redis.Redis.from_url(settings.redis_url, **_REDIS_TIMEOUTS)
+    try:
+        yield Plane(
+            store=AsyncRedisJobStore(records),
+            queue=RqJobQueue(messages),
+            storage=open_storage(settings.storage_url),
+            catalogue=catalogue,
+            counters=token_counters(catalogue),
+            signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
+            job_lifetime=settings.job_lifetime,
+            url_lifetime=settings.url_lifetime,
+        )
+    finally:
+        await records.aclose()
+        messages.close()

@@ -1,0 +1,187 @@
+"""Every error as one kind of answer: a problem document (RFC 9457, application/problem+json).
+
+    ServiceError
+    ├── InvalidEdit         the model that was asked for cannot do what was asked
+    ├── NotCancelable       the edit is past the point where it can be canceled
+    └── LinkRefused         an artifact's URL is not genuine, or over
+
+The job plane's errors (`service.jobs.errors`) are answered by the same table. `type` is "about:blank", which says that
+the title is the HTTP status's own; what a program looks at is `code`, which is stable. `errors` points into the body
+with JSON pointers (RFC 6901). Nothing that was sent is repeated beyond what a message needs to be understood.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import redis
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from service.invalid_input import Complaint, complaints_about
+from service.jobs.errors import (
+    ArtifactNotFound,
+    IllegalTransition,
+    JobNotFound,
+    JobPlaneError,
+    QueueUnavailable,
+    StorageUnavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+
+class ServiceError(Exception):
+    """Base of the tree above."""
+
+    code: ClassVar[str] = "service_error"
+    complaints: Sequence[Complaint] = ()
+
+
+class InvalidEdit(ServiceError):
+    """The edit is well formed, and this installation or this model cannot do it."""
+
+    code = "invalid_edit"
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__(_summary(complaints))
+        self.complaints = complaints
+
+
+class NotCancelable(ServiceError):
+    """The edit runs or has ended."""
+
+    code = "not_cancelable"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"the edit is {status} and only a queued one can be canceled")
+
+
+class LinkRefused(ServiceError):
+    """The URL of an artifact is not one that this service made, or its time is over."""
+
+    code = "link_refused"
+
+    def __init__(self) -> None:
+        super().__init__("this link was not made by this service or is over: fetch the edit again for a new one")
+
+
+STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    InvalidEdit: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotCancelable: HTTPStatus.CONFLICT,
+    LinkRefused: HTTPStatus.FORBIDDEN,
+    JobNotFound: HTTPStatus.NOT_FOUND,
+    ArtifactNotFound: HTTPStatus.NOT_FOUND,
+    IllegalTransition: HTTPStatus.CONFLICT,
+    QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+#: What the framework refuses by itself: stable codes, and what to do about it.
+HTTP_ERRORS: Mapping[int, tuple[str, str]] = {
+    400: ("not_json", "the body is not JSON: send one JSON object in UTF-8"),
+    404: ("not_found", "there is nothing at this address: see /docs for what there is"),
+    405: ("method_not_allowed", "this address does not take this method: see the Allow header"),
+    413: ("body_too_large", "the body is larger than this service reads: shorten it"),
+}
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the request body.")
+    code: str = Field(description="Stable.")
+    detail: str = Field(description="What was given, what was needed, what to do.")
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable.")
+    errors: tuple[FieldProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    code: str
+    detail: str
+    complaints: Sequence[Complaint] = ()
+    headers: Mapping[str, str] | None = None
+
+
+def phrase_of(status: int) -> str:
+    """A status's name in RFC 9110; Python called two of them otherwise before 3.13."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every error of an app a problem document."""
+    for kind in (ServiceError, JobPlaneError, redis.RedisError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _handle)
+
+
+async def _handle(request: Request, error: Exception) -> JSONResponse:
+    answer = _answer(error)
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s %s: %s", request.method, request.url.path, answer.code, exc_info=error)
+    return problem_response(answer, instance=request.url.path)
+
+
+def _answer(error: Exception) -> _Answer:
+    match error:
+        case ServiceError() | JobPlaneError() if type(error) in STATUSES:
+            return _Answer(STATUSES[type(error)], error.code, str(error), getattr(error, "complaints", ()))
+        case redis.RedisError():
+            return _Answer(503, "redis_unavailable", "the job records cannot be reached: try again in a moment")
+        case RequestValidationError():
+            return _invalid_request(error)
+        case HTTPException():
+            phrase = phrase_of(error.status_code)
+            code, detail = HTTP_ERRORS.get(error.status_code, (phrase.lower().replace(" ", "_"), phrase))
+            return _Answer(error.status_code, code, detail, headers=error.headers)
+    return _Answer(500, "internal_error", "something failed here that should not: it is in the service's log")
+
+
+def _invalid_request(error: RequestValidationError) -> _Answer:
+    if any(item["type"] == "json_invalid" for item in error.errors()):
+        return _Answer(400, *HTTP_ERRORS[400])
+    if isinstance(error.body, bytes):
+        detail = "the body is not declared as JSON: send it with the header Content-Type: application/json"
+        return _Answer(415, "unsupported_media_type", detail)
+    complaints = complaints_about(error.errors())
+    return _Answer(422, "invalid_request", _summary(complaints), complaints)
+
+
+def _summary(complaints: Sequence[Complaint]) -> str:
+    count = "1 field needs" if len(complaints) == 1 else f"{len(complaints)} fields need"
+    first = complaints[0]
+    return f"{count} to be changed, see `errors`; the first: {first.pointer or 'the body'}: {first.detail}"
+
+
+def problem_response(answer: _Answer, *, instance: str) -> JSONResponse:
+    """An answer as a response."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": phrase_of(answer.status),
+        "status": int(answer.status),
+        "detail": answer.detail,
+        "instance": instance,
+        "code": answer.code,
+    }
+    if answer.complaints:
+        body["errors"] = [vars(complaint) for complaint in answer.complaints]
+    headers = dict(answer.headers) if answer.headers else None
+    return JSONResponse(body, status_code=answer.status, media_type=MEDIA_TYPE, headers=headers)

@@ -1,0 +1,90 @@
+"""What pydantic says about a body, as complaints a client can act on: a JSON pointer, a stable code, what to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from p2p.spec import Edit
+
+#: Complaints in one answer; a body of nothing but mistakes must not become a larger answer.
+MAX_COMPLAINTS = 32
+#: Characters of one complaint's pointer and detail: both can hold what was sent.
+MAX_CHARACTERS = 500
+
+#: pydantic's types whose name or message says less than is known here. `{...}` are filled from pydantic's context.
+_PLAINER: Mapping[str, tuple[str, str]] = {
+    "extra_forbidden": ("unknown_field", "there is no such field: remove it, or correct its name"),
+    "missing": ("missing_field", "this field is needed: add it"),
+    "string_too_short": ("too_short", "needs at least {min_length} character(s): write something"),
+    "string_too_long": ("too_long", "takes at most {max_length} characters: shorten it"),
+    "too_short": ("too_few", "needs at least {min_length}: add one"),
+    "too_long": ("too_many", "takes at most {max_length}: send fewer"),
+    "greater_than_equal": ("out_of_range", "must be at least {ge}"),
+    "less_than_equal": ("out_of_range", "must be at most {le}"),
+    "union_tag_invalid": ("unknown_edit_kind", "there is no such kind of edit: choose one of {expected_tags}"),
+    "union_tag_not_found": (
+        "missing_edit_kind",
+        'needs a kind: {{"kind": "replace"}}, "refine" or "reweight"',
+    ),
+    "tuple_type": ("wrong_type", "must be a list"),
+    "model_type": ("wrong_type", "must be a JSON object"),
+    "model_attributes_type": ("wrong_type", "must be a JSON object"),
+    "string_type": ("wrong_type", "must be a string"),
+    "string_unicode": ("wrong_type", "must be text that can be written as UTF-8"),
+    "int_type": ("wrong_type", "must be a whole number"),
+    "int_parsing": ("wrong_type", "must be a whole number"),
+    "int_from_float": ("wrong_type", "must be a whole number"),
+    "float_type": ("wrong_type", "must be a number"),
+    "float_parsing": ("wrong_type", "must be a number"),
+    "finite_number": ("wrong_type", "must be a finite number"),
+    "bool_type": ("wrong_type", "must be true or false"),
+    "bool_parsing": ("wrong_type", "must be true or false"),
+}
+
+#: `kind` of each edit. pydantic puts it into the location behind the edit's index; it is no part of the body.
+_KINDS = frozenset(kind.model_fields["kind"].default for kind in get_args(get_args(Edit)[0]))
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong with one field of a body."""
+
+    pointer: str
+    code: str
+    detail: str
+
+    @classmethod
+    def at(cls, *location: str | int, code: str, detail: str) -> "Complaint":
+        """A complaint about the field at a location."""
+        return cls(pointer_to(location), code, _safe(detail))
+
+
+def complaints_about(errors: Sequence[Mapping[str, Any]]) -> tuple[Complaint, ...]:
+    """FastAPI's validation errors as complaints, in the order of the body."""
+    return tuple(_complaint(_location(error["loc"]), error) for error in errors[:MAX_COMPLAINTS])
+
+
+def pointer_to(location: Sequence[str | int]) -> str:
+    """The JSON pointer (RFC 6901) of a location; "" is the whole body."""
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return _safe("".join(f"/{part}" for part in parts))
+
+
+def _complaint(location: tuple[str | int, ...], error: Mapping[str, Any]) -> Complaint:
+    code, detail = _PLAINER.get(error["type"], (error["type"], None))
+    message = error["msg"] if detail is None else detail.format(**error.get("ctx", {}))
+    return Complaint.at(*location, code=code, detail=message)
+
+
+def _location(loc: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Where in the body it is: without FastAPI's "body" and without pydantic's tag of an edit."""
+    path = tuple(loc[1:])
+    if len(path) > 4 and path[0] == "targets" and path[2] == "edits" and path[4] in _KINDS:
+        return (*path[:4], *path[5:])
+    return path
+
+
+def _safe(text: str) -> str:
+    """Text that can be sent: JSON may bring half a character pair, which UTF-8 cannot write."""
+    shown = text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
+    return shown.encode("utf-8", "replace").decode()

@@ -1,0 +1,84 @@
+"""Which models this installation offers, and what of each: read from one file by the API and by the workers."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.jobs.errors import InvalidCatalogue
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Part(BaseModel):
+    """Base of all parts of the file: immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelDefaults(Part):
+    """What a request gets that does not say otherwise."""
+
+    steps: Count
+    guidance_scale: Annotated[float, Field(ge=0, le=50)]
+
+
+class ModelLimits(Part):
+    """What a request may ask for at most."""
+
+    max_steps: Count
+    max_targets: Count
+
+
+class ModelDeclaration(Part):
+    """One model: where its weights are, and what may be asked of it."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    description: str = ""
+    path: str = Field(description="A directory relative to the file; with `revision`, a hub id.")
+    revision: str | None = Field(None, description="A hub id's commit; absent for a directory.")
+    family: str = Field(description="Its attention layout: p2p/families.")
+    tokenizer: Path = Field(description="tokenizer.json, relative to the file.")
+    max_tokens: Count = Field(description="Tokens its text encoder reads, start and end included.")
+    sizes: Annotated[tuple[tuple[Count, Count], ...], Field(min_length=1)] = Field(
+        description="[height, width] of the pictures it may be asked for; the first is the default."
+    )
+    defaults: ModelDefaults
+    limits: ModelLimits
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.defaults.steps > self.limits.max_steps:
+            raise ValueError(f"{self.defaults.steps} default steps are more than max_steps {self.limits.max_steps}")
+        return self
+
+    def located(self, folder: Path) -> "ModelDeclaration":
+        """The declaration with the paths that are relative to `folder` made absolute."""
+        path = self.path if self.revision else str((folder / self.path).resolve())
+        return self.model_copy(update={"path": path, "tokenizer": (folder / self.tokenizer).resolve()})
+
+
+class _File(Part):
+    models: Annotated[tuple[ModelDeclaration, ...], Field(min_length=1)]
+
+
+def load_catalogue(path: Path) -> Mapping[str, ModelDeclaration]:
+    """The models that a file declares, by id, in its order.
+
+    Raises:
+        InvalidCatalogue: there is no such file, or it says something it may not.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidCatalogue(f"no models file at {path}: set MODELS_FILE to one ({error.strerror})") from error
+    try:
+        models = _File.model_validate(tomllib.loads(text)).models
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise InvalidCatalogue(f"{path} is no models file: {error}") from error
+    catalogue = {model.id: model.located(path.resolve().parent) for model in models}
+    if len(catalogue) < len(models):
+        raise InvalidCatalogue(f"{path} declares {len(models)} models under {len(catalogue)} ids: give each its own")
+    return catalogue

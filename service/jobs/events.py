@@ -1,0 +1,55 @@
+"""What happens to a job while a worker has it: plain values, in the order in which they happen.
+
+`Started`, then any number of `Progress` and `ArtifactReady`, then exactly one of `Finished`, `Failed`, `Canceled`.
+The engine yields them and knows neither Redis nor the storage; `worker.publishing` folds them into the record.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """The model has taken the job up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """`step` of `steps` are done."""
+
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactReady:
+    """A result to be stored under `name`."""
+
+    name: str
+    kind: Literal["image", "heatmap", "maps", "manifest"]
+    content_type: str
+    data: bytes
+    picture: int | None = None
+    word: str | None = None
+    occurrence: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """Everything asked for has been yielded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The job cannot be finished; `code` is stable."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canceled:
+    """The job was stopped between two steps because its client asked for it."""
+
+
+Event = Started | Progress | ArtifactReady | Finished | Failed | Canceled

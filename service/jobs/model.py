@@ -1,0 +1,137 @@
+"""What a job is: one frozen record, and the table of the states it may go through.
+
+Theory of operation. A job is created `queued` and ends in exactly one of four terminal states, written once:
+
+    queued ──► running ──► succeeded
+       │          ├──────► failed      `error.code` says why: moderated, out_of_memory, worker_lost, ...
+       │          ├──────► canceled
+       │          └──────► queued      its worker was lost; the next attempt is another execution
+       ├──► canceled                   asked for by the client
+       ├──► expired                    nobody took it in time
+       └──► failed
+
+Retrying is an event, not a state: `attempt` counts executions begun, and `execution` names the one that may write.
+A writer that holds an older name has lost the job and is refused (`service.jobs.store`). The record in Redis is the
+truth about a job; what RQ thinks of it is transport.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from p2p.spec import EditSpec
+
+#: Raised when a field changes its meaning; records of another version are read by whoever wrote the migration.
+SCHEMA_VERSION = 1
+
+
+class JobStatus(StrEnum):
+    """The states of a job."""
+
+    QUEUED = "queued"  #: accepted, waiting for a worker
+    RUNNING = "running"  #: a worker holds it
+    SUCCEEDED = "succeeded"  #: its artifacts are stored and readable
+    FAILED = "failed"  #: `error` says why; sending it again is the client's choice
+    CANCELED = "canceled"  #: asked for by the client
+    EXPIRED = "expired"  #: nobody took it in time
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing comes after this state."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELED, JobStatus.EXPIRED, JobStatus.FAILED}),
+    JobStatus.RUNNING: frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.QUEUED}),
+    JobStatus.SUCCEEDED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.CANCELED: frozenset(),
+    JobStatus.EXPIRED: frozenset(),
+}
+
+
+def sources_of(to: JobStatus, only_from: JobStatus | None = None) -> frozenset[JobStatus]:
+    """The states from which `to` may be reached; at most `only_from` where that is given."""
+    return frozenset(status for status, targets in TRANSITIONS.items() if to in targets and only_from in (None, status))
+
+
+class Record(BaseModel):
+    """Base of what is kept: immutable; a field written by a newer version is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class JobError(Record):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class JobProgress(Record):
+    """How many steps of the run are done."""
+
+    step: int
+    steps: int
+
+
+class Artifact(Record):
+    """One stored result."""
+
+    name: str = Field(description="Unique within the job; looks like a path.")
+    kind: Literal["image", "heatmap", "maps", "manifest"]
+    key: str = Field(description="Where it lies in the object storage.")
+    content_type: str
+    bytes: int
+    picture: int | None = Field(None, description="0 is the source, 1 the first edit.")
+    word: str | None = None
+    occurrence: int | None = None
+
+
+class Job(Record):
+    """One edit that was asked for, from acceptance to the end of its lifetime."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    owner: str = "anonymous"
+    status: JobStatus = JobStatus.QUEUED
+    attempt: int = Field(0, description="Executions begun so far.")
+    execution: str | None = Field(None, description="The execution that may write.")
+    model: str
+    spec: EditSpec
+    progress: JobProgress | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    error: JobError | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime
+    traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long the record is kept after it last came to rest: after creation, then again after its end."""
+        return self.expires_at - (self.finished_at or self.created_at)
+
+
+def new_job(spec: EditSpec, *, lifetime: timedelta, traceparent: str | None = None) -> Job:
+    """A queued job with an id nobody can guess."""
+    now = datetime.now(UTC)
+    return Job(
+        id=uuid4().hex,
+        model=spec.model,
+        spec=spec,
+        created_at=now,
+        expires_at=now + lifetime,
+        traceparent=traceparent,
+    )
+
+
+def artifact_key(job_id: str, execution: str, name: str) -> str:
+    """Where an execution's artifact lies: executions never share a place, so a lost one cannot overwrite."""
+    return f"jobs/{job_id}/{execution}/{name}"

@@ -1,0 +1,1 @@
+"""One module per resource: parse, call a use case of `service.submit`, answer."""

@@ -1,0 +1,40 @@
+"""POST and GET edits, cancel one."""
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from service import submit
+from service.openapi import problems
+from service.routes.plane import PlaneOfApp
+from service.schemas import EditAccepted, EditRequest, EditView
+
+router = APIRouter(prefix="/v1/edits", tags=["edits"])
+
+#: W3C Trace Context; anything else is not kept.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@router.post("", status_code=202, responses=problems(400, 413, 415, 422, 503))
+async def submit_edit(
+    body: EditRequest, response: Response, plane: PlaneOfApp, traceparent: Annotated[str, Header()] = ""
+) -> EditAccepted:
+    """Ask for an edit. It is worked off in turn; follow `links.self`."""
+    trace = traceparent if _TRACEPARENT.fullmatch(traceparent) else None
+    job = await submit.submit(body.to_spec(), plane, traceparent=trace)
+    accepted = EditAccepted.of(job)
+    response.headers["Location"] = accepted.links.self
+    return accepted
+
+
+@router.get("/{job_id}", responses=problems(404, 503))
+async def fetch_edit(job_id: str, plane: PlaneOfApp) -> EditView:
+    """How an edit stands, and once it has succeeded, its artifacts."""
+    return EditView.with_urls(await submit.fetch(job_id, plane), plane.url)
+
+
+@router.post("/{job_id}/cancel", responses=problems(404, 409, 503))
+async def cancel_edit(job_id: str, plane: PlaneOfApp) -> EditView:
+    """Cancel a queued edit; one that is canceled already stays so."""
+    return EditView.with_urls(await submit.cancel(job_id, plane), plane.url)

@@ -1,0 +1,148 @@
+"""The bodies of HTTP: what comes in is a spec in an envelope, what goes out is a view of the record with links."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from p2p.spec import EditSpec
+from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
+from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus
+
+_EXAMPLE = {
+    "source": {"prompt": "a cat on a beach"},
+    "targets": [
+        {
+            "prompt": "a dog on a beach",
+            "edits": [{"kind": "replace"}],
+            "local_blend": {"words": [{"word": "dog"}]},
+        },
+        {"prompt": "a cat on a beach at night", "edits": [{"kind": "refine"}]},
+    ],
+    "sampling": {"seed": 7},
+}
+
+
+class EditRequest(EditSpec):
+    """A source picture and the edits of it. What is absent takes the model's own default."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    def to_spec(self) -> EditSpec:
+        """What is to be made, without the envelope."""
+        return EditSpec.model_construct(**{name: getattr(self, name) for name in EditSpec.model_fields})
+
+
+class Links(BaseModel):
+    """Where to go on from an edit."""
+
+    self: str
+    cancel: str
+
+
+class EditAccepted(BaseModel):
+    """An edit that waits for a worker, or was just canceled."""
+
+    id: str
+    status: JobStatus
+    model: str
+    created_at: datetime
+    expires_at: datetime
+    links: Links
+
+    @classmethod
+    def of(cls, job: Job) -> "EditAccepted":
+        """The view of a job."""
+        return cls(**_common(job))
+
+
+class ArtifactView(BaseModel):
+    """One result, and where to fetch it."""
+
+    name: str = Field(description="Unique within the edit; looks like a path.")
+    kind: Literal["image", "heatmap", "maps", "manifest"]
+    picture: int | None = Field(description="0 is the source, 1 the first edit; null for what concerns all.")
+    word: str | None = Field(description="A heat map's word.")
+    occurrence: int | None = Field(description="Which of the word's occurrences, from 1.")
+    content_type: str
+    bytes: int
+    url: str = Field(description="Works for a while; fetch the edit again for a new one.")
+
+
+class EditView(EditAccepted):
+    """An edit as it stands."""
+
+    attempt: int
+    progress: JobProgress | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: JobError | None
+    artifacts: tuple[ArtifactView, ...]
+    spec: EditSpec = Field(description="What was asked for, the model's defaults filled in.")
+
+    @classmethod
+    def with_urls(cls, job: Job, url: Callable[[str], str]) -> "EditView":
+        """The view of a job; `url` gives an artifact's address for its key."""
+        return cls(
+            **_common(job),
+            attempt=job.attempt,
+            progress=job.progress,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            error=job.error,
+            artifacts=tuple(_artifact(artifact, url) for artifact in job.artifacts),
+            spec=job.spec,
+        )
+
+
+class ModelView(BaseModel):
+    """A model that edits can name."""
+
+    id: str
+    description: str
+    sizes: tuple[tuple[int, int], ...] = Field(description="[height, width]; the first is the default.")
+    max_tokens: int = Field(description="Tokens of one prompt, start and end included.")
+    defaults: ModelDefaults
+    limits: ModelLimits
+
+    @classmethod
+    def of(cls, model: ModelDeclaration) -> "ModelView":
+        """The view of a declaration."""
+        return cls(**{name: getattr(model, name) for name in cls.model_fields})
+
+
+class ModelList(BaseModel):
+    """The models of this installation."""
+
+    models: tuple[ModelView, ...]
+
+
+class ModelReadiness(BaseModel):
+    """Who serves a model."""
+
+    workers: int = Field(description="Workers that are alive.")
+
+
+class Readiness(BaseModel):
+    """That edits are taken, and who would work them off."""
+
+    status: Literal["ready"] = "ready"
+    models: dict[str, ModelReadiness]
+
+
+class Liveness(BaseModel):
+    """That the process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+def _common(job: Job) -> dict[str, object]:
+    links = Links(self=f"/v1/edits/{job.id}", cancel=f"/v1/edits/{job.id}/cancel")
+    names = ("id", "status", "model", "created_at", "expires_at")
+    return {"links": links, **{name: getattr(job, name) for name in names}}
+
+
+def _artifact(artifact: Artifact, url: Callable[[str], str]) -> ArtifactView:
+    shared = ArtifactView.model_fields.keys() & Artifact.model_fields.keys()
+    return ArtifactView(url=url(artifact.key), **{name: getattr(artifact, name) for name in shared})

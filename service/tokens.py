@@ -1,0 +1,35 @@
+"""How many tokens a prompt takes, counted as the model will count them, without the model.
+
+`tokenizer.json` holds the whole tokenizer, so the `tokenizers` package alone gives the number that the worker's text
+encoder will see: a prompt that is too long is refused at the door.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from service.jobs.catalogue import ModelDeclaration
+from service.jobs.errors import InvalidCatalogue
+
+
+class TokenCounter:
+    """Counts the tokens of one model's prompts, start and end included."""
+
+    def __init__(self, tokenizer_file: Path) -> None:
+        try:
+            self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        except Exception as error:  # the package raises bare Exception
+            raise InvalidCatalogue(f"no tokenizer at {tokenizer_file}: see the models file") from error
+        # The file may say to cut and to fill up to the model's length; then every prompt would count as just that.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+
+    def count(self, prompt: str) -> int:
+        """Tokens of a prompt as the text encoder reads it."""
+        return len(self._tokenizer.encode(prompt).ids)
+
+
+def token_counters(catalogue: Mapping[str, ModelDeclaration]) -> dict[str, TokenCounter]:
+    """A counter per model."""
+    return {model.id: TokenCounter(model.tokenizer) for model in catalogue.values()}

@@ -1,0 +1,78 @@
+"""The API over the in-memory twins of the job plane."""
+
+from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.jobs.catalogue import load_catalogue
+from service.jobs.queue import JobQueue
+from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore, MemoryStorage, RecordingQueue
+from service.settings import Settings
+from service.signing import UrlSigner
+from service.submit import Plane
+from service.tokens import token_counters
+
+BASE_URL = "http://api.test"
+
+
+@pytest.fixture
+def parts(tiny_models: Path) -> SimpleNamespace:
+    """The twins behind `client`, to look at and to change."""
+    store, clock = InMemoryJobStore(), SimpleNamespace(now=1_000_000.0)
+    catalogue = load_catalogue(tiny_models)
+    plane = Plane(
+        store=AsyncInMemoryJobStore(store),
+        queue=RecordingQueue(),
+        storage=MemoryStorage(),
+        catalogue=catalogue,
+        counters=token_counters(catalogue),
+        signer=UrlSigner("a secret", BASE_URL, clock=lambda: clock.now),
+        job_lifetime=timedelta(hours=1),
+        url_lifetime=timedelta(minutes=10),
+    )
+    return SimpleNamespace(plane=plane, store=store, queue=plane.queue, storage=plane.storage, clock=clock)
+
+
+@pytest.fixture
+def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
+    """Makes a client of an API whose plane has some parts exchanged."""
+    opened: list[TestClient] = []
+
+    def start(queue: JobQueue | None = None, **settings: object) -> TestClient:
+        plane = replace(parts.plane, queue=queue or parts.queue)
+
+        @asynccontextmanager
+        async def connect(_):
+            yield plane
+
+        app = create_app(Settings(**settings), connect)
+        client = TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
+        opened.append(client.__enter__())
+        return client
+
+    yield start
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(serve: Callable[..., TestClient]) -> TestClient:
+    """The API with one model called "tiny" and a queue that only remembers."""
+    return serve()
+
+
+@pytest.fixture
+def edit() -> dict:
+    """A body that is accepted."""
+    return {
+        "model": "tiny",
+        "source": {"prompt": "a cat on the beach"},
+        "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
+    }

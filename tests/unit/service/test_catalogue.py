@@ -1,0 +1,64 @@
+"""The models file, and the tokens that the API counts without the model."""
+
+import pytest
+
+from service.jobs.catalogue import load_catalogue
+from service.jobs.errors import InvalidCatalogue
+from service.tokens import TokenCounter
+from tests import tiny
+
+
+def test_paths_are_relative_to_the_file(tiny_models):
+    declaration = load_catalogue(tiny_models)["tiny"]
+
+    assert declaration.path == str(tiny_models.parent / "model")
+    assert declaration.tokenizer.is_file()
+
+
+def test_a_model_with_a_revision_is_a_hub_id(tiny_models, tmp_path):
+    text = tiny_models.read_text().replace('path = "model"', 'path = "some/model"\nrevision = "abc"')
+    (tmp_path / "models.toml").write_text(text)
+
+    assert load_catalogue(tmp_path / "models.toml")["tiny"].path == "some/model"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('id = "tiny-too"', 'id = "tiny"', "3 models under 2 ids"),
+        ("max_tokens = 24", "max_tokens = 24\ncolour = 1", "colour"),
+        ("max_tokens = 24", "", "max_tokens"),
+        ("steps = 3,", "steps = 1000,", "max_steps 400"),
+        ("[[models]]", "[[models", "no models file"),
+    ],
+)
+def test_a_models_file_that_is_wrong_says_what(tiny_models, tmp_path, old, new, said):
+    (tmp_path / "models.toml").write_text(tiny_models.read_text().replace(old, new))
+
+    with pytest.raises(InvalidCatalogue, match=said):
+        load_catalogue(tmp_path / "models.toml")
+
+
+def test_a_missing_models_file_names_the_setting(tmp_path):
+    with pytest.raises(InvalidCatalogue, match="MODELS_FILE"):
+        load_catalogue(tmp_path / "models.toml")
+
+
+@pytest.mark.parametrize("prompt", ["", "a cat on the beach", "a cat, a dog!", "CAT", "é 你好", "cat " * 50])
+def test_the_api_counts_the_tokens_that_the_model_reads(tiny_models, prompt):
+    counter = TokenCounter(load_catalogue(tiny_models)["tiny"].tokenizer)
+
+    assert counter.count(prompt) == len(tiny.tokenizer()(prompt, truncation=False).input_ids)
+
+
+def test_a_tokenizer_file_that_fills_and_cuts_does_not_hide_the_count(tiny_models, tmp_path):
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(load_catalogue(tiny_models)["tiny"].tokenizer))
+    tokenizer.enable_truncation(10)
+    tokenizer.enable_padding(length=10)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+
+    counter = TokenCounter(tmp_path / "tokenizer.json")
+
+    assert (counter.count("a cat"), counter.count("cat " * 20)) == (4, 22)
