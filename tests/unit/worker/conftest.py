@@ -1,0 +1,64 @@
+"""A job in an in-memory plane, and a sampler that paints nothing."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from p2p.edit import EditResult, WordMap
+from p2p.sampling import DenoisingStep
+from p2p.spec import EditSpec
+from p2p.tokens import tokenize
+from service.jobs.catalogue import load_catalogue
+from service.jobs.model import new_job
+from service.jobs.testing import InMemoryJobStore, MemoryStorage
+from tests import tiny
+from worker.engine import Engine
+
+SPEC = {
+    "model": "tiny",
+    "source": {"prompt": "a cat on a/b"},
+    "targets": [
+        {"prompt": "a dog on a/b", "edits": [{"kind": "replace"}]},
+        {"prompt": "a cat on a/b at 你好", "edits": [{"kind": "refine"}]},
+    ],
+    "sampling": {"seed": 5, "steps": 4, "guidance_scale": 3.0, "height": 32, "width": 48},
+}
+
+
+def painted(spec: EditSpec) -> Iterator[DenoisingStep | EditResult]:
+    """Every step of a spec, then grey pictures; a word's map is a slope."""
+    for index in range(spec.sampling.steps):
+        yield DenoisingStep(index=index, num_steps=spec.sampling.steps, latents=torch.zeros(1))
+    slope = np.linspace(0, 0.5, 16, dtype=np.float32).reshape(4, 4)
+    prompts = [tokenize(prompt, tiny.tokenizer()) for prompt in spec.prompts]
+    maps = [tuple(WordMap(word.word, word.occurrence, word.tokens, slope) for word in p.words()) for p in prompts]
+    yield EditResult(
+        images=tuple(Image.new("RGB", (48, 32), (90, 120, 150)) for _ in spec.prompts),
+        latents=torch.zeros(1),
+        prompts=tuple(prompts),
+        maps=tuple(maps),
+        noise=torch.zeros(1),
+        seconds={"encode": 0.1, "denoise": 2.0, "decode": 0.3},
+    )
+
+
+@pytest.fixture
+def plane(tiny_models) -> SimpleNamespace:
+    """An in-memory plane that holds one queued job."""
+    job = new_job(EditSpec.model_validate(SPEC), lifetime=timedelta(hours=1))
+    store = InMemoryJobStore()
+    store.create(job)
+    return SimpleNamespace(
+        job=job, store=store, storage=MemoryStorage(), declaration=load_catalogue(tiny_models)["tiny"]
+    )
+
+
+@pytest.fixture
+def engine(plane) -> Engine:
+    """An engine whose sampler paints nothing."""
+    return Engine(painted, plane.declaration, revision="sha256:0123")

@@ -1,0 +1,99 @@
+"""The publisher writes what happens, in the order that a client can rely on, and as one execution."""
+
+from itertools import count
+
+import pytest
+
+from service.jobs.errors import IllegalTransition
+from service.jobs.events import ArtifactReady, Canceled, Failed, Finished, Progress, Started
+from service.jobs.model import JobError, JobProgress, JobStatus
+from worker.publishing import Publisher
+
+PICTURE = ArtifactReady(name="source.png", kind="image", content_type="image/png", data=b"a picture", picture=0)
+
+
+@pytest.fixture
+def publisher(plane) -> Publisher:
+    return Publisher(plane.job, plane.store, plane.storage, clock=count().__next__)
+
+
+def record(plane):
+    return plane.store.get(plane.job.id)
+
+
+def test_a_job_starts_as_an_execution_of_its_own(plane, publisher):
+    publisher.handle(Started())
+
+    job = record(plane)
+    assert (job.status, job.attempt, job.execution) == (JobStatus.RUNNING, 1, publisher.job.execution)
+    assert job.started_at
+
+
+def test_a_job_that_was_canceled_meanwhile_is_not_started(plane, publisher):
+    plane.store.transition(plane.job.id, JobStatus.CANCELED)
+
+    with pytest.raises(IllegalTransition):
+        publisher.handle(Started())
+
+
+def test_a_result_is_in_the_record_once_the_job_is_finished(plane, publisher):
+    publisher.handle(Started())
+    publisher.handle(PICTURE)
+    assert record(plane).artifacts == ()
+
+    publisher.handle(Finished())
+
+    job = record(plane)
+    (artifact,) = job.artifacts
+    assert job.status is JobStatus.SUCCEEDED
+    assert artifact.key == f"jobs/{job.id}/{job.execution}/source.png"
+    assert (artifact.bytes, artifact.content_type, artifact.picture) == (9, "image/png", 0)
+
+
+def test_a_finished_job_lives_on_as_long_as_it_was_given(plane, publisher):
+    publisher.handle(Started())
+    publisher.handle(Finished())
+
+    job = record(plane)
+    assert job.expires_at - job.finished_at == plane.job.lifetime
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "error"),
+    [
+        (Failed(code="x", message="y"), JobStatus.FAILED, JobError(code="x", message="y")),
+        (Canceled(), JobStatus.CANCELED, None),
+    ],
+)
+def test_an_end_is_written_as_what_it_is(plane, publisher, event, status, error):
+    publisher.handle(Started())
+    publisher.handle(event)
+
+    assert (record(plane).status, record(plane).error) == (status, error)
+
+
+def test_progress_is_written_now_and_then_and_at_the_end(plane):
+    times = iter([0.0, 0.1, 0.2, 0.3])
+    publisher = Publisher(plane.job, plane.store, plane.storage, clock=lambda: next(times))
+    publisher.handle(Started())
+
+    written = []
+    for step in (1, 2, 3, 4):
+        publisher.handle(Progress(step=step, steps=5))
+        written.append(record(plane).progress.step)
+    times = iter([0.31])
+    publisher.handle(Progress(step=5, steps=5))
+
+    assert written == [1, 1, 1, 4]
+    assert record(plane).progress == JobProgress(step=5, steps=5)
+
+
+def test_an_execution_that_lost_its_job_writes_nothing_more(plane, publisher):
+    publisher.handle(Started())
+    plane.store.transition(plane.job.id, JobStatus.QUEUED)
+
+    for event in (Progress(step=4, steps=4), Finished()):
+        with pytest.raises(IllegalTransition):
+            publisher.handle(event)
+
+    assert record(plane).status is JobStatus.QUEUED

@@ -1,0 +1,58 @@
+"""Runs a job on the resident model and says what happens: `p2p` in, events out.
+
+Knows neither Redis nor the storage, and lets no exception out: whatever goes wrong inside a job is that job's
+`Failed`, and the next one finds the worker as it was.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+
+import torch
+
+from p2p.edit import EditResult
+from p2p.errors import P2PError
+from p2p.sampling import DenoisingStep
+from p2p.spec import EditSpec
+from service.jobs.catalogue import ModelDeclaration
+from service.jobs.events import Event, Failed, Finished, Progress, Started
+from service.jobs.model import Job
+from worker.results import artifacts_of
+
+log = logging.getLogger(__name__)
+
+#: `p2p.edit.edit_steps` with the model bound: every step, then the one result.
+Sampler = Callable[[EditSpec], Iterator[DenoisingStep | EditResult]]
+
+
+class Engine:
+    """One model, ready to edit."""
+
+    def __init__(self, sampler: Sampler, declaration: ModelDeclaration, *, revision: str) -> None:
+        self._sampler = sampler
+        self._declaration = declaration
+        self._revision = revision
+
+    def run(self, job: Job) -> Iterator[Event]:
+        """The events of one job, in order; the last is `Finished` or `Failed`.
+
+        Between any two of them the caller may stop iterating: that is where a cancellation or a deadline acts.
+        """
+        yield Started()
+        try:
+            yield from self._edited(job)
+        except P2PError as error:
+            yield Failed(code=error.code, message=str(error))
+        except (MemoryError, torch.OutOfMemoryError):
+            log.exception("job %s: out of memory", job.id)
+            yield Failed(code="out_of_memory", message="the edit does not fit into memory: ask for fewer targets")
+        except Exception:
+            log.exception("job %s failed", job.id)
+            yield Failed(code="internal_error", message="something failed here that should not: send the edit again")
+
+    def _edited(self, job: Job) -> Iterator[Event]:
+        for outcome in self._sampler(job.spec):
+            if isinstance(outcome, EditResult):
+                yield from artifacts_of(outcome, job, self._declaration, revision=self._revision)
+            else:
+                yield Progress(step=outcome.index + 1, steps=outcome.num_steps)
+        yield Finished()

@@ -1,0 +1,72 @@
+"""The one file that knows RQ's worker.
+
+`SimpleWorker` works jobs off in its own process, where the model is; RQ's others fork, which CUDA does not survive,
+or load the model anew for every job. Pinned to RQ 3.0; `tests/contract` holds what is overridden here.
+"""
+
+import os
+import signal
+import socket
+from types import FrameType
+from uuid import uuid4
+
+import redis
+from rq import Queue, SimpleWorker
+from rq.job import Job as Message
+from rq.serializers import JSONSerializer
+from rq.timeouts import BaseDeathPenalty
+from rq.utils import now
+
+from service.jobs.queue import queue_name
+
+#: Seconds until an idle worker that was killed no longer counts as alive (RQ adds 60).
+WORKER_TTL = 30
+#: Seconds a worker waits for a job before it looks whether it is to stop.
+TURN = 1
+
+
+class CooperativeDeadline(BaseDeathPenalty):
+    """No alarm: RQ's raises between any two bytecodes, also while attention processors are being exchanged.
+
+    A deadline acts between two steps instead, where the engine's events are read.
+    """
+
+    def setup_death_penalty(self) -> None:
+        """Nothing to arm."""
+
+    def cancel_death_penalty(self) -> None:
+        """Nothing to disarm."""
+
+
+class GpuWorker(SimpleWorker):
+    """Works off one model's queue. Made once the model is in memory, so that a registered worker is a ready one."""
+
+    death_penalty_class = CooperativeDeadline
+
+    def __init__(self, model: str, client: redis.Redis) -> None:
+        # From exactly one queue RQ moves a message instead of popping it, so that a crash does not lose it.
+        queue = Queue(queue_name(model), connection=client, serializer=JSONSerializer)
+        name = f"{model}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        super().__init__([queue], name=name, connection=client, serializer=JSONSerializer, worker_ttl=WORKER_TTL)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Stop once the job at hand is done; a second signal, later than a second after, stops at once.
+
+        RQ raises from the signal handler where it thinks itself idle, and so can drop a message that it has just
+        taken. Here the signal only leaves a note.
+        """
+        self._shutdown_requested_date = now()
+        self._stop_requested = True
+        signal.signal(signal.SIGINT, self.request_force_stop)
+        signal.signal(signal.SIGTERM, self.request_force_stop)
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Message, Queue] | None:
+        """The next message, or None when told to stop; waits in turns, so that a stop is never far."""
+        if timeout is None:  # burst: whatever is there, and no waiting
+            return super().dequeue_job_and_maintain_ttl(None, max_idle_time)
+        while not self._stop_requested:
+            if taken := super().dequeue_job_and_maintain_ttl(TURN, TURN):
+                return taken
+        return None

@@ -1,0 +1,91 @@
+"""Folds the events of one execution into the job's record and the storage: the only writer of both.
+
+A result is in the record only once it is in the storage, and the record says `succeeded` only once all are.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, Progress, Started
+from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, artifact_key
+from service.jobs.storage import ObjectStorage
+from service.jobs.store import JobStore
+
+#: Seconds between two writes of the progress: finer than anyone watches, coarser than a fast model's steps.
+PROGRESS_INTERVAL = 0.25
+
+
+class Publisher:
+    """Writes what happens to one job, as one execution of it.
+
+    Every write names the execution. One that has lost the job, or whose job was canceled in time, gets
+    `IllegalTransition` from its first write on and changes nothing.
+    """
+
+    def __init__(
+        self, job: Job, store: JobStore, storage: ObjectStorage, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._execution = uuid4().hex
+        # What the engine sees: the job as this execution will have begun it.
+        self.job = job.model_copy(update={"execution": self._execution, "attempt": job.attempt + 1})
+        self._lifetime = job.lifetime
+        self._store = store
+        self._storage = storage
+        self._clock = clock
+        self._written_at = float("-inf")
+        self._artifacts: list[Artifact] = []
+
+    def handle(self, event: Event) -> None:
+        """Write one event down.
+
+        Raises:
+            IllegalTransition: the job is no longer this execution's.
+            StorageUnavailable: an artifact was not taken.
+        """
+        match event:
+            case Started():
+                self._start()
+            case Progress(step=step, steps=steps):
+                self._report(JobProgress(step=step, steps=steps))
+            case ArtifactReady():
+                self._keep(event)
+            case Finished():
+                self._end(JobStatus.SUCCEEDED, artifacts=tuple(self._artifacts))
+            case Failed(code=code, message=message):
+                self._end(JobStatus.FAILED, error=JobError(code=code, message=message))
+            case Canceled():
+                self._end(JobStatus.CANCELED)
+
+    def _start(self) -> None:
+        changes = {"execution": self._execution, "attempt": self.job.attempt, "started_at": datetime.now(UTC)}
+        self._store.transition(self.job.id, JobStatus.RUNNING, **changes)
+
+    def _report(self, progress: JobProgress) -> None:
+        now = self._clock()
+        if progress.step < progress.steps and now - self._written_at < PROGRESS_INTERVAL:
+            return
+        self._store.update(self.job.id, holder=self._execution, progress=progress)
+        self._written_at = now
+
+    def _keep(self, ready: ArtifactReady) -> None:
+        key = artifact_key(self.job.id, self._execution, ready.name)
+        self._storage.put(key, ready.data, ready.content_type)
+        self._artifacts.append(
+            Artifact(
+                name=ready.name,
+                kind=ready.kind,
+                key=key,
+                content_type=ready.content_type,
+                bytes=len(ready.data),
+                picture=ready.picture,
+                word=ready.word,
+                occurrence=ready.occurrence,
+            )
+        )
+
+    def _end(self, status: JobStatus, **changes: object) -> None:
+        now = datetime.now(UTC)
+        changes |= {"finished_at": now, "expires_at": now + self._lifetime}
+        self._store.transition(self.job.id, status, holder=self._execution, **changes)

@@ -1,0 +1,84 @@
+"""What a run leaves behind, as files: pictures, heat maps, raw maps, manifest."""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from p2p.edit import EditResult, WordMap
+from service.jobs.catalogue import ModelDeclaration
+from service.jobs.events import ArtifactReady
+from service.jobs.model import Job
+from worker.heatmaps import heatmap
+from worker.manifest import manifest
+
+
+def artifacts_of(
+    result: EditResult, job: Job, declaration: ModelDeclaration, *, revision: str
+) -> Iterator[ArtifactReady]:
+    """Every artifact that a job asked for, the manifest last."""
+    wanted = job.spec.artifacts
+    for index, image in enumerate(result.images):
+        yield ArtifactReady(
+            name=f"{picture_name(index)}.png",
+            kind="image",
+            content_type="image/png",
+            data=as_png(image),
+            picture=index,
+        )
+    if wanted.heatmaps:
+        for index, (image, maps) in enumerate(zip(result.images, result.maps, strict=True)):
+            yield from _heatmaps(index, image, maps)
+    if wanted.raw_maps:
+        data = raw_maps(result.maps)
+        yield ArtifactReady(name="maps.npz", kind="maps", content_type="application/octet-stream", data=data)
+    text = json.dumps(manifest(result, job, declaration, revision=revision), indent=2, ensure_ascii=False)
+    yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
+
+
+def picture_name(index: int) -> str:
+    """What a picture is called: "source", "edit-1", ..."""
+    return f"edit-{index}" if index else "source"
+
+
+def raw_maps(maps: tuple[tuple[WordMap, ...], ...]) -> bytes:
+    """The maps of all pictures as one .npz, readable without pickle.
+
+    Per picture "source", "edit-1", ...: (words, height, width) float32, and its words as strings under
+    "source.words", "edit-1.words", ...
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for index, words in enumerate(maps):
+        arrays[picture_name(index)] = np.stack([word.map for word in words]).astype(np.float32)
+        arrays[f"{picture_name(index)}.words"] = np.array([word.word for word in words], dtype=np.str_)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def as_png(image: Image.Image) -> bytes:
+    """A picture as a PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def _heatmaps(index: int, image: Image.Image, maps: tuple[WordMap, ...]) -> Iterator[ArtifactReady]:
+    for position, word in enumerate(maps):
+        yield ArtifactReady(
+            name=f"heatmaps/{picture_name(index)}-{position:02d}-{_slug(word.word)}.png",
+            kind="heatmap",
+            content_type="image/png",
+            data=as_png(heatmap(word.map, image)),
+            picture=index,
+            word=word.word,
+            occurrence=word.occurrence,
+        )
+
+
+def _slug(word: str) -> str:
+    """A word as part of a file's name: the position in front keeps it unique."""
+    return re.sub(r"[^a-z0-9]+", "-", word.casefold())[:40].strip("-") or "word"
