@@ -1,0 +1,49 @@
+"""`python -m stack`: the whole service on this machine, until Ctrl-C."""
+
+import argparse
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from service.jobs.catalogue import load_catalogue
+from service.jobs.errors import InvalidCatalogue
+from service.settings import Settings
+from stack.processes import NotStarted, exit_on_sigterm
+from stack.services import stack
+
+_CURL = """curl -s {url}/v1/edits -H 'Content-Type: application/json' -d '{{
+  "model": "{model}",
+  "source": {{"prompt": "a cat on a beach"}},
+  "targets": [{{"prompt": "a dog on a beach", "edits": [{{"kind": "replace"}}]}}]
+}}'"""
+
+
+def main() -> None:
+    """Start, say where, stay."""
+    settings = Settings()
+    parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
+    parser.add_argument("--workers", type=int, default=1, help="workers of each model")
+    parser.add_argument("--folder", type=Path, default=Path("data"), help="where logs, jobs and artifacts are kept")
+    arguments = parser.parse_args()
+    exit_on_sigterm()
+    try:
+        models = tuple(load_catalogue(settings.models_file))
+        workers = dict.fromkeys(models, arguments.workers)
+        with (
+            suppress(KeyboardInterrupt),
+            stack(
+                arguments.folder, workers, models_file=settings.models_file, port=settings.port, keep=True
+            ) as started,
+        ):
+            print(f"serving {', '.join(models)} at {started.url} (logs in {started.folder}/, Ctrl-C stops)\n")
+            print(_CURL.format(url=started.url, model=models[0]), flush=True)
+            while True:
+                started.check()
+                time.sleep(1)
+    except (NotStarted, InvalidCatalogue) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

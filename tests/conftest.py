@@ -1,0 +1,57 @@
+"""What several folders of tests share: a tiny model on disk, and a models file that names it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before torch is loaded: tiny models gain nothing from threads, and threads that spin while they wait take the cores
+# from the processes under test (two runs of six steps took 20 s instead of a quarter of a second).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import pytest
+import redis
+
+from stack.redis_server import redis_server
+from tests import tiny
+
+_DECLARATION = """
+[[models]]
+id = "{id}"
+description = "Random weights, real classes."
+path = "model"
+family = "stable_diffusion"
+tokenizer = "model/tokenizer/tokenizer.json"
+max_tokens = {max_tokens}
+sizes = [[32, 32]]
+defaults = {{ steps = 3, guidance_scale = 3.0 }}
+limits = {{ max_steps = 400, max_targets = 3 }}
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models file with three names for one tiny model made here.
+
+    "tiny-too" is declared to read more tokens than it does: what the API then lets through fails in the worker.
+    """
+    folder = tmp_path_factory.mktemp("models")
+    tiny.save(folder / "model")
+    file = folder / "models.toml"
+    tokens = {"tiny": 24, "tiny-too": 40, "tiny-third": 24}
+    file.write_text("".join(_DECLARATION.format(id=name, max_tokens=limit) for name, limit in tokens.items()))
+    return file
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis; where none can start, tests fail and say what to install."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    """A client that decodes, as the job store wants it."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client

@@ -1,0 +1,28 @@
+"""What the README says is so."""
+
+import json
+import re
+
+from service.schemas import EditRequest
+from stack.settings_table import README, with_table
+
+TEXT = README.read_text(encoding="utf-8")
+
+
+def test_the_settings_table_is_the_codes():
+    assert with_table(TEXT) == TEXT, "run `python -m stack.settings_table --write`"
+
+
+def test_the_first_request_is_accepted_by_the_schema():
+    (body,) = re.findall(r"-d '(\{.*?\})'", TEXT, re.DOTALL)
+
+    assert EditRequest.model_validate(json.loads(body)).model == "scenes"
+
+
+def test_every_file_and_command_that_is_named_is_there():
+    folder = README.parent
+    named = re.findall(r"\]\((?!http)([^)#]+)\)|`([\w/]+\.(?:py|toml|yaml))`", TEXT)
+    makefile = (folder / "Makefile").read_text()
+
+    assert [name for pair in named for name in pair if name and not (folder / name).exists()] == []
+    assert [name for name in re.findall(r"`?make (\w+)", TEXT) if f"\n{name}:" not in makefile] == []

@@ -1,0 +1,42 @@
+"""What of RQ is overridden or relied on has the shape it had in 3.0."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+import rq
+from rq import Queue, SimpleWorker
+from rq.timeouts import BaseDeathPenalty
+
+from worker.gpu_worker import CooperativeDeadline, GpuWorker
+
+
+def test_it_is_the_rq_that_was_read():
+    assert rq.VERSION.startswith("3.0")
+
+
+@pytest.mark.parametrize("name", ["request_stop", "dequeue_job_and_maintain_ttl"])
+def test_an_overridden_method_takes_what_rqs_takes(name):
+    ours, theirs = (inspect.signature(getattr(cls, name)) for cls in (GpuWorker, SimpleWorker))
+
+    assert list(ours.parameters) == list(theirs.parameters)
+
+
+def test_a_deadline_is_no_alarm():
+    assert GpuWorker.death_penalty_class is CooperativeDeadline
+    assert issubclass(CooperativeDeadline, BaseDeathPenalty)
+    with CooperativeDeadline(1, TimeoutError):
+        pass
+
+
+def test_a_message_is_moved_not_popped_from_a_single_queue():
+    assert "len(queue_keys) == 1" in inspect.getsource(Queue.dequeue_any)
+
+
+def test_rq_is_asked_for_work_by_name():
+    code = "import worker.tasks, service.jobs.queue as q; print(q.TASK, worker.tasks.run_edit.__name__)"
+
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+    assert out.split() == ["worker.tasks.run_edit", "run_edit"]

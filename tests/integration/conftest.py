@@ -1,0 +1,68 @@
+"""The whole service: real processes, a real Redis, tiny models."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from stack.services import Stack, stack
+
+#: Seconds after which a job is taken for lost; jobs here take a second or two.
+PATIENCE = 120
+
+
+@pytest.fixture(scope="session")
+def served(tiny_models, tmp_path_factory) -> Iterator[Stack]:
+    """The API, two workers of "tiny" and one of "tiny-too"; nobody serves "tiny-third"."""
+    folder = tmp_path_factory.mktemp("stack")
+    # One thread each: more only stand in each other's way where cores are few.
+    with stack(
+        folder, {"tiny": 2, "tiny-too": 1}, models_file=tiny_models, settings={"OMP_NUM_THREADS": "1"}
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def api(served: Stack) -> Iterator[httpx.Client]:
+    """A client of the served API."""
+    with httpx.Client(base_url=served.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def post(api: httpx.Client) -> Callable[..., str]:
+    """Posts an edit and gives its address."""
+
+    def posted(model: str = "tiny", *, source: str = "a cat on the beach", **sampling: object) -> str:
+        targets = [
+            {
+                "prompt": source.replace("cat", "dog"),
+                "edits": [{"kind": "replace"}],
+                "local_blend": {"words": [{"word": "dog"}]},
+            },
+            {"prompt": f"{source} at night", "edits": [{"kind": "refine"}]},
+        ]
+        body = {"model": model, "source": {"prompt": source}, "targets": targets, "sampling": sampling}
+        response = api.post("/v1/edits", json=body)
+        assert response.status_code == 202, response.text
+        return response.headers["Location"]
+
+    return posted
+
+
+@pytest.fixture
+def until(api: httpx.Client) -> Callable[..., dict]:
+    """Waits until an edit is in one of some states, and gives it."""
+
+    def waited(address: str, *statuses: str) -> dict:
+        wanted = statuses or ("succeeded", "failed", "canceled", "expired")
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            job = api.get(address).raise_for_status().json()
+            if job["status"] in wanted:
+                return job
+            time.sleep(0.05)
+        raise AssertionError(f"{address} is {job['status']} and never became {wanted}")
+
+    return waited

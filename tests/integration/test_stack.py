@@ -1,0 +1,113 @@
+"""Starting and stopping everything: what comes up also goes, and what cannot come up says why."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import redis
+
+from stack import redis_server as module
+from stack.processes import NotStarted, python
+from stack.redis_server import redis_server, server_program
+from stack.services import stack
+
+
+def test_a_redis_is_up_for_as_long_as_it_is_needed(tmp_path, monkeypatch):
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    with redis_server(tmp_path) as url, redis.Redis.from_url(url) as client:
+        assert client.ping()
+
+    with redis.Redis.from_url(url, retry=None) as client, pytest.raises(redis.ConnectionError):
+        client.ping()
+
+
+def test_a_redis_that_was_set_is_used(redis_url, tmp_path, monkeypatch):
+    monkeypatch.setenv("REDIS_URL", redis_url)
+
+    with redis_server(tmp_path) as url:
+        assert url == redis_url
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_any_redis_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(module.shutil, "which", lambda _: None)
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+
+    with pytest.raises(NotStarted) as caught:
+        server_program()
+
+    assert "\n" not in str(caught.value)
+    assert "apt install redis-server" in str(caught.value)
+
+
+def test_a_model_that_is_not_there_ends_the_start_with_the_reason(tiny_models, tmp_path):
+    declared = tiny_models.read_text().split("[[models]]")[1].replace('path = "model"', 'path = "gone"')
+    tokenizer = tiny_models.parent / "model" / "tokenizer" / "tokenizer.json"
+    text = "[[models]]" + declared.replace("model/tokenizer/tokenizer.json", str(tokenizer))
+    (tmp_path / "models.toml").write_text(text)
+
+    with (
+        pytest.raises(NotStarted, match=r"(?s)worker-tiny-1 ended with status 1.*model tiny cannot be loaded"),
+        stack(tmp_path / "stack", {"tiny": 1}, models_file=tmp_path / "models.toml"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_demo_that_is_interrupted_leaves_nothing_running(tiny_models, tmp_path, how):
+    command = python(
+        "-m", "stack.demo", "--models-file", str(tiny_models), "--model", "tiny", "--out", str(tmp_path / "demo")
+    )
+    mark = str(tmp_path)
+    with subprocess.Popen(
+        command, env={**os.environ, "TMPDIR": mark}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as demo:
+        demo.stdout.readline()
+        deadline = time.monotonic() + 60
+        while not _mentioning(mark) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert _mentioning(mark)
+        demo.send_signal(how)
+        status = demo.wait(60)
+
+    assert status != 0
+    assert _mentioning(mark) == []
+    assert not (tmp_path / "demo").exists()
+
+
+def test_the_demo_leaves_everything_worth_looking_at(tiny_models, tmp_path):
+    out = tmp_path / "demo"
+    arguments = ("--models-file", str(tiny_models), "--model", "tiny", "--out", str(out))
+
+    done = subprocess.run(
+        python("-m", "stack.demo", *arguments),
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    job = json.loads((out / "job.json").read_text())
+    assert job["status"] == "succeeded"
+    assert sum(artifact["kind"] == "image" for artifact in job["artifacts"]) == 4
+    assert all((out / artifact["name"]).stat().st_size == artifact["bytes"] for artifact in job["artifacts"])
+    assert (out / "sheet.png").is_file()
+    assert str(out / "sheet.png") in done.stdout
+
+
+def _mentioning(text: str) -> list[int]:
+    """Processes other than demos that were started with a setting or an argument that mentions something."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file, open(f"/proc/{name}/cmdline", "rb") as command:
+                started = command.read()
+                if (text.encode() in file.read() or text.encode() in started) and b"stack.demo" not in started:
+                    found.append(int(name))
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,152 @@
+"""From a POST to pictures on disk, over HTTP, through Redis and worker processes."""
+
+import io
+import json
+
+import numpy as np
+import redis
+from PIL import Image
+
+from stack.processes import python, running
+
+
+def test_an_edit_becomes_pictures_maps_and_a_manifest(api, post, until):
+    job = until(post(steps=4, seed=1))
+
+    assert job["status"] == "succeeded", job["error"]
+    assert job["progress"] == {"step": 4, "steps": 4}
+    artifacts = {artifact["name"]: artifact for artifact in job["artifacts"]}
+    files = {name: api.get(artifact["url"]).raise_for_status().content for name, artifact in artifacts.items()}
+    assert {name: len(data) for name, data in files.items()} == {
+        name: artifact["bytes"] for name, artifact in artifacts.items()
+    }
+
+    pictures = [np.asarray(Image.open(io.BytesIO(files[f"{n}.png"]))) for n in ("source", "edit-1", "edit-2")]
+    assert {picture.shape for picture in pictures} == {(32, 32, 3)}
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[0], pictures[2])
+
+    words = [a["word"] for a in job["artifacts"] if a["kind"] == "heatmap" and a["picture"] == 1]
+    assert words == ["a", "dog", "on", "the", "beach"]
+    with np.load(io.BytesIO(files["maps.npz"])) as maps:
+        assert maps["edit-1.words"].tolist() == words
+        assert maps["edit-1"].shape[0] == len(words)
+        assert np.isfinite(maps["edit-1"]).all()
+
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["job"] == job["id"]
+    assert manifest["spec"] == job["spec"]
+    assert manifest["model"]["revision"].startswith("sha256:")
+
+
+def test_the_manifests_spec_posted_again_gives_the_same_pictures(api, post, until):
+    first = until(post(steps=3, seed=9))
+    second = until(api.post("/v1/edits", json=first["spec"]).headers["Location"])
+
+    for a, b in zip(first["artifacts"], second["artifacts"], strict=True):
+        if a["kind"] in {"image", "heatmap"}:
+            assert api.get(a["url"]).content == api.get(b["url"]).content, a["name"]
+
+
+def test_ten_jobs_are_shared_by_two_workers(served, post, until):
+    client = redis.Redis.from_url(served.redis_url, decode_responses=True)
+
+    def finished() -> dict[str, int]:
+        workers = client.smembers("rq:workers:edits:tiny")
+        return {worker: int(client.hget(worker, "successful_job_count") or 0) for worker in workers}
+
+    before = finished()
+    addresses = [post(steps=25, seed=seed) for seed in range(10)]
+    jobs = [until(address) for address in addresses]
+    # RQ counts a job after the record says that it is finished: one more job a worker settles that.
+    while sum((after := finished()).values()) - sum(before.values()) < 10:
+        until(post(steps=1))
+    client.close()
+
+    assert {job["status"] for job in jobs} == {"succeeded"}
+    assert len(before) == 2
+    assert min(after[worker] - before[worker] for worker in before) >= 3
+
+
+def test_a_second_model_is_served_through_the_models_file_alone(api, post, until):
+    job = until(post("tiny-too", steps=2))
+
+    assert (job["status"], job["model"]) == ("succeeded", "tiny-too")
+    assert api.get("/readyz").json()["models"] == {
+        "tiny": {"workers": 2},
+        "tiny-too": {"workers": 1},
+        "tiny-third": {"workers": 0},
+    }
+
+
+def test_a_job_that_fails_inside_says_why_and_the_worker_goes_on(post, until):
+    long = "a cat on the beach " + "cat " * 25
+
+    failed = until(post("tiny-too", source=long.strip()))
+    after = until(post("tiny-too", steps=2))
+
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "prompt_too_long")
+    assert failed["artifacts"] == []
+    assert failed["finished_at"]
+    assert after["status"] == "succeeded"
+
+
+def test_a_queued_job_can_be_canceled_and_never_runs(api, post, until):
+    address = post("tiny-third")
+
+    first, second = api.post(f"{address}/cancel"), api.post(f"{address}/cancel")
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert until(address)["status"] == "canceled"
+
+
+def test_a_job_canceled_while_it_waits_behind_another_is_passed_over(api, post, until):
+    running_one, waiting = post("tiny-too", steps=150), post("tiny-too", steps=2)
+    until(running_one, "running")
+
+    canceled, refused = api.post(f"{waiting}/cancel"), api.post(f"{running_one}/cancel")
+
+    assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_cancelable")
+    assert until(running_one)["status"] == "succeeded"
+    assert until(post("tiny-too", steps=1))["status"] == "succeeded"
+    assert api.get(waiting).json()["attempt"] == 0
+
+
+def test_a_worker_told_to_stop_finishes_its_job_first(served, post, until, tmp_path):
+    command = python("-m", "worker", "--model", "tiny-third")
+    address = post("tiny-third", steps=150)
+    with running("worker", command, tmp_path / "worker.log", served.environment) as worker:
+        until(address, "running")
+        worker.terminate()
+        status = worker.wait(60)
+
+    assert until(address)["status"] == "succeeded"
+    assert status == 0, (tmp_path / "worker.log").read_text()
+
+
+def test_nothing_in_redis_stays_for_ever(served, post, until):
+    until(post(steps=1))
+    address = post("tiny-third")
+
+    with redis.Redis.from_url(served.redis_url, decode_responses=True) as client:
+        kept = {key for key in client.scan_iter("*") if client.ttl(key) == -1}
+
+    # RQ's sets of queues, workers and groups and its lists of waiting ids: as many as there are models.
+    fixed = ("rq:queues", "rq:queue:", "rq:workers", "rq:groups")
+    assert {key for key in kept if not key.startswith(fixed)} == set()
+    assert f"job:{address.split('/')[-1]}" not in kept
+
+
+def test_bad_input_is_refused_over_the_wire_too(api):
+    assert api.post("/v1/edits", content=b"{").json()["code"] in {"not_json", "unsupported_media_type"}
+    assert api.post("/v1/edits", json={"pad": "x" * 300_000}).status_code == 413
+    assert api.get("/v1/edits/nobody").json()["code"] == "job_not_found"
+
+
+def test_an_artifacts_url_cannot_be_bent(api, post, until):
+    url = until(post(steps=1))["artifacts"][0]["url"]
+
+    assert api.get(url).is_success
+    assert api.get(url[:-1] + ("0" if url[-1] != "0" else "1")).status_code == 403
+    assert api.get(url.replace("/jobs/", "/jobs/..%2f..%2f..%2f")).status_code == 403
