@@ -23,6 +23,7 @@ test: $(READY) font ## all tests
 check: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 openapi: $(READY) ## write openapi.yaml from the app
 	$(BIN)/python -m service.openapi

@@ -18,7 +18,7 @@ def local_blend(latents: Tensor, maps: Tensor, plan: BlendPlan, step: int) -> Te
     Returns:
         New latents; a target whose blend has not begun is as it was.
     """
-    size = latents.shape[-2:]
+    size = latents.shape[-2], latents.shape[-1]
     may_change = region(maps, plan.words, plan.threshold, size, widened=True)
     must_not = region(maps, plan.subtract_words, plan.subtract_threshold, size, widened=False)
     mask = (may_change & ~must_not) | (plan.first_step > step)[:, None, None]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -85,8 +86,10 @@ def edit_steps(
     first = len(spec.prompts) if guided else 0
     rows = PairRows(first, tuple(range(first + 1, first + len(spec.prompts))))
     wanted = spec.artifacts.heatmaps or spec.artifacts.raw_maps
-    maps = AttentionMaps() if plan.blend or wanted else None
-    control = AttentionControl(plan, rows, family.levels, tuple(noise.shape[-2:]), maps)
+    maps = AttentionMaps()
+    control = AttentionControl(
+        plan, rows, family.levels, (noise.shape[-2], noise.shape[-1]), maps if plan.blend or wanted else None
+    )
     encoded = time.perf_counter()
     for step in denoise(family, scheduler, conditioning, noise, control, guidance_scale):
         yield step
@@ -106,7 +109,7 @@ def edit_steps(
 def edit(spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None) -> EditResult:
     """Runs a spec to its end; see `edit_steps`."""
     *_, result = edit_steps(spec, family, noise=noise)
-    return result
+    return cast(EditResult, result)
 
 
 def word_maps(prompts: Sequence[TokenizedPrompt], maps: AttentionMaps) -> tuple[tuple[WordMap, ...], ...]:

@@ -24,7 +24,7 @@ def read_maps(family: ModelFamily, latents: Tensor, timestep: Tensor, prompts: S
     maps = AttentionMaps()
     plan = EditPlan.empty(1, len(prompts) - 1, family.tokenizer.model_max_length).to(family.device)
     rows = PairRows(0, tuple(range(1, len(prompts))))
-    control = AttentionControl(plan, rows, family.levels, tuple(latents.shape[-2:]), maps)
+    control = AttentionControl(plan, rows, family.levels, (latents.shape[-2], latents.shape[-1]), maps)
     control.at_step(0)
     with controlled(family.network, family.attention_processors(control)):
         family.predict(latents, timestep, family.encode_prompts(prompts, None), guidance_scale=1.0)

@@ -60,6 +60,6 @@ def denoise(
             prediction = family.predict(scaled, timestep, conditioning, guidance_scale)
         latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
         control.end_step()
-        if control.plan.blend is not None:
+        if control.plan.blend is not None and control.maps is not None:
             latents = local_blend(latents, control.maps.mean(), control.plan.blend, index)
         yield DenoisingStep(index, steps, latents)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -16,7 +17,7 @@ from service.submit import Plane
 from service.tokens import token_counters
 
 #: Seconds until a Redis that does not answer counts as down; a client waits for the answer.
-_REDIS_TIMEOUTS = {"socket_connect_timeout": 2, "socket_timeout": 5}
+_REDIS_TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}
 
 
 @asynccontextmanager

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from p2p.spec import EditSpec
 from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
 from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus
 
-_EXAMPLE = {
+_EXAMPLE: JsonDict = {
     "source": {"prompt": "a cat on a beach"},
     "targets": [
         {

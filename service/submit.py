@@ -119,8 +119,8 @@ def resolved(spec: EditSpec, plane: Plane) -> EditSpec:
 def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:
     """What of a complete spec is beyond the model."""
     sampling, limits = spec.sampling, model.limits
-    if sampling.steps > limits.max_steps:
-        detail = f"{sampling.steps} steps, and {model.id} takes at most {limits.max_steps}: ask for fewer"
+    if (steps := sampling.steps or 0) > limits.max_steps:
+        detail = f"{steps} steps, and {model.id} takes at most {limits.max_steps}: ask for fewer"
         yield Complaint.at("sampling", "steps", code="too_many_steps", detail=detail)
     if len(spec.targets) > limits.max_targets:
         detail = f"{len(spec.targets)} targets, and {model.id} takes at most {limits.max_targets}: send the rest apart"

@@ -7,6 +7,8 @@ import argparse
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic.fields import FieldInfo
+
 from service.settings import Settings
 from worker.settings import WorkerSettings
 
@@ -17,7 +19,7 @@ START, END = "<!-- settings -->\n", "<!-- /settings -->"
 def settings_table() -> str:
     """A row per setting: its variable, its default, who reads it, what it is."""
     readers: dict[str, list[str]] = {}
-    fields = {}
+    fields: dict[str, FieldInfo] = {}
     for reader, settings in (("API", Settings), ("worker", WorkerSettings)):
         for name, field in settings.model_fields.items():
             readers.setdefault(name, []).append(reader)

@@ -6,6 +6,7 @@ A result is in the record only once it is in the storage, and the record says `s
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, Progress, Started
@@ -59,7 +60,11 @@ class Publisher:
                 self._end(JobStatus.CANCELED)
 
     def _start(self) -> None:
-        changes = {"execution": self._execution, "attempt": self.job.attempt, "started_at": datetime.now(UTC)}
+        changes: dict[str, Any] = {
+            "execution": self._execution,
+            "attempt": self.job.attempt,
+            "started_at": datetime.now(UTC),
+        }
         self._store.transition(self.job.id, JobStatus.RUNNING, **changes)
 
     def _report(self, progress: JobProgress) -> None:
@@ -85,7 +90,7 @@ class Publisher:
             )
         )
 
-    def _end(self, status: JobStatus, **changes: object) -> None:
+    def _end(self, status: JobStatus, **changes: Any) -> None:
         now = datetime.now(UTC)
         changes |= {"finished_at": now, "expires_at": now + self._lifetime}
         self._store.transition(self.job.id, status, holder=self._execution, **changes)

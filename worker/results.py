@@ -55,7 +55,7 @@ def raw_maps(maps: tuple[tuple[WordMap, ...], ...]) -> bytes:
         arrays[picture_name(index)] = np.stack([word.map for word in words]).astype(np.float32)
         arrays[f"{picture_name(index)}.words"] = np.array([word.word for word in words], dtype=np.str_)
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
+    np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 

@@ -40,6 +40,8 @@ class AttentionControl:
     def __init__(
         self, plan: EditPlan, rows: PairRows, levels: Levels, size: tuple[int, int], maps: AttentionMaps | None
     ) -> None:
+        if plan.blend is not None and maps is None:
+            raise ValueError("a plan with a local blend reads maps: give it some to gather in")
         self.plan, self.rows, self.levels, self.size, self.maps = plan, rows, levels, size, maps
         self.step = -1
         self.targets = torch.tensor(rows.targets, device=plan.cross.mapper.device)
@@ -67,8 +69,8 @@ class AttentionControl:
         """The layer's output with the plan applied, (batch, heads, positions, head_dim) like its arguments."""
         if site.keys is Keys.IMAGE:
             return self._self_attention(q, k, v)
-        if self._reads(site):
-            self._read(site, q, k)
+        if self.maps is not None and self._reads(site):
+            self._read(self.maps, site, q, k)
         return self._cross_attention(q, k, v) if self._carries_cross[self.step] else sdpa(q, k, v)
 
     def _self_attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -106,14 +108,14 @@ class AttentionControl:
     def _reads(self, site: AttentionSite) -> bool:
         return self.maps is not None and site.keys is Keys.TEXT and site.factor == self.levels.maps
 
-    def _read(self, site: AttentionSite, q: Tensor, k: Tensor) -> None:
+    def _read(self, maps: AttentionMaps, site: AttentionSite, q: Tensor, k: Tensor) -> None:
         """Adds this layer's edited maps. Averaged over heads first: the edit is linear, so it commutes."""
         rows = [self.rows.source, *self.rows.targets]
         logits = q[rows].float() @ k[rows].float().transpose(-1, -2) * q.shape[-1] ** -0.5
         probs = logits.softmax(-1).mean(1)  # (pictures, positions, tokens)
         mapper, own = self.plan.cross.folded(self.step)
         edited = probs[:1] @ mapper + probs[1:] * own[:, None]
-        self.maps.add(torch.cat([probs[:1], edited]), grid(self.size, site.factor))
+        maps.add(torch.cat([probs[:1], edited]), grid(self.size, site.factor))
 
 
 def grid(size: tuple[int, int], factor: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Named places where attention can be changed; a family declares its own, nothing is inferred from a call."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -39,7 +40,7 @@ class Levels:
     self_attention: int
 
 
-def levels(sites: list[AttentionSite], sample_size: int) -> Levels:
+def levels(sites: Sequence[AttentionSite], sample_size: int) -> Levels:
     """The levels of a model trained on `sample_size` latents a side.
 
     Maps at the largest power of two not above sample_size / 16, at most the coarsest level with cross-attention;

@@ -29,11 +29,20 @@ class Conditioning:
 class ModelFamily(Protocol):
     """A loaded model of one attention layout."""
 
-    revision: str
-    tokenizer: PromptTokenizer
-    levels: Levels
-    device: torch.device
-    dtype: torch.dtype
+    @property
+    def revision(self) -> str: ...
+
+    @property
+    def tokenizer(self) -> PromptTokenizer: ...
+
+    @property
+    def levels(self) -> Levels: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
 
     def attention_sites(self) -> Sequence[AttentionSite]: ...
 

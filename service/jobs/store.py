@@ -12,7 +12,7 @@ built and read by the functions at the end of this file. Clients must be made wi
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import redis
 import redis.asyncio
@@ -101,7 +101,7 @@ class RedisJobStore:
             commands.execute()
 
     def get(self, job_id: str) -> Job:
-        return _found(job_id, self._client.hgetall(_key(job_id)))
+        return _found(job_id, cast(Mapping[str, str], self._client.hgetall(_key(job_id))))
 
     def transition(
         self,
@@ -136,7 +136,7 @@ class AsyncRedisJobStore:
             await commands.execute()
 
     async def get(self, job_id: str) -> Job:
-        return _found(job_id, await self._client.hgetall(_key(job_id)))
+        return _found(job_id, cast(Mapping[str, str], await self._client.hgetall(_key(job_id))))
 
     async def transition(
         self,
