@@ -13,7 +13,7 @@ from p2p.attention.control import AttentionControl, PairRows
 from p2p.attention.maps import AttentionMaps
 from p2p.edits import compile_plan
 from p2p.families.base import ModelFamily, to_images
-from p2p.sampling import DenoisingStep, denoise, starting_noise
+from p2p.sampling import DenoisingStep, denoise, noise_streams, starting_noise
 from p2p.spec import EditSpec
 from p2p.tokens import TokenizedPrompt, tokenize, tokenize_all
 
@@ -81,8 +81,9 @@ def edit_steps(
     # At 1 and below guidance has nothing to add, and the unconditional half of the batch is not computed.
     guided = guidance_scale > 1
     conditioning = family.encode_prompts(spec.prompts, sampling.negative_prompt if guided else None)
+    streams = noise_streams(sampling.seed, len(prompts))
     if noise is None:
-        noise = starting_noise(family.latent_shape(sampling.height, sampling.width), sampling.seed)
+        noise = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
     first = len(spec.prompts) if guided else 0
     rows = PairRows(first, tuple(range(first + 1, first + len(spec.prompts))))
     wanted = spec.artifacts.heatmaps or spec.artifacts.raw_maps
@@ -91,7 +92,7 @@ def edit_steps(
         plan, rows, family.levels, (noise.shape[-2], noise.shape[-1]), maps if plan.blend or wanted else None
     )
     encoded = time.perf_counter()
-    for step in denoise(family, scheduler, conditioning, noise, control, guidance_scale):
+    for step in denoise(family, scheduler, conditioning, noise, streams, control, guidance_scale):
         yield step
     denoised = time.perf_counter()
     images = to_images(family.decode(step.latents), truncate=spec.compat == "reference")

@@ -96,7 +96,10 @@ def step_at(share: float, steps: int, *, compat: bool) -> int:
 
 def in_window(window: asked.StepWindow, steps: int, compat: bool, rows: int | None = None) -> Tensor:
     """(steps,) bool: the steps of a window, half open. `rows`: steps by which the shares are counted, if not these."""
-    start, stop = (step_at(share, rows or steps, compat=compat) for share in (window.start, window.stop))
+    if window.unit == "steps":
+        start, stop = window.start, window.stop
+    else:
+        start, stop = (step_at(share, rows or steps, compat=compat) for share in (window.start, window.stop))
     index = torch.arange(steps)
     return (start <= index) & (index < stop)
 

@@ -1,7 +1,8 @@
 """The denoising loop, a generator: progress, cancelling and previews are the caller's business."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from torch import Tensor
@@ -26,12 +27,19 @@ class DenoisingStep:
     latents: Tensor
 
 
-def starting_noise(shape: tuple[int, int, int], seed: int) -> Tensor:
-    """The one noise that the source and all its targets start from, (1, channels, height, width) float32.
+def noise_streams(seed: int, rows: int) -> list[torch.Generator]:
+    """One stream of noise for each row of a run, all the same: the source and its targets share every draw.
 
-    Drawn on the CPU, so that a seed means the same picture on every device.
+    They are on the CPU, so that a seed means the same picture on every device.
     """
-    return torch.randn((1, *shape), generator=torch.Generator().manual_seed(seed))
+    return [torch.Generator().manual_seed(seed) for _ in range(rows)]
+
+
+def starting_noise(shape: tuple[int, int, int], streams: Sequence[torch.Generator]) -> Tensor:
+    """The one noise that the source and all its targets start from, (1, channels, height, width) float32."""
+    # Drawn from each stream, so that they stay together: a scheduler that adds noise draws on from here.
+    first, *_ = [torch.randn((1, *shape), generator=stream) for stream in streams]
+    return first
 
 
 def denoise(
@@ -39,6 +47,7 @@ def denoise(
     scheduler,
     conditioning: Conditioning,
     noise: Tensor,
+    streams: Sequence[torch.Generator],
     control: AttentionControl,
     guidance_scale: float,
 ) -> Iterator[DenoisingStep]:
@@ -47,9 +56,11 @@ def denoise(
     Args:
         scheduler: with its timesteps set.
         noise: (1, channels, height, width), of unit deviation.
+        streams: one per row, for schedulers that add noise at every step.
     """
     processors = family.attention_processors(control)
     steps = len(scheduler.timesteps)
+    drawn = {"generator": list(streams)} if "generator" in signature(scheduler.step).parameters else {}
     latents = noise.to(family.device, family.dtype).expand(len(conditioning.text), -1, -1, -1)
     latents = latents * scheduler.init_noise_sigma
     for index, timestep in enumerate(scheduler.timesteps):
@@ -58,7 +69,7 @@ def denoise(
         with controlled(family.network, processors):
             scaled = scheduler.scale_model_input(latents, timestep)
             prediction = family.predict(scaled, timestep, conditioning, guidance_scale)
-        latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
+        latents = scheduler.step(prediction, timestep, latents, **drawn, return_dict=False)[0]
         control.end_step()
         if control.plan.blend is not None and control.maps is not None:
             latents = local_blend(latents, control.maps.mean(), control.plan.blend, index)

@@ -4,10 +4,10 @@ Imports nothing heavy: the service validates requests with it on machines withou
 it is made; each complaint's `type` is a stable code and its `loc` points at the field.
 
 Words are named as they are written (`p2p.words`), and by `occurrence` where a prompt repeats them; never by token.
-Steps are named by shares of the run: 0 is pure noise, 1 the finished picture.
+Steps are named by shares of the run (0 is pure noise, 1 the finished picture) or counted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -24,6 +24,7 @@ MAX_SEED = 2**53 - 1
 MAX_WEIGHT = 50.0
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Bound = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 
 
@@ -55,18 +56,37 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
-class StepWindow(Part):
-    """The part of the run in which something acts, half open."""
+def _invalid(complaints: Sequence[Complaint]) -> ValidationError:
+    """Complaints as pydantic's own error, which keeps each one's location below that of the part that raises it."""
+    return ValidationError.from_exception_data(
+        "EditSpec",
+        [
+            InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=None)
+            for loc, code, message in complaints
+        ],
+    )
 
-    start: Share = 0.0
-    stop: Share = 1.0
+
+class StepWindow(Part):
+    """The part of the run in which something acts, half open: shares of the run, or numbers of steps."""
+
+    start: Bound = 0.0
+    stop: Bound = 1.0
+    # Shares are coarse in few-step runs: 0.4 of 4 steps is either one step or two.
+    unit: Literal["share", "steps"] = Field("share", description='"steps" counts steps from the noisiest, which is 0.')
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
+        for field in ("start", "stop"):
+            value = getattr(self, field)
+            if self.unit == "share" and value > 1:
+                message = f'{value:g} is beyond 1, the end of the run: shorten it, or count in "unit": "steps"'
+                raise _invalid([((field,), "window_outside_run", message)])
+            if self.unit == "steps" and value != int(value):
+                raise _invalid([((field,), "window_not_whole", f"{value:g} is no whole number of steps: round it")])
         if self.stop < self.start:
-            raise PydanticCustomError(
-                "window_reversed", "the window stops at {stop}, before its start {start}: swap them", dict(self)
-            )
+            message = f"the window stops at {self.stop:g}, before its start {self.start:g}: swap them"
+            raise _invalid([((), "window_reversed", message)])
         return self
 
 
@@ -184,13 +204,7 @@ class EditSpec(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if complaints := list(self._complaints()):
-            raise ValidationError.from_exception_data(
-                type(self).__name__,
-                [
-                    InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=None)
-                    for loc, code, message in complaints
-                ],
-            )
+            raise _invalid(complaints)
         return self
 
     @property

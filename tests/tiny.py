@@ -26,11 +26,17 @@ def tokenizer(limit: int = 24) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocab, merges=merges, pad_token=END, model_max_length=limit)
 
 
-def pipeline(limit: int = 24, sample_size: int = 16, **scheduler) -> StableDiffusionPipeline:
-    """A Stable-Diffusion-layout pipeline with three levels; attention at all of them, self-attention sharpened."""
+def pipeline(
+    limit: int = 24, sample_size: int = 16, *, unet: dict | None = None, prediction_type: str = "epsilon"
+) -> StableDiffusionPipeline:
+    """A Stable-Diffusion-layout pipeline with three levels; attention at all of them, and sharpened.
+
+    Args:
+        unet: further fields of the UNet's configuration.
+    """
     torch.manual_seed(0)
     words = tokenizer(limit)
-    unet = UNet2DConditionModel(
+    fields = dict(
         sample_size=sample_size,
         block_out_channels=(8, 16, 16),
         layers_per_block=1,
@@ -40,8 +46,9 @@ def pipeline(limit: int = 24, sample_size: int = 16, **scheduler) -> StableDiffu
         down_block_types=("CrossAttnDownBlock2D",) * 3,
         up_block_types=("CrossAttnUpBlock2D",) * 3,
     )
+    network = UNet2DConditionModel(**fields | (unet or {}))
     with torch.no_grad():
-        for name, weight in unet.named_parameters():
+        for name, weight in network.named_parameters():
             if name.endswith(("to_q.weight", "to_k.weight")):
                 weight.mul_(4)  # random attention is flat: sharpened, so that carrying it over changes something
     vae = AutoencoderKL(
@@ -65,12 +72,18 @@ def pipeline(limit: int = 24, sample_size: int = 16, **scheduler) -> StableDiffu
             pad_token_id=words.pad_token_id,
         )
     )
-    config = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False)
+    config = dict(
+        prediction_type=prediction_type,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+    )
     made = StableDiffusionPipeline(
         vae=vae.eval(),
         text_encoder=text.eval(),
         tokenizer=words,
-        unet=unet.eval(),
+        unet=network.eval(),
         scheduler=DDIMScheduler(**config, set_alpha_to_one=False, steps_offset=1),
         safety_checker=None,
         feature_extractor=None,

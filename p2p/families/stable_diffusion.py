@@ -6,8 +6,11 @@ from functools import cached_property
 import torch
 from diffusers import (
     DDIMScheduler,
+    DDPMScheduler,
     DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    LCMScheduler,
     PNDMScheduler,
     StableDiffusionPipeline,
 )
@@ -20,8 +23,16 @@ from p2p.errors import UnsupportedModel, UnsupportedSize
 from p2p.families.base import Conditioning
 from p2p.families.revision import revision_of
 
-#: One model call a timestep, and no noise added on the way (stochastic ones must share it between rows: not yet).
-SCHEDULERS = (DDIMScheduler, PNDMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler)
+#: Those compared with the plain pipeline in the tests: one model call a timestep, and noise from a given generator.
+SCHEDULERS = (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+    PNDMScheduler,
+)
 
 
 class StableDiffusion:
@@ -35,6 +46,8 @@ class StableDiffusion:
         if not isinstance(pipeline.scheduler, SCHEDULERS):
             known = ", ".join(kind.__name__ for kind in SCHEDULERS)
             raise UnsupportedModel(f"{type(pipeline.scheduler).__name__} is not supported: use one of {known}")
+        if pipeline.unet.config.time_cond_proj_dim is not None:
+            raise UnsupportedModel("the UNet embeds the guidance scale (a distilled LCM), which is not supported yet")
         self.pipeline, self.revision = pipeline, revision
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
         for name, module in self.network.named_modules():

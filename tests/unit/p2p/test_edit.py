@@ -3,18 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DDPMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerDiscreteScheduler,
-    PNDMScheduler,
-)
+from diffusers import DDPMScheduler, EulerAncestralDiscreteScheduler, HeunDiscreteScheduler, LCMScheduler
 
 from p2p.edit import edit, edit_steps
 from p2p.errors import PromptTooLong, UnsupportedModel, UnsupportedSize
-from p2p.families.stable_diffusion import StableDiffusion
-from p2p.sampling import starting_noise
+from p2p.families.stable_diffusion import SCHEDULERS, StableDiffusion
+from p2p.sampling import noise_streams
 from p2p.spec import EditSpec
 from tests import tiny
 
@@ -44,20 +38,19 @@ def spec(*targets: dict, steps: int = 4, guidance_scale: float = 5.0, seed: int 
 NO_MAPS = {"artifacts": {"heatmaps": False, "raw_maps": False}}
 
 
-@pytest.mark.parametrize("kind", [DDIMScheduler, PNDMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler])
+@pytest.mark.parametrize("kind", SCHEDULERS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("guidance_scale", [5.0, 1.0])
 def test_an_empty_plan_is_the_plain_pipeline_bit_for_bit(pipeline, kind, guidance_scale):
     pipeline = type(pipeline)(**{**pipeline.components, "scheduler": kind.from_config(pipeline.scheduler.config)})
     pipeline.set_progress_bar_config(disable=True)
     family = StableDiffusion(pipeline)
-    noise = starting_noise((4, 16, 16), seed=1)
 
     ours = edit(spec(SWAP | OFF, REFINE | OFF, guidance_scale=guidance_scale, **NO_MAPS), family).latents
     plain = pipeline(
         ["a cat on a beach", SWAP["prompt"], REFINE["prompt"]],
         num_inference_steps=4,
         guidance_scale=guidance_scale,
-        latents=noise.repeat(3, 1, 1, 1),
+        generator=noise_streams(1, 3),
         output_type="latent",
     ).images
     assert torch.equal(ours, plain)
@@ -196,11 +189,29 @@ def test_a_prompt_over_the_token_limit_is_refused(family):
 
 
 def test_a_scheduler_that_is_not_exact_is_refused_by_name(pipeline):
-    stochastic = type(pipeline)(
-        **{**pipeline.components, "scheduler": DDPMScheduler(steps_offset=1, clip_sample=False)}
-    )
-    with pytest.raises(UnsupportedModel, match="DDPMScheduler is not supported"):
-        StableDiffusion(stochastic)
+    twice = type(pipeline)(**{**pipeline.components, "scheduler": HeunDiscreteScheduler(steps_offset=1)})
+    with pytest.raises(UnsupportedModel, match="HeunDiscreteScheduler is not supported"):
+        StableDiffusion(twice)
+
+
+@pytest.mark.parametrize("kind", [DDPMScheduler, EulerAncestralDiscreteScheduler, LCMScheduler])
+def test_noise_that_is_added_on_the_way_is_shared_by_all_rows(pipeline, kind):
+    """The same prompt in every row gives the same picture in every row."""
+    stochastic = type(pipeline)(**{**pipeline.components, "scheduler": kind.from_config(pipeline.scheduler.config)})
+    same = {"prompt": "a cat on a beach", "edits": [{"kind": "refine"}], **OFF}
+    latents = edit(spec(same), StableDiffusion(stochastic)).latents
+
+    torch.testing.assert_close(latents[1], latents[0], rtol=0, atol=1e-5)
+
+
+def test_a_model_of_the_second_generation_runs():
+    """SD 2.x: v-prediction, linear projections, more heads at coarser levels."""
+    unet = {"use_linear_projection": True, "attention_head_dim": (1, 2, 4)}
+    family = StableDiffusion(tiny.pipeline(unet=unet, prediction_type="v_prediction"))
+    result = edit(spec(BLEND, REFINE), family)
+
+    assert result.latents.isfinite().all()
+    assert result.maps[1][1].map.shape == (16, 16)
 
 
 def test_bfloat16_runs_and_stays_bfloat16():

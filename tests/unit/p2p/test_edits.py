@@ -36,6 +36,12 @@ def test_a_share_of_the_run_names_the_nearest_step(share, steps, default, compat
     assert step_at(share, steps, compat=True) == compat
 
 
+def test_a_window_can_count_steps_instead():
+    window = {"start": 1, "stop": 3, "unit": "steps"}
+
+    assert plan_of(swap(self_window=window), steps=4).self_schedule[:, 0].tolist() == [False, True, True, False]
+
+
 def test_the_cross_window_counts_a_row_more_in_compat():
     window = {"cross_window": {"stop": 0.95}}
 

@@ -69,7 +69,15 @@ def test_an_occurrence_that_is_not_there_is_pointed_at():
 
 
 @pytest.mark.parametrize(
-    "window", [{"start": -0.1}, {"stop": 1.1}, {"start": float("nan")}, {"start": 0.8, "stop": 0.2}]
+    "window",
+    [
+        {"start": -0.1},
+        {"stop": 1.1},
+        {"start": float("nan")},
+        {"start": 0.8, "stop": 0.2},
+        {"stop": 2.5, "unit": "steps"},
+        {"stop": 3, "unit": "seconds"},
+    ],
 )
 def test_a_window_outside_the_run_is_refused(window):
     assert complaints(spec(self_window=window))[0][1][:3] == ("targets", 0, "self_window")
