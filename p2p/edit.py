@@ -9,16 +9,12 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from p2p.attention.control import AttentionControl, PairRows
 from p2p.attention.maps import AttentionMaps
-from p2p.edits import compile_plan
 from p2p.families.base import ModelFamily, to_images
-from p2p.sampling import DenoisingStep, denoise, noise_streams, starting_noise
+from p2p.preparation import assemble, prepare, shared_steps
+from p2p.sampling import DenoisingStep, denoise
 from p2p.spec import EditSpec
-from p2p.tokens import TokenizedPrompt, tokenize, tokenize_all
-
-#: Where neither the spec nor the model's declaration says: the paper's.
-DEFAULT_STEPS, DEFAULT_GUIDANCE_SCALE = 50, 7.5
+from p2p.tokens import TokenizedPrompt
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +45,7 @@ class EditResult:
         prompts: as the text encoder read them.
         maps: per prompt, one per word; empty where the spec asks for none.
         noise: (1, channels, height, width), what the run started from.
-        seconds: of the parts "encode", "denoise", "decode".
+        seconds: of the parts "encode", "denoise", "decode" of the whole batch.
     """
 
     images: tuple[Image.Image, ...]
@@ -71,46 +67,52 @@ def edit_steps(
         PromptTooLong: a prompt has more tokens than the model reads.
         UnsupportedSize: the model cannot draw the size asked for.
     """
-    began = time.perf_counter()
-    sampling = spec.sampling
-    tokenize(sampling.negative_prompt, family.tokenizer)
-    prompts = tokenize_all(spec.prompts, family.tokenizer)
-    guidance_scale = DEFAULT_GUIDANCE_SCALE if sampling.guidance_scale is None else sampling.guidance_scale
-    scheduler = family.scheduler(sampling.steps or DEFAULT_STEPS)
-    plan = compile_plan(spec, prompts, len(scheduler.timesteps)).to(family.device)
-    # At 1 and below guidance has nothing to add, and the unconditional half of the batch is not computed.
-    guided = guidance_scale > 1
-    conditioning = family.encode_prompts(spec.prompts, sampling.negative_prompt if guided else None)
-    streams = noise_streams(sampling.seed, len(prompts))
-    if noise is None:
-        noise = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
-    first = len(spec.prompts) if guided else 0
-    rows = PairRows(first, tuple(range(first + 1, first + len(spec.prompts))))
-    wanted = spec.artifacts.heatmaps or spec.artifacts.raw_maps
-    maps = AttentionMaps()
-    control = AttentionControl(
-        plan, rows, family.levels, (noise.shape[-2], noise.shape[-1]), maps if plan.blend or wanted else None
-    )
-    encoded = time.perf_counter()
-    for step in denoise(family, scheduler, conditioning, noise, streams, control, guidance_scale):
-        yield step
-    denoised = time.perf_counter()
-    images = to_images(family.decode(step.latents), truncate=spec.compat == "reference")
-    decoded = time.perf_counter()
-    yield EditResult(
-        images=images,
-        latents=step.latents,
-        prompts=prompts,
-        maps=word_maps(prompts, maps) if wanted else (),
-        noise=noise,
-        seconds={"encode": encoded - began, "denoise": denoised - encoded, "decode": decoded - denoised},
-    )
+    for outcome in edit_batch_steps([spec], family, noises=[noise]):
+        if isinstance(outcome, DenoisingStep):
+            yield outcome
+        else:
+            yield from outcome
 
 
 def edit(spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None) -> EditResult:
     """Runs a spec to its end; see `edit_steps`."""
     *_, result = edit_steps(spec, family, noise=noise)
     return cast(EditResult, result)
+
+
+def edit_batch_steps(
+    specs: Sequence[EditSpec], family: ModelFamily, *, noises: Sequence[Tensor | None] | None = None
+) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
+    """Runs specs of any edit kinds, windows, seeds and guidance together: yields every step, then all results.
+
+    Raises:
+        MixedBatch: the specs differ in their number of steps or in their size.
+        PromptTooLong, UnsupportedSize: as in `edit_steps`.
+    """
+    began = time.perf_counter()
+    scheduler = family.scheduler(shared_steps(specs))
+    jobs = [
+        prepare(spec, family, len(scheduler.timesteps), noise)
+        for spec, noise in zip(specs, noises or [None] * len(specs), strict=True)
+    ]
+    conditioning, noise, streams, control = assemble(jobs, family)
+    prepared = time.perf_counter()
+    for step in denoise(family, scheduler, conditioning, noise, streams, control):
+        yield step
+    denoised = time.perf_counter()
+    pixels = family.decode(step.latents)
+    seconds = {"encode": prepared - began, "denoise": denoised - prepared, "decode": time.perf_counter() - denoised}
+    yield tuple(
+        EditResult(
+            images=to_images(pixels[of_job.slice], truncate=job.spec.compat == "reference"),
+            latents=step.latents[of_job.slice],
+            prompts=job.prompts,
+            maps=word_maps(job.prompts, job.maps) if job.wants_maps and job.maps else (),
+            noise=job.noise,
+            seconds=seconds,
+        )
+        for job, of_job in zip(jobs, (controlled.rows for controlled in control.jobs), strict=True)
+    )
 
 
 def word_maps(prompts: Sequence[TokenizedPrompt], maps: AttentionMaps) -> tuple[tuple[WordMap, ...], ...]:

@@ -3,7 +3,8 @@
     P2PError
     ├── PromptTooLong        the prompt has more tokens than the model reads
     ├── UnsupportedModel     the model cannot be controlled, and what about it cannot
-    └── UnsupportedSize      the model cannot draw this size
+    ├── UnsupportedSize      the model cannot draw this size
+    └── MixedBatch           specs that cannot share a run were given as one batch
 
 What is wrong with a request by itself (an unknown word, unequal word counts, a window outside 0..1) is a pydantic
 `ValidationError` of `p2p.spec`, whose `type` is the stable code and whose `loc` points at the field.
@@ -38,3 +39,9 @@ class UnsupportedSize(P2PError):
     """The model cannot draw pictures of this size."""
 
     code = "unsupported_size"
+
+
+class MixedBatch(P2PError):
+    """Specs of different numbers of steps or sizes were given as one batch."""
+
+    code = "mixed_batch"

@@ -59,6 +59,10 @@ class BlendPlan:
     subtract_threshold: Tensor
     first_step: Tensor
 
+    def to(self, device: torch.device | str) -> "BlendPlan":
+        """The same plan with its tensors on a device."""
+        return BlendPlan(**{name: value.to(device) for name, value in vars(self).items()})
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditPlan:
@@ -86,16 +90,3 @@ class EditPlan:
             schedule=torch.zeros(steps, targets, tokens),
         )
         return cls(steps=steps, cross=cross, self_schedule=torch.zeros(steps, targets, dtype=torch.bool), blend=None)
-
-    def to(self, device: torch.device | str) -> "EditPlan":
-        """The same plan with its tensors on a device."""
-        return _moved(self, device)
-
-
-def _moved(part, device):
-    def moved(value):
-        if isinstance(value, Tensor):
-            return value.to(device)
-        return _moved(value, device) if hasattr(value, "__dataclass_fields__") else value
-
-    return type(part)(**{name: moved(getattr(part, name)) for name in part.__dataclass_fields__})

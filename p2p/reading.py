@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from p2p.attention.control import AttentionControl, PairRows, controlled
+from p2p.attention.control import AttentionControl, Controlled, PairRows, controlled
 from p2p.attention.maps import AttentionMaps
-from p2p.families.base import ModelFamily
+from p2p.families.base import Conditioning, ModelFamily
 from p2p.plan import EditPlan
 
 
@@ -22,11 +22,15 @@ def read_maps(family: ModelFamily, latents: Tensor, timestep: Tensor, prompts: S
         (pictures, tokens, map_height, map_width) float32, the mean over the layers and heads at the maps' level.
     """
     maps = AttentionMaps()
-    plan = EditPlan.empty(1, len(prompts) - 1, family.tokenizer.model_max_length).to(family.device)
+    plan = EditPlan.empty(1, len(prompts) - 1, family.tokenizer.model_max_length)
     rows = PairRows(0, tuple(range(1, len(prompts))))
-    control = AttentionControl(plan, rows, family.levels, (latents.shape[-2], latents.shape[-1]), maps)
+    size = latents.shape[-2], latents.shape[-1]
+    control = AttentionControl(
+        [Controlled(plan, rows, maps)], family.levels, size, device=family.device, dtype=family.dtype
+    )
     control.at_step(0)
+    unguided = Conditioning(family.encode_prompts(prompts), torch.ones(len(prompts)))
     with controlled(family.network, family.attention_processors(control)):
-        family.predict(latents, timestep, family.encode_prompts(prompts, None), guidance_scale=1.0)
+        family.predict(latents, timestep, unguided)
     control.end_step()
     return maps.mean()

@@ -19,7 +19,7 @@ class DenoisingStep:
     Attributes:
         index: from 0.
         num_steps: of the run.
-        latents: (1 + targets, channels, height, width) after the step and its local blend.
+        latents: (rows, channels, height, width) after the step and its local blend; a job's source comes first.
     """
 
     index: int
@@ -49,28 +49,35 @@ def denoise(
     noise: Tensor,
     streams: Sequence[torch.Generator],
     control: AttentionControl,
-    guidance_scale: float,
 ) -> Iterator[DenoisingStep]:
     """Yields after each step; the model's own attention is back in place whenever the generator is not running.
 
     Args:
         scheduler: with its timesteps set.
-        noise: (1, channels, height, width), of unit deviation.
+        noise: (rows, channels, height, width), of unit deviation.
         streams: one per row, for schedulers that add noise at every step.
     """
     processors = family.attention_processors(control)
     steps = len(scheduler.timesteps)
     drawn = {"generator": list(streams)} if "generator" in signature(scheduler.step).parameters else {}
-    latents = noise.to(family.device, family.dtype).expand(len(conditioning.text), -1, -1, -1)
-    latents = latents * scheduler.init_noise_sigma
+    latents = noise.to(family.device, family.dtype) * scheduler.init_noise_sigma
     for index, timestep in enumerate(scheduler.timesteps):
         control.at_step(index)
         # Installed for the model call alone: a caller that stops listening between steps leaves nothing behind.
         with controlled(family.network, processors):
-            scaled = scheduler.scale_model_input(latents, timestep)
-            prediction = family.predict(scaled, timestep, conditioning, guidance_scale)
+            prediction = family.predict(scheduler.scale_model_input(latents, timestep), timestep, conditioning)
         latents = scheduler.step(prediction, timestep, latents, **drawn, return_dict=False)[0]
         control.end_step()
-        if control.plan.blend is not None and control.maps is not None:
-            latents = local_blend(latents, control.maps.mean(), control.plan.blend, index)
+        latents = blended(latents, control, index)
         yield DenoisingStep(index, steps, latents)
+
+
+def blended(latents: Tensor, control: AttentionControl, step: int) -> Tensor:
+    """Latents of all rows with the local blend of every job that has one."""
+    for job in control.jobs:
+        if job.plan.blend is not None and job.maps is not None:
+            rows = [job.rows.source, *job.rows.targets]
+            plan = job.plan.blend.to(latents.device)
+            own = local_blend(latents[rows], job.maps.mean(), plan, step)
+            latents = latents.index_copy(0, torch.tensor(rows, device=latents.device), own)
+    return latents

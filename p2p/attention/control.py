@@ -3,6 +3,9 @@
 The loop tells it the step (`at_step`, `end_step`); it never counts calls, so a layer that is skipped or evaluated
 twice cannot put it out of step. It takes queries, keys and values and gives the layer's output, never probabilities:
 every rule of the method is linear in the source's and the target's maps and folds into the values (`p2p.plan`).
+
+Several jobs may share the batch. What a step needs is laid out once, at its beginning, as tensors over the rows that
+are edited then; inside a layer there is no branch on jobs, targets or edit kinds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,102 +23,169 @@ from p2p.plan import EditPlan
 
 @dataclass(frozen=True)
 class PairRows:
-    """Rows of one source and its targets in the batch: the conditional ones, the only ones that are edited."""
+    """Rows of one source and its targets among the rows of a run."""
 
     source: int
     targets: tuple[int, ...]
 
+    @property
+    def slice(self) -> slice:
+        """The rows, where the targets stand right behind their source."""
+        return slice(self.source, self.source + 1 + len(self.targets))
+
+
+@dataclass(frozen=True)
+class Controlled:
+    """One job's part of a control: what is done to which rows, and where its maps are gathered, if anywhere."""
+
+    plan: EditPlan
+    rows: PairRows
+    maps: AttentionMaps | None = None
+
+    def __post_init__(self) -> None:
+        if self.plan.blend is not None and self.maps is None:
+            raise ValueError("a plan with a local blend reads maps: give it some to gather in")
+
+
+@dataclass(frozen=True)
+class CrossStep:
+    """The cross-attention rows that are edited at one step.
+
+    Attributes:
+        targets, sources: (edited,) rows of the batch.
+        from_source: (edited, source_tokens, target_tokens), A of `p2p.plan`.
+        own: (edited, target_tokens), B of `p2p.plan`; None where it is zero everywhere.
+    """
+
+    targets: Tensor
+    sources: Tensor
+    from_source: Tensor
+    own: Tensor | None
+
 
 class AttentionControl:
-    """A plan, applied to the rows of one run. Lives for that run.
+    """Plans applied to the rows of one batch. Lives for one run.
 
     Args:
-        plan: what to carry over, on the run's device.
-        rows: which rows of the batch it concerns.
-        levels: at which resolutions.
+        jobs: the parts of the batch, which share their number of steps.
+        levels: at which resolutions attention is read and carried over.
         size: height and width of the latents.
-        maps: where to gather word maps, if anywhere.
+        unconditional: how many unconditional rows, which are never edited, come before the others in the batch.
+        device, dtype: of the model.
     """
 
     def __init__(
-        self, plan: EditPlan, rows: PairRows, levels: Levels, size: tuple[int, int], maps: AttentionMaps | None
+        self,
+        jobs: Sequence[Controlled],
+        levels: Levels,
+        size: tuple[int, int],
+        *,
+        unconditional: int = 0,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        if plan.blend is not None and maps is None:
-            raise ValueError("a plan with a local blend reads maps: give it some to gather in")
-        self.plan, self.rows, self.levels, self.size, self.maps = plan, rows, levels, size, maps
-        self.step = -1
-        self.targets = torch.tensor(rows.targets, device=plan.cross.mapper.device)
-        # Read once: a look at a tensor's content inside the loop would wait for the device at every layer.
-        self._carries_cross = plan.cross.schedule.flatten(1).any(1).tolist()
-        self._own_needed = [bool((plan.cross.folded(step)[1] != 0).any()) for step in range(plan.steps)]
-        self._carried = plan.self_schedule.tolist()
+        self.jobs, self.levels, self.size, self.first = jobs, levels, size, unconditional
+        self.device, self.dtype = device, dtype
+        self._cross: CrossStep | None = None
+        self._carried: Mapping[int, int] = {}
+        self._reading: list[tuple[PairRows, AttentionMaps, Tensor, Tensor]] = []
+        self._text: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
 
     def at_step(self, step: int) -> None:
-        """Sets the step, 0 for the noisiest."""
-        self.step = step
+        """Lays out what the step needs; 0 is the noisiest."""
+        # Plans stay on the CPU until here: what they hold decides the layout, and looking at a tensor on a GPU waits.
+        folded = [job.plan.cross.folded(step) for job in self.jobs]
+        rows = [
+            (self.first + target, self.first + job.rows.source, mapper[index], own[index])
+            for job, (mapper, own) in zip(self.jobs, folded, strict=True)
+            for index, target in enumerate(job.rows.targets)
+            if job.plan.cross.schedule[step, index].any()
+        ]
+        self._cross = self._laid_out(rows) if rows else None
+        self._carried = {
+            self.first + target: self.first + job.rows.source
+            for job in self.jobs
+            for index, target in enumerate(job.rows.targets)
+            if job.plan.self_schedule[step, index]
+        }
+        self._reading = [
+            (job.rows, job.maps, mapper.to(self.device), own.to(self.device))
+            for job, (mapper, own) in zip(self.jobs, folded, strict=True)
+            if job.maps
+        ]
 
     def end_step(self) -> None:
         """Closes the step, after the last model call of it."""
-        if self.maps:
-            self.maps.end_step()
+        for job in self.jobs:
+            if job.maps:
+                job.maps.end_step()
 
     def is_active(self, site: AttentionSite) -> bool:
-        """Whether `attend` does anything at this site and step that the plain model does not."""
+        """Whether anything is done at this site and step that the plain model does not do."""
         if site.keys is Keys.IMAGE:
-            return site.factor >= self.levels.self_attention and any(self._carried[self.step])
-        return self._carries_cross[self.step] or self._reads(site)
+            return site.factor >= self.levels.self_attention and bool(self._carried)
+        return self._cross is not None or self._reads(site)
+
+    def projected_rows(self, batch: int) -> list[int]:
+        """The rows whose self-attention is computed at this step: of the others it is their source's."""
+        return [row for row in range(batch) if row not in self._carried]
+
+    def text_projections(self, site: AttentionSite, context: Tensor | None, project) -> tuple[Tensor, Tensor]:
+        """A site's keys and values of the prompts: projected once for as long as the context is the same tensor."""
+        kept = self._text.get(site.name)
+        if kept is None or kept[0] is not context:
+            kept = (context, *project(context))
+            self._text[site.name] = kept
+        return kept[1], kept[2]
 
     def attend(self, site: AttentionSite, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """The layer's output with the plan applied, (batch, heads, positions, head_dim) like its arguments."""
+        """The layer's output with the plans applied.
+
+        Args:
+            q, k, v: (batch, heads, positions, head_dim); where pixels attend to pixels, q and k hold the
+                `projected_rows` only.
+        Returns:
+            (batch, heads, positions, head_dim).
+        """
         if site.keys is Keys.IMAGE:
-            return self._self_attention(q, k, v)
-        if self.maps is not None and self._reads(site):
-            self._read(self.maps, site, q, k)
-        return self._cross_attention(q, k, v) if self._carries_cross[self.step] else sdpa(q, k, v)
+            # The source's probabilities applied to a target's values are the source's q and k with the target's v.
+            place = {row: index for index, row in enumerate(self.projected_rows(len(v)))}
+            taken = [place[self._carried.get(row, row)] for row in range(len(v))]
+            return sdpa(q[taken], k[taken], v)
+        if self._reads(site):
+            self._read(site, q, k)
+        return sdpa(q, k, v) if self._cross is None else self._cross_attention(self._cross, q, k, v)
 
-    def _self_attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        # The source's probabilities applied to a target's values are the source's q and k with the target's v.
-        taken = self._with_source(len(q), self._carried[self.step])
-        return sdpa(q[taken], k[taken], v)
-
-    def _cross_attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        mapper, own = (t.to(v.dtype) for t in self.plan.cross.folded(self.step))
-        source, targets = self.rows.source, self.targets
-        values = v[targets]  # (targets, heads, tokens, head_dim)
-        from_source = torch.einsum("tsn,thnd->thsd", mapper, values)
-        count = [-1] * len(q.shape)
-        count[0] = len(targets)
-        if not self._own_needed[self.step]:
-            taken = self._with_source(len(q), [True] * len(targets))
-            return sdpa(q[taken], k[taken], v.index_copy(0, targets, from_source))
-        v = v.index_copy(0, targets, values * own[:, None, :, None])
-        # One call for both terms: the source's attention over the folded values rides along as extra rows.
-        out = sdpa(
-            torch.cat([q, q[source : source + 1].expand(count)]),
-            torch.cat([k, k[source : source + 1].expand(count)]),
-            torch.cat([v, from_source]),
-        )
-        return out[: len(q)].index_add(0, targets, out[len(q) :])
-
-    def _with_source(self, batch: int, carried: Sequence[bool]) -> list[int]:
-        """Per row of the batch the row it takes q and k from: its own, or its source's where carried over."""
-        taken = list(range(batch))
-        for row, from_source in zip(self.rows.targets, carried, strict=True):
-            if from_source:
-                taken[row] = self.rows.source
-        return taken
+    def _cross_attention(self, cross: CrossStep, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        values = v[cross.targets]  # (edited, heads, tokens, head_dim)
+        from_source = torch.einsum("rsn,rhnd->rhsd", cross.from_source, values)
+        if cross.own is None:
+            taken = torch.arange(len(q), device=q.device).index_copy(0, cross.targets, cross.sources)
+            return sdpa(q[taken], k[taken], v.index_copy(0, cross.targets, from_source))
+        out = sdpa(q, k, v.index_copy(0, cross.targets, values * cross.own[:, None, :, None]))
+        return out.index_add(0, cross.targets, sdpa(q[cross.sources], k[cross.sources], from_source))
 
     def _reads(self, site: AttentionSite) -> bool:
-        return self.maps is not None and site.keys is Keys.TEXT and site.factor == self.levels.maps
+        return bool(self._reading) and site.keys is Keys.TEXT and site.factor == self.levels.maps
 
-    def _read(self, maps: AttentionMaps, site: AttentionSite, q: Tensor, k: Tensor) -> None:
+    def _read(self, site: AttentionSite, q: Tensor, k: Tensor) -> None:
         """Adds this layer's edited maps. Averaged over heads first: the edit is linear, so it commutes."""
-        rows = [self.rows.source, *self.rows.targets]
-        logits = q[rows].float() @ k[rows].float().transpose(-1, -2) * q.shape[-1] ** -0.5
-        probs = logits.softmax(-1).mean(1)  # (pictures, positions, tokens)
-        mapper, own = self.plan.cross.folded(self.step)
-        edited = probs[:1] @ mapper + probs[1:] * own[:, None]
-        maps.add(torch.cat([probs[:1], edited]), grid(self.size, site.factor))
+        for of_job, maps, mapper, own in self._reading:
+            rows = [self.first + row for row in (of_job.source, *of_job.targets)]
+            logits = q[rows].float() @ k[rows].float().transpose(-1, -2) * q.shape[-1] ** -0.5
+            probs = logits.softmax(-1).mean(1)  # (pictures, positions, tokens)
+            edited = probs[:1] @ mapper + probs[1:] * own[:, None]
+            maps.add(torch.cat([probs[:1], edited]), grid(self.size, site.factor))
+
+    def _laid_out(self, rows: Sequence[tuple[int, int, Tensor, Tensor]]) -> CrossStep:
+        targets, sources, mappers, owns = zip(*rows, strict=True)
+        own = torch.stack(owns)
+        return CrossStep(
+            targets=torch.tensor(targets, device=self.device),
+            sources=torch.tensor(sources, device=self.device),
+            from_source=torch.stack(mappers).to(self.device, self.dtype),
+            own=own.to(self.device, self.dtype) if own.any() else None,
+        )
 
 
 def grid(size: tuple[int, int], factor: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl
-from p2p.attention.sites import AttentionSite
+from p2p.attention.sites import AttentionSite, Keys
 from p2p.errors import UnsupportedModel
 
 
@@ -18,10 +18,20 @@ class ControlledAttention:
     ) -> Tensor:
         if not self.control.is_active(self.site):
             return self.stock(attn, hidden_states, encoder_hidden_states, attention_mask, **extra)
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        projected = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
-        q, k, v = (t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in projected)
-        out = self.control.attend(self.site, q, k, v)  # (batch, heads, positions, head_dim)
+
+        def heads(projected: Tensor) -> Tensor:  # (batch, heads, positions, head_dim)
+            return projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+
+        def of_text(context: Tensor) -> tuple[Tensor, Tensor]:
+            return heads(attn.to_k(context)), heads(attn.to_v(context))
+
+        if self.site.keys is Keys.TEXT:
+            k, v = self.control.text_projections(self.site, encoder_hidden_states, of_text)
+            q = heads(attn.to_q(hidden_states))
+        else:
+            own = hidden_states[self.control.projected_rows(len(hidden_states))]
+            q, k, v = heads(attn.to_q(own)), heads(attn.to_k(own)), heads(attn.to_v(hidden_states))
+        out = self.control.attend(self.site, q, k, v)
         return attn.to_out[1](attn.to_out[0](out.transpose(1, 2).flatten(2)))
 
 

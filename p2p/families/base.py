@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -13,17 +14,40 @@ from p2p.attention.sites import AttentionSite, Levels
 from p2p.tokens import PromptTokenizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conditioning:
-    """Encoded prompts.
+    """Encoded prompts of the rows of a batch, and how strongly each is guided.
+
+    The batch is the unconditional rows, one for each row that is guided and in their order, then the rows themselves.
 
     Attributes:
-        text: (pictures, tokens, channels), one row a picture.
-        unconditional: (1, tokens, channels) of the negative prompt, or None where there is no guidance.
+        context: (unconditional + rows, tokens, channels). Always the same tensor: layers keep what they made of it.
+        guidance_scale: (rows,), on the CPU; at 1 and below guidance adds nothing, and there is no unconditional row.
     """
 
-    text: Tensor
-    unconditional: Tensor | None
+    context: Tensor
+    guidance_scale: Tensor
+
+    @cached_property
+    def guided(self) -> list[int]:
+        """The rows that have an unconditional one."""
+        return [row for row, scale in enumerate(self.guidance_scale.tolist()) if scale > 1]
+
+    def batch(self, latents: Tensor) -> Tensor:
+        """Latents of the rows as the model sees them: (unconditional + rows, ...)."""
+        everyone = len(self.guided) == len(latents)
+        return torch.cat([latents if everyone else latents[self.guided], latents])
+
+    def combine(self, output: Tensor) -> Tensor:
+        """The guided output of the rows, from the model's output of the whole batch."""
+        if not self.guided:
+            return output
+        without, rows = output[: len(self.guided)], output[len(self.guided) :]
+        scale = self.guidance_scale[self.guided].to(output.device, output.dtype)[:, None, None, None]
+        if len(self.guided) == len(rows):
+            return without + scale * (rows - without)
+        guided = without + scale * (rows[self.guided] - without)
+        return rows.index_copy(0, torch.tensor(self.guided, device=rows.device), guided)
 
 
 class ModelFamily(Protocol):
@@ -61,10 +85,12 @@ class ModelFamily(Protocol):
         """A fresh scheduler, its timesteps set."""
         ...
 
-    def encode_prompts(self, prompts: Sequence[str], negative_prompt: str | None) -> Conditioning: ...
+    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
+        """(prompts, tokens, channels)."""
+        ...
 
-    def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance_scale: float) -> Tensor:
-        """The model's guided output. Conditional rows come after as many unconditional ones, or alone."""
+    def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        """The model's guided output for the rows."""
         ...
 
     def decode(self, latents: Tensor) -> Tensor:

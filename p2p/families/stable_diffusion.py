@@ -112,23 +112,14 @@ class StableDiffusion:
         return scheduler
 
     @torch.no_grad()
-    def encode_prompts(self, prompts: Sequence[str], negative_prompt: str | None) -> Conditioning:
-        text = self._encode(prompts)
-        return Conditioning(text, None if negative_prompt is None else self._encode([negative_prompt]))
-
-    def _encode(self, prompts: Sequence[str]) -> Tensor:
+    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
         ids = self.tokenizer(list(prompts), padding="max_length", return_tensors="pt").input_ids
         return self.pipeline.text_encoder(ids.to(self.device))[0].to(self.dtype)
 
     @torch.no_grad()
-    def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance_scale: float) -> Tensor:
-        if conditioning.unconditional is None:
-            return self.network(latents, timestep, conditioning.text, return_dict=False)[0]
-        unconditional = conditioning.unconditional.expand_as(conditioning.text)
-        context = torch.cat([unconditional, conditioning.text])
-        output = self.network(torch.cat([latents, latents]), timestep, context, return_dict=False)[0]
-        without, with_text = output.chunk(2)
-        return without + guidance_scale * (with_text - without)
+    def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        batch = conditioning.batch(latents)
+        return conditioning.combine(self.network(batch, timestep, conditioning.context, return_dict=False)[0])
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2p.attention.control import AttentionControl, PairRows
+from p2p.attention.control import AttentionControl, Controlled, PairRows
 from p2p.attention.maps import AttentionMaps
 from p2p.attention.sites import AttentionSite, Keys, Levels, levels
 from p2p.plan import CrossAttentionEdit, EditPlan
@@ -37,14 +37,19 @@ def random_plan(generator: torch.Generator, targets: int) -> EditPlan:
 def run(seed: int, targets: int, guided: bool, keys: Keys):
     generator = torch.Generator().manual_seed(seed)
     plan = random_plan(generator, targets)
-    first = targets + 1 if guided else 0
+    first = targets + 1 if guided else 0  # unconditional rows
     batch = first + targets + 1
     rows = PairRows(first, tuple(range(first + 1, batch)))
     positions = 9 if keys is Keys.TEXT else 16
     q = torch.randn(batch, 2, positions, 4, generator=generator)
     k, v = torch.randn(2, batch, 2, TOKENS if keys is Keys.TEXT else 16, 4, generator=generator)
-    control = AttentionControl(plan, rows, Levels(1, 1), (4, 4), None)
-    return plan, rows, control, (q, k, v)
+    return plan, rows, control_of(plan, first), (q, k, v)
+
+
+def control_of(plan: EditPlan, unconditional: int = 0, *, levels=Levels(1, 1), size=(4, 4), maps=None):  # noqa: B008
+    """The control of one job, whose source is its first row."""
+    rows = PairRows(0, tuple(range(1, 1 + len(plan.cross.mapper))))
+    return AttentionControl([Controlled(plan, rows, maps)], levels, size, unconditional=unconditional)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 4), st.booleans(), st.integers(0, STEPS - 1))
@@ -65,7 +70,37 @@ def test_self_attention_equals_the_explicit_form(seed, targets, guided, step):
     control.at_step(step)
 
     expected = oracle.self_attention(*qkv, plan, step, rows.source, list(rows.targets))
-    torch.testing.assert_close(control.attend(IMAGE, *qkv), expected, rtol=1e-5, atol=1e-5)
+    q, k, v = qkv
+    own = control.projected_rows(len(v))
+    torch.testing.assert_close(control.attend(IMAGE, q[own], k[own], v), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_row_that_takes_its_sources_self_attention_is_not_projected():
+    plan, rows, control, _ = run(5, 3, True, Keys.IMAGE)
+    plan.self_schedule[0] = torch.tensor([True, False, True])
+    control.at_step(0)
+
+    assert set(range(8)) - set(control.projected_rows(8)) == {rows.targets[0], rows.targets[2]}
+
+
+def test_jobs_side_by_side_are_each_what_they_are_alone():
+    """Different plans, numbers of targets and windows in one batch, guided and not."""
+    generator = torch.Generator().manual_seed(2)
+    plans = [random_plan(generator, targets) for targets in (1, 3, 2)]
+    q = torch.randn(12, 2, 9, 4, generator=generator)
+    k, v = torch.randn(2, 12, 2, TOKENS, 4, generator=generator)
+    rows = [PairRows(0, (1,)), PairRows(2, (3, 4, 5)), PairRows(6, (7, 8))]
+    control = AttentionControl(
+        [Controlled(plan, of) for plan, of in zip(plans, rows, strict=True)], Levels(1, 1), (3, 3), unconditional=3
+    )
+    control.at_step(1)
+    together = control.attend(TEXT, q, k, v)
+
+    for plan, of in zip(plans, rows, strict=True):
+        part = slice(3 + of.source, 3 + of.source + 1 + len(of.targets))
+        alone = control_of(plan, size=(3, 3))
+        alone.at_step(1)
+        torch.testing.assert_close(together[part], alone.attend(TEXT, q[part], k[part], v[part]))
 
 
 def test_rows_that_are_not_targets_are_untouched():
@@ -78,11 +113,11 @@ def test_rows_that_are_not_targets_are_untouched():
 
 
 def test_a_mapper_of_itself_in_the_whole_window_makes_the_rows_equal():
-    _, rows, _, (q, k, v) = run(3, 1, False, Keys.TEXT)
+    _, _, _, (q, k, v) = run(3, 1, False, Keys.TEXT)
     ones = torch.ones(1, TOKENS)
     cross = CrossAttentionEdit(mapper=torch.eye(TOKENS)[None], alphas=ones, equalizer=ones, schedule=ones[None])
     plan = EditPlan(steps=1, cross=cross, self_schedule=torch.zeros(1, 1, dtype=torch.bool), blend=None)
-    control = AttentionControl(plan, rows, Levels(1, 1), (3, 3), None)
+    control = control_of(plan, size=(3, 3))
     control.at_step(0)
     v = v[:1].expand_as(v).contiguous()
 
@@ -94,7 +129,6 @@ def test_nothing_is_active_outside_the_windows():
     plan, _, control, _ = run(5, 2, True, Keys.TEXT)
     plan.cross.schedule[1] = 0
     plan.self_schedule[1] = False
-    control = AttentionControl(plan, control.rows, Levels(1, 1), (4, 4), None)
     control.at_step(1)
 
     assert not control.is_active(TEXT)
@@ -102,9 +136,9 @@ def test_nothing_is_active_outside_the_windows():
 
 
 def test_self_attention_is_left_alone_at_finer_levels():
-    plan, _, control, _ = run(5, 2, True, Keys.IMAGE)
+    plan, _, _, _ = run(5, 2, True, Keys.IMAGE)
     plan.self_schedule[:] = True
-    control = AttentionControl(plan, control.rows, Levels(maps=4, self_attention=2), (8, 8), None)
+    control = control_of(plan, levels=Levels(maps=4, self_attention=2), size=(8, 8))
     control.at_step(0)
 
     assert not control.is_active(IMAGE)
@@ -114,7 +148,7 @@ def test_self_attention_is_left_alone_at_finer_levels():
 def test_the_maps_are_the_edited_ones():
     plan, rows, _, (q, k, v) = run(11, 2, True, Keys.TEXT)
     maps = AttentionMaps()
-    control = AttentionControl(plan, rows, Levels(1, 1), (3, 3), maps)
+    control = control_of(plan, len(q) - 3, size=(3, 3), maps=maps)
     control.at_step(2)
     control.attend(TEXT, q, k, v)
     control.end_step()
