@@ -11,10 +11,11 @@ from torch import Tensor
 
 from p2p.attention.maps import AttentionMaps
 from p2p.families.base import ModelFamily, to_images
-from p2p.preparation import assemble, prepare, shared_steps
+from p2p.preparation import Prepared, assemble, prepare, shared_steps
 from p2p.sampling import DenoisingStep, denoise
 from p2p.spec import EditSpec
 from p2p.tokens import TokenizedPrompt
+from p2p.trajectory import Trajectory, denoise_again, kept, key_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ class EditResult:
         maps: per prompt, one per word; empty where the spec asks for none.
         noise: (1, channels, height, width), what the run started from.
         seconds: of the parts "encode", "denoise", "decode" of the whole batch.
+        trajectory: the source's, where it was to be kept.
     """
 
     images: tuple[Image.Image, ...]
@@ -54,34 +56,40 @@ class EditResult:
     maps: tuple[tuple[WordMap, ...], ...]
     noise: Tensor
     seconds: dict[str, float]
+    trajectory: Trajectory | None = None
 
 
 def edit_steps(
-    spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None
+    spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None, keep: bool = False
 ) -> Iterator[DenoisingStep | EditResult]:
     """Runs a spec: yields every `DenoisingStep`, then the one `EditResult`.
 
     Args:
         noise: the starting noise, (1, channels, height, width), instead of the seed's.
+        keep: whether the result holds the source's trajectory, for `edit_again_steps`.
     Raises:
         PromptTooLong: a prompt has more tokens than the model reads.
         UnsupportedSize: the model cannot draw the size asked for.
     """
-    for outcome in edit_batch_steps([spec], family, noises=[noise]):
+    for outcome in edit_batch_steps([spec], family, noises=[noise], keep=keep):
         if isinstance(outcome, DenoisingStep):
             yield outcome
         else:
             yield from outcome
 
 
-def edit(spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None) -> EditResult:
+def edit(spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None, keep: bool = False) -> EditResult:
     """Runs a spec to its end; see `edit_steps`."""
-    *_, result = edit_steps(spec, family, noise=noise)
+    *_, result = edit_steps(spec, family, noise=noise, keep=keep)
     return cast(EditResult, result)
 
 
 def edit_batch_steps(
-    specs: Sequence[EditSpec], family: ModelFamily, *, noises: Sequence[Tensor | None] | None = None
+    specs: Sequence[EditSpec],
+    family: ModelFamily,
+    *,
+    noises: Sequence[Tensor | None] | None = None,
+    keep: bool = False,
 ) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
     """Runs specs of any edit kinds, windows, seeds and guidance together: yields every step, then all results.
 
@@ -89,29 +97,79 @@ def edit_batch_steps(
         MixedBatch: the specs differ in their number of steps or in their size.
         PromptTooLong, UnsupportedSize: as in `edit_steps`.
     """
-    began = time.perf_counter()
+    clock = Clock()
     scheduler = family.scheduler(shared_steps(specs))
     jobs = [
         prepare(spec, family, len(scheduler.timesteps), noise)
         for spec, noise in zip(specs, noises or [None] * len(specs), strict=True)
     ]
     conditioning, noise, streams, control = assemble(jobs, family)
-    prepared = time.perf_counter()
+    rows = [part.rows.slice for part in control.jobs]
+    sources: list[list[Tensor]] = [[] for _ in jobs]
+    clock.lap("encode")
     for step in denoise(family, scheduler, conditioning, noise, streams, control):
+        if keep:
+            for source, of_job in zip(sources, rows, strict=True):
+                source.append(step.latents[of_job.start].clone())
         yield step
-    denoised = time.perf_counter()
+    clock.lap("denoise")
     pixels = family.decode(step.latents)
-    seconds = {"encode": prepared - began, "denoise": denoised - prepared, "decode": time.perf_counter() - denoised}
+    clock.lap("decode")
+    trajectories = [
+        kept(key_of(job.spec, family, scheduler), job.noise, source, job.maps.of_source_by_step if job.maps else [])
+        if keep
+        else None
+        for job, source in zip(jobs, sources, strict=True)
+    ]
     yield tuple(
-        EditResult(
-            images=to_images(pixels[of_job.slice], truncate=job.spec.compat == "reference"),
-            latents=step.latents[of_job.slice],
-            prompts=job.prompts,
-            maps=word_maps(job.prompts, job.maps) if job.wants_maps and job.maps else (),
-            noise=job.noise,
-            seconds=seconds,
-        )
-        for job, of_job in zip(jobs, (controlled.rows for controlled in control.jobs), strict=True)
+        _result(job, step.latents[of_job], pixels[of_job], clock, trajectory)
+        for job, of_job, trajectory in zip(jobs, rows, trajectories, strict=True)
+    )
+
+
+def edit_again_steps(
+    spec: EditSpec, family: ModelFamily, trajectory: Trajectory
+) -> Iterator[DenoisingStep | EditResult]:
+    """Edits a kept source: like `edit_steps` with fewer rows, and the same pictures up to rounding.
+
+    Raises:
+        WrongTrajectory: the trajectory is of another source, or lacks the maps that this edit reads.
+        PromptTooLong, UnsupportedSize: as in `edit_steps`.
+    """
+    clock = Clock()
+    scheduler = family.scheduler(shared_steps([spec]))
+    job = prepare(spec, family, len(scheduler.timesteps), trajectory.noise, source_maps=trajectory.maps)
+    clock.lap("encode")
+    for step in denoise_again(family, scheduler, job, trajectory):
+        yield step
+    clock.lap("denoise")
+    pixels = family.decode(step.latents)
+    clock.lap("decode")
+    yield _result(job, step.latents, pixels, clock, trajectory)
+
+
+class Clock:
+    """Seconds of the parts of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._began = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """Notes what passed since the last lap as a part's."""
+        now = time.perf_counter()
+        self.seconds[part], self._began = now - self._began, now
+
+
+def _result(job: Prepared, latents: Tensor, pixels: Tensor, clock: Clock, trajectory: Trajectory | None) -> EditResult:
+    return EditResult(
+        images=to_images(pixels, truncate=job.spec.compat == "reference"),
+        latents=latents,
+        prompts=job.prompts,
+        maps=word_maps(job.prompts, job.maps) if job.wants_maps and job.maps else (),
+        noise=job.noise,
+        seconds=clock.seconds,
+        trajectory=trajectory,
     )
 
 

@@ -4,7 +4,8 @@
     ├── PromptTooLong        the prompt has more tokens than the model reads
     ├── UnsupportedModel     the model cannot be controlled, and what about it cannot
     ├── UnsupportedSize      the model cannot draw this size
-    └── MixedBatch           specs that cannot share a run were given as one batch
+    ├── MixedBatch           specs that cannot share a run were given as one batch
+    └── WrongTrajectory      a kept source is not the one that a spec edits
 
 What is wrong with a request by itself (an unknown word, unequal word counts, a window outside 0..1) is a pydantic
 `ValidationError` of `p2p.spec`, whose `type` is the stable code and whose `loc` points at the field.
@@ -45,3 +46,9 @@ class MixedBatch(P2PError):
     """Specs of different numbers of steps or sizes were given as one batch."""
 
     code = "mixed_batch"
+
+
+class WrongTrajectory(P2PError):
+    """A kept source is not the one that a spec edits."""
+
+    code = "wrong_trajectory"

@@ -56,12 +56,15 @@ def shared_steps(specs: Sequence[EditSpec]) -> int:
     return steps.pop()
 
 
-def prepare(spec: EditSpec, family: ModelFamily, calls: int, noise: Tensor | None = None) -> Prepared:
+def prepare(
+    spec: EditSpec, family: ModelFamily, calls: int, noise: Tensor | None = None, source_maps: Tensor | None = None
+) -> Prepared:
     """A spec, tokenized, compiled, encoded, and with its noise drawn.
 
     Args:
         calls: model calls of the run; PNDM makes one more than its steps.
         noise: instead of the seed's.
+        source_maps: (calls, tokens, height, width), of a source that is kept.
     """
     sampling = spec.sampling
     tokenize(sampling.negative_prompt, family.tokenizer)
@@ -69,8 +72,7 @@ def prepare(spec: EditSpec, family: ModelFamily, calls: int, noise: Tensor | Non
     plan = compile_plan(spec, prompts, calls)
     guidance_scale = DEFAULT_GUIDANCE_SCALE if sampling.guidance_scale is None else sampling.guidance_scale
     streams = noise_streams(sampling.seed, len(prompts))
-    if noise is None:
-        noise = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
+    drawn = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
     reads = plan.blend is not None or spec.artifacts.heatmaps or spec.artifacts.raw_maps
     return Prepared(
         spec=spec,
@@ -79,9 +81,9 @@ def prepare(spec: EditSpec, family: ModelFamily, calls: int, noise: Tensor | Non
         text=family.encode_prompts(spec.prompts),
         unconditional=family.encode_prompts([sampling.negative_prompt]) if guidance_scale > 1 else None,
         guidance_scale=guidance_scale,
-        noise=noise,
+        noise=drawn if noise is None else noise,
         streams=streams,
-        maps=AttentionMaps() if reads else None,
+        maps=AttentionMaps(source_maps) if reads else None,
     )
 
 

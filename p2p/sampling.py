@@ -76,8 +76,7 @@ def blended(latents: Tensor, control: AttentionControl, step: int) -> Tensor:
     """Latents of all rows with the local blend of every job that has one."""
     for job in control.jobs:
         if job.plan.blend is not None and job.maps is not None:
-            rows = [job.rows.source, *job.rows.targets]
-            plan = job.plan.blend.to(latents.device)
+            rows, plan = job.rows.slice, job.plan.blend.to(latents.device)
             own = local_blend(latents[rows], job.maps.mean(), plan, step)
-            latents = latents.index_copy(0, torch.tensor(rows, device=latents.device), own)
+            latents = torch.cat([latents[: rows.start], own, latents[rows.stop :]])
     return latents

@@ -23,15 +23,16 @@ from p2p.plan import EditPlan
 
 @dataclass(frozen=True)
 class PairRows:
-    """Rows of one source and its targets among the rows of a run."""
+    """Rows of one source and its targets among the rows of a run; no source where it is known and not needed."""
 
-    source: int
+    source: int | None
     targets: tuple[int, ...]
 
     @property
     def slice(self) -> slice:
         """The rows, where the targets stand right behind their source."""
-        return slice(self.source, self.source + 1 + len(self.targets))
+        first = self.targets[0] if self.source is None else self.source
+        return slice(first, self.targets[-1] + 1)
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,14 @@ class AttentionControl:
             (self.first + target, self.first + job.rows.source, mapper[index], own[index])
             for job, (mapper, own) in zip(self.jobs, folded, strict=True)
             for index, target in enumerate(job.rows.targets)
-            if job.plan.cross.schedule[step, index].any()
+            if job.rows.source is not None and job.plan.cross.schedule[step, index].any()
         ]
         self._cross = self._laid_out(rows) if rows else None
         self._carried = {
             self.first + target: self.first + job.rows.source
             for job in self.jobs
             for index, target in enumerate(job.rows.targets)
-            if job.plan.self_schedule[step, index]
+            if job.rows.source is not None and job.plan.self_schedule[step, index]
         }
         self._reading = [
             (job.rows, job.maps, mapper.to(self.device), own.to(self.device))
@@ -171,11 +172,14 @@ class AttentionControl:
     def _read(self, site: AttentionSite, q: Tensor, k: Tensor) -> None:
         """Adds this layer's edited maps. Averaged over heads first: the edit is linear, so it commutes."""
         for of_job, maps, mapper, own in self._reading:
-            rows = [self.first + row for row in (of_job.source, *of_job.targets)]
+            rows = slice(self.first + of_job.slice.start, self.first + of_job.slice.stop)
             logits = q[rows].float() @ k[rows].float().transpose(-1, -2) * q.shape[-1] ** -0.5
             probs = logits.softmax(-1).mean(1)  # (pictures, positions, tokens)
-            edited = probs[:1] @ mapper + probs[1:] * own[:, None]
-            maps.add(torch.cat([probs[:1], edited]), grid(self.size, site.factor))
+            if of_job.source is not None:
+                source, targets = probs[:1], probs[1:]
+                edited = source @ mapper + targets * own[:, None]
+                probs = edited if maps.of_source is not None else torch.cat([source, edited])
+            maps.add(probs, grid(self.size, site.factor))
 
     def _laid_out(self, rows: Sequence[tuple[int, int, Tensor, Tensor]]) -> CrossStep:
         targets, sources, mappers, owns = zip(*rows, strict=True)

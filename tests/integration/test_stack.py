@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -13,6 +14,8 @@ from stack import redis_server as module
 from stack.processes import NotStarted, python
 from stack.redis_server import redis_server, server_program
 from stack.services import stack
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_redis_is_up_for_as_long_as_it_is_needed(tmp_path, monkeypatch):
@@ -78,9 +81,11 @@ def test_a_demo_that_is_interrupted_leaves_nothing_running(tiny_models, tmp_path
     assert not (tmp_path / "demo").exists()
 
 
-def test_the_demo_leaves_everything_worth_looking_at(tiny_models, tmp_path):
+@pytest.mark.parametrize("model", ["tiny", "scenes"])
+def test_the_demo_leaves_everything_worth_looking_at(tiny_models, tmp_path, model):
     out = tmp_path / "demo"
-    arguments = ("--models-file", str(tiny_models), "--model", "tiny", "--out", str(out))
+    file = tiny_models if model == "tiny" else ROOT / "models.toml"
+    arguments = ("--models-file", str(file), "--model", model, "--out", str(out))
 
     done = subprocess.run(
         python("-m", "stack.demo", *arguments),
@@ -95,6 +100,12 @@ def test_the_demo_leaves_everything_worth_looking_at(tiny_models, tmp_path):
     assert job["status"] == "succeeded"
     assert sum(artifact["kind"] == "image" for artifact in job["artifacts"]) == 4
     assert all((out / artifact["name"]).stat().st_size == artifact["bytes"] for artifact in job["artifacts"])
+    assert len({(out / f"{name}.png").read_bytes() for name in ("source", "edit-1", "edit-2", "edit-3")}) == 4
+    words = [
+        prompt.split() for prompt in (job["spec"]["source"]["prompt"], *(t["prompt"] for t in job["spec"]["targets"]))
+    ]
+    maps = [(a["picture"], a["word"]) for a in job["artifacts"] if a["kind"] == "heatmap"]
+    assert maps == [(picture, word) for picture, prompt in enumerate(words) for word in prompt]
     assert (out / "sheet.png").is_file()
     assert str(out / "sheet.png") in done.stdout
 

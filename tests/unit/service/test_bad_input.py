@@ -80,7 +80,7 @@ CASES = {
     "a window beyond the run": (
         body(targets=[target(cross_window={"stop": 1.5})]),
         "/targets/0/cross_window/stop",
-        "out_of_range",
+        "window_outside_run",
     ),
     "a window before the run": (
         body(targets=[target(self_window={"start": -0.5})]),

@@ -1,0 +1,77 @@
+"""A kept source is edited again with fewer rows, and gives what a fresh run gives."""
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, PNDMScheduler
+
+from p2p.edit import edit, edit_again_steps
+from p2p.errors import WrongTrajectory
+from p2p.families.stable_diffusion import StableDiffusion
+from tests import tiny
+from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
+
+
+@pytest.fixture(scope="module")
+def family():
+    return StableDiffusion(tiny.pipeline())
+
+
+def again(made, family, trajectory):
+    *_, result = edit_again_steps(made, family, trajectory)
+    return result
+
+
+@pytest.mark.parametrize(
+    "kind", [DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, PNDMScheduler]
+)
+@pytest.mark.parametrize("targets", [(SWAP,), (BLEND, REFINE)], ids=["swap", "blend and refine"])
+def test_a_re_edit_equals_the_fresh_edit(kind, targets):
+    pipeline = tiny.pipeline()
+    pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
+    family = StableDiffusion(pipeline)
+    trajectory = edit(spec(REFINE), family, keep=True).trajectory
+
+    fresh, repeated = edit(spec(*targets), family), again(spec(*targets), family, trajectory)
+
+    # Other batch shapes choose other kernels, which round differently: the parity bound, of the latents' own size.
+    assert (repeated.latents - fresh.latents).norm() <= 1e-4 * fresh.latents.norm()
+    for one, other in zip(repeated.maps, fresh.maps, strict=True):
+        for word, expected in zip(one, other, strict=True):
+            torch.testing.assert_close(torch.tensor(word.map), torch.tensor(expected.map), rtol=0, atol=1e-4)
+
+
+def test_three_rows_inside_the_windows_and_two_after(family, monkeypatch):
+    """A fresh edit runs four all the time."""
+    trajectory = edit(spec(SWAP, **NO_MAPS), family, keep=True).trajectory
+    seen, forward = [], family.network.forward
+
+    def recorded(sample, *args, **kwargs):
+        seen.append(len(sample))
+        return forward(sample, *args, **kwargs)
+
+    monkeypatch.setattr(family.network, "forward", recorded)
+    again(spec(SWAP | {"cross_window": {"stop": 0.5}}, **NO_MAPS), family, trajectory)
+
+    assert seen == [3, 3, 2, 2]
+
+
+def test_without_anything_carried_over_it_is_the_prompt_alone(family):
+    trajectory = edit(spec(SWAP), family, keep=True).trajectory
+    fresh, repeated = edit(spec(SWAP | OFF), family), again(spec(SWAP | OFF), family, trajectory)
+
+    torch.testing.assert_close(repeated.latents, fresh.latents, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"steps": 5}, {"guidance_scale": 4.0}])
+def test_the_trajectory_of_another_run_is_refused(family, other):
+    trajectory = edit(spec(SWAP), family, keep=True).trajectory
+
+    with pytest.raises(WrongTrajectory, match="generate it anew"):
+        again(spec(SWAP, **other), family, trajectory)
+
+
+def test_maps_that_were_not_kept_are_missed(family):
+    trajectory = edit(spec(SWAP, **NO_MAPS), family, keep=True).trajectory
+
+    with pytest.raises(WrongTrajectory, match="no word maps"):
+        again(spec(BLEND), family, trajectory)
