@@ -126,12 +126,15 @@ def train(
     parameters = [*unet.parameters(), *text_encoder.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=PEAK_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
     ema = checkpoint.Ema(parameters, decay=0.998)
-    path, start = folder / "painter.pt", 0
+    path, start, warm_from = folder / "painter.pt", 0, 0
     if state := checkpoint.load(path):
         start = state["step"]
         unet.load_state_dict(state["unet"])
         text_encoder.load_state_dict(state["text_encoder"])
-        optimizer.load_state_dict(state["optimizer"])
+        if state["optimizer"]:
+            optimizer.load_state_dict(state["optimizer"])
+        else:
+            warm_from = start  # weights without an optimizer's state (`scenes.warm_start`)
         ema.averages = [a.to(device) for a in state["ema"]]
     schedule = DDPMScheduler(**BETAS)
     snr = (schedule.alphas_cumprod / (1 - schedule.alphas_cumprod)).to(device)
@@ -153,7 +156,7 @@ def train(
         if examples is None or shards < wanted:
             new = [shard(folder, index, vae, tokenizer) for index in range(shards, wanted)]
             examples, shards = Examples.together([*([examples] if examples else []), *new]), wanted
-        rate = min(1, (step + 1) / WARM_UP, (steps - step) / (COOL_DOWN * steps))
+        rate = min(1, (step + 1 - warm_from) / WARM_UP, (steps - step) / (COOL_DOWN * steps))
         for group in optimizer.param_groups:
             group["lr"] = PEAK_LEARNING_RATE * rate
         generator = torch.Generator().manual_seed(step)

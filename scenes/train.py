@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from scenes import autoencoder, painter, tokenizer
+from scenes import autoencoder, painter, tokenizer, warm_start
 from scenes.dataset import shard
 from scenes.grid import grid
 
@@ -46,14 +46,20 @@ def main() -> None:
     parser.add_argument("--autoencoder-steps", type=int, default=5_000)
     parser.add_argument("--painter-steps", type=int, default=30_000)
     parser.add_argument("--export", action="store_true", help="only write the last checkpoint's model to scenes/model")
+    parser.add_argument(
+        "--warm-start", action="store_true", help="without a checkpoint, go on from scenes/model; its autoencoder stays"
+    )
     arguments = parser.parse_args()
     folder, device = arguments.folder, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
     if not arguments.export:
         torch.manual_seed(0)
+        if arguments.warm_start:
+            warm_start.from_model(MODEL, folder, painter.BATCH)
         words = tokenizer.prepare(folder)
-        autoencoder.train(folder, arguments.autoencoder_steps, device)
-        fix_scale(folder, words, device)
+        if not arguments.warm_start:
+            autoencoder.train(folder, arguments.autoencoder_steps, device)
+            fix_scale(folder, words, device)
         painter.train(
             folder,
             arguments.painter_steps,

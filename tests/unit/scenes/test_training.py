@@ -4,7 +4,8 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from scenes import autoencoder, checkpoint, dataset, painter, tokenizer
+from scenes import autoencoder, checkpoint, dataset, painter, tokenizer, warm_start
+from scenes.train import MODEL
 from scenes.world import Scene, Thing
 
 pytestmark = pytest.mark.usefixtures("font")
@@ -67,6 +68,18 @@ def test_a_stopped_painter_goes_on_where_it_was(tmp_path):
         *(weights(UNet2DConditionModel, tmp_path / n / "unet") for n in ("whole", "stopped")), strict=True
     ):
         assert torch.equal(whole, stopped)
+
+
+def test_a_committed_model_is_trained_on_where_no_checkpoint_is_left(tmp_path):
+    warm_start.from_model(MODEL, tmp_path, batch=2)
+    begun = checkpoint.load(tmp_path / "painter.pt")["step"]
+    shipped = UNet2DConditionModel.from_pretrained(MODEL / "unet", dtype=torch.float32).state_dict()
+    painter.train(tmp_path, begun + 1, CPU, tokenizer.prepare(tmp_path), look=lambda step: None)
+
+    state = checkpoint.load(tmp_path / "painter.pt")
+    assert state["step"] == begun + 1
+    # one step of a cooled-down learning rate: nearly the shipped weights, not fresh ones
+    assert all((state["unet"][name] - value).abs().max() < 1e-2 for name, value in shipped.items())
 
 
 def test_a_stop_while_saving_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
