@@ -15,7 +15,7 @@ from p2p.preparation import Prepared, assemble, prepare, shared_steps
 from p2p.sampling import DenoisingStep, denoise
 from p2p.spec import EditSpec
 from p2p.tokens import TokenizedPrompt
-from p2p.trajectory import Trajectory, denoise_again, kept, key_of
+from p2p.trajectory import Redenoising, Trajectory, kept, key_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +103,11 @@ def edit_batch_steps(
         prepare(spec, family, len(scheduler.timesteps), noise)
         for spec, noise in zip(specs, noises or [None] * len(specs), strict=True)
     ]
-    conditioning, noise, streams, control = assemble(jobs, family)
-    rows = [part.rows.slice for part in control.jobs]
+    run = assemble(jobs, family, scheduler)
+    rows = [part.rows.slice for part in run.control.jobs]
     sources: list[list[Tensor]] = [[] for _ in jobs]
     clock.lap("encode")
-    for step in denoise(family, scheduler, conditioning, noise, streams, control):
+    for step in denoise(run):
         if keep:
             for source, of_job in zip(sources, rows, strict=True):
                 source.append(step.latents[of_job.start].clone())
@@ -139,8 +139,9 @@ def edit_again_steps(
     clock = Clock()
     scheduler = family.scheduler(shared_steps([spec]))
     job = prepare(spec, family, len(scheduler.timesteps), trajectory.noise, source_maps=trajectory.maps)
+    run = Redenoising(family, scheduler, job, trajectory)
     clock.lap("encode")
-    for step in denoise_again(family, scheduler, job, trajectory):
+    for step in denoise(run):
         yield step
     clock.lap("denoise")
     pixels = family.decode(step.latents)

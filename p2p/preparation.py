@@ -12,7 +12,7 @@ from p2p.edits import compile_plan
 from p2p.errors import MixedBatch
 from p2p.families.base import Conditioning, ModelFamily
 from p2p.plan import EditPlan
-from p2p.sampling import noise_streams, starting_noise
+from p2p.sampling import BatchDenoising, noise_streams, starting_noise
 from p2p.spec import EditSpec
 from p2p.tokens import TokenizedPrompt, tokenize, tokenize_all
 
@@ -87,10 +87,8 @@ def prepare(
     )
 
 
-def assemble(
-    jobs: Sequence[Prepared], family: ModelFamily
-) -> tuple[Conditioning, Tensor, list[torch.Generator], AttentionControl]:
-    """Jobs side by side: conditioning, starting noise (rows, channels, height, width), noise streams, control.
+def assemble(jobs: Sequence[Prepared], family: ModelFamily, scheduler) -> BatchDenoising:
+    """The run of jobs side by side.
 
     Raises:
         MixedBatch: they differ in size.
@@ -117,4 +115,5 @@ def assemble(
         dtype=family.dtype,
     )
     noise = torch.cat([job.noise.expand(len(job.prompts), -1, -1, -1) for job in jobs])
-    return conditioning, noise, [stream for job in jobs for stream in job.streams], control
+    streams = [stream for job in jobs for stream in job.streams]
+    return BatchDenoising(family, scheduler, conditioning, noise, streams, control)

@@ -30,7 +30,7 @@ def read_maps(family: ModelFamily, latents: Tensor, timestep: Tensor, prompts: S
     )
     control.at_step(0)
     unguided = Conditioning(family.encode_prompts(prompts), torch.ones(len(prompts)))
-    with controlled(family.network, family.attention_processors(control)):
+    with controlled(family.attention_layers, family.attention_processors(control)):
         family.predict(latents, timestep, unguided)
     control.end_step()
     return maps.mean()

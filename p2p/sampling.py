@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -42,34 +43,61 @@ def starting_noise(shape: tuple[int, int, int], streams: Sequence[torch.Generato
     return first
 
 
-def denoise(
-    family: ModelFamily,
-    scheduler,
-    conditioning: Conditioning,
-    noise: Tensor,
-    streams: Sequence[torch.Generator],
-    control: AttentionControl,
-) -> Iterator[DenoisingStep]:
-    """Yields after each step; the model's own attention is back in place whenever the generator is not running.
+class Denoising(Protocol):
+    """A run, a step at a time."""
+
+    num_steps: int
+
+    def step(self, index: int) -> Tensor:
+        """Does a step; the latents of all rows after it and its local blend, (rows, channels, height, width)."""
+
+
+def denoise(run: Denoising) -> Iterator[DenoisingStep]:
+    """Yields after each step of a run; the model's own attention is in place whenever the generator is not running."""
+    for index in range(run.num_steps):
+        yield DenoisingStep(index, run.num_steps, run.step(index))
+
+
+class BatchDenoising:
+    """The denoising of a batch.
 
     Args:
         scheduler: with its timesteps set.
         noise: (rows, channels, height, width), of unit deviation.
         streams: one per row, for schedulers that add noise at every step.
     """
-    processors = family.attention_processors(control)
-    steps = len(scheduler.timesteps)
-    drawn = {"generator": list(streams)} if "generator" in signature(scheduler.step).parameters else {}
-    latents = noise.to(family.device, family.dtype) * scheduler.init_noise_sigma
-    for index, timestep in enumerate(scheduler.timesteps):
-        control.at_step(index)
+
+    def __init__(
+        self,
+        family: ModelFamily,
+        scheduler,
+        conditioning: Conditioning,
+        noise: Tensor,
+        streams: Sequence[torch.Generator],
+        control: AttentionControl,
+    ) -> None:
+        self.family, self.scheduler, self.conditioning, self.control = family, scheduler, conditioning, control
+        self.processors = family.attention_processors(control)
+        self.num_steps = len(scheduler.timesteps)
+        self.drawn = noise_for(scheduler, streams)
+        self.latents = noise.to(family.device, family.dtype) * scheduler.init_noise_sigma
+
+    def step(self, index: int) -> Tensor:
+        timestep = self.scheduler.timesteps[index]
+        self.control.at_step(index)
         # Installed for the model call alone: a caller that stops listening between steps leaves nothing behind.
-        with controlled(family.network, processors):
-            prediction = family.predict(scheduler.scale_model_input(latents, timestep), timestep, conditioning)
-        latents = scheduler.step(prediction, timestep, latents, **drawn, return_dict=False)[0]
-        control.end_step()
-        latents = blended(latents, control, index)
-        yield DenoisingStep(index, steps, latents)
+        with controlled(self.family.attention_layers, self.processors):
+            scaled = self.scheduler.scale_model_input(self.latents, timestep)
+            prediction = self.family.predict(scaled, timestep, self.conditioning)
+        latents = self.scheduler.step(prediction, timestep, self.latents, **self.drawn, return_dict=False)[0]
+        self.control.end_step()
+        self.latents = blended(latents, self.control, index)
+        return self.latents
+
+
+def noise_for(scheduler, streams: Sequence[torch.Generator]) -> dict[str, list[torch.Generator]]:
+    """The argument by which a scheduler takes noise of given streams, if it adds any."""
+    return {"generator": list(streams)} if "generator" in signature(scheduler.step).parameters else {}
 
 
 def blended(latents: Tensor, control: AttentionControl, step: int) -> Tensor:

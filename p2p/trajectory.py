@@ -7,9 +7,8 @@ So one edit costs three rows, then two, instead of four.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from inspect import signature
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from p2p.errors import WrongTrajectory
 from p2p.families.base import Conditioning, ModelFamily
 from p2p.plan import EditPlan
 from p2p.preparation import Prepared
-from p2p.sampling import DenoisingStep, blended
+from p2p.sampling import blended, noise_for
 from p2p.spec import EditSpec
 
 
@@ -53,36 +52,42 @@ def key_of(spec: EditSpec, family: ModelFamily, scheduler) -> str:
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def denoise_again(family: ModelFamily, scheduler, job: Prepared, trajectory: Trajectory) -> Iterator[DenoisingStep]:
-    """Edits of a kept source: yields after each step, like `p2p.sampling.denoise`, the source's latents first.
+class Redenoising:
+    """The denoising of edits of a kept source.
 
     Raises:
         WrongTrajectory: it is of another source, or lacks the maps that this edit reads.
     """
-    if trajectory.key != key_of(job.spec, family, scheduler):
-        raise WrongTrajectory("the kept source was made otherwise (model, sampling or prompt): generate it anew")
-    if job.maps is not None and job.maps.of_source is None:
-        raise WrongTrajectory("the kept source has no word maps, which this edit reads: generate it anew with maps")
-    num_targets = len(job.prompts) - 1
-    size = job.noise.shape[-2], job.noise.shape[-1]
-    with_source, alone = (_part(family, job, size, source) for source in (True, False))
-    steps, streams = len(scheduler.timesteps), job.streams[1:]
-    drawn = {"generator": streams} if "generator" in signature(scheduler.step).parameters else {}
-    source = job.noise.to(family.device, family.dtype) * scheduler.init_noise_sigma
-    latents = source.expand(num_targets, -1, -1, -1)
-    for index, timestep in enumerate(scheduler.timesteps):
-        part = with_source if _carries(job.plan, index) else alone
-        rows = torch.cat([source, latents]) if part is with_source else latents
+
+    def __init__(self, family: ModelFamily, scheduler, job: Prepared, trajectory: Trajectory) -> None:
+        if trajectory.key != key_of(job.spec, family, scheduler):
+            raise WrongTrajectory("the kept source was made otherwise (model, sampling or prompt): generate it anew")
+        if job.maps is not None and job.maps.of_source is None:
+            raise WrongTrajectory("the kept source has no word maps, which this edit reads: generate it anew with maps")
+        self.family, self.scheduler, self.job, self.trajectory = family, scheduler, job, trajectory
+        self.num_steps, self.num_targets = len(scheduler.timesteps), len(job.prompts) - 1
+        size = job.noise.shape[-2], job.noise.shape[-1]
+        self.with_source, self.alone = (_part(family, job, size, source) for source in (True, False))
+        self.drawn = noise_for(scheduler, job.streams[1:])
+        self.source = job.noise.to(family.device, family.dtype) * scheduler.init_noise_sigma
+        self.latents = self.source.expand(self.num_targets, -1, -1, -1)
+
+    def step(self, index: int) -> Tensor:
+        """Does a step; the source's latents come first."""
+        timestep = self.scheduler.timesteps[index]
+        needed = _carries(self.job.plan, index)
+        part = self.with_source if needed else self.alone
+        rows = torch.cat([self.source, self.latents]) if needed else self.latents
         part.control.at_step(index)
-        with controlled(family.network, part.processors):
-            scaled = scheduler.scale_model_input(rows, timestep)
-            prediction = family.predict(scaled, timestep, part.conditioning)[-num_targets:]
-        latents = scheduler.step(prediction, timestep, latents, **drawn, return_dict=False)[0]
+        with controlled(self.family.attention_layers, part.processors):
+            scaled = self.scheduler.scale_model_input(rows, timestep)
+            prediction = self.family.predict(scaled, timestep, part.conditioning)[-self.num_targets :]
+        latents = self.scheduler.step(prediction, timestep, self.latents, **self.drawn, return_dict=False)[0]
         part.control.end_step()
-        source = trajectory.latents[index : index + 1].to(latents)
-        pictures = blended(torch.cat([source, latents]), with_source.control, index)
-        latents = pictures[1:]
-        yield DenoisingStep(index, steps, pictures)
+        self.source = self.trajectory.latents[index : index + 1].to(latents)
+        pictures = blended(torch.cat([self.source, latents]), self.with_source.control, index)
+        self.latents = pictures[1:]
+        return pictures
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ are edited then; inside a layer there is no branch on jobs, targets or edit kind
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -87,6 +88,7 @@ class AttentionControl:
     ) -> None:
         self.jobs, self.levels, self.size, self.first = jobs, levels, size, unconditional
         self.device, self.dtype = device, dtype
+        self.step = -1
         self._cross: CrossStep | None = None
         self._carried: Mapping[int, int] = {}
         self._reading: list[tuple[PairRows, AttentionMaps, Tensor, Tensor]] = []
@@ -94,6 +96,7 @@ class AttentionControl:
 
     def at_step(self, step: int) -> None:
         """Lays out what the step needs; 0 is the noisiest."""
+        self.step = step
         # Plans stay on the CPU until here: what they hold decides the layout, and looking at a tensor on a GPU waits.
         folded = [job.plan.cross.folded(step) for job in self.jobs]
         rows = [
@@ -198,12 +201,19 @@ def grid(size: tuple[int, int], factor: int) -> tuple[int, int]:
 
 
 @contextmanager
-def controlled(unet, processors: Mapping[str, object]) -> Iterator[None]:
-    """Installs attention processors, and always puts back what was there."""
-    before = dict(unet.attn_processors)
+def controlled(layers: Mapping[str, Any], processors: Mapping[str, Any]) -> Iterator[None]:
+    """Installs attention processors, and always puts back what was there.
+
+    Args:
+        layers: diffusers' `Attention` modules by the name of their processor.
+        processors: by the same names.
+    """
+    # Layer by layer, not by the model's `set_attn_processor`: that walks all modules, a millisecond at each step.
+    before = {name: layers[name].processor for name in processors}
     try:
-        # Copies: diffusers empties the dictionary that it is given.
-        unet.set_attn_processor(dict(before) | dict(processors))
+        for name, processor in processors.items():
+            layers[name].set_processor(processor)
         yield
     finally:
-        unet.set_attn_processor(dict(before))
+        for name, processor in before.items():
+            layers[name].set_processor(processor)

@@ -73,8 +73,8 @@ class ModelFamily(Protocol):
     def attention_processors(self, control: AttentionControl) -> Mapping[str, Any]: ...
 
     @property
-    def network(self) -> Any:
-        """The module whose `attn_processors` are replaced during a run."""
+    def attention_layers(self) -> Mapping[str, Any]:
+        """The modules whose processors are replaced during a run, by the names of their sites."""
         ...
 
     def latent_shape(self, height: int | None, width: int | None) -> tuple[int, int, int]:

@@ -50,9 +50,11 @@ class StableDiffusion:
             raise UnsupportedModel("the UNet embeds the guidance scale (a distilled LCM), which is not supported yet")
         self.pipeline, self.revision = pipeline, revision
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
-        for name, module in self.network.named_modules():
-            if f"{name}.processor" in self.network.attn_processors:
-                check(name, module)
+        self.attention_layers = {
+            name: self.network.get_submodule(name.removesuffix(".processor")) for name in self.network.attn_processors
+        }
+        for name, layer in self.attention_layers.items():
+            check(name, layer)
         self.levels = levels(self.attention_sites(), self.network.config.sample_size)
 
     @classmethod
@@ -95,8 +97,8 @@ class StableDiffusion:
         return self._sites
 
     def attention_processors(self, control: AttentionControl) -> Mapping[str, ControlledAttention]:
-        stock = self.network.attn_processors
-        return {site.name: ControlledAttention(site, control, stock[site.name]) for site in self._sites}
+        layers = self.attention_layers
+        return {site.name: ControlledAttention(site, control, layers[site.name].processor) for site in self._sites}
 
     def latent_shape(self, height: int | None, width: int | None) -> tuple[int, int, int]:
         factor, native = self.pipeline.vae_scale_factor, self.network.config.sample_size
