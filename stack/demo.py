@@ -34,7 +34,7 @@ EDIT = {
             "edits": [{"kind": "refine"}, {"kind": "reweight", "weights": [{"word": "purple", "weight": 3}]}],
         },
     ],
-    "sampling": {"seed": 3},
+    "sampling": {"seed": 4},
 }
 
 #: Seconds between two looks at the job, and how long it may take in all.
