@@ -167,7 +167,7 @@ def _result(job: Prepared, latents: Tensor, pixels: Tensor, clock: Clock, trajec
         images=to_images(pixels, truncate=job.spec.compat == "reference"),
         latents=latents,
         prompts=job.prompts,
-        maps=word_maps(job.prompts, job.maps) if job.wants_maps and job.maps else (),
+        maps=word_maps(job.prompts, job.maps) if job.spec.artifacts.any_maps and job.maps else (),
         noise=job.noise,
         seconds=clock.seconds,
         trajectory=trajectory,

@@ -90,7 +90,7 @@ def compile_plan(spec: asked.EditSpec, prompts: Sequence[TokenizedPrompt], steps
 
 def step_at(share: float, steps: int, *, compat: bool) -> int:
     """The step that a share of the run names: the nearest one, halves up; the published code truncates."""
-    # Half a million-th: .58 * 50 is 28.999999999999996 in floating point.
+    # 5e-7 undoes floating point: .29 * 50 is 14.499999999999998, a half that would go down.
     return int(share * steps) if compat else math.floor(share * steps + 0.5 + 5e-7)
 
 

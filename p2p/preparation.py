@@ -42,11 +42,6 @@ class Prepared:
     streams: list[torch.Generator]
     maps: AttentionMaps | None
 
-    @property
-    def wants_maps(self) -> bool:
-        """Whether maps are among the results."""
-        return self.spec.artifacts.heatmaps or self.spec.artifacts.raw_maps
-
 
 def shared_steps(specs: Sequence[EditSpec]) -> int:
     """The number of steps of specs that are to run together; raises `MixedBatch` where they differ."""
@@ -73,7 +68,7 @@ def prepare(
     guidance_scale = DEFAULT_GUIDANCE_SCALE if sampling.guidance_scale is None else sampling.guidance_scale
     streams = noise_streams(sampling.seed, len(prompts))
     drawn = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
-    reads = plan.blend is not None or spec.artifacts.heatmaps or spec.artifacts.raw_maps
+    reads = plan.blend is not None or spec.artifacts.any_maps
     return Prepared(
         spec=spec,
         prompts=prompts,

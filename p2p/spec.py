@@ -188,6 +188,11 @@ class Artifacts(Part):
     heatmaps: bool = Field(True, description="One PNG per word and picture: where the word acted.")
     raw_maps: bool = Field(True, description="The averaged maps as one .npz, float32.")
 
+    @property
+    def any_maps(self) -> bool:
+        """Whether word maps are among the results in any form."""
+        return self.heatmaps or self.raw_maps
+
 
 class EditSpec(Part):
     """A source picture and the edits of it, made in one run from one noise."""

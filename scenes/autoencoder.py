@@ -14,9 +14,9 @@ from scenes.world import Scene, Thing, random_scene
 
 BATCH = 16
 PEAK_LEARNING_RATE = 2e-3
-#: A thing's pixels weigh this much more than the background's, which is learnt in the first minute.
+#: A thing's pixels weigh this much more than the background's, which is learnt first.
 THING_WEIGHT = 3.0
-#: Noise added to latents before decoding, in units of their own scale: the diffusion model's errors are of this size.
+#: Noise added to latents, whose deviation is near one, before decoding: the painter's latents are not exact either.
 LATENT_NOISE = 0.05
 SAVE_EVERY = 100
 

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-#: Word and glyph. Faces and plain silhouettes: at 16x16 latents a face is painted well long before a body is.
+#: Word and glyph. Faces and plain silhouettes: what 16x16 latents can hold.
 THINGS = {
     "cat": "🐱", "dog": "🐶", "rabbit": "🐰", "panda": "🐼", "frog": "🐸", "penguin": "🐧", "fish": "🐟",
     "apple": "🍎", "pizza": "🍕", "strawberry": "🍓", "mushroom": "🍄", "sunflower": "🌻", "tree": "🌳",

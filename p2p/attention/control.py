@@ -208,7 +208,7 @@ def controlled(layers: Mapping[str, Any], processors: Mapping[str, Any]) -> Iter
         layers: diffusers' `Attention` modules by the name of their processor.
         processors: by the same names.
     """
-    # Layer by layer, not by the model's `set_attn_processor`: that walks all modules, a millisecond at each step.
+    # Not by the model's `set_attn_processor`: that walks all modules, which small models feel at every step.
     before = {name: layers[name].processor for name in processors}
     try:
         for name, processor in processors.items():
