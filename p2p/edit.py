@@ -15,7 +15,7 @@ from p2p.preparation import Prepared, assemble, prepare, shared_steps
 from p2p.sampling import DenoisingStep, denoise
 from p2p.spec import EditSpec
 from p2p.tokens import TokenizedPrompt
-from p2p.trajectory import Redenoising, Trajectory, kept, key_of
+from p2p.trajectory import Keeper, Redenoising, Trajectory
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,27 +100,21 @@ def edit_batch_steps(
     clock = Clock()
     scheduler = family.scheduler(shared_steps(specs))
     jobs = [
-        prepare(spec, family, len(scheduler.timesteps), noise)
+        prepare(spec, family, len(scheduler.timesteps), noise, keep=keep)
         for spec, noise in zip(specs, noises or [None] * len(specs), strict=True)
     ]
     run = assemble(jobs, family, scheduler)
     rows = [part.rows.slice for part in run.control.jobs]
-    sources: list[list[Tensor]] = [[] for _ in jobs]
+    keepers = [Keeper(job, of_job.start, family) for job, of_job in zip(jobs, rows, strict=True)] if keep else []
     clock.lap("encode")
     for step in denoise(run):
-        if keep:
-            for source, of_job in zip(sources, rows, strict=True):
-                source.append(step.latents[of_job.start].clone())
+        for keeper in keepers:
+            keeper.keep(step)
         yield step
     clock.lap("denoise")
     pixels = family.decode(step.latents)
     clock.lap("decode")
-    trajectories = [
-        kept(key_of(job.spec, family, scheduler), job.noise, source, job.maps.of_source_by_step if job.maps else [])
-        if keep
-        else None
-        for job, source in zip(jobs, sources, strict=True)
-    ]
+    trajectories: Sequence[Trajectory | None] = [k.trajectory(scheduler) for k in keepers] or [None] * len(jobs)
     yield tuple(
         _result(job, step.latents[of_job], pixels[of_job], clock, trajectory)
         for job, of_job, trajectory in zip(jobs, rows, trajectories, strict=True)
@@ -133,7 +127,7 @@ def edit_again_steps(
     """Edits a kept source: like `edit_steps` with fewer rows, and the same pictures up to rounding.
 
     Raises:
-        WrongTrajectory: the trajectory is of another source, or lacks the maps that this edit reads.
+        WrongTrajectory: the trajectory is of another source.
         PromptTooLong, UnsupportedSize: as in `edit_steps`.
     """
     clock = Clock()
@@ -178,6 +172,6 @@ def word_maps(prompts: Sequence[TokenizedPrompt], maps: AttentionMaps) -> tuple[
     """Per prompt and word, where it acted."""
     means = maps.mean().float().cpu().numpy()  # (prompts, tokens, height, width)
     return tuple(
-        tuple(WordMap(w.word, w.occurrence, w.tokens, mean[list(w.tokens)].sum(0)) for w in prompt.words())
+        tuple(WordMap(w.word, w.occurrence, w.tokens, mean[maps.place(w.tokens)].sum(0)) for w in prompt.words())
         for prompt, mean in zip(prompts, means, strict=True)
     )

@@ -14,7 +14,8 @@ B = schedule * equalizer * (1 - alphas) + 1 - schedule,
 which is two fused attention calls with the edit folded into the values.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -58,6 +59,10 @@ class BlendPlan:
     threshold: Tensor
     subtract_threshold: Tensor
     first_step: Tensor
+
+    def of_tokens(self, columns: Callable[[Tensor, int], Tensor]) -> "BlendPlan":
+        """The same plan for maps that hold some of the tokens only: `columns` picks them from an axis."""
+        return replace(self, words=columns(self.words, 2), subtract_words=columns(self.subtract_words, 2))
 
     def to(self, device: torch.device | str) -> "BlendPlan":
         """The same plan with its tensors on a device."""

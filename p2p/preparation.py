@@ -1,7 +1,7 @@
 """Specs made ready to run: each by itself, then all of a batch side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -42,6 +42,18 @@ class Prepared:
     streams: list[torch.Generator]
     maps: AttentionMaps | None
 
+    @property
+    def rows(self) -> list[tuple[str, Tensor]]:
+        """Each prompt and its encoding, (1, tokens, channels), as the rows of a batch."""
+        return [(tokens.prompt, encoded[None]) for tokens, encoded in zip(self.prompts, self.text, strict=True)]
+
+    @property
+    def unconditional_rows(self) -> list[tuple[str, Tensor]]:
+        """The same of the unconditional rows: one for each prompt, none where guidance adds nothing."""
+        if self.unconditional is None:
+            return []
+        return [(self.spec.sampling.negative_prompt, self.unconditional)] * len(self.prompts)
+
 
 def shared_steps(specs: Sequence[EditSpec]) -> int:
     """The number of steps of specs that are to run together; raises `MixedBatch` where they differ."""
@@ -52,13 +64,20 @@ def shared_steps(specs: Sequence[EditSpec]) -> int:
 
 
 def prepare(
-    spec: EditSpec, family: ModelFamily, calls: int, noise: Tensor | None = None, source_maps: Tensor | None = None
+    spec: EditSpec,
+    family: ModelFamily,
+    calls: int,
+    noise: Tensor | None = None,
+    *,
+    keep: bool = False,
+    source_maps: Tensor | None = None,
 ) -> Prepared:
     """A spec, tokenized, compiled, encoded, and with its noise drawn.
 
     Args:
         calls: model calls of the run; PNDM makes one more than its steps.
         noise: instead of the seed's.
+        keep: whether the source is to be kept: all its maps are gathered, whatever a later edit may read.
         source_maps: (calls, tokens, height, width), of a source that is kept.
     """
     sampling = spec.sampling
@@ -68,7 +87,11 @@ def prepare(
     guidance_scale = DEFAULT_GUIDANCE_SCALE if sampling.guidance_scale is None else sampling.guidance_scale
     streams = noise_streams(sampling.seed, len(prompts))
     drawn = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
-    reads = plan.blend is not None or spec.artifacts.any_maps
+    maps = None
+    if keep or plan.blend is not None or spec.artifacts.any_maps:
+        maps = AttentionMaps(None if keep else _tokens_read(spec, prompts, plan), source_maps)
+    if maps is not None and plan.blend is not None:
+        plan = replace(plan, blend=plan.blend.of_tokens(maps.columns))
     return Prepared(
         spec=spec,
         prompts=prompts,
@@ -78,8 +101,19 @@ def prepare(
         guidance_scale=guidance_scale,
         noise=drawn if noise is None else noise,
         streams=streams,
-        maps=AttentionMaps(source_maps) if reads else None,
+        maps=maps,
     )
+
+
+def _tokens_read(spec: EditSpec, prompts: Sequence[TokenizedPrompt], plan: EditPlan) -> list[int]:
+    """The positions whose maps a run needs: those of all words where it shows maps, and those its blends name."""
+    wanted: set[int] = set()
+    if spec.artifacts.any_maps:
+        wanted.update(token for prompt in prompts for word in prompt.words() for token in word.tokens)
+    if plan.blend is not None:
+        named = (plan.blend.words + plan.blend.subtract_words).sum((0, 1))
+        wanted.update(named.nonzero().flatten().tolist())
+    return sorted(wanted)
 
 
 def assemble(jobs: Sequence[Prepared], family: ModelFamily, scheduler) -> BatchDenoising:
@@ -91,9 +125,9 @@ def assemble(jobs: Sequence[Prepared], family: ModelFamily, scheduler) -> BatchD
     sizes = {(job.noise.shape[-2], job.noise.shape[-1]) for job in jobs}
     if len(sizes) > 1:
         raise MixedBatch(f"one batch cannot hold latents of {sorted(sizes)}: run sizes apart")
-    unconditional = [j.unconditional.expand_as(j.text) for j in jobs if j.unconditional is not None]
-    conditioning = Conditioning(
-        torch.cat([*unconditional, *(job.text for job in jobs)]),
+    unconditional = [row for job in jobs for row in job.unconditional_rows]
+    conditioning = Conditioning.of(
+        [*unconditional, *(row for job in jobs for row in job.rows)],
         torch.cat([torch.full((len(job.prompts),), job.guidance_scale) for job in jobs]),
     )
     controlled, first = [], 0
@@ -105,9 +139,9 @@ def assemble(jobs: Sequence[Prepared], family: ModelFamily, scheduler) -> BatchD
         controlled,
         family.levels,
         sizes.pop(),
-        unconditional=len(conditioning.guided),
+        prompts=conditioning.prompts,
+        unconditional=len(unconditional),
         device=family.device,
-        dtype=family.dtype,
     )
     noise = torch.cat([job.noise.expand(len(job.prompts), -1, -1, -1) for job in jobs])
     streams = [stream for job in jobs for stream in job.streams]

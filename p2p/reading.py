@@ -25,11 +25,9 @@ def read_maps(family: ModelFamily, latents: Tensor, timestep: Tensor, prompts: S
     plan = EditPlan.empty(1, len(prompts) - 1, family.tokenizer.model_max_length)
     rows = PairRows(0, tuple(range(1, len(prompts))))
     size = latents.shape[-2], latents.shape[-1]
-    control = AttentionControl(
-        [Controlled(plan, rows, maps)], family.levels, size, device=family.device, dtype=family.dtype
-    )
+    control = AttentionControl([Controlled(plan, rows, maps)], family.levels, size, device=family.device)
     control.at_step(0)
-    unguided = Conditioning(family.encode_prompts(prompts), torch.ones(len(prompts)))
+    unguided = Conditioning(family.encode_prompts(prompts), torch.ones(len(prompts)), tuple(control.prompts))
     with controlled(family.attention_layers, family.attention_processors(control)):
         family.predict(latents, timestep, unguided)
     control.end_step()

@@ -7,8 +7,7 @@ So one edit costs three rows, then two, instead of four.
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from p2p.errors import WrongTrajectory
 from p2p.families.base import Conditioning, ModelFamily
 from p2p.plan import EditPlan
 from p2p.preparation import Prepared
-from p2p.sampling import blended, noise_for
+from p2p.sampling import DenoisingStep, blended, noise_for
 from p2p.spec import EditSpec
 
 
@@ -30,21 +29,26 @@ class Trajectory:
         key: of all that determines it (`key_of`).
         noise: (1, channels, height, width), what it started from.
         latents: (steps, channels, height, width), after each step, in the run's dtype.
-        maps: (steps, tokens, map_height, map_width) float32, of each step, at the maps' level; None where the run
-            gathered none.
+        maps: (steps, tokens, map_height, map_width) float32, of each step, at the maps' level.
+        unconditional: (1, tokens, channels), what guidance pushes away from, or one for each step; None without
+            guidance.
+        step_noise: (steps, channels, height, width), what the sampler added on the way; None where it adds none.
     """
 
     key: str
     noise: Tensor
     latents: Tensor
-    maps: Tensor | None
+    maps: Tensor
+    unconditional: Tensor | None = None
+    step_noise: Tensor | None = None
 
 
 def key_of(spec: EditSpec, family: ModelFamily, scheduler) -> str:
-    """What determines a source's run, as a digest: model, precision, sampler, prompt, seed, size."""
+    """What determines a source's run, as a digest: model, precision, device, sampler, prompt, seed, size."""
     determined_by = {
         "revision": family.revision,
         "dtype": str(family.dtype),
+        "device": family.device.type,
         "scheduler": [type(scheduler).__name__, {k: v for k, v in scheduler.config.items() if not k.startswith("_")}],
         "source": spec.source.model_dump(mode="json"),
         "sampling": spec.sampling.model_dump(mode="json"),
@@ -56,14 +60,15 @@ class Redenoising:
     """The denoising of edits of a kept source.
 
     Raises:
-        WrongTrajectory: it is of another source, or lacks the maps that this edit reads.
+        WrongTrajectory: it is of another source.
     """
 
     def __init__(self, family: ModelFamily, scheduler, job: Prepared, trajectory: Trajectory) -> None:
         if trajectory.key != key_of(job.spec, family, scheduler):
             raise WrongTrajectory("the kept source was made otherwise (model, sampling or prompt): generate it anew")
-        if job.maps is not None and job.maps.of_source is None:
-            raise WrongTrajectory("the kept source has no word maps, which this edit reads: generate it anew with maps")
+        if trajectory.unconditional is not None and len(trajectory.unconditional) > 1:
+            raise WrongTrajectory("it holds unconditional embeddings for every step, which are not read yet")
+        job = replace(job, unconditional=trajectory.unconditional)
         self.family, self.scheduler, self.job, self.trajectory = family, scheduler, job, trajectory
         self.num_steps, self.num_targets = len(scheduler.timesteps), len(job.prompts) - 1
         size = job.noise.shape[-2], job.noise.shape[-1]
@@ -102,18 +107,17 @@ class _Part:
 def _part(family: ModelFamily, job: Prepared, size: tuple[int, int], with_source: bool) -> _Part:
     first = 1 if with_source else 0
     targets = tuple(range(first, first + len(job.prompts) - 1))
-    text = job.text if with_source else job.text[1:]
-    unconditional = [] if job.unconditional is None else [job.unconditional.expand_as(job.text[1:])]
+    unconditional = job.unconditional_rows[1:]
     # The source's own prediction is not used: a guidance of one spares its unconditional row.
     scale = torch.tensor([1.0] * first + [job.guidance_scale] * len(targets))
-    conditioning = Conditioning(torch.cat([*unconditional, text]), scale)
+    conditioning = Conditioning.of([*unconditional, *job.rows[1 - first :]], scale)
     control = AttentionControl(
         [Controlled(job.plan, PairRows(0 if with_source else None, targets), job.maps)],
         family.levels,
         size,
-        unconditional=len(conditioning.guided),
+        prompts=conditioning.prompts,
+        unconditional=len(unconditional),
         device=family.device,
-        dtype=family.dtype,
     )
     return _Part(control, dict(family.attention_processors(control)), conditioning)
 
@@ -123,8 +127,47 @@ def _carries(plan: EditPlan, step: int) -> bool:
     return bool(plan.cross.schedule[step].any() or plan.self_schedule[step].any())
 
 
-def kept(key: str, noise: Tensor, latents: Sequence[Tensor], maps: Sequence[Tensor]) -> Trajectory:
-    """The trajectory of a run: its source's latents after each step, and its maps of each step if there are any."""
-    return Trajectory(
-        key=key, noise=noise, latents=torch.stack(list(latents)), maps=torch.stack(list(maps)) if maps else None
-    )
+class Keeper:
+    """Notes a source's run as it goes.
+
+    Args:
+        row: of the run, the source's.
+    """
+
+    def __init__(self, job: Prepared, row: int, family: ModelFamily) -> None:
+        if job.maps is None:
+            raise ValueError("a source is kept with its maps: prepare the job so (`keep=True`)")
+        self.job, self.row, self.family, self.maps = job, row, family, job.maps
+        self.latents: list[Tensor] = []
+        self.added: list[Tensor | None] = []
+        self._stream = job.streams[0].get_state()
+
+    def keep(self, step: DenoisingStep) -> None:
+        """Notes a step that has just been done."""
+        self.latents.append(step.latents[self.row].clone())
+        self.added.append(drawn_since(self._stream, self.job.streams[0], self.latents[-1]))
+        self._stream = self.job.streams[0].get_state()
+
+    def trajectory(self, scheduler) -> Trajectory:
+        """The whole, after the last step."""
+        added = [torch.zeros_like(self.latents[0]) if noise is None else noise for noise in self.added]
+        return Trajectory(
+            key=key_of(self.job.spec, self.family, scheduler),
+            noise=self.job.noise,
+            latents=torch.stack(self.latents),
+            maps=torch.stack(self.maps.of_source_by_step),
+            unconditional=self.job.unconditional,
+            step_noise=torch.stack(added) if any(noise is not None for noise in self.added) else None,
+        )
+
+
+def drawn_since(state: Tensor, stream: torch.Generator, like: Tensor) -> Tensor | None:
+    """What a scheduler drew from a stream since it was in a state, shaped (channels, height, width); None if nothing.
+
+    Drawn again from a copy: schedulers hand out what they make of noise, never the noise.
+    """
+    if torch.equal(state, stream.get_state()):
+        return None
+    again = torch.Generator()
+    again.set_state(state)
+    return torch.randn((1, *like.shape), generator=again, dtype=like.dtype)[0].to(like.device)

@@ -4,8 +4,8 @@ The loop tells it the step (`at_step`, `end_step`); it never counts calls, so a 
 twice cannot put it out of step. It takes queries, keys and values and gives the layer's output, never probabilities:
 every rule of the method is linear in the source's and the target's maps and folds into the values (`p2p.plan`).
 
-Several jobs may share the batch. What a step needs is laid out once, at its beginning, as tensors over the rows that
-are edited then; inside a layer there is no branch on jobs, targets or edit kinds.
+Several jobs may share the batch. What a phase of the run needs is laid out once (`p2p.attention.layout`); inside a
+layer there is no branch on jobs, targets or edit kinds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
-from p2p.attention.maps import AttentionMaps
+from p2p.attention.layout import CrossLayout, EditedRow, SelfLayout, cross_layout, phases, rows_of, self_layout, take
+from p2p.attention.maps import AttentionMaps, Reading
 from p2p.attention.sites import AttentionSite, Keys, Levels
 from p2p.plan import EditPlan
 
@@ -28,6 +29,9 @@ class PairRows:
 
     source: int | None
     targets: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.targets) + (self.source is not None)
 
     @property
     def slice(self) -> slice:
@@ -49,22 +53,6 @@ class Controlled:
             raise ValueError("a plan with a local blend reads maps: give it some to gather in")
 
 
-@dataclass(frozen=True)
-class CrossStep:
-    """The cross-attention rows that are edited at one step.
-
-    Attributes:
-        targets, sources: (edited,) rows of the batch.
-        from_source: (edited, source_tokens, target_tokens), A of `p2p.plan`.
-        own: (edited, target_tokens), B of `p2p.plan`; None where it is zero everywhere.
-    """
-
-    targets: Tensor
-    sources: Tensor
-    from_source: Tensor
-    own: Tensor | None
-
-
 class AttentionControl:
     """Plans applied to the rows of one batch. Lives for one run.
 
@@ -72,8 +60,10 @@ class AttentionControl:
         jobs: the parts of the batch, which share their number of steps.
         levels: at which resolutions attention is read and carried over.
         size: height and width of the latents.
+        prompts: of every row of the batch the number of its prompt, as they first appear; rows of one text share
+            their keys and values. By default every row has its own.
         unconditional: how many unconditional rows, which are never edited, come before the others in the batch.
-        device, dtype: of the model.
+        device: of the model.
     """
 
     def __init__(
@@ -82,63 +72,65 @@ class AttentionControl:
         levels: Levels,
         size: tuple[int, int],
         *,
+        prompts: Sequence[int] | None = None,
         unconditional: int = 0,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.jobs, self.levels, self.size, self.first = jobs, levels, size, unconditional
-        self.device, self.dtype = device, dtype
+        self.jobs, self.levels, self.size, self.first, self.device = jobs, levels, size, unconditional, device
+        rows = unconditional + sum(len(job.rows) for job in jobs)
+        self.prompts = list(range(rows)) if prompts is None else list(prompts)
+        self._first_row_of_prompt = rows_of(
+            [self.prompts.index(prompt) for prompt in range(max(self.prompts) + 1)], rows, device
+        )
+        self._cross_phases = phases([job.plan.cross.schedule for job in jobs])
+        self._self_phases = phases([job.plan.self_schedule for job in jobs])
+        self._phase = (-1, -1)
         self.step = -1
-        self._cross: CrossStep | None = None
-        self._carried: Mapping[int, int] = {}
-        self._reading: list[tuple[PairRows, AttentionMaps, Tensor, Tensor]] = []
         self._text: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        self._cross: CrossLayout
+        self._self: SelfLayout | None
+        self._reading: list[Reading]
 
     def at_step(self, step: int) -> None:
-        """Lays out what the step needs; 0 is the noisiest."""
+        """Tells the step; 0 is the noisiest. Only where a window opens or closes is there anything to lay out."""
         self.step = step
         # Plans stay on the CPU until here: what they hold decides the layout, and looking at a tensor on a GPU waits.
-        folded = [job.plan.cross.folded(step) for job in self.jobs]
-        rows = [
-            (self.first + target, self.first + job.rows.source, mapper[index], own[index])
-            for job, (mapper, own) in zip(self.jobs, folded, strict=True)
-            for index, target in enumerate(job.rows.targets)
-            if job.rows.source is not None and job.plan.cross.schedule[step, index].any()
-        ]
-        self._cross = self._laid_out(rows) if rows else None
-        self._carried = {
-            self.first + target: self.first + job.rows.source
-            for job in self.jobs
-            for index, target in enumerate(job.rows.targets)
-            if job.rows.source is not None and job.plan.self_schedule[step, index]
-        }
-        self._reading = [
-            (job.rows, job.maps, mapper.to(self.device), own.to(self.device))
-            for job, (mapper, own) in zip(self.jobs, folded, strict=True)
-            if job.maps
-        ]
+        cross, own = self._cross_phases[step], self._self_phases[step]
+        if cross != self._phase[0]:
+            self._cross = cross_layout(self.prompts, self._edited(step), self._tokens, self.device)
+            self._reading = [self._read_by(job, job.maps, step) for job in self.jobs if job.maps]
+            self._text.clear()
+        if own != self._phase[1]:
+            self._self = self_layout(len(self.prompts), self._carried(step), self.device)
+        self._phase = (cross, own)
 
     def end_step(self) -> None:
         """Closes the step, after the last model call of it."""
-        for job in self.jobs:
-            if job.maps:
-                job.maps.end_step()
+        for reading in self._reading:
+            reading.end_step()
 
     def is_active(self, site: AttentionSite) -> bool:
         """Whether anything is done at this site and step that the plain model does not do."""
         if site.keys is Keys.IMAGE:
-            return site.factor >= self.levels.self_attention and bool(self._carried)
-        return self._cross is not None or self._reads(site)
+            return self.carried(site) is not None
+        return self._cross.edits or self._reads(site)
 
-    def projected_rows(self, batch: int) -> list[int]:
-        """The rows whose self-attention is computed at this step: of the others it is their source's."""
-        return [row for row in range(batch) if row not in self._carried]
+    def carried(self, site: AttentionSite) -> SelfLayout | None:
+        """Which rows' queries and keys a site of pixels needs at this step, and who takes whose; None for all."""
+        is_carried = site.keys is Keys.IMAGE and site.factor >= self.levels.self_attention
+        return self._self if is_carried else None
 
-    def text_projections(self, site: AttentionSite, context: Tensor | None, project) -> tuple[Tensor, Tensor]:
-        """A site's keys and values of the prompts: projected once for as long as the context is the same tensor."""
+    def text_projections(self, site: AttentionSite, context: Tensor, project) -> tuple[Tensor, Tensor]:
+        """A site's keys and folded values of the prompts: computed once for as long as context and phase stay.
+
+        Args:
+            context: (rows, tokens, channels).
+            project: makes keys and values, (prompts, heads, tokens, head_dim) each, of (prompts, tokens, channels).
+        """
         kept = self._text.get(site.name)
         if kept is None or kept[0] is not context:
-            kept = (context, *project(context))
+            keys, values = project(take(context, self._first_row_of_prompt))
+            kept = (context, keys, self._cross.folded(values))
             self._text[site.name] = kept
         return kept[1], kept[2]
 
@@ -146,52 +138,59 @@ class AttentionControl:
         """The layer's output with the plans applied.
 
         Args:
-            q, k, v: (batch, heads, positions, head_dim); where pixels attend to pixels, q and k hold the
-                `projected_rows` only.
+            q: (rows, heads, positions, head_dim).
+            k, v: the same where pixels attend to pixels, with q and k spread as `carried` says: the source's
+                probabilities applied to a target's values are the source's q and k with the target's v.
+                Of prompts, what `text_projections` gives.
         Returns:
-            (batch, heads, positions, head_dim).
+            (rows, heads, positions, head_dim).
         """
         if site.keys is Keys.IMAGE:
-            # The source's probabilities applied to a target's values are the source's q and k with the target's v.
-            place = {row: index for index, row in enumerate(self.projected_rows(len(v)))}
-            taken = [place[self._carried.get(row, row)] for row in range(len(v))]
-            return sdpa(q[taken], k[taken], v)
+            return sdpa(q, k, v)
         if self._reads(site):
-            self._read(site, q, k)
-        return sdpa(q, k, v) if self._cross is None else self._cross_attention(self._cross, q, k, v)
+            for reading in self._reading:
+                reading.read(q, k)
+        cross = self._cross
+        # Gathered with the heads behind the positions, as they lie in memory.
+        queries = q if isinstance(cross.queries, slice) else take(q.transpose(1, 2), cross.queries).transpose(1, 2)
+        out = sdpa(queries, take(k, cross.keys), take(v, cross.values))
+        if cross.added_to is None:
+            return out
+        return out[: cross.rows].index_add_(0, cross.added_to, out[cross.rows :])
 
-    def _cross_attention(self, cross: CrossStep, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        values = v[cross.targets]  # (edited, heads, tokens, head_dim)
-        from_source = torch.einsum("rsn,rhnd->rhsd", cross.from_source, values)
-        if cross.own is None:
-            taken = torch.arange(len(q), device=q.device).index_copy(0, cross.targets, cross.sources)
-            return sdpa(q[taken], k[taken], v.index_copy(0, cross.targets, from_source))
-        out = sdpa(q, k, v.index_copy(0, cross.targets, values * cross.own[:, None, :, None]))
-        return out.index_add(0, cross.targets, sdpa(q[cross.sources], k[cross.sources], from_source))
+    @property
+    def _tokens(self) -> int:
+        return self.jobs[0].plan.cross.alphas.shape[1]
+
+    def _edited(self, step: int) -> dict[int, EditedRow]:
+        edited = {}
+        for job in self.jobs:
+            mapper, own = job.plan.cross.folded(step)
+            for index, target in enumerate(job.rows.targets):
+                if job.rows.source is not None and job.plan.cross.schedule[step, index].any():
+                    edited[self.first + target] = EditedRow(self.first + job.rows.source, mapper[index], own[index])
+        return edited
+
+    def _carried(self, step: int) -> dict[int, int]:
+        return {
+            self.first + target: self.first + job.rows.source
+            for job in self.jobs
+            for index, target in enumerate(job.rows.targets)
+            if job.rows.source is not None and job.plan.self_schedule[step, index]
+        }
 
     def _reads(self, site: AttentionSite) -> bool:
         return bool(self._reading) and site.keys is Keys.TEXT and site.factor == self.levels.maps
 
-    def _read(self, site: AttentionSite, q: Tensor, k: Tensor) -> None:
-        """Adds this layer's edited maps. Averaged over heads first: the edit is linear, so it commutes."""
-        for of_job, maps, mapper, own in self._reading:
-            rows = slice(self.first + of_job.slice.start, self.first + of_job.slice.stop)
-            logits = q[rows].float() @ k[rows].float().transpose(-1, -2) * q.shape[-1] ** -0.5
-            probs = logits.softmax(-1).mean(1)  # (pictures, positions, tokens)
-            if of_job.source is not None:
-                source, targets = probs[:1], probs[1:]
-                edited = source @ mapper + targets * own[:, None]
-                probs = edited if maps.of_source is not None else torch.cat([source, edited])
-            maps.add(probs, grid(self.size, site.factor))
-
-    def _laid_out(self, rows: Sequence[tuple[int, int, Tensor, Tensor]]) -> CrossStep:
-        targets, sources, mappers, owns = zip(*rows, strict=True)
-        own = torch.stack(owns)
-        return CrossStep(
-            targets=torch.tensor(targets, device=self.device),
-            sources=torch.tensor(sources, device=self.device),
-            from_source=torch.stack(mappers).to(self.device, self.dtype),
-            own=own.to(self.device, self.dtype) if own.any() else None,
+    def _read_by(self, job: Controlled, maps: AttentionMaps, step: int) -> Reading:
+        mapper, own = job.plan.cross.folded(step)
+        rows = slice(self.first + job.rows.slice.start, self.first + job.rows.slice.stop)
+        return Reading(
+            maps=maps,
+            size=grid(self.size, self.levels.maps),
+            rows=rows,
+            prompts=rows_of(self.prompts[rows], max(self.prompts) + 1, self.device),
+            edit=None if job.rows.source is None else (mapper.to(self.device), own.to(self.device)),
         )
 
 

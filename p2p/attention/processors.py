@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl
+from p2p.attention.layout import take
 from p2p.attention.sites import AttentionSite, Keys
 from p2p.errors import UnsupportedModel
 
@@ -19,19 +20,23 @@ class ControlledAttention:
         if not self.control.is_active(self.site):
             return self.stock(attn, hidden_states, encoder_hidden_states, attention_mask, **extra)
 
-        def heads(projected: Tensor) -> Tensor:  # (batch, heads, positions, head_dim)
+        def heads(projected: Tensor) -> Tensor:  # (rows, heads, positions, head_dim)
             return projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
 
         def of_text(context: Tensor) -> tuple[Tensor, Tensor]:
             return heads(attn.to_k(context)), heads(attn.to_v(context))
 
-        if self.site.keys is Keys.TEXT:
+        layout = self.control.carried(self.site)
+        if self.site.keys is Keys.TEXT and encoder_hidden_states is not None:
+            q = attn.to_q(hidden_states)
             k, v = self.control.text_projections(self.site, encoder_hidden_states, of_text)
-            q = heads(attn.to_q(hidden_states))
+        elif layout is not None:
+            own = take(hidden_states, layout.projected)
+            q, k = take(attn.to_q(own), layout.spread), heads(take(attn.to_k(own), layout.spread))
+            v = heads(attn.to_v(hidden_states))
         else:
-            own = hidden_states[self.control.projected_rows(len(hidden_states))]
-            q, k, v = heads(attn.to_q(own)), heads(attn.to_k(own)), heads(attn.to_v(hidden_states))
-        out = self.control.attend(self.site, q, k, v)
+            raise ValueError(f"{self.site.name} was called as another kind of attention than its family declares")
+        out = self.control.attend(self.site, heads(q), k, v)
         return attn.to_out[1](attn.to_out[0](out.transpose(1, 2).flatten(2)))
 
 

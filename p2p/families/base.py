@@ -23,15 +23,28 @@ class Conditioning:
     Attributes:
         context: (unconditional + rows, tokens, channels). Always the same tensor: layers keep what they made of it.
         guidance_scale: (rows,), on the CPU; at 1 and below guidance adds nothing, and there is no unconditional row.
+        prompts: of each row of the batch the number of its prompt, as they first appear.
     """
 
     context: Tensor
     guidance_scale: Tensor
+    prompts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, texts: Sequence[tuple[str, Tensor]], guidance_scale: Tensor) -> "Conditioning":
+        """The conditioning of a batch by its rows: each one's prompt, and what (1, tokens, channels) it encodes to."""
+        numbers: dict[str, int] = {}
+        prompts = tuple(numbers.setdefault(prompt, len(numbers)) for prompt, _ in texts)
+        return cls(torch.cat([encoded for _, encoded in texts]), guidance_scale, prompts)
 
     @cached_property
     def guided(self) -> list[int]:
         """The rows that have an unconditional one."""
         return [row for row, scale in enumerate(self.guidance_scale.tolist()) if scale > 1]
+
+    @cached_property
+    def _scale(self) -> Tensor:
+        return self.guidance_scale[self.guided][:, None, None, None]
 
     def batch(self, latents: Tensor) -> Tensor:
         """Latents of the rows as the model sees them: (unconditional + rows, ...)."""
@@ -43,7 +56,7 @@ class Conditioning:
         if not self.guided:
             return output
         without, rows = output[: len(self.guided)], output[len(self.guided) :]
-        scale = self.guidance_scale[self.guided].to(output.device, output.dtype)[:, None, None, None]
+        scale = self._scale.to(output.device, output.dtype)
         if len(self.guided) == len(rows):
             return without + scale * (rows - without)
         guided = without + scale * (rows[self.guided] - without)

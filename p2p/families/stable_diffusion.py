@@ -21,6 +21,7 @@ from p2p.attention.processors import ControlledAttention, check
 from p2p.attention.sites import AttentionSite, Keys, levels
 from p2p.errors import UnsupportedModel, UnsupportedSize
 from p2p.families.base import Conditioning
+from p2p.families.packed import pack
 from p2p.families.revision import revision_of
 
 #: Those compared with the plain pipeline in the tests: one model call a timestep, and noise from a given generator.
@@ -68,7 +69,10 @@ class StableDiffusion:
             safety_checker=None,
             requires_safety_checker=False,
         )
-        return cls(pipeline.to(device), revision_of(path, revision))
+        pipeline = pipeline.to(device)
+        for network in (pipeline.unet, pipeline.vae.decoder):
+            pack(network)
+        return cls(pipeline, revision_of(path, revision))
 
     @property
     def device(self) -> torch.device:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.attention.control import AttentionControl, Controlled, PairRows
+from p2p.attention.layout import take
 from p2p.attention.maps import AttentionMaps
 from p2p.attention.sites import AttentionSite, Keys, Levels, levels
 from p2p.plan import CrossAttentionEdit, EditPlan
@@ -46,6 +47,11 @@ def run(seed: int, targets: int, guided: bool, keys: Keys):
     return plan, rows, control_of(plan, first), (q, k, v)
 
 
+def folded(control: AttentionControl, k, v):
+    """Keys and values as a layer gives them to the control: by way of its projections."""
+    return control.text_projections(TEXT, torch.zeros(len(k), 1), lambda rows: (k[: len(rows)], v[: len(rows)]))
+
+
 def control_of(plan: EditPlan, unconditional: int = 0, *, levels=Levels(1, 1), size=(4, 4), maps=None):  # noqa: B008
     """The control of one job, whose source is its first row."""
     rows = PairRows(0, tuple(range(1, 1 + len(plan.cross.mapper))))
@@ -60,7 +66,7 @@ def test_cross_attention_equals_the_explicit_form(seed, targets, guided, step):
 
     expected = oracle.cross_attention(*qkv, plan, step, rows.source, list(rows.targets))
     # fp32 sums of up to a dozen terms of size up to 10, in another order
-    torch.testing.assert_close(control.attend(TEXT, *qkv), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(control.attend(TEXT, qkv[0], *folded(control, *qkv[1:])), expected, rtol=1e-5, atol=1e-5)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 4), st.booleans(), st.integers(0, STEPS - 1))
@@ -71,16 +77,20 @@ def test_self_attention_equals_the_explicit_form(seed, targets, guided, step):
 
     expected = oracle.self_attention(*qkv, plan, step, rows.source, list(rows.targets))
     q, k, v = qkv
-    own = control.projected_rows(len(v))
-    torch.testing.assert_close(control.attend(IMAGE, q[own], k[own], v), expected, rtol=1e-5, atol=1e-5)
+    if layout := control.carried(IMAGE):
+        q, k = (take(take(of_all, layout.projected), layout.spread) for of_all in (q, k))
+    torch.testing.assert_close(control.attend(IMAGE, q, k, v), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_row_that_takes_its_sources_self_attention_is_not_projected():
-    plan, rows, control, _ = run(5, 3, True, Keys.IMAGE)
+    plan, rows, _, _ = run(5, 3, True, Keys.IMAGE)
     plan.self_schedule[0] = torch.tensor([True, False, True])
+    control = control_of(plan, unconditional=4)
     control.at_step(0)
 
-    assert set(range(8)) - set(control.projected_rows(8)) == {rows.targets[0], rows.targets[2]}
+    layout = control.carried(IMAGE)
+    assert set(range(8)) - set(layout.projected.tolist()) == {rows.targets[0], rows.targets[2]}
+    assert layout.spread.tolist() == [0, 1, 2, 3, 4, 4, 5, 4]
 
 
 def test_jobs_side_by_side_are_each_what_they_are_alone():
@@ -94,13 +104,13 @@ def test_jobs_side_by_side_are_each_what_they_are_alone():
         [Controlled(plan, of) for plan, of in zip(plans, rows, strict=True)], Levels(1, 1), (3, 3), unconditional=3
     )
     control.at_step(1)
-    together = control.attend(TEXT, q, k, v)
+    together = control.attend(TEXT, q, *folded(control, k, v))
 
     for plan, of in zip(plans, rows, strict=True):
         part = slice(3 + of.source, 3 + of.source + 1 + len(of.targets))
         alone = control_of(plan, size=(3, 3))
         alone.at_step(1)
-        torch.testing.assert_close(together[part], alone.attend(TEXT, q[part], k[part], v[part]))
+        torch.testing.assert_close(together[part], alone.attend(TEXT, q[part], *folded(alone, k[part], v[part])))
 
 
 def test_rows_that_are_not_targets_are_untouched():
@@ -109,7 +119,7 @@ def test_rows_that_are_not_targets_are_untouched():
 
     plain = torch.nn.functional.scaled_dot_product_attention(*qkv)
     others = [row for row in range(len(plain)) if row not in rows.targets]
-    torch.testing.assert_close(control.attend(TEXT, *qkv)[others], plain[others])
+    torch.testing.assert_close(control.attend(TEXT, qkv[0], *folded(control, *qkv[1:]))[others], plain[others])
 
 
 def test_a_mapper_of_itself_in_the_whole_window_makes_the_rows_equal():
@@ -121,14 +131,15 @@ def test_a_mapper_of_itself_in_the_whole_window_makes_the_rows_equal():
     control.at_step(0)
     v = v[:1].expand_as(v).contiguous()
 
-    out = control.attend(TEXT, q, k, v)
+    out = control.attend(TEXT, q, *folded(control, k, v))
     torch.testing.assert_close(out[1], out[0])
 
 
 def test_nothing_is_active_outside_the_windows():
-    plan, _, control, _ = run(5, 2, True, Keys.TEXT)
+    plan, _, _, _ = run(5, 2, True, Keys.TEXT)
     plan.cross.schedule[1] = 0
     plan.self_schedule[1] = False
+    control = control_of(plan)
     control.at_step(1)
 
     assert not control.is_active(TEXT)
@@ -150,7 +161,7 @@ def test_the_maps_are_the_edited_ones():
     maps = AttentionMaps()
     control = control_of(plan, len(q) - 3, size=(3, 3), maps=maps)
     control.at_step(2)
-    control.attend(TEXT, q, k, v)
+    control.attend(TEXT, q, *folded(control, k, v))
     control.end_step()
 
     # the oracle's output for one-hot values is its probabilities

@@ -1,0 +1,120 @@
+"""The loops that `benchmarks.sampler` compares: the plain pipeline's, ours, a re-edit's, and the explicit form's.
+
+All run the same network object: same precision, threads, memory format and packed weights on every side.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from benchmarks.explicit import ExplicitAttention
+from benchmarks.random_weights import random_pipeline
+from p2p.families import load
+from p2p.families.packed import pack
+from p2p.families.stable_diffusion import StableDiffusion
+from p2p.preparation import assemble, prepare
+from p2p.sampling import Denoising
+from p2p.spec import EditSpec
+from p2p.trajectory import Redenoising, Trajectory, key_of
+
+STEPS = {"scenes": 20, "sd15": 50, "sd21": 50}
+COLOURS = ("red", "green", "blue", "yellow", "purple", "pink", "white")
+
+
+@cache
+def model(name: str, device: str = "cpu", *, compiled: bool = False) -> StableDiffusion:
+    """The built-in model in float32, or an architecture with random weights in bfloat16."""
+    where = torch.device(device)
+    if name == "scenes":
+        family = load("stable_diffusion", "scenes/model", device=device)
+    else:
+        family = StableDiffusion(random_pipeline(name, where), "random")
+        pack(family.network)  # as `load` does
+    if compiled:
+        # Attention stays out of the graphs on both sides: a graph would hold one step's processors.
+        for layer in family.attention_layers.values():
+            layer.forward = torch.compiler.disable(layer.forward)
+        family.network = torch.compile(family.network)
+    return family
+
+
+def spec(name: str, size: int, edits: int, *, maps: bool) -> EditSpec:
+    """The benchmark's edits; `maps` adds a local blend and all word maps."""
+    targets = [
+        {
+            "prompt": f"a {colour} cat on a beach at night",
+            "edits": [{"kind": "refine"}, {"kind": "reweight", "weights": [{"word": colour, "weight": 2}]}],
+            "local_blend": {"words": [{"word": "cat"}]} if maps else None,
+        }
+        for colour in COLOURS[:edits]
+    ]
+    return EditSpec.model_validate(
+        {
+            "source": {"prompt": "a cat on a beach"},
+            "targets": targets,
+            "sampling": {"steps": STEPS[name], "guidance_scale": 7.5, "height": size, "width": size},
+            "artifacts": {"heatmaps": maps, "raw_maps": maps},
+        }
+    )
+
+
+class Plain:
+    """The pipeline's own loop: `StableDiffusionPipeline.__call__` between its prompts and its latents."""
+
+    @torch.no_grad()
+    def __init__(self, family: StableDiffusion, made: EditSpec) -> None:
+        self.family, self.scale = family, made.sampling.guidance_scale
+        self.scheduler = family.scheduler(made.sampling.steps)
+        self.num_steps = len(self.scheduler.timesteps)
+        text, negative = family.pipeline.encode_prompt(list(made.prompts), family.device, 1, True, None)
+        self.context = torch.cat([negative, text])
+        shape = family.latent_shape(made.sampling.height, made.sampling.width)
+        noise = torch.randn((1, *shape), generator=torch.Generator().manual_seed(0))
+        self.latents = noise.to(family.device, family.dtype).repeat(len(made.prompts), 1, 1, 1)
+
+    @torch.no_grad()
+    def step(self, index: int) -> Tensor:
+        timestep = self.scheduler.timesteps[index]
+        output = self.family.network(torch.cat([self.latents] * 2), timestep, self.context, return_dict=False)[0]
+        without, with_text = output.chunk(2)
+        prediction = without + self.scale * (with_text - without)
+        self.latents = self.scheduler.step(prediction, timestep, self.latents, return_dict=False)[0]
+        return self.latents
+
+
+def ours(family: StableDiffusion, made: EditSpec) -> Denoising:
+    """The sampler."""
+    scheduler = family.scheduler(made.sampling.steps)
+    return assemble([prepare(made, family, len(scheduler.timesteps))], family, scheduler)
+
+
+def oracle(family: StableDiffusion, made: EditSpec) -> Denoising:
+    """The sampler with every attention matrix written out."""
+    run = ours(family, made)
+    (job,), first = run.control.jobs, len(run.conditioning.guided)
+    run.processors = {
+        site.name: ExplicitAttention(site, job, first, family.levels, run.control) for site in family.attention_sites()
+    }
+    return run
+
+
+def again(family: StableDiffusion, made: EditSpec) -> Denoising:
+    """An edit of a kept source, whose latents and maps here are noise: what they hold changes no time."""
+    scheduler = family.scheduler(made.sampling.steps)
+    job = prepare(made, family, len(scheduler.timesteps))
+    steps, (height, width) = len(scheduler.timesteps), job.noise.shape[-2:]
+    source = Trajectory(
+        key=key_of(made, family, scheduler),
+        noise=job.noise,
+        latents=job.noise.to(family.dtype).expand(steps, -1, -1, -1),
+        maps=torch.zeros(steps, family.tokenizer.model_max_length, height, width),
+        unconditional=job.unconditional,
+    )
+    return Redenoising(family, scheduler, job, source)
+
+
+VARIANTS: dict[str, Callable[[StableDiffusion, EditSpec], Denoising]] = {
+    "plain": Plain, "ours": ours, "maps": ours, "again": again, "oracle": oracle,
+}  # fmt: skip

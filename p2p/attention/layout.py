@@ -1,0 +1,162 @@
+"""Which rows of a batch take what from which: laid out once for every phase of a run, as indices and tensors.
+
+A phase is a stretch of steps at which the same things are carried over. Inside a layer nothing is left to decide:
+one gather, one fused attention, one addition, whatever jobs, targets and edit kinds share the batch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+#: Rows of a tensor's first axis: all in order, some at its beginning, or any.
+Rows = slice | Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class EditedRow:
+    """A row whose cross-attention is edited in a phase.
+
+    Attributes:
+        source: the row whose queries and keys it takes.
+        from_source: (source_tokens, target_tokens), A of `p2p.plan`.
+        own: (target_tokens,), B of `p2p.plan`.
+    """
+
+    source: int
+    from_source: Tensor
+    own: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class CrossLayout:
+    """One phase's cross-attention as calls: rows of one fused attention.
+
+    A row that is not edited is one call. An edited one is the call of its source's maps on A·v and, where it keeps
+    something of its own, a second call of its own maps on B·v, to which the first is added.
+
+    Attributes:
+        rows: of the batch.
+        queries: (calls,) rows of the batch.
+        keys: (calls,) of the prompts' keys.
+        values: (calls,) of the `folded` values.
+        added_to: (calls - rows,) the rows to which the calls after the first `rows` are added.
+        scaled, scale: (own,) prompts and (own, tokens) by what their values are multiplied.
+        mapped, mapper: (taken,) prompts and (taken, source_tokens, tokens) by what their values are mapped.
+    """
+
+    rows: int
+    queries: Rows
+    keys: Rows
+    values: Rows
+    added_to: Tensor | None
+    scaled: Tensor
+    scale: Tensor
+    mapped: Tensor
+    mapper: Tensor
+
+    @property
+    def edits(self) -> bool:
+        """Whether any row is edited."""
+        return len(self.mapped) > 0
+
+    def folded(self, values: Tensor) -> Tensor:
+        """The prompts' values (prompts, heads, tokens, head_dim) with the edits folded in, (own + taken, ...).
+
+        In float32: it is done once a phase, and what comes out is rounded once.
+        """
+        own = take(values, self.scaled) * self.scale.to(values.dtype)[:, None, :, None]
+        if not self.edits:
+            return own
+        taken = (self.mapper[:, None] @ take(values, self.mapped).float()).to(values.dtype)
+        return torch.cat([own, taken])
+
+
+def cross_layout(prompts: Sequence[int], edited: Mapping[int, EditedRow], tokens: int, device) -> CrossLayout:
+    """The layout of a batch.
+
+    Args:
+        prompts: of every row of the batch, the number of its prompt.
+        edited: by row; the others are plain.
+    """
+    ones = torch.ones(tokens)
+    own: dict[int | tuple[int], tuple[int, Tensor]] = {}  # by prompt where it is plain, by (row,) where it is its own
+    taken: list[tuple[int, Tensor]] = []
+    calls: list[tuple[int, int, tuple[bool, int]]] = []  # row of the queries, prompt, (whether taken, which value)
+    added: list[tuple[int, tuple[int, int, tuple[bool, int]]]] = []
+    for row, prompt in enumerate(prompts):
+        edit = edited.get(row)
+        if edit is not None:
+            call = (edit.source, prompts[edit.source], (True, len(taken)))
+            taken.append((prompt, edit.from_source))
+            if not edit.own.any():
+                calls.append(call)
+                continue
+            added.append((row, call))
+        key = prompt if edit is None else (row,)
+        own.setdefault(key, (prompt, ones if edit is None else edit.own))
+        calls.append((row, prompt, (False, list(own).index(key))))
+    calls += [call for _, call in added]
+
+    def index(numbers: Sequence[int]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.long, device=device)
+
+    def stacked(tensors: Sequence[Tensor], *shape: int) -> Tensor:
+        return (torch.stack(list(tensors)) if tensors else torch.zeros(0, *shape)).to(device)
+
+    return CrossLayout(
+        rows=len(prompts),
+        queries=rows_of([row for row, _, _ in calls], len(prompts), device),
+        keys=rows_of([prompt for _, prompt, _ in calls], max(prompts) + 1, device),
+        values=rows_of(
+            [which + len(own) * is_taken for _, _, (is_taken, which) in calls], len(own) + len(taken), device
+        ),
+        added_to=index([row for row, _ in added]) if added else None,
+        scaled=index([prompt for prompt, _ in own.values()]),
+        scale=stacked([scale for _, scale in own.values()], tokens),
+        mapped=index([prompt for prompt, _ in taken]),
+        mapper=stacked([mapper for _, mapper in taken], tokens, tokens),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class SelfLayout:
+    """One phase's self-attention: a row that carries its source's over needs no queries and keys of its own.
+
+    Attributes:
+        projected: the rows whose queries and keys are computed.
+        spread: (rows,) of every row, which of the `projected` it takes them from.
+    """
+
+    projected: Rows
+    spread: Tensor
+
+
+def self_layout(rows: int, carried: Mapping[int, int], device) -> SelfLayout | None:
+    """The layout of a batch whose rows `carried` take the self-attention of their sources; None where none does."""
+    if not carried:
+        return None
+    projected = [row for row in range(rows) if row not in carried]
+    place = {row: index for index, row in enumerate(projected)}
+    spread = [place[carried.get(row, row)] for row in range(rows)]
+    return SelfLayout(rows_of(projected, rows, device), torch.tensor(spread, device=device))
+
+
+def rows_of(indices: Sequence[int], of: int, device) -> Rows:
+    """Rows by their indices among `of`; those at the beginning and in order are a slice, which copies nothing."""
+    if list(indices) == list(range(min(len(indices), of))):
+        return slice(0, len(indices))
+    return torch.tensor(indices, device=device)
+
+
+def take(tensor: Tensor, rows: Rows) -> Tensor:
+    """Rows of a tensor's first axis."""
+    return tensor[rows] if isinstance(rows, slice) else tensor.index_select(0, rows)
+
+
+def phases(schedules: Sequence[Tensor]) -> list[int]:
+    """Of every step the number of its phase, from (steps, ...) schedules: steps of one phase are alike in all."""
+    together = torch.cat([schedule.flatten(1).float() for schedule in schedules], 1)
+    changed = (together[1:] != together[:-1]).any(1)
+    return [0, *changed.cumsum(0).tolist()]
