@@ -187,6 +187,11 @@ class Artifacts(Part):
 
     heatmaps: bool = Field(True, description="One PNG per word and picture: where the word acted.")
     raw_maps: bool = Field(True, description="The averaged maps as one .npz, float32.")
+    trajectory: bool = Field(
+        False,
+        description="The source's run. As long as this job is kept, edits of the same source by the same model and "
+        "sampling take it up, and take less time.",
+    )
 
     @property
     def any_maps(self) -> bool:

@@ -67,8 +67,9 @@ class Redenoising:
         if trajectory.key != key_of(job.spec, family, scheduler):
             raise WrongTrajectory("the kept source was made otherwise (model, sampling or prompt): generate it anew")
         if trajectory.unconditional is not None and len(trajectory.unconditional) > 1:
-            raise WrongTrajectory("it holds unconditional embeddings for every step, which are not read yet")
-        job = replace(job, unconditional=trajectory.unconditional)
+            raise WrongTrajectory("the kept source has unconditional embeddings for every step: not supported yet")
+        if trajectory.unconditional is not None:
+            job = replace(job, unconditional=trajectory.unconditional.to(job.text))
         self.family, self.scheduler, self.job, self.trajectory = family, scheduler, job, trajectory
         self.num_steps, self.num_targets = len(scheduler.timesteps), len(job.prompts) - 1
         size = job.noise.shape[-2], job.noise.shape[-1]

@@ -3,19 +3,19 @@
 import argparse
 import logging
 import sys
-from functools import partial
 
 import redis
 
-from p2p.edit import edit_steps
 from p2p.errors import P2PError
 from service.jobs.catalogue import ModelDeclaration, load_catalogue
 from service.jobs.errors import InvalidCatalogue
+from service.jobs.sources import RedisKeptSources
 from service.jobs.storage import open_storage
 from service.jobs.store import RedisJobStore
 from worker.engine import Engine
 from worker.gpu_worker import GpuWorker
 from worker.models import load_family
+from worker.sampler import ModelSampler
 from worker.settings import WorkerSettings
 from worker.tasks import Post, take_post
 
@@ -34,9 +34,16 @@ def main() -> None:
     except (P2PError, OSError, ValueError) as error:  # diffusers raises all of the latter two
         sys.exit(f"model {declaration.id} cannot be loaded from {declaration.path}: {error}")
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
-    engine = Engine(partial(edit_steps, family=family), declaration, revision=family.revision)
-    store = RedisJobStore(redis.Redis.from_url(settings.redis_url, decode_responses=True))
-    take_post(Post(engine=engine, store=store, storage=open_storage(settings.storage_url)))
+    engine = Engine(ModelSampler(family), declaration, revision=family.revision)
+    client = redis.Redis.from_url(settings.redis_url, decode_responses=True)
+    take_post(
+        Post(
+            engine=engine,
+            store=RedisJobStore(client),
+            storage=open_storage(settings.storage_url),
+            sources=RedisKeptSources(client),
+        )
+    )
     # RQ reads bytes: a client of its own.
     GpuWorker(declaration.id, redis.Redis.from_url(settings.redis_url)).work(logging_level="INFO")
 

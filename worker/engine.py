@@ -11,17 +11,22 @@ import torch
 
 from p2p.edit import EditResult
 from p2p.errors import P2PError
-from p2p.sampling import DenoisingStep
-from p2p.spec import EditSpec
+from p2p.trajectory import Trajectory
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.events import Event, Failed, Finished, Progress, Started
 from service.jobs.model import Job
 from worker.results import artifacts_of
+from worker.sampler import Sampler
 
 log = logging.getLogger(__name__)
 
-#: `p2p.edit.edit_steps` with the model bound: every step, then the one result.
-Sampler = Callable[[EditSpec], Iterator[DenoisingStep | EditResult]]
+
+#: Looks the run of a source up by its digest; None where it is not kept.
+FindSource = Callable[[str], Trajectory | None]
+
+
+def nothing_kept(source: str) -> None:
+    """`FindSource` where no source is kept."""
 
 
 class Engine:
@@ -32,14 +37,15 @@ class Engine:
         self._declaration = declaration
         self._revision = revision
 
-    def run(self, job: Job) -> Iterator[Event]:
+    def run(self, job: Job, find: FindSource = nothing_kept) -> Iterator[Event]:
         """The events of one job, in order; the last is `Finished` or `Failed`.
+
 
         Between any two of them the caller may stop iterating: that is where a cancellation or a deadline acts.
         """
         yield Started()
         try:
-            yield from self._edited(job)
+            yield from self._edited(job, find(self._sampler.source_of(job.spec)))
         except P2PError as error:
             yield Failed(code=error.code, message=str(error))
         except (MemoryError, torch.OutOfMemoryError):
@@ -49,10 +55,12 @@ class Engine:
             log.exception("job %s failed", job.id)
             yield Failed(code="internal_error", message="something failed here that should not: send the edit again")
 
-    def _edited(self, job: Job) -> Iterator[Event]:
-        for outcome in self._sampler(job.spec):
+    def _edited(self, job: Job, kept: Trajectory | None) -> Iterator[Event]:
+        for outcome in self._sampler.steps(job.spec, kept):
             if isinstance(outcome, EditResult):
-                yield from artifacts_of(outcome, job, self._declaration, revision=self._revision)
+                yield from artifacts_of(
+                    outcome, job, self._declaration, revision=self._revision, source_was_kept=kept is not None
+                )
             else:
                 yield Progress(step=outcome.index + 1, steps=outcome.num_steps)
         yield Finished()

@@ -14,7 +14,9 @@ from service.jobs.model import Job
 _PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "numpy", "pillow")
 
 
-def manifest(result: EditResult, job: Job, declaration: ModelDeclaration, *, revision: str) -> dict[str, Any]:
+def manifest(
+    result: EditResult, job: Job, declaration: ModelDeclaration, *, revision: str, source_was_kept: bool = False
+) -> dict[str, Any]:
     """The manifest of a finished run. Posting its `spec` to the same revision gives the same pictures."""
     return {
         "job": job.id,
@@ -22,6 +24,7 @@ def manifest(result: EditResult, job: Job, declaration: ModelDeclaration, *, rev
         "attempt": job.attempt,
         "model": {"id": declaration.id, "family": declaration.family, "revision": revision},
         "seed": job.spec.sampling.seed,
+        "source": "kept" if source_was_kept else "generated",
         "spec": job.spec.model_dump(mode="json"),
         "prompts": [
             {"picture": index, "prompt": prompt.prompt, "words": [asdict(word) for word in prompt.words()]}

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, Progress, Started
 from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, artifact_key
+from service.jobs.sources import KeptSources
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import JobStore
 
@@ -26,7 +27,13 @@ class Publisher:
     """
 
     def __init__(
-        self, job: Job, store: JobStore, storage: ObjectStorage, *, clock: Callable[[], float] = time.monotonic
+        self,
+        job: Job,
+        store: JobStore,
+        storage: ObjectStorage,
+        sources: KeptSources,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._execution = uuid4().hex
         # What the engine sees: the job as this execution will have begun it.
@@ -37,6 +44,8 @@ class Publisher:
         self._clock = clock
         self._written_at = float("-inf")
         self._artifacts: list[Artifact] = []
+        self._sources = sources
+        self._kept: list[tuple[str, str]] = []  # digest and key of trajectories
 
     def handle(self, event: Event) -> None:
         """Write one event down.
@@ -54,6 +63,8 @@ class Publisher:
                 self._keep(event)
             case Finished():
                 self._end(JobStatus.SUCCEEDED, artifacts=tuple(self._artifacts))
+                for source, key in self._kept:
+                    self._sources.remember(self.job.owner, source, key, self._lifetime)
             case Failed(code=code, message=message):
                 self._end(JobStatus.FAILED, error=JobError(code=code, message=message))
             case Canceled():
@@ -77,6 +88,8 @@ class Publisher:
     def _keep(self, ready: ArtifactReady) -> None:
         key = artifact_key(self.job.id, self._execution, ready.name)
         self._storage.put(key, ready.data, ready.content_type)
+        if ready.source is not None:
+            self._kept.append((ready.source, key))
         self._artifacts.append(
             Artifact(
                 name=ready.name,

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from p2p.edit import EditResult, WordMap
+from p2p.trajectory_file import dumped
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.events import ArtifactReady
 from service.jobs.model import Job
@@ -17,7 +18,7 @@ from worker.manifest import manifest
 
 
 def artifacts_of(
-    result: EditResult, job: Job, declaration: ModelDeclaration, *, revision: str
+    result: EditResult, job: Job, declaration: ModelDeclaration, *, revision: str, source_was_kept: bool = False
 ) -> Iterator[ArtifactReady]:
     """Every artifact that a job asked for, the manifest last."""
     wanted = job.spec.artifacts
@@ -35,7 +36,16 @@ def artifacts_of(
     if wanted.raw_maps:
         data = raw_maps(result.maps)
         yield ArtifactReady(name="maps.npz", kind="maps", content_type="application/octet-stream", data=data)
-    text = json.dumps(manifest(result, job, declaration, revision=revision), indent=2, ensure_ascii=False)
+    if wanted.trajectory and result.trajectory is not None:
+        yield ArtifactReady(
+            name="trajectory.safetensors",
+            kind="trajectory",
+            content_type="application/octet-stream",
+            data=dumped(result.trajectory),
+            source=result.trajectory.key,
+        )
+    made = manifest(result, job, declaration, revision=revision, source_was_kept=source_was_kept)
+    text = json.dumps(made, indent=2, ensure_ascii=False)
     yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
 
 

@@ -6,12 +6,15 @@ listens, what the function works with.
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 from service.jobs.errors import IllegalTransition, JobNotFound, StorageUnavailable
 from service.jobs.events import Failed
+from service.jobs.sources import KeptSources
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import JobStore
 from worker.engine import Engine
+from worker.kept_sources import kept_source
 from worker.publishing import Publisher
 
 log = logging.getLogger(__name__)
@@ -24,6 +27,7 @@ class Post:
     engine: Engine
     store: JobStore
     storage: ObjectStorage
+    sources: KeptSources
 
 
 _post: Post | None = None
@@ -40,9 +44,10 @@ def run_edit(job_id: str) -> None:
     if _post is None:
         raise RuntimeError("no model is resident in this process: start it with `python -m worker --model ID`")
     try:
-        publisher = Publisher(_post.store.get(job_id), _post.store, _post.storage)
+        publisher = Publisher(_post.store.get(job_id), _post.store, _post.storage, _post.sources)
+        find = partial(kept_source, publisher.job.owner, sources=_post.sources, storage=_post.storage)
         try:
-            for event in _post.engine.run(publisher.job):
+            for event in _post.engine.run(publisher.job, find):
                 publisher.handle(event)
         except (IllegalTransition, JobNotFound):
             raise

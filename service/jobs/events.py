@@ -23,15 +23,16 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactReady:
-    """A result to be stored under `name`."""
+    """A result to be stored under `name`; `source` is the digest of the source whose trajectory it is."""
 
     name: str
-    kind: Literal["image", "heatmap", "maps", "manifest"]
+    kind: Literal["image", "heatmap", "maps", "manifest", "trajectory"]
     content_type: str
     data: bytes
     picture: int | None = None
     word: str | None = None
     occurrence: int | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

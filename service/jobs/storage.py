@@ -31,6 +31,9 @@ class ObjectStorage(Protocol):
     async def get(self, key: str) -> bytes:
         """The object; raises `ArtifactNotFound`."""
 
+    def read(self, key: str) -> bytes:
+        """The same for a worker, which may wait."""
+
     def presigned_url(self, key: str, expires_in: timedelta) -> str | None:
         """A URL under which the storage itself serves the object; None where it cannot."""
 
@@ -57,6 +60,14 @@ class ObstoreStorage:
         try:
             found = await obstore.get_async(self._store, checked_key(key))
             return bytes(await found.bytes_async())
+        except FileNotFoundError as error:
+            raise ArtifactNotFound from error
+        except (BaseError, OSError) as error:
+            raise StorageUnavailable("give the artifact") from error
+
+    def read(self, key: str) -> bytes:
+        try:
+            return bytes(obstore.get(self._store, checked_key(key)).bytes())
         except FileNotFoundError as error:
             raise ArtifactNotFound from error
         except (BaseError, OSError) as error:

@@ -1,6 +1,7 @@
 """In-memory twins of the job plane, shipped with it: what unit tests use in place of Redis, RQ and a directory."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from obstore.store import MemoryStore
 
@@ -84,6 +85,19 @@ class AsyncInMemoryJobStore:
 
     async def ping(self) -> None:
         return None
+
+
+class InMemoryKeptSources:
+    """`KeptSources` over a dictionary, without any end of a lifetime."""
+
+    def __init__(self) -> None:
+        self.keys: dict[tuple[str, str], str] = {}
+
+    def remember(self, owner: str, source: str, artifact_key: str, lifetime: timedelta) -> None:
+        self.keys[owner, source] = artifact_key
+
+    def find(self, owner: str, source: str) -> str | None:
+        return self.keys.get((owner, source))
 
 
 class RecordingQueue:

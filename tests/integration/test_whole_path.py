@@ -48,6 +48,29 @@ def test_the_manifests_spec_posted_again_gives_the_same_pictures(api, post, unti
             assert api.get(a["url"]).content == api.get(b["url"]).content, a["name"]
 
 
+def test_a_source_that_is_kept_is_taken_up_by_later_edits_of_it(api, post, until):
+    first = until(post(steps=4, seed=31))
+    spec = first["spec"]
+    keeping = until(api.post("/v1/edits", json=spec | {"artifacts": {"trajectory": True}}).headers["Location"])
+    later = until(api.post("/v1/edits", json=spec).headers["Location"])
+
+    assert [manifest(api, job)["source"] for job in (first, keeping, later)] == ["generated", "generated", "kept"]
+    assert "trajectory.safetensors" in {artifact["name"] for artifact in keeping["artifacts"]}
+    for name in ("source.png", "edit-1.png", "edit-2.png"):
+        generated, kept = (np.asarray(Image.open(io.BytesIO(fetched(api, job, name)))) for job in (first, later))
+        # rounding, which may tip a level of 256
+        assert np.abs(generated.astype(int) - kept).max() <= 1
+
+
+def fetched(api, job: dict, name: str) -> bytes:
+    (url,) = (artifact["url"] for artifact in job["artifacts"] if artifact["name"] == name)
+    return api.get(url).raise_for_status().content
+
+
+def manifest(api, job: dict) -> dict:
+    return json.loads(fetched(api, job, "manifest.json"))
+
+
 def test_ten_jobs_are_shared_by_two_workers(served, post, until):
     client = redis.Redis.from_url(served.redis_url, decode_responses=True)
 

@@ -1,12 +1,14 @@
 """The fused form computes what the method says, at every site, and nothing where there is nothing to do."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.attention.control import AttentionControl, Controlled, PairRows
-from p2p.attention.layout import take
+from p2p.attention.layout import EditedRow, cross_layout, phases, take
 from p2p.attention.maps import AttentionMaps
 from p2p.attention.sites import AttentionSite, Keys, Levels, levels
 from p2p.plan import CrossAttentionEdit, EditPlan
@@ -82,6 +84,32 @@ def test_self_attention_equals_the_explicit_form(seed, targets, guided, step):
     torch.testing.assert_close(control.attend(IMAGE, q, k, v), expected, rtol=1e-5, atol=1e-5)
 
 
+def within(out: torch.Tensor, exact: torch.Tensor, terms: torch.Tensor, roundings: int) -> bool:
+    """Whether a sum is as near as so many roundings of its terms, given by the sum of their sizes, leave it."""
+    return bool(((out.float() - exact).abs() <= roundings * torch.finfo(out.dtype).eps * terms + 1e-6).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(0, STEPS - 1))
+@settings(deadline=None, max_examples=30)
+def test_half_precision_rounds_and_no_more(dtype, seed, targets, step):
+    """Against the explicit form of the same half-precision inputs in float32."""
+    plan, rows, control, qkv = run(seed, targets, True, Keys.TEXT)
+    q, k, v = (tensor.to(dtype) for tensor in qkv)
+    control.at_step(step)
+    out = control.attend(TEXT, q, *folded(control, k, v))
+
+    exact = [tensor.float() for tensor in (q, k, v)]
+    expected = oracle.cross_attention(*exact, plan, step, rows.source, list(rows.targets))
+    sizes = CrossAttentionEdit(**vars(plan.cross) | {"equalizer": plan.cross.equalizer.abs()})
+    terms = oracle.cross_attention(
+        *exact[:2], exact[2].abs(), replace(plan, cross=sizes), step, rows.source, list(rows.targets)
+    )
+    # Rounded once each: the scores of the queries and keys, the probabilities, the folded values, both calls'
+    # outputs and their sum. Scores are up to 8 here and rounded before the exponential: another 8.
+    assert within(out, expected, terms, 14)
+
+
 def test_a_row_that_takes_its_sources_self_attention_is_not_projected():
     plan, rows, _, _ = run(5, 3, True, Keys.IMAGE)
     plan.self_schedule[0] = torch.tensor([True, False, True])
@@ -133,6 +161,32 @@ def test_a_mapper_of_itself_in_the_whole_window_makes_the_rows_equal():
 
     out = control.attend(TEXT, q, *folded(control, k, v))
     torch.testing.assert_close(out[1], out[0])
+
+
+def row(source: int, own: float) -> EditedRow:
+    return EditedRow(source, torch.eye(TOKENS), torch.full((TOKENS,), own))
+
+
+def test_a_row_that_keeps_nothing_of_its_own_is_one_call_and_others_are_two():
+    layout = cross_layout([0, 0, 0, 1, 2, 3], {4: row(3, 0.0), 5: row(3, 0.5)}, TOKENS, "cpu")
+
+    assert layout.queries.tolist() == [0, 1, 2, 3, 3, 5, 3]
+    assert layout.added_to.tolist() == [5]
+
+
+def test_rows_of_one_prompt_share_their_keys_and_values():
+    layout = cross_layout([0, 0, 0, 1, 2, 3], {4: row(3, 0.0), 5: row(3, 0.5)}, TOKENS, "cpu")
+
+    assert layout.keys.tolist() == [0, 0, 0, 1, 1, 3, 1]
+    assert layout.values.tolist() == [0, 0, 0, 1, 3, 2, 4]
+    assert len(layout.folded(torch.randn(4, 2, TOKENS, 4))) == 5
+
+
+def test_steps_are_one_phase_for_as_long_as_nothing_changes():
+    first = torch.tensor([[1.0], [1.0], [0.0], [0.0]])
+    second = torch.tensor([[1.0], [1.0], [1.0], [0.0]])
+
+    assert phases([first, second]) == [0, 0, 1, 2]
 
 
 def test_nothing_is_active_outside_the_windows():

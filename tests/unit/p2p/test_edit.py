@@ -8,6 +8,7 @@ from diffusers import DDPMScheduler, EulerAncestralDiscreteScheduler, HeunDiscre
 from p2p.edit import edit, edit_batch_steps, edit_steps
 from p2p.errors import MixedBatch, PromptTooLong, UnsupportedModel, UnsupportedSize
 from p2p.families.stable_diffusion import SCHEDULERS, StableDiffusion
+from p2p.preparation import prepare
 from p2p.sampling import noise_streams
 from p2p.spec import EditSpec
 from tests import tiny
@@ -152,6 +153,31 @@ def test_jobs_that_share_a_batch_are_each_what_they_are_alone(family):
         assert [[w.word for w in maps] for maps in together.maps] == [[w.word for w in maps] for maps in alone.maps]
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+def test_what_shares_the_batch_changes_a_job_by_rounding_alone(dtype, bound):
+    """The bounds that `docs/attention.md` states, of the latents' own size."""
+    family = StableDiffusion(tiny.pipeline().to(dtype))
+    alone = edit(spec(REFINE, seed=7), family).latents.float()
+    beside = run_together([spec(REFINE, seed=7), spec(SWAP, BLEND, seed=8)], family)[0].latents.float()
+
+    assert (beside - alone).norm() <= bound * alone.norm()
+
+
+@pytest.mark.parametrize("stop", ["close", "throw"])
+def test_a_run_that_is_canceled_or_timed_out_leaves_the_model_as_it_was(family, stop):
+    before = dict(family.network.attn_processors)
+    steps = edit_steps(spec(BLEND), family)
+    next(steps)
+    if stop == "close":
+        steps.close()
+    else:
+        with pytest.raises(TimeoutError):
+            steps.throw(TimeoutError())
+
+    assert family.network.attn_processors == before
+    assert torch.equal(edit(spec(SWAP), family).latents, edit(spec(SWAP), family).latents)
+
+
 def test_specs_that_cannot_share_a_run_are_refused(family):
     with pytest.raises(MixedBatch, match="4 and 5 steps"):
         run_together([spec(SWAP), spec(SWAP, steps=5)], family)
@@ -169,6 +195,31 @@ def test_without_guidance_there_is_no_unconditional_half(family, monkeypatch):
     edit(spec(SWAP, guidance_scale=1.0), family)
 
     assert seen == [2] * 4
+
+
+def test_each_distinct_prompt_is_projected_once_a_run(family):
+    """Four rows, two of them unconditional: three texts, whose keys and values no step changes."""
+    projected = []
+    hooks = [
+        layer.to_k.register_forward_hook(lambda module, given, out, name=name: projected.append((name, len(given[0]))))
+        for name, layer in family.attention_layers.items()
+        if ".attn2." in name
+    ]
+    try:
+        edit(spec(REFINE | {"cross_window": {}}), family)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+    assert sorted(projected) == sorted((name, 3) for name in family.attention_layers if ".attn2." in name)
+
+
+def test_only_the_maps_that_are_asked_for_are_gathered(family):
+    dog, all_words = (prepare(made, family, 4).maps for made in (spec(BLEND, **NO_MAPS), spec(REFINE)))
+
+    assert dog.tokens == [2]
+    assert all_words.tokens == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert prepare(spec(SWAP, **NO_MAPS), family, 4).maps is None
 
 
 def _recording(forward, seen):

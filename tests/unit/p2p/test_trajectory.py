@@ -1,8 +1,16 @@
 """A kept source is edited again with fewer rows, and gives what a fresh run gives."""
 
+import sys
+
 import pytest
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, PNDMScheduler
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    PNDMScheduler,
+)
 
 from p2p.edit import edit, edit_again_steps
 from p2p.errors import WrongTrajectory
@@ -53,6 +61,21 @@ def test_three_rows_inside_the_windows_and_two_after(family, monkeypatch):
     again(spec(SWAP | {"cross_window": {"stop": 0.5}}, **NO_MAPS), family, trajectory)
 
     assert seen == [3, 3, 2, 2]
+
+
+@pytest.mark.parametrize(("kind", "adds"), [(DDIMScheduler, False), (DDPMScheduler, True)])
+def test_the_noise_that_was_added_on_the_way_is_kept(kind, adds, monkeypatch):
+    pipeline = tiny.pipeline()
+    pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
+    module, drawn = sys.modules[kind.__module__], []
+    draw = module.randn_tensor
+    monkeypatch.setattr(module, "randn_tensor", lambda *a, **k: drawn.append(draw(*a, **k)) or drawn[-1])
+    kept = edit(spec(SWAP, **NO_MAPS), StableDiffusion(pipeline), keep=True).trajectory.step_noise
+
+    if not adds:
+        assert kept is None
+        return
+    assert torch.equal(kept, torch.stack([noise[0] for noise in drawn]))
 
 
 def test_without_anything_carried_over_it_is_the_prompt_alone(family):

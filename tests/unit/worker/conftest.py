@@ -13,9 +13,10 @@ from p2p.edit import EditResult, WordMap
 from p2p.sampling import DenoisingStep
 from p2p.spec import EditSpec
 from p2p.tokens import tokenize
+from p2p.trajectory import Trajectory
 from service.jobs.catalogue import load_catalogue
 from service.jobs.model import new_job
-from service.jobs.testing import InMemoryJobStore, MemoryStorage
+from service.jobs.testing import InMemoryJobStore, InMemoryKeptSources, MemoryStorage
 from tests import tiny
 from worker.engine import Engine
 
@@ -30,8 +31,14 @@ SPEC = {
 }
 
 
+KEPT = Trajectory(
+    key="of the source", noise=torch.zeros(1, 4, 2, 2), latents=torch.zeros(4, 4, 2, 2), maps=torch.zeros(4, 24, 2, 2)
+)
+
+
 def painted(spec: EditSpec) -> Iterator[DenoisingStep | EditResult]:
     """Every step of a spec, then grey pictures; a word's map is a slope."""
+    assert spec.sampling.steps
     for index in range(spec.sampling.steps):
         yield DenoisingStep(index=index, num_steps=spec.sampling.steps, latents=torch.zeros(1))
     slope = np.linspace(0, 0.5, 16, dtype=np.float32).reshape(4, 4)
@@ -44,7 +51,22 @@ def painted(spec: EditSpec) -> Iterator[DenoisingStep | EditResult]:
         maps=tuple(maps),
         noise=torch.zeros(1),
         seconds={"encode": 0.1, "denoise": 2.0, "decode": 0.3},
+        trajectory=KEPT if spec.artifacts.trajectory else None,
     )
+
+
+class PaintingSampler:
+    """`worker.sampler.Sampler` that paints nothing, and remembers from what."""
+
+    def __init__(self) -> None:
+        self.started_from: list[Trajectory | None] = []
+
+    def source_of(self, spec: EditSpec) -> str:
+        return KEPT.key
+
+    def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
+        self.started_from.append(kept)
+        return painted(spec)
 
 
 @pytest.fixture
@@ -54,11 +76,20 @@ def plane(tiny_models) -> SimpleNamespace:
     store = InMemoryJobStore()
     store.create(job)
     return SimpleNamespace(
-        job=job, store=store, storage=MemoryStorage(), declaration=load_catalogue(tiny_models)["tiny"]
+        job=job,
+        store=store,
+        storage=MemoryStorage(),
+        sources=InMemoryKeptSources(),
+        declaration=load_catalogue(tiny_models)["tiny"],
     )
 
 
 @pytest.fixture
-def engine(plane) -> Engine:
+def sampler() -> PaintingSampler:
+    return PaintingSampler()
+
+
+@pytest.fixture
+def engine(plane, sampler) -> Engine:
     """An engine whose sampler paints nothing."""
-    return Engine(painted, plane.declaration, revision="sha256:0123")
+    return Engine(sampler, plane.declaration, revision="sha256:0123")

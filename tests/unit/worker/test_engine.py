@@ -7,6 +7,7 @@ import torch
 
 from p2p.errors import UnsupportedSize
 from service.jobs.events import ArtifactReady, Failed, Finished, Progress, Started
+from tests.unit.worker.conftest import PaintingSampler
 from worker.engine import Engine
 
 
@@ -76,11 +77,11 @@ def test_the_manifest_says_what_is_needed_to_do_it_again(engine, plane):
     ],
 )
 def test_whatever_goes_wrong_in_a_run_ends_it_as_failed(plane, error, code):
-    def breaks(spec):
-        raise error
-        yield
+    class Breaking(PaintingSampler):
+        def steps(self, spec, kept):
+            raise error
 
-    events = list(Engine(breaks, plane.declaration, revision="r").run(plane.job))
+    events = list(Engine(Breaking(), plane.declaration, revision="r").run(plane.job))
 
     assert events[0] == Started()
     assert isinstance(events[1], Failed)

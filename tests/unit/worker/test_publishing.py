@@ -14,7 +14,7 @@ PICTURE = ArtifactReady(name="source.png", kind="image", content_type="image/png
 
 @pytest.fixture
 def publisher(plane) -> Publisher:
-    return Publisher(plane.job, plane.store, plane.storage, clock=count().__next__)
+    return Publisher(plane.job, plane.store, plane.storage, plane.sources, clock=count().__next__)
 
 
 def record(plane):
@@ -74,7 +74,7 @@ def test_an_end_is_written_as_what_it_is(plane, publisher, event, status, error)
 
 def test_progress_is_written_now_and_then_and_at_the_end(plane):
     times = iter([0.0, 0.1, 0.2, 0.3])
-    publisher = Publisher(plane.job, plane.store, plane.storage, clock=lambda: next(times))
+    publisher = Publisher(plane.job, plane.store, plane.storage, plane.sources, clock=lambda: next(times))
     publisher.handle(Started())
 
     written = []

@@ -1,0 +1,38 @@
+"""A trajectory as a file: safetensors, which no reader has to trust."""
+
+import json
+import struct
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from p2p.errors import WrongTrajectory
+from p2p.trajectory import Trajectory
+
+#: Raised when a field changes its meaning: files of another format are generated anew.
+FORMAT = "1"
+_TENSORS = ("noise", "latents", "maps", "unconditional", "step_noise")
+
+
+def dumped(trajectory: Trajectory) -> bytes:
+    """The file of a trajectory."""
+    tensors = {name: getattr(trajectory, name) for name in _TENSORS if getattr(trajectory, name) is not None}
+    metadata = {"format": FORMAT, "key": trajectory.key}
+    return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, metadata)
+
+
+def loaded(data: bytes) -> Trajectory:
+    """The trajectory of a file, on the CPU.
+
+    Raises:
+        WrongTrajectory: it is no such file, or of another format.
+    """
+    try:
+        # The header's length, then the header (safetensors' format); its loader of bytes leaves the metadata out.
+        (length,) = struct.unpack_from("<Q", data)
+        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        if metadata["format"] != FORMAT:
+            raise WrongTrajectory(f"the kept source is of format {metadata['format']}: generate it anew")
+        return Trajectory(key=metadata["key"], **load(data))
+    except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
+        raise WrongTrajectory("the kept source cannot be read: generate it anew") from error
