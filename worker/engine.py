@@ -20,7 +20,6 @@ from worker.sampler import Sampler
 
 log = logging.getLogger(__name__)
 
-
 #: Looks the run of a source up by its digest; None where it is not kept.
 FindSource = Callable[[str], Trajectory | None]
 
@@ -39,7 +38,6 @@ class Engine:
 
     def run(self, job: Job, find: FindSource = nothing_kept) -> Iterator[Event]:
         """The events of one job, in order; the last is `Finished` or `Failed`.
-
 
         Between any two of them the caller may stop iterating: that is where a cancellation or a deadline acts.
         """

@@ -66,11 +66,9 @@ class CrossLayout:
 
         In float32: it is done once a phase, and what comes out is rounded once.
         """
-        own = take(values, self.scaled) * self.scale.to(values.dtype)[:, None, :, None]
-        if not self.edits:
-            return own
-        taken = (self.mapper[:, None] @ take(values, self.mapped).float()).to(values.dtype)
-        return torch.cat([own, taken])
+        own = take(values, self.scaled).float() * self.scale[:, None, :, None]
+        taken = self.mapper[:, None] @ take(values, self.mapped).float()
+        return torch.cat([own, taken]).to(values.dtype)
 
 
 def cross_layout(prompts: Sequence[int], edited: Mapping[int, EditedRow], tokens: int, device) -> CrossLayout:
