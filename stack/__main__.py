@@ -2,14 +2,14 @@
 
 import argparse
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from service.jobs.catalogue import load_catalogue
 from service.jobs.errors import InvalidCatalogue
 from service.settings import Settings
-from stack.processes import NotStarted, exit_on_sigterm
+from stack.interruption import Interrupted, interruptible, pause
+from stack.processes import NotStarted
 from stack.services import stack
 
 _CURL = """curl -s {url}/v1/edits -H 'Content-Type: application/json' -d '{{
@@ -26,12 +26,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="workers of each model")
     parser.add_argument("--folder", type=Path, default=Path("data"), help="where logs, jobs and artifacts are kept")
     arguments = parser.parse_args()
-    exit_on_sigterm()
     try:
         models = tuple(load_catalogue(settings.models_file))
         workers = dict.fromkeys(models, arguments.workers)
         with (
-            suppress(KeyboardInterrupt),
+            suppress(Interrupted),
+            interruptible(),
             stack(
                 arguments.folder, workers, models_file=settings.models_file, port=settings.port, keep=True
             ) as started,
@@ -40,7 +40,7 @@ def main() -> None:
             print(_CURL.format(url=started.url, model=models[0]), flush=True)
             while True:
                 started.check()
-                time.sleep(1)
+                pause(1)
     except (NotStarted, InvalidCatalogue) as error:
         sys.exit(str(error))
 

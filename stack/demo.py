@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from stack.processes import NotStarted, exit_on_sigterm
+from stack.interruption import Interrupted, interruptible, look, pause
+from stack.processes import NotStarted
 from stack.services import Stack, stack
 from stack.sheet import draw_sheet
 
@@ -48,18 +49,19 @@ def main() -> None:
     parser.add_argument("--models-file", type=Path, default=Path("models.toml"))
     parser.add_argument("--model", default=MODEL)
     arguments = parser.parse_args()
-    exit_on_sigterm()
     print("starting Redis, the API and a worker ...", flush=True)
     try:
         with (
+            interruptible(),
             tempfile.TemporaryDirectory(prefix="p2p-demo-") as folder,
             stack(Path(folder), {arguments.model: 1}, models_file=arguments.models_file) as started,
         ):
             _run(started, {**EDIT, "model": arguments.model}, arguments.out)
     except (NotStarted, httpx.HTTPError) as error:
         sys.exit(f"the demo failed: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+    except Interrupted as interrupted:
+        print(interrupted)
+        sys.exit(interrupted.status)
 
 
 def _run(started: Stack, edit: dict, out: Path) -> None:
@@ -94,7 +96,7 @@ def _finished(client: httpx.Client, started: Stack, address: str) -> dict:
             if sys.stdout.isatty():
                 print()
             return job
-        time.sleep(INTERVAL)
+        pause(INTERVAL)
     raise NotStarted(f"the job did not end within {PATIENCE} s")
 
 
@@ -110,6 +112,7 @@ def _download(client: httpx.Client, job: dict, out: Path) -> None:
     out.mkdir(parents=True)
     (out / "job.json").write_text(json.dumps(job, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for artifact in job["artifacts"]:
+        look()
         path = out / artifact["name"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(client.get(artifact["url"]).raise_for_status().content)

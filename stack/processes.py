@@ -1,7 +1,6 @@
 """Processes that end when whoever started them does: started with a log each, stopped in reverse order."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,8 +58,3 @@ def tail(log: Path) -> str:
     """The end of a log, indented."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return "\n".join(f"    {line}" for line in lines[-TAIL:])
-
-
-def exit_on_sigterm() -> None:
-    """Have SIGTERM unwind this process like Ctrl-C does, so that what it started is stopped."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

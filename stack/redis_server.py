@@ -12,6 +12,7 @@ from pathlib import Path
 
 import redis
 
+from stack.interruption import pause
 from stack.processes import NotStarted, running
 
 #: Seconds a Redis may take until it answers; it takes a tenth of one.
@@ -75,7 +76,7 @@ def _wait(url: str, server: subprocess.Popen | None = None) -> None:
             except redis.RedisError as error:
                 if time.monotonic() > deadline or (server and server.poll() is not None):
                     raise NotStarted(f"no Redis answers at {url}: {error}") from error
-                time.sleep(0.05)
+                pause(0.05)
             else:
                 return
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from stack.interruption import pause
 from stack.processes import NotStarted, python, running, tail
 from stack.redis_server import free_port, redis_server
 
@@ -122,7 +123,7 @@ def _wait_until_ready(started: Stack, workers: Mapping[str, int]) -> None:
                 return
         except httpx.TransportError:
             pass
-        time.sleep(0.1)
+        pause(0.1)
     raise NotStarted(f"not ready after {PATIENCE} s; {started.url}/readyz: {answer}; the logs are in {started.folder}")
 
 
