@@ -1,8 +1,9 @@
 """`python -m benchmarks.formats`: what makes the network itself faster on a CPU, before any attention control.
 
-One call of the denoising network with four rows (an edit with guidance), as PyTorch runs it, with channels last, with
-packed weights (`p2p.families.packed`), and compiled; seconds of each over those of the first, medians of interleaved
-calls in one process, and what the compiler takes first. Run it with nothing else running.
+One call of the denoising network with four rows (an edit with guidance): as PyTorch runs it, with channels last, with
+packed weights (`p2p.families.packed`), with weights packed for half the size, and compiled. Seconds of each over those
+of the first, medians of interleaved calls in one process, and what the compiler takes first. Run it with nothing else
+running.
 """
 
 import argparse
@@ -12,10 +13,12 @@ import time
 
 import torch
 from diffusers import UNet2DConditionModel
+from torch import Tensor
 
 from benchmarks.random_weights import random_pipeline
-from p2p.families.packed import pack
+from p2p.families.packed import PackedConv2d, pack
 
+FORMATS = "plain", "channels_last", "packed", "packed_for_half"
 #: Latents a side, and calls of each.
 CASES = {"scenes": (16, 25), "sd15": (32, 7)}
 
@@ -29,9 +32,10 @@ def network(name: str) -> UNet2DConditionModel:
 
 def formats(name: str, *, compiled: bool) -> dict:
     """The network in every format, by the format's name."""
-    made = {form: network(name) for form in ("plain", "channels_last", "packed", *(["compiled"] if compiled else []))}
+    made = {form: network(name) for form in (*FORMATS, *(["compiled"] if compiled else []))}
     made["channels_last"].to(memory_format=torch.channels_last)
     pack(made["packed"])
+    pack(made["packed_for_half"])
     if compiled:
         made["compiled"] = torch.compile(made["compiled"])
     return made
@@ -46,11 +50,15 @@ def measured(name: str, calls: int, *, compiled: bool) -> dict:
     latents = torch.randn(4, config.in_channels, side, side, dtype=dtype)
     context = torch.randn(4, 77, config.cross_attention_dim, dtype=dtype)
 
-    def seconds(form: str) -> float:
+    def seconds(form: str, latents: Tensor = latents) -> float:
         began = time.perf_counter()
         made[form](latents, torch.tensor(500), context, return_dict=False)
         return time.perf_counter() - began
 
+    seconds("packed_for_half", latents[..., : side // 2, : side // 2])
+    for layer in made["packed_for_half"].modules():
+        if isinstance(layer, PackedConv2d) and layer.packed_for:
+            layer.packed_for = torch.Size(2 * size for size in layer.packed_for)
     first = {form: seconds(form) for form in made}
     timed: dict[str, list[float]] = {form: [] for form in made}
     for _ in range(calls):

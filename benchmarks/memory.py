@@ -35,20 +35,21 @@ class Peaks:
         self._answer, answering = os.pipe()
         if os.fork() == 0:
             os.close(self._ask)
-            cases, covering = json.loads(_read(asking))
-            found = [{loop: in_child(threads, loop, covering, *case) for loop in LOOPS} for case in cases]
+            cases, covering, first = json.loads(_read(asking))
+            found = [{loop: in_child(threads, loop, covering, first, *case) for loop in LOOPS} for case in cases]
             os.write(answering, json.dumps(found).encode())
             os._exit(0)
         os.close(answering)
 
-    def of(self, cases: Sequence[Case], covering: Sequence[int] = COVERING) -> list[dict[str, int]]:
-        """Bytes at the peak of every case's (model, size, edits) loops, over these steps of 50."""
-        os.write(self._ask, json.dumps([list(cases), list(covering)]).encode())
+    def of(self, cases: Sequence[Case], *, quick: bool = False) -> list[dict[str, int]]:
+        """Bytes at the peak of every case's (model, size, edits) loops; `quick` looks at one step, at once."""
+        covering = COVERING[:1] if quick else COVERING
+        os.write(self._ask, json.dumps([list(cases), list(covering), not quick]).encode())
         os.close(self._ask)
         return json.loads(_read(self._answer))
 
 
-def in_child(threads: int, loop: str, covering: Sequence[int], name: str, size: int, edits: int) -> int:
+def in_child(threads: int, loop: str, covering: Sequence[int], first: bool, name: str, size: int, edits: int) -> int:
     """One loop's peak, in a fork of this process."""
     reading, writing = os.pipe()
     if os.fork() == 0:
@@ -56,7 +57,7 @@ def in_child(threads: int, loop: str, covering: Sequence[int], name: str, size: 
         torch.set_num_threads(threads)
         for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
             ctypes.CDLL(None).mallopt(option, THRESHOLD)
-        os.write(writing, str(peak(lambda: step_through(loop, name, size, edits, covering))).encode())
+        os.write(writing, str(peak(lambda: step_through(loop, name, size, edits, covering), first)).encode())
         os._exit(0)
     os.close(writing)
     text = _read(reading)
@@ -66,10 +67,12 @@ def in_child(threads: int, loop: str, covering: Sequence[int], name: str, size: 
     return int(text)
 
 
-def peak(run: Callable[[], None]) -> int:
-    """Bytes that a run takes at its peak beyond what was resident, the second time."""
-    run()
+def peak(run: Callable[[], None], first: bool) -> int:
+    """Bytes that a run takes at its peak beyond what was resident; after a first run, if there is to be one."""
+    if first:
+        run()
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what is free but still held goes back, or the second run would hide in it
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark (proc(5))
     run()

@@ -1,9 +1,10 @@
 """`python -m benchmarks.sampler`: what attention control costs beside the plain pipeline.
 
-All ratios are of the denoising loop, prompts and noise in, latents out, in one process, interleaved: same precision,
-threads, memory format and packed weights, eager on both sides. Plain is the diffusers pipeline's loop making the same
-number of pictures. `sd15` is the SD 1.5 architecture with random weights, in bfloat16: a step inside both windows, one
-inside the cross window only and one after are timed and composed to 50 steps. Run it with nothing else running.
+All ratios are of the denoising loop, prompts and noise in, latents out, in one process, step by step in turn: same
+precision, threads, memory format and packed weights, eager on both sides. Plain is the diffusers pipeline's loop making
+the same number of pictures. `sd15` is the SD 1.5 architecture with random weights, in bfloat16: a step inside both
+windows, one inside the cross window only and one after are timed and composed to 50 steps. Run it with nothing else
+running.
 
 Control: a refinement with new words and a reweighting, cross 0 to .8, self 0 to .4. With `--device cuda` SD 1.5 and
 SD 2.1 at their own sizes; `--compile` compiles the network, its attention apart, on all sides.
@@ -13,11 +14,12 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Mapping
 
 import torch
 
-from benchmarks.memory import COVERING, LOOPS, Case, Peaks, device_peak
-from benchmarks.variants import VARIANTS, model, spec
+from benchmarks.memory import LOOPS, Case, Peaks, device_peak
+from benchmarks.variants import STEPS, VARIANTS, model, spec
 
 #: Of 50 steps: one inside both windows, one inside the cross window only, one after; and how many there are of each.
 REPRESENTATIVE = ((5, 20), (30, 20), (45, 10))
@@ -47,16 +49,24 @@ class Timing:
         family = model(name, self.device, compiled=self.compiled)
         VARIANTS["plain"](family, spec(name, size, edits, maps=False)).step(0)
 
-    def seconds(self, variant: str, name: str, size: int, edits: int) -> float:
-        """Seconds of a variant's loop, prompts and noise in, latents out."""
-        family, began = model(name, self.device, compiled=self.compiled), self.now()
-        run = VARIANTS[variant](family, spec(name, size, edits, maps=variant == "maps"))
-        total = self.now() - began
-        counted = [(index, 1) for index in range(run.num_steps)] if name == "scenes" else REPRESENTATIVE
+    def seconds(self, loops: Mapping[str, tuple[str, Case]]) -> dict[str, float]:
+        """Seconds of some loops, prompts and noise in, latents out; each a variant of a case.
+
+        Made one after the other, then stepped side by side, one step of each in turn: what disturbs the machine for
+        longer than a step disturbs them alike.
+        """
+        runs, total = {}, {}
+        for loop, (variant, (name, size, edits)) in loops.items():
+            family, began = model(name, self.device, compiled=self.compiled), self.now()
+            runs[loop] = VARIANTS[variant](family, spec(name, size, edits, maps=variant == "maps"))
+            total[loop] = self.now() - began
+        (name,) = {case[0] for _, case in loops.values()}
+        counted = [(index, 1) for index in range(STEPS[name])] if name == "scenes" else REPRESENTATIVE
         for index, steps in counted:
-            began = self.now()
-            run.step(index)
-            total += steps * (self.now() - began)
+            for loop, run in runs.items():
+                began = self.now()
+                run.step(index)
+                total[loop] += steps * (self.now() - began)
         return total
 
     def decoding(self, name: str, size: int, edits: int) -> float:
@@ -72,13 +82,16 @@ class Timing:
 def measured(timing: Timing, case: Case, pairs: int) -> dict:
     """A row of the report, its memory apart."""
     name, size, edits = case
-    timed: dict[str, list[float]] = {variant: [] for variant in ("plain", "ours", "maps", "again")}
-    one_pair: list[float] = []
+    loops = {variant: (variant, case) for variant in ("plain", "ours", "maps", "again")}
+    loops["pair"] = "ours", (name, size, 1)
+    if edits == 1:
+        del loops["pair"]
+    timed: dict[str, list[float]] = {loop: [] for loop in loops}
     for _ in range(pairs):
-        for variant, times in timed.items():
-            times.append(timing.seconds(variant, *case))
-        if edits > 1:
-            one_pair.append(timing.seconds("ours", name, size, 1))
+        for loop, seconds in timing.seconds(loops).items():
+            timed[loop].append(seconds)
+    pair = timed.get("pair", timed["ours"])
+    oracle = timing.seconds({"oracle": ("oracle", case)})["oracle"]
 
     def ratios(variant: str) -> list[float]:
         return [one / other for one, other in zip(timed[variant], timed["plain"], strict=True)]
@@ -86,7 +99,6 @@ def measured(timing: Timing, case: Case, pairs: int) -> dict:
     def median(variant: str) -> float:
         return round(statistics.median(ratios(variant)), 4)
 
-    pair = one_pair if edits > 1 else timed["ours"]
     quartiles = statistics.quantiles(ratios("ours"), n=4)[::2] if pairs > 1 else ratios("ours") * 2
     return {
         "model": name,
@@ -97,7 +109,7 @@ def measured(timing: Timing, case: Case, pairs: int) -> dict:
         "ours_with_maps_and_blend_to_plain": median("maps"),
         "reedit_to_plain": median("again"),
         "many_to_pairs": round(statistics.median(o / (edits * p) for o, p in zip(timed["ours"], pair, strict=True)), 4),
-        "oracle_to_ours": round(timing.seconds("oracle", *case) / statistics.median(timed["ours"]), 4),
+        "oracle_to_ours": round(oracle / statistics.median(timed["ours"]), 4),
         "decode_to_plain": round(timing.decoding(*case) / statistics.median(timed["plain"]), 4),
     }
 
@@ -112,15 +124,15 @@ def main() -> None:
     cases = QUICK if arguments.quick else ROWS[arguments.device]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # until the process that measures memory is forked
-    for case in cases:
-        timing.warm_up(case[0], 64, 1)
+    for case in {name: (name, size, 1) for name, size, _ in reversed(cases)}.values():
+        timing.warm_up(*case)
     peaks = Peaks(threads) if arguments.device == "cpu" else None
     torch.set_num_threads(threads)
     for case in cases:
         timing.warm_up(*case)
     rows = [measured(timing, case, 1 if arguments.quick else PAIRS[case[0]]) for case in cases]
     if peaks:
-        memory = peaks.of(cases, COVERING[:1]) if arguments.quick else peaks.of(cases)
+        memory = peaks.of(cases, quick=arguments.quick)
     else:
         memory = [{loop: device_peak(loop, *case, compiled=timing.compiled) for loop in LOOPS} for case in cases]
     for row, peak in zip(rows, memory, strict=True):

@@ -23,9 +23,13 @@ STEPS = {"scenes": 20, "sd15": 50, "sd21": 50}
 COLOURS = ("red", "green", "blue", "yellow", "purple", "pink", "white")
 
 
-@cache
 def model(name: str, device: str = "cpu", *, compiled: bool = False) -> StableDiffusion:
-    """The built-in model in float32, or an architecture with random weights in bfloat16."""
+    """The built-in model in float32, or an architecture with random weights in bfloat16; made once."""
+    return _made(name, device, compiled)
+
+
+@cache  # by position: it would keep a second model for the same arguments given otherwise
+def _made(name: str, device: str, compiled: bool) -> StableDiffusion:
     where = torch.device(device)
     if name == "scenes":
         family = load("stable_diffusion", "scenes/model", device=device)

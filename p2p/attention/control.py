@@ -11,7 +11,7 @@ layer there is no branch on jobs, targets or edit kinds.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,6 +53,15 @@ class Controlled:
             raise ValueError("a plan with a local blend reads maps: give it some to gather in")
 
 
+class TextProjections(NamedTuple):
+    """What one site makes of the prompts in one phase: (prompts or calls, heads, tokens, head_dim) each."""
+
+    context: Tensor
+    of_prompts: Tensor  # keys, as maps are read from them
+    keys: Tensor
+    values: Tensor
+
+
 class AttentionControl:
     """Plans applied to the rows of one batch. Lives for one run.
 
@@ -86,7 +95,7 @@ class AttentionControl:
         self._self_phases = phases([job.plan.self_schedule for job in jobs])
         self._phase = (-1, -1)
         self.step = -1
-        self._text: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        self._text: dict[str, TextProjections] = {}
         self._cross: CrossLayout
         self._self: SelfLayout | None
         self._reading: list[Reading]
@@ -121,18 +130,18 @@ class AttentionControl:
         return self._self if is_carried else None
 
     def text_projections(self, site: AttentionSite, context: Tensor, project) -> tuple[Tensor, Tensor]:
-        """A site's keys and folded values of the prompts: computed once for as long as context and phase stay.
+        """A site's keys and folded values, a row for every call: computed once for as long as context and phase stay.
 
         Args:
             context: (rows, tokens, channels).
             project: makes keys and values, (prompts, heads, tokens, head_dim) each, of (prompts, tokens, channels).
         """
         kept = self._text.get(site.name)
-        if kept is None or kept[0] is not context:
+        if kept is None or kept.context is not context:
             keys, values = project(take(context, self._first_row_of_prompt))
-            kept = (context, keys, self._cross.folded(values))
+            kept = TextProjections(context, keys, *self._cross.of_calls(keys, values))
             self._text[site.name] = kept
-        return kept[1], kept[2]
+        return kept.keys, kept.values
 
     def attend(self, site: AttentionSite, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """The layer's output with the plans applied.
@@ -149,14 +158,17 @@ class AttentionControl:
             return sdpa(q, k, v)
         if self._reads(site):
             for reading in self._reading:
-                reading.read(q, k)
+                reading.read(q, self._text[site.name].of_prompts)
         cross = self._cross
         # Gathered with the heads behind the positions, as they lie in memory.
         queries = q if isinstance(cross.queries, slice) else take(q.transpose(1, 2), cross.queries).transpose(1, 2)
-        out = sdpa(queries, take(k, cross.keys), take(v, cross.values))
-        if cross.added_to is None:
-            return out
-        return out[: cross.rows].index_add_(0, cross.added_to, out[cross.rows :])
+        out = sdpa(queries, k, v)
+        out, added = out[: cross.rows], out[cross.rows :]
+        if isinstance(cross.added_to, slice):
+            out[cross.added_to] += added
+        else:
+            out.index_add_(0, cross.added_to, added)
+        return out
 
     @property
     def _tokens(self) -> int:

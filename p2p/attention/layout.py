@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-#: Rows of a tensor's first axis: all in order, some at its beginning, or any.
+#: Rows of a tensor's first axis: some that follow each other, or any.
 Rows = slice | Tensor
 
 
@@ -40,8 +40,8 @@ class CrossLayout:
         rows: of the batch.
         queries: (calls,) rows of the batch.
         keys: (calls,) of the prompts' keys.
-        values: (calls,) of the `folded` values.
-        added_to: (calls - rows,) the rows to which the calls after the first `rows` are added.
+        values: (calls,) of the folded values.
+        added_to: the rows to which the calls after the first `rows` are added.
         scaled, scale: (own,) prompts and (own, tokens) by what their values are multiplied.
         mapped, mapper: (taken,) prompts and (taken, source_tokens, tokens) by what their values are mapped.
     """
@@ -50,7 +50,7 @@ class CrossLayout:
     queries: Rows
     keys: Rows
     values: Rows
-    added_to: Tensor | None
+    added_to: Rows
     scaled: Tensor
     scale: Tensor
     mapped: Tensor
@@ -61,14 +61,14 @@ class CrossLayout:
         """Whether any row is edited."""
         return len(self.mapped) > 0
 
-    def folded(self, values: Tensor) -> Tensor:
-        """The prompts' values (prompts, heads, tokens, head_dim) with the edits folded in, (own + taken, ...).
+    def of_calls(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the prompts' keys and values (prompts, heads, tokens, head_dim) every call's, the edits folded in.
 
         In float32: it is done once a phase, and what comes out is rounded once.
         """
         own = take(values, self.scaled).float() * self.scale[:, None, :, None]
         taken = self.mapper[:, None] @ take(values, self.mapped).float()
-        return torch.cat([own, taken]).to(values.dtype)
+        return take(keys, self.keys), take(torch.cat([own, taken]).to(values.dtype), self.values)
 
 
 def cross_layout(prompts: Sequence[int], edited: Mapping[int, EditedRow], tokens: int, device) -> CrossLayout:
@@ -110,7 +110,7 @@ def cross_layout(prompts: Sequence[int], edited: Mapping[int, EditedRow], tokens
         values=rows_of(
             [which + len(own) * is_taken for _, _, (is_taken, which) in calls], len(own) + len(taken), device
         ),
-        added_to=index([row for row, _ in added]) if added else None,
+        added_to=rows_of([row for row, _ in added], len(prompts), device),
         scaled=index([prompt for prompt, _ in own.values()]),
         scale=stacked([scale for _, scale in own.values()], tokens),
         mapped=index([prompt for prompt, _ in taken]),
@@ -142,10 +142,12 @@ def self_layout(rows: int, carried: Mapping[int, int], device) -> SelfLayout | N
 
 
 def rows_of(indices: Sequence[int], of: int, device) -> Rows:
-    """Rows by their indices among `of`; those at the beginning and in order are a slice, which copies nothing."""
-    if list(indices) == list(range(min(len(indices), of))):
-        return slice(0, len(indices))
-    return torch.tensor(indices, device=device)
+    """Rows by their indices among `of`; those that follow each other are a slice, which copies nothing."""
+    first = indices[0] if indices else 0
+    last = first + len(indices)
+    if last <= of and list(indices) == list(range(first, last)):
+        return slice(first, last)
+    return torch.tensor(indices, dtype=torch.long, device=device)
 
 
 def take(tensor: Tensor, rows: Rows) -> Tensor:

@@ -12,19 +12,25 @@ CPU_DTYPES = (torch.float32, torch.bfloat16)
 
 
 class PackedConv2d(nn.Conv2d):
-    """A convolution that keeps its weights packed, beside the plain ones, from its first call on."""
+    """A convolution that keeps its weights packed, beside the plain ones, for the size of picture it last saw.
+
+    The layout that is fastest depends on the size. Packed for another one, SD 1.5's network is slower than unpacked
+    (`benchmarks.formats`: `packed_for_half_to_plain`), and packing again costs less than one call.
+    """
 
     packed: Tensor | None = None
+    packed_for: torch.Size | None = None
 
     def forward(self, input: Tensor) -> Tensor:
         if torch.is_grad_enabled():  # the packed operators have no gradient
             return super().forward(input)
         shape = self.padding, self.stride, self.dilation, self.groups
         input = input.contiguous(memory_format=torch.channels_last)
-        if self.packed is None:
-            # The size is a hint: for another one the weights are right as well, if perhaps not the fastest layout.
+        if self.packed is None or self.packed_for != input.shape[2:]:
+            # The number of rows in the hint makes no difference that could be measured; height and width do.
             plain = self.weight.detach().to_mkldnn()
             self.packed = torch._C._nn.mkldnn_reorder_conv2d_weight(plain, *shape, input.shape)  # type: ignore
+            self.packed_for = input.shape[2:]
         return torch.ops.mkldnn._convolution_pointwise(input, self.packed, self.bias, *shape, "none", [], "")
 
 

@@ -51,6 +51,8 @@ class StableDiffusion:
             raise UnsupportedModel("the UNet embeds the guidance scale (a distilled LCM), which is not supported yet")
         self.pipeline, self.revision = pipeline, revision
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
+        # Read once: diffusers walks all modules to answer, which took a third of a run's preparation on `scenes`.
+        self.device, self.dtype = self.network.device, self.network.dtype
         self.attention_layers = {
             name: self.network.get_submodule(name.removesuffix(".processor")) for name in self.network.attn_processors
         }
@@ -73,14 +75,6 @@ class StableDiffusion:
         for network in (pipeline.unet, pipeline.vae.decoder):
             pack(network)
         return cls(pipeline, revision_of(path, revision))
-
-    @property
-    def device(self) -> torch.device:
-        return self.network.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.network.dtype
 
     @cached_property
     def _sites(self) -> tuple[AttentionSite, ...]:

@@ -171,7 +171,7 @@ def test_a_row_that_keeps_nothing_of_its_own_is_one_call_and_others_are_two():
     layout = cross_layout([0, 0, 0, 1, 2, 3], {4: row(3, 0.0), 5: row(3, 0.5)}, TOKENS, "cpu")
 
     assert layout.queries.tolist() == [0, 1, 2, 3, 3, 5, 3]
-    assert layout.added_to.tolist() == [5]
+    assert layout.added_to == slice(5, 6)
 
 
 def test_rows_of_one_prompt_share_their_keys_and_values():
@@ -179,7 +179,8 @@ def test_rows_of_one_prompt_share_their_keys_and_values():
 
     assert layout.keys.tolist() == [0, 0, 0, 1, 1, 3, 1]
     assert layout.values.tolist() == [0, 0, 0, 1, 3, 2, 4]
-    assert len(layout.folded(torch.randn(4, 2, TOKENS, 4))) == 5
+    keys, values = layout.of_calls(*torch.randn(2, 4, 2, TOKENS, 4))
+    assert len(keys) == len(values) == 7
 
 
 def test_steps_are_one_phase_for_as_long_as_nothing_changes():

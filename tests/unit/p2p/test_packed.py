@@ -37,6 +37,16 @@ def test_a_packed_network_computes_the_same_at_any_size(networks, shape):
     torch.testing.assert_close(called(packed, latents), called(plain, latents), rtol=1e-4, atol=1e-5)
 
 
+@torch.no_grad()
+def test_a_convolution_is_packed_for_the_size_it_sees(networks):
+    """Packed for another size it would be right, but slower than unpacked."""
+    packed = networks[1]
+    for height, width in ((16, 16), (8, 24), (16, 16)):
+        called(packed, torch.zeros(1, 4, height, width))
+
+        assert packed.conv_in.packed_for == (height, width)
+
+
 def test_gradients_go_by_the_plain_weights(networks):
     """Null-text inversion optimises what goes in."""
     gradients = []
