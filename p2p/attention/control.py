@@ -17,7 +17,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
-from p2p.attention.layout import CrossLayout, EditedRow, SelfLayout, cross_layout, phases, rows_of, self_layout, take
+from p2p.attention.layout import (
+    CrossLayout,
+    EditedRow,
+    Rows,
+    SelfLayout,
+    cross_layout,
+    phases,
+    rows_of,
+    self_layout,
+    take,
+)
 from p2p.attention.maps import AttentionMaps, Reading
 from p2p.attention.sites import AttentionSite, Keys, Levels
 from p2p.plan import EditPlan
@@ -53,13 +63,21 @@ class Controlled:
             raise ValueError("a plan with a local blend reads maps: give it some to gather in")
 
 
+#: Bytes of all calls' keys of one site up to which they are gathered once a phase, not once a step. A small model's
+#: step is mostly such small change: gathered once, `scenes` gains 1 to 3 % (`benchmarks.sampler`). A large one would
+#: only pay for it in memory.
+GATHERED_UP_TO = 448 * 1024
+
+
 class TextProjections(NamedTuple):
-    """What one site makes of the prompts in one phase: (prompts or calls, heads, tokens, head_dim) each."""
+    """What one site makes of the prompts in one phase, and which rows of it every call takes."""
 
     context: Tensor
-    of_prompts: Tensor  # keys, as maps are read from them
+    of_prompts: Tensor  # keys, as maps are read from them: (prompts, heads, tokens, head_dim)
     keys: Tensor
     values: Tensor
+    key_rows: Rows
+    value_rows: Rows
 
 
 class AttentionControl:
@@ -139,9 +157,9 @@ class AttentionControl:
         kept = self._text.get(site.name)
         if kept is None or kept.context is not context:
             keys, values = project(take(context, self._first_row_of_prompt))
-            kept = TextProjections(context, keys, *self._cross.of_calls(keys, values))
+            kept = self._kept(context, keys, self._cross.folded(values))
             self._text[site.name] = kept
-        return kept.keys, kept.values
+        return take(kept.keys, kept.key_rows), take(kept.values, kept.value_rows)
 
     def attend(self, site: AttentionSite, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """The layer's output with the plans applied.
@@ -169,6 +187,15 @@ class AttentionControl:
         else:
             out.index_add_(0, cross.added_to, added)
         return out
+
+    def _kept(self, context: Tensor, keys: Tensor, values: Tensor) -> TextProjections:
+        layout = self._cross
+        of_calls = layout.calls * keys[0].numel() * keys.element_size()
+        if of_calls > GATHERED_UP_TO:
+            return TextProjections(context, keys, keys, values, layout.keys, layout.values)
+        everything = slice(0, layout.calls)
+        gathered = take(keys, layout.keys), take(values, layout.values)
+        return TextProjections(context, keys, *gathered, everything, everything)
 
     @property
     def _tokens(self) -> int:

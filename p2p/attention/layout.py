@@ -61,14 +61,20 @@ class CrossLayout:
         """Whether any row is edited."""
         return len(self.mapped) > 0
 
-    def of_calls(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the prompts' keys and values (prompts, heads, tokens, head_dim) every call's, the edits folded in.
+    @property
+    def calls(self) -> int:
+        """How many rows the fused attention has."""
+        added = self.added_to.stop - self.added_to.start if isinstance(self.added_to, slice) else len(self.added_to)
+        return self.rows + added
+
+    def folded(self, values: Tensor) -> Tensor:
+        """The prompts' values (prompts, heads, tokens, head_dim) with the edits folded in, (own + taken, ...).
 
         In float32: it is done once a phase, and what comes out is rounded once.
         """
         own = take(values, self.scaled).float() * self.scale[:, None, :, None]
         taken = self.mapper[:, None] @ take(values, self.mapped).float()
-        return take(keys, self.keys), take(torch.cat([own, taken]).to(values.dtype), self.values)
+        return torch.cat([own, taken]).to(values.dtype)
 
 
 def cross_layout(prompts: Sequence[int], edited: Mapping[int, EditedRow], tokens: int, device) -> CrossLayout:

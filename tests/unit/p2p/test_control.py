@@ -1,6 +1,7 @@
 """The fused form computes what the method says, at every site, and nothing where there is nothing to do."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -60,9 +61,16 @@ def control_of(plan: EditPlan, unconditional: int = 0, *, levels=Levels(1, 1), s
     return AttentionControl([Controlled(plan, rows, maps)], levels, size, unconditional=unconditional)
 
 
-@given(st.integers(0, 10**6), st.integers(1, 4), st.booleans(), st.integers(0, STEPS - 1))
+@given(
+    st.integers(0, 10**6), st.integers(1, 4), st.booleans(), st.integers(0, STEPS - 1), st.sampled_from([0, 1 << 30])
+)
 @settings(deadline=None, max_examples=60)
-def test_cross_attention_equals_the_explicit_form(seed, targets, guided, step):
+def test_cross_attention_equals_the_explicit_form(seed, targets, guided, step, gathered_up_to):
+    with patch("p2p.attention.control.GATHERED_UP_TO", gathered_up_to):
+        _equals_the_explicit_form(seed, targets, guided, step)
+
+
+def _equals_the_explicit_form(seed, targets, guided, step):
     plan, rows, control, qkv = run(seed, targets, guided, Keys.TEXT)
     control.at_step(step)
 
@@ -179,8 +187,8 @@ def test_rows_of_one_prompt_share_their_keys_and_values():
 
     assert layout.keys.tolist() == [0, 0, 0, 1, 1, 3, 1]
     assert layout.values.tolist() == [0, 0, 0, 1, 3, 2, 4]
-    keys, values = layout.of_calls(*torch.randn(2, 4, 2, TOKENS, 4))
-    assert len(keys) == len(values) == 7
+    assert len(layout.folded(torch.randn(4, 2, TOKENS, 4))) == 5
+    assert layout.calls == 7
 
 
 def test_steps_are_one_phase_for_as_long_as_nothing_changes():
