@@ -41,6 +41,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
             signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
             job_lifetime=settings.job_lifetime,
             url_lifetime=settings.url_lifetime,
+            queue_limit=settings.queue_limit,
         )
     finally:
         await records.aclose()

@@ -29,8 +29,11 @@ from service.jobs.errors import (
     IllegalTransition,
     JobNotFound,
     JobPlaneError,
+    NewerRecord,
     QueueUnavailable,
+    StillActive,
     StorageUnavailable,
+    UnsafeRedis,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -56,12 +59,12 @@ class InvalidEdit(ServiceError):
 
 
 class NotCancelable(ServiceError):
-    """The edit runs or has ended."""
+    """The edit has ended."""
 
     code = "not_cancelable"
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"the edit is {status} and only a queued one can be canceled")
+        super().__init__(f"the edit is {status}: only one that waits or runs can be canceled")
 
 
 class LinkRefused(ServiceError):
@@ -80,6 +83,9 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     JobNotFound: HTTPStatus.NOT_FOUND,
     ArtifactNotFound: HTTPStatus.NOT_FOUND,
     IllegalTransition: HTTPStatus.CONFLICT,
+    NewerRecord: HTTPStatus.SERVICE_UNAVAILABLE,
+    StillActive: HTTPStatus.CONFLICT,
+    UnsafeRedis: HTTPStatus.SERVICE_UNAVAILABLE,
     QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

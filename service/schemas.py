@@ -74,7 +74,8 @@ class ArtifactView(BaseModel):
 class EditView(EditAccepted):
     """An edit as it stands."""
 
-    attempt: int
+    attempt: int = Field(description="Executions begun so far; more than one where a worker was lost.")
+    cancel_requested: bool = Field(description="It is being canceled: its worker stops before the next step.")
     progress: JobProgress | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -88,6 +89,7 @@ class EditView(EditAccepted):
         return cls(
             **_common(job),
             attempt=job.attempt,
+            cancel_requested=job.cancel_requested,
             progress=job.progress,
             started_at=job.started_at,
             finished_at=job.finished_at,

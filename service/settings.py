@@ -4,32 +4,47 @@ from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.jobs.settings import PlaneSettings, Span
 
 
-class Settings(BaseSettings):
+class ReaperSettings(PlaneSettings):
+    """The reaper's settings."""
+
+    sweep_interval: Span = Field(
+        timedelta(seconds=2), description="How often the reaper looks for what was lost; seconds."
+    )
+    max_attempts: int = Field(
+        3, ge=1, description="How often a job is begun whose workers are lost, before it fails for good."
+    )
+
+
+class OutboxSettings(PlaneSettings):
+    """The settings of the process that tells of ended jobs."""
+
+    webhook_url: str = Field("", description="Told of every job that has ended, by POST; nobody where empty.")
+
+
+class Settings(PlaneSettings):
     """The API's settings; read once, in `service.__main__`, and handed on."""
-
-    model_config = SettingsConfigDict(frozen=True)
 
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
     public_url: str = Field(
         "", description="Where clients reach the API, for the URLs of artifacts; where empty, http://HOST:PORT."
     )
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis of the job records and the queues.")
     models_file: Path = Field(Path("models.toml"), description="The models this installation offers.")
-    storage_url: str = Field(
-        "data/artifacts", description="Where artifacts are kept: a directory, file:///..., s3://bucket/prefix."
-    )
     artifact_secret: str = Field(
         "",
         description="Signs the URLs of artifacts in a directory; where empty, made once and kept in that directory.",
         repr=False,
     )
-    url_lifetime: timedelta = Field(timedelta(hours=1), description="How long an artifact's URL works, in seconds.")
-    job_lifetime: timedelta = Field(
-        timedelta(days=1), description="How long a job's record is kept after its creation, and after its end; seconds."
+    url_lifetime: Span = Field(timedelta(hours=1), description="How long an artifact's URL works, in seconds.")
+    job_lifetime: Span = Field(
+        timedelta(days=1), description="How long a job's record and artifacts are kept after its end; seconds."
+    )
+    queue_limit: Span = Field(
+        timedelta(days=1), description="How long a job may wait for a worker before it expires; seconds."
     )
     max_body_bytes: int = Field(262_144, ge=1, description="The largest request body that is read.")
 

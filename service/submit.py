@@ -1,13 +1,13 @@
-"""The use cases: submit, fetch, cancel. The only place where store, queue and storage meet.
+"""The use cases: submit, fetch, cancel, erase. The only place where store, queue and storage meet.
 
 An edit that was answered with 202 is in the store and in its model's queue. The record comes first, because a worker
 may take the id the moment it is queued; where the queue then refuses, the record goes again and the client is told.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import redis
 from anyio import to_thread
@@ -15,9 +15,10 @@ from anyio import to_thread
 from p2p.spec import EditSpec
 from service.errors import InvalidEdit, NotCancelable
 from service.invalid_input import Complaint
+from service.jobs import moves
 from service.jobs.catalogue import ModelDeclaration
-from service.jobs.errors import IllegalTransition
-from service.jobs.model import Job, JobStatus, new_job
+from service.jobs.errors import IllegalTransition, StorageUnavailable
+from service.jobs.model import Job, JobStatus, job_prefix, new_job
 from service.jobs.queue import JobQueue
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import AsyncJobStore
@@ -37,6 +38,7 @@ class Plane:
     signer: UrlSigner
     job_lifetime: timedelta
     url_lifetime: timedelta
+    queue_limit: timedelta
 
     def url(self, key: str) -> str:
         """Where a client fetches an artifact, for a while: made anew for each answer, never kept."""
@@ -50,14 +52,15 @@ async def submit(spec: EditSpec, plane: Plane, *, traceparent: str | None = None
         InvalidEdit: the model is unknown, or it cannot do this.
         QueueUnavailable: nothing was accepted.
     """
-    job = new_job(resolved(spec, plane), lifetime=plane.job_lifetime, traceparent=traceparent)
+    made = resolved(spec, plane)
+    job = new_job(made, lifetime=plane.job_lifetime, queue_limit=plane.queue_limit, traceparent=traceparent)
     await plane.store.create(job)
     try:
         # RQ's client blocks; so it does not hold up the other requests.
         await to_thread.run_sync(plane.queue.enqueue, job)
     except BaseException:
         with suppress(redis.RedisError):
-            await plane.store.remove(job.id)
+            await plane.store.remove(job)
         raise
     return job
 
@@ -68,26 +71,48 @@ async def fetch(job_id: str, plane: Plane) -> Job:
 
 
 async def cancel(job_id: str, plane: Plane) -> Job:
-    """Cancel a queued edit; one that is canceled already stays so.
+    """Cancel a queued edit at once, have a running one stopped before its next step; a canceled one stays so.
 
     Raises:
         JobNotFound: there is no such edit.
-        NotCancelable: it runs, or it has ended otherwise.
+        NotCancelable: it has ended otherwise.
     """
-    now = datetime.now(UTC)
-    try:
-        job = await plane.store.transition(
-            job_id, JobStatus.CANCELED, only_from=JobStatus.QUEUED, finished_at=now, expires_at=now + plane.job_lifetime
-        )
-    except IllegalTransition as error:
+    while True:
         job = await plane.store.get(job_id)
-        if job.status is not JobStatus.CANCELED:
-            raise NotCancelable(job.status) from error
+        move = CANCELING.get(job.status)
+        if move is None:
+            if job.status is not JobStatus.CANCELED:
+                raise NotCancelable(job.status)
+            return job
+        try:
+            job = await plane.store.make(move(job))
+        except IllegalTransition:
+            continue  # begun, handed back or ended between the two: look again
+        if job.status is JobStatus.CANCELED:
+            # Only tidiness: a worker that still gets the id sees the record and passes over it.
+            with suppress(redis.RedisError):
+                await to_thread.run_sync(plane.queue.discard, job)
         return job
-    # Only tidiness: a worker that still gets the id sees the record and passes over it.
-    with suppress(redis.RedisError):
-        await to_thread.run_sync(plane.queue.discard, job)
-    return job
+
+
+#: How a job is canceled, by its state.
+CANCELING: Mapping[JobStatus, Callable[[Job], moves.Move]] = {
+    JobStatus.QUEUED: moves.cancel,
+    JobStatus.RUNNING: moves.ask_to_stop,
+}
+
+
+async def erase(job_id: str, plane: Plane) -> None:
+    """Forget an edit that has ended, and remove what it left.
+
+    Raises:
+        JobNotFound: there is no such edit.
+        StillActive: it waits or runs.
+    """
+    await plane.store.erase(job_id)
+    # The reaper would as well, a moment later, and does where this fails.
+    with suppress(StorageUnavailable):
+        await to_thread.run_sync(plane.storage.remove_all, job_prefix(job_id))
 
 
 def resolved(spec: EditSpec, plane: Plane) -> EditSpec:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from service.jobs.catalogue import load_catalogue
 from service.jobs.errors import InvalidCatalogue
+from service.jobs.interruption import Interrupted, interruptible, pause
 from service.settings import Settings
-from stack.interruption import Interrupted, interruptible, pause
 from stack.processes import NotStarted
 from stack.services import stack
 

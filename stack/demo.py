@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from stack.interruption import Interrupted, interruptible, look, pause
+from service.jobs.interruption import Interrupted, interruptible, look, pause
 from stack.processes import NotStarted
 from stack.services import Stack, stack
 from stack.sheet import draw_sheet

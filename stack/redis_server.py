@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from stack.interruption import pause
+from service.jobs.interruption import pause
 from stack.processes import NotStarted, running
 
 #: Seconds a Redis may take until it answers; it takes a tenth of one.

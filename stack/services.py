@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from stack.interruption import pause
+from service.jobs.interruption import pause
 from stack.processes import NotStarted, python, running, tail
 from stack.redis_server import free_port, redis_server
 
@@ -26,7 +26,7 @@ class Stack:
         url: where the API answers.
         redis_url: its Redis.
         folder: its logs and, unless kept elsewhere, its artifacts.
-        processes: the API and the workers, by name.
+        processes: the API, the reaper, the outbox and the workers, by name.
         environment: the settings they were started with.
     """
 
@@ -83,7 +83,7 @@ def stack(
             **(settings or {}),
         }
         processes: dict[str, subprocess.Popen] = {}
-        for name, command in _commands(workers):
+        for name, command in commands(workers):
             log = folder / f"{name}.log"
             processes[name] = parts.enter_context(running(name, command, log, environment))
         started = Stack(
@@ -97,8 +97,11 @@ def stack(
         yield started
 
 
-def _commands(workers: Mapping[str, int]) -> Iterator[tuple[str, list[str]]]:
+def commands(workers: Mapping[str, int]) -> Iterator[tuple[str, list[str]]]:
+    """Every process of the service and how it is started, beside Redis; what is deployed is started the same way."""
     yield "api", python("-m", "service")
+    yield "reaper", python("-m", "service.reaper")
+    yield "outbox", python("-m", "service.outbox")
     for model, count in workers.items():
         for number in range(1, count + 1):
             yield f"worker-{model}-{number}", python("-m", "worker", "--model", model)

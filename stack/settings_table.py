@@ -8,11 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
-from service.settings import Settings
+from service.settings import OutboxSettings, ReaperSettings, Settings
 from worker.settings import WorkerSettings
 
 README = Path(__file__).parents[1] / "README.md"
+READERS: dict[str, type[BaseSettings]] = {
+    "API": Settings,
+    "worker": WorkerSettings,
+    "reaper": ReaperSettings,
+    "outbox": OutboxSettings,
+}
 START, END = "<!-- settings -->\n", "<!-- /settings -->"
 
 
@@ -20,7 +27,7 @@ def settings_table() -> str:
     """A row per setting: its variable, its default, who reads it, what it is."""
     readers: dict[str, list[str]] = {}
     fields: dict[str, FieldInfo] = {}
-    for reader, settings in (("API", Settings), ("worker", WorkerSettings)):
+    for reader, settings in READERS.items():
         for name, field in settings.model_fields.items():
             readers.setdefault(name, []).append(reader)
             fields.setdefault(name, field)

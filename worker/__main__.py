@@ -8,10 +8,13 @@ import redis
 
 from p2p.errors import P2PError
 from service.jobs.catalogue import ModelDeclaration, load_catalogue
-from service.jobs.errors import InvalidCatalogue
+from service.jobs.connection import patient_client, wait_for
+from service.jobs.errors import InvalidCatalogue, UnsafeRedis
+from service.jobs.queue import RqJobQueue
 from service.jobs.sources import RedisKeptSources
 from service.jobs.storage import open_storage
 from service.jobs.store import RedisJobStore
+from worker.drain import Drain
 from worker.engine import Engine
 from worker.gpu_worker import GpuWorker
 from worker.models import load_family
@@ -35,17 +38,30 @@ def main() -> None:
         sys.exit(f"model {declaration.id} cannot be loaded from {declaration.path}: {error}")
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
     engine = Engine(ModelSampler(family), declaration, revision=family.revision)
-    client = redis.Redis.from_url(settings.redis_url, decode_responses=True)
+    client = patient_client(settings.redis_url)
+    try:
+        wait_for(client)
+    except (UnsafeRedis, redis.RedisError) as error:
+        sys.exit(str(error))
+    # RQ reads bytes: a client of its own.
+    messages = redis.Redis.from_url(settings.redis_url)
+    drain = Drain(settings.grace)
+    worker = GpuWorker(declaration.id, messages, drain)
     take_post(
         Post(
+            model=declaration.id,
             engine=engine,
             store=RedisJobStore(client),
+            queue=RqJobQueue(messages),
             storage=open_storage(settings.storage_url),
             sources=RedisKeptSources(client),
+            patience=declaration.patience,
+            drain=drain,
+            lease=settings.lease,
+            alive=worker.heartbeat,
         )
     )
-    # RQ reads bytes: a client of its own.
-    GpuWorker(declaration.id, redis.Redis.from_url(settings.redis_url)).work(logging_level="INFO")
+    worker.work(logging_level="INFO")
 
 
 def _declared(model: str, settings: WorkerSettings) -> ModelDeclaration:

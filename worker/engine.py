@@ -4,6 +4,7 @@ Knows neither Redis nor the storage, and lets no exception out: whatever goes wr
 `Failed`, and the next one finds the worker as it was.
 """
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 
@@ -11,10 +12,12 @@ import torch
 
 from p2p.edit import EditResult
 from p2p.errors import P2PError
+from p2p.sampling import DenoisingStep
 from p2p.trajectory import Trajectory
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.events import Event, Failed, Finished, Progress, Started
 from service.jobs.model import Job
+from worker.apart import edited_apart
 from worker.results import artifacts_of
 from worker.sampler import Sampler
 
@@ -26,6 +29,10 @@ FindSource = Callable[[str], Trajectory | None]
 
 def nothing_kept(source: str) -> None:
     """`FindSource` where no source is kept."""
+
+
+class DeviceLost(Exception):
+    """The GPU has failed: nothing in this process can use it any more (a CUDA error other than its memory's)."""
 
 
 class Engine:
@@ -48,13 +55,15 @@ class Engine:
             yield Failed(code=error.code, message=str(error))
         except (MemoryError, torch.OutOfMemoryError):
             log.exception("job %s: out of memory", job.id)
-            yield Failed(code="out_of_memory", message="the edit does not fit into memory: ask for fewer targets")
+            yield Failed(code="out_of_memory", message="the edit does not fit into memory: ask for a smaller size")
+        except torch.AcceleratorError as error:
+            raise DeviceLost(str(error)) from error
         except Exception:
             log.exception("job %s failed", job.id)
             yield Failed(code="internal_error", message="something failed here that should not: send the edit again")
 
     def _edited(self, job: Job, kept: Trajectory | None) -> Iterator[Event]:
-        for outcome in self._sampler.steps(job.spec, kept):
+        for outcome in self._steps(job, kept):
             if isinstance(outcome, EditResult):
                 yield from artifacts_of(
                     outcome, job, self._declaration, revision=self._revision, source_was_kept=kept is not None
@@ -62,3 +71,18 @@ class Engine:
             else:
                 yield Progress(step=outcome.index + 1, steps=outcome.num_steps)
         yield Finished()
+
+    def _steps(self, job: Job, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
+        """The steps of a job; where they do not fit into memory, once more with each edit apart."""
+        try:
+            yield from self._sampler.steps(job.spec, kept)
+            return
+        except (MemoryError, torch.OutOfMemoryError):
+            if len(job.spec.targets) == 1:
+                raise
+            log.warning("job %s: %d edits at once do not fit into memory", job.id, len(job.spec.targets), exc_info=True)
+        # Outside the handler: what the exception holds on to is free by now.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        yield from edited_apart(self._sampler, job.spec, kept)

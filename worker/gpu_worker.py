@@ -18,6 +18,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
 
 from service.jobs.queue import queue_name
+from worker.drain import Drain
 
 #: Seconds until an idle worker that was killed no longer counts as alive (RQ adds 60).
 WORKER_TTL = 30
@@ -43,20 +44,22 @@ class GpuWorker(SimpleWorker):
 
     death_penalty_class = CooperativeDeadline
 
-    def __init__(self, model: str, client: redis.Redis) -> None:
+    def __init__(self, model: str, client: redis.Redis, drain: Drain) -> None:
+        self._drain = drain
         # From exactly one queue RQ moves a message instead of popping it, so that a crash does not lose it.
         queue = Queue(queue_name(model), connection=client, serializer=JSONSerializer)
         name = f"{model}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         super().__init__([queue], name=name, connection=client, serializer=JSONSerializer, worker_ttl=WORKER_TTL)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Stop once the job at hand is done; a second signal, later than a second after, stops at once.
+        """Stop once the job at hand is done or given back; a second signal, later than a second after, stops at once.
 
         RQ raises from the signal handler where it thinks itself idle, and so can drop a message that it has just
         taken. Here the signal only leaves a note.
         """
         self._shutdown_requested_date = now()
         self._stop_requested = True
+        self._drain.ask()
         signal.signal(signal.SIGINT, self.request_force_stop)
         signal.signal(signal.SIGTERM, self.request_force_stop)
 

@@ -5,12 +5,14 @@ A result is in the record only once it is in the storage, and the record says `s
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from contextlib import suppress
+from datetime import timedelta
 from uuid import uuid4
 
-from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, Progress, Started
-from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, artifact_key
+from service.jobs import moves
+from service.jobs.errors import StorageUnavailable
+from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, HandedBack, Progress, Started
+from service.jobs.model import Artifact, Job, JobError, JobProgress, artifact_key, execution_prefix
 from service.jobs.sources import KeptSources
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import JobStore
@@ -23,7 +25,7 @@ class Publisher:
     """Writes what happens to one job, as one execution of it.
 
     Every write names the execution. One that has lost the job, or whose job was canceled in time, gets
-    `IllegalTransition` from its first write on and changes nothing.
+    `IllegalTransition` from its first write on and changes nothing; what it stored is then its to `discard`.
     """
 
     def __init__(
@@ -33,12 +35,12 @@ class Publisher:
         storage: ObjectStorage,
         sources: KeptSources,
         *,
+        lease: timedelta = timedelta(seconds=10),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._execution = uuid4().hex
         # What the engine sees: the job as this execution will have begun it.
-        self.job = job.model_copy(update={"execution": self._execution, "attempt": job.attempt + 1})
-        self._lifetime = job.lifetime
+        self.job = job.model_copy(update={"execution": uuid4().hex, "attempt": job.attempt + 1})
+        self._queued, self._lease = job, lease
         self._store = store
         self._storage = storage
         self._clock = clock
@@ -62,31 +64,34 @@ class Publisher:
             case ArtifactReady():
                 self._keep(event)
             case Finished():
-                self._end(JobStatus.SUCCEEDED, artifacts=tuple(self._artifacts))
+                self._store.make(moves.finish(self.job, tuple(self._artifacts)))
                 for source, key in self._kept:
-                    self._sources.remember(self.job.owner, source, key, self._lifetime)
+                    self._sources.remember(self.job.owner, source, key, self.job.lifetime)
             case Failed(code=code, message=message):
-                self._end(JobStatus.FAILED, error=JobError(code=code, message=message))
+                self._store.make(moves.fail(self.job, JobError(code=code, message=message)))
             case Canceled():
-                self._end(JobStatus.CANCELED)
+                self._store.make(moves.stop(self.job))
+            case HandedBack():
+                self._store.make(moves.hand_back(self.job))
+
+    def discard(self) -> None:
+        """Remove what this execution stored: nobody will read it. What cannot be removed now, the reaper removes."""
+        with suppress(StorageUnavailable):
+            self._storage.remove_all(execution_prefix(self.job.id, self.job.execution or ""))
 
     def _start(self) -> None:
-        changes: dict[str, Any] = {
-            "execution": self._execution,
-            "attempt": self.job.attempt,
-            "started_at": datetime.now(UTC),
-        }
-        self._store.transition(self.job.id, JobStatus.RUNNING, **changes)
+        assert self.job.execution
+        self.job = self._store.make(moves.begin(self._queued, self.job.execution, self._lease))
 
     def _report(self, progress: JobProgress) -> None:
         now = self._clock()
         if progress.step < progress.steps and now - self._written_at < PROGRESS_INTERVAL:
             return
-        self._store.update(self.job.id, holder=self._execution, progress=progress)
+        self._store.make(moves.report(self.job, progress))
         self._written_at = now
 
     def _keep(self, ready: ArtifactReady) -> None:
-        key = artifact_key(self.job.id, self._execution, ready.name)
+        key = artifact_key(self.job.id, self.job.execution or "", ready.name)
         self._storage.put(key, ready.data, ready.content_type)
         if ready.source is not None:
             self._kept.append((ready.source, key))
@@ -102,8 +107,3 @@ class Publisher:
                 occurrence=ready.occurrence,
             )
         )
-
-    def _end(self, status: JobStatus, **changes: Any) -> None:
-        now = datetime.now(UTC)
-        changes |= {"finished_at": now, "expires_at": now + self._lifetime}
-        self._store.transition(self.job.id, status, holder=self._execution, **changes)

@@ -5,29 +5,51 @@ listens, what the function works with.
 """
 
 import logging
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
+from typing import cast
 
-from service.jobs.errors import IllegalTransition, JobNotFound, StorageUnavailable
-from service.jobs.events import Failed
+import redis
+
+from service.jobs.catalogue import ModelPatience
+from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord, StorageUnavailable
+from service.jobs.events import Canceled, Event, Failed, HandedBack, Progress
+from service.jobs.queue import JobQueue
 from service.jobs.sources import KeptSources
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import JobStore
-from worker.engine import Engine
+from worker.drain import Drain, Pace
+from worker.engine import DeviceLost, Engine
 from worker.kept_sources import kept_source
+from worker.lease import Lease, end_process
 from worker.publishing import Publisher
 
 log = logging.getLogger(__name__)
+
+#: Seconds a worker lets go by after it gave back a job that only a newer one can read: else it would have it again.
+UNREADABLE_PAUSE = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Post:
     """What this process works off jobs with."""
 
+    model: str
     engine: Engine
     store: JobStore
+    queue: JobQueue
     storage: ObjectStorage
     sources: KeptSources
+    patience: ModelPatience
+    drain: Drain
+    lease: timedelta = timedelta(seconds=10)
+    alive: Callable[[], None] = lambda: None
+    give_up: Callable[[], None] = end_process
+    pause: Callable[[float], None] = field(default=time.sleep)
 
 
 _post: Post | None = None
@@ -44,19 +66,85 @@ def run_edit(job_id: str) -> None:
     if _post is None:
         raise RuntimeError("no model is resident in this process: start it with `python -m worker --model ID`")
     try:
-        publisher = Publisher(_post.store.get(job_id), _post.store, _post.storage, _post.sources)
-        find = partial(kept_source, publisher.job.owner, sources=_post.sources, storage=_post.storage)
-        try:
-            for event in _post.engine.run(publisher.job, find):
-                publisher.handle(event)
-        except (IllegalTransition, JobNotFound):
-            raise
-        except StorageUnavailable as error:
-            log.exception("job %s: an artifact was not stored", job_id)
-            publisher.handle(Failed(code=error.code, message="the results could not be stored: send the edit again"))
-        except Exception:
-            log.exception("job %s could not be published", job_id)
-            publisher.handle(Failed(code="internal_error", message="something failed here: send the edit again"))
-    except (IllegalTransition, JobNotFound) as reason:
-        # Canceled while it waited, or over: the record has the last word.
+        job = _post.store.get(job_id)
+    except JobNotFound as reason:
         log.info("passed over: %s", reason)
+        return
+    except NewerRecord as reason:
+        log.warning("job %s is left to a newer worker: %s", job_id, reason)
+        _post.queue.hand_on(job_id, _post.model)  # the job is queued still: only its message was taken
+        _post.pause(UNREADABLE_PAUSE)
+        return
+    publisher = Publisher(job, _post.store, _post.storage, _post.sources, lease=_post.lease)
+    try:
+        _work(publisher, _post)
+    except (IllegalTransition, JobNotFound) as reason:
+        # Canceled while it waited, or over, or somebody else's: the record has the last word.
+        log.info("passed over: %s", reason)
+        publisher.discard()
+    except DeviceLost:
+        log.critical("job %s: the device is lost; this process ends, and the job is tried again", job_id, exc_info=True)
+        _post.give_up()
+    except redis.RedisError:
+        # Nothing can be written down: the lease runs out, and the reaper has the job tried again.
+        log.exception("job %s: Redis was lost on the way", job_id)
+
+
+def _work(publisher: Publisher, post: Post) -> None:
+    find = partial(kept_source, publisher.job.owner, sources=post.sources, storage=post.storage)
+    events = cast(Generator[Event], post.engine.run(publisher.job, find))
+    try:
+        with closing(events):  # whatever stops here, the model's own attention is back in place
+            publisher.handle(next(events))  # `Started`: the job is this execution's from here on
+            with _lease(publisher, post) as lease:
+                for event in _until_unwanted(events, publisher, post):
+                    publisher.handle(event)
+                    lease.step_ended()
+                    if isinstance(event, HandedBack):
+                        post.queue.enqueue(publisher.job)
+    except (IllegalTransition, JobNotFound, DeviceLost, redis.RedisError):
+        raise
+    except StorageUnavailable as error:
+        log.exception("job %s: an artifact was not stored", publisher.job.id)
+        publisher.handle(Failed(code=error.code, message="the results could not be stored: send the edit again"))
+    except Exception:
+        log.exception("job %s could not be published", publisher.job.id)
+        publisher.handle(Failed(code="internal_error", message="something failed here: send the edit again"))
+
+
+def _lease(publisher: Publisher, post: Post) -> Lease:
+    return Lease(
+        publisher.job,
+        post.store,
+        length=post.lease,
+        first_step=timedelta(seconds=post.patience.first_step_seconds),
+        step=timedelta(seconds=post.patience.step_seconds),
+        alive=post.alive,
+        give_up=post.give_up,
+    )
+
+
+def _until_unwanted(events: Iterator[Event], publisher: Publisher, post: Post) -> Iterator[Event]:
+    """The events of a job, cut short where it is no longer wanted, takes too long, or the worker is to end."""
+    began, pace = time.monotonic(), Pace()
+    for event in events:
+        yield event
+        if not isinstance(event, Progress):
+            continue
+        watched = post.store.watch(publisher.job.id)
+        if watched.execution != publisher.job.execution:
+            raise IllegalTransition(publisher.job.id, "another execution's", "worked on")
+        if watched.cancel_requested:
+            yield Canceled()
+            return
+        taken = time.monotonic() - began
+        if taken > post.patience.job_seconds:
+            limit = f"it took longer than {post.patience.job_seconds:g} s: ask for fewer steps or targets"
+            yield Failed(code="deadline_exceeded", message=limit)
+            return
+        pace.step_ended()
+        # What follows the last step is taken for another one.
+        if post.drain.is_too_late_for(pace.seconds_of(event.steps - event.step + 1)):
+            log.warning("job %s is given back at step %d of %d", publisher.job.id, event.step, event.steps)
+            yield HandedBack()
+            return

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from service.jobs.errors import InvalidCatalogue
 
 Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
 
 
 class Part(BaseModel):
@@ -32,6 +33,14 @@ class ModelLimits(Part):
     max_targets: Count
 
 
+class ModelPatience(Part):
+    """How long its workers are waited for."""
+
+    step_seconds: Seconds = Field(60, description="A worker that ends no step for so long is taken for hung.")
+    first_step_seconds: Seconds = Field(300, description="The same for a job's first step, which may compile.")
+    job_seconds: Seconds = Field(1800, description="A job that takes longer is stopped between two steps, and fails.")
+
+
 class ModelDeclaration(Part):
     """One model: where its weights are, and what may be asked of it."""
 
@@ -47,6 +56,7 @@ class ModelDeclaration(Part):
     )
     defaults: ModelDefaults
     limits: ModelLimits
+    patience: ModelPatience = Field(ModelPatience(), description="Not for clients: when a worker is taken for hung.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

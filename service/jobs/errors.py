@@ -2,10 +2,14 @@
 
     JobPlaneError
     ├── JobNotFound        no such job, or it is past its lifetime
+    ├── NewerRecord        a newer version of this program wrote the record
     ├── IllegalTransition  the job's state does not allow it, or another execution holds the job
+    ├── StillActive        a job that has not ended cannot be erased
+    ├── UnsafeRedis        Redis may drop jobs when its memory is full
     ├── QueueUnavailable   the queue did not take a job
     ├── StorageUnavailable the object storage did not take or give an object
     ├── ArtifactNotFound   no object has this key
+    ├── InvalidStorage     the setting STORAGE_URL cannot be used
     └── InvalidCatalogue   the models file cannot be used
 
 `code` is stable and part of the API; the message says what was given, what was needed and what to do.
@@ -30,6 +34,16 @@ class JobNotFound(JobPlaneError):
         self.job_id = job_id
 
 
+class NewerRecord(JobPlaneError):
+    """The record is of a schema that this version does not know: it is left to one that does."""
+
+    code = "newer_record"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"this edit was taken by a newer version of the service (schema {version}): ask again")
+        self.version = version
+
+
 class IllegalTransition(JobPlaneError):
     """A change of a job that its present state, or its present execution, does not allow."""
 
@@ -38,6 +52,24 @@ class IllegalTransition(JobPlaneError):
     def __init__(self, job_id: str, status: str, wanted: str) -> None:
         super().__init__(f"job {job_id} is {status} and cannot become {wanted} by this writer")
         self.job_id, self.status, self.wanted = job_id, status, wanted
+
+
+class StillActive(JobPlaneError):
+    """The job waits or runs."""
+
+    code = "still_active"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"the edit is {status} and only one that has ended can be erased: cancel it first")
+
+
+class UnsafeRedis(JobPlaneError):
+    """Redis is set to forget keys when its memory is full, and every key here is part of a job."""
+
+    code = "unsafe_redis"
+
+    def __init__(self, policy: str) -> None:
+        super().__init__(f"Redis may drop jobs: its maxmemory-policy is {policy}, set it to noeviction")
 
 
 class QueueUnavailable(JobPlaneError):
@@ -65,6 +97,15 @@ class ArtifactNotFound(JobPlaneError):
 
     def __init__(self) -> None:
         super().__init__("there is no such artifact: fetch the edit again for its present artifacts")
+
+
+class InvalidStorage(JobPlaneError):
+    """The setting of the object storage says something it may not; its text is not repeated, it may hold a secret."""
+
+    code = "invalid_storage"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"STORAGE_URL cannot be used: {reason}")
 
 
 class InvalidCatalogue(JobPlaneError):

@@ -1,7 +1,8 @@
 """What happens to a job while a worker has it: plain values, in the order in which they happen.
 
-`Started`, then any number of `Progress` and `ArtifactReady`, then exactly one of `Finished`, `Failed`, `Canceled`.
-The engine yields them and knows neither Redis nor the storage; `worker.publishing` folds them into the record.
+`Started`, then any number of `Progress` and `ArtifactReady`, then exactly one of `Finished`, `Failed`, `Canceled`,
+`HandedBack`. The engine yields them and knows neither Redis nor the storage; `worker.publishing` folds them into the
+record.
 """
 
 from dataclasses import dataclass
@@ -53,4 +54,9 @@ class Canceled:
     """The job was stopped between two steps because its client asked for it."""
 
 
-Event = Started | Progress | ArtifactReady | Finished | Failed | Canceled
+@dataclass(frozen=True, kw_only=True)
+class HandedBack:
+    """The worker ends, or cannot read the job: another one begins it anew."""
+
+
+Event = Started | Progress | ArtifactReady | Finished | Failed | Canceled | HandedBack

@@ -12,7 +12,7 @@ Theory of operation. A job is created `queued` and ends in exactly one of four t
 
 Retrying is an event, not a state: `attempt` counts executions begun, and `execution` names the one that may write.
 A writer that holds an older name has lost the job and is refused (`service.jobs.store`). The record in Redis is the
-truth about a job; what RQ thinks of it is transport.
+truth about a job; what RQ thinks of it is transport. What takes a job from state to state is in `service.jobs.moves`.
 """
 
 from collections.abc import Mapping
@@ -53,11 +53,6 @@ TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.CANCELED: frozenset(),
     JobStatus.EXPIRED: frozenset(),
 }
-
-
-def sources_of(to: JobStatus, only_from: JobStatus | None = None) -> frozenset[JobStatus]:
-    """The states from which `to` may be reached; at most `only_from` where that is given."""
-    return frozenset(status for status, targets in TRANSITIONS.items() if to in targets and only_from in (None, status))
 
 
 class Record(BaseModel):
@@ -107,19 +102,20 @@ class Job(Record):
     progress: JobProgress | None = None
     artifacts: tuple[Artifact, ...] = ()
     error: JobError | None = None
+    cancel_requested: bool = Field(False, description="The client wants it stopped; its worker looks at every step.")
     created_at: datetime
+    queue_limit: timedelta = Field(description="How long it may wait for a worker, each time that it waits.")
+    start_by: datetime = Field(description="A job that nobody has begun by then expires.")
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    expires_at: datetime
+    expires_at: datetime = Field(description="When the record goes; of an active job a bound that is never reached.")
+    lifetime: timedelta = Field(description="How long the record is kept after the job's end.")
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
 
-    @property
-    def lifetime(self) -> timedelta:
-        """How long the record is kept after it last came to rest: after creation, then again after its end."""
-        return self.expires_at - (self.finished_at or self.created_at)
 
-
-def new_job(spec: EditSpec, *, lifetime: timedelta, traceparent: str | None = None) -> Job:
+def new_job(
+    spec: EditSpec, *, lifetime: timedelta, queue_limit: timedelta = timedelta(days=1), traceparent: str | None = None
+) -> Job:
     """A queued job with an id nobody can guess."""
     now = datetime.now(UTC)
     return Job(
@@ -127,11 +123,24 @@ def new_job(spec: EditSpec, *, lifetime: timedelta, traceparent: str | None = No
         model=spec.model,
         spec=spec,
         created_at=now,
-        expires_at=now + lifetime,
+        queue_limit=queue_limit,
+        start_by=now + queue_limit,
+        expires_at=now + queue_limit + lifetime,
+        lifetime=lifetime,
         traceparent=traceparent,
     )
 
 
+def job_prefix(job_id: str) -> str:
+    """Where everything that a job ever stored lies."""
+    return f"jobs/{job_id}"
+
+
+def execution_prefix(job_id: str, execution: str) -> str:
+    """Where an execution's artifacts lie: executions never share a place, so a lost one cannot overwrite."""
+    return f"{job_prefix(job_id)}/{execution}"
+
+
 def artifact_key(job_id: str, execution: str, name: str) -> str:
-    """Where an execution's artifact lies: executions never share a place, so a lost one cannot overwrite."""
-    return f"jobs/{job_id}/{execution}/{name}"
+    """Where an execution's artifact lies."""
+    return f"{execution_prefix(job_id, execution)}/{name}"

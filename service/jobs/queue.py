@@ -1,10 +1,13 @@
 """How a job reaches a worker: RQ carries its id and nothing else, as JSON, in one queue per model.
 
-RQ is transport. That it holds, loses or repeats an id decides nothing: a worker acts on the record, and a job that is
-no longer `queued` there is passed over.
+RQ is transport. That it holds, loses or repeats an id decides nothing: a worker acts on the record, a job that is no
+longer `queued` there is passed over, and what RQ lost the reaper sends again. Each message has an id of its own, so
+that RQ's tidying up after one never touches another of the same job.
 """
 
-from typing import Protocol
+from contextlib import suppress
+from secrets import token_hex
+from typing import Protocol, cast
 
 import redis
 from rq import Queue
@@ -21,6 +24,8 @@ TASK = "worker.tasks.run_edit"
 #: Seconds RQ keeps a message that was worked off, and one whose worker raised: the record says how the job ended, so
 #: the first not at all, the second for whoever looks why. RQ's own defaults are 500 s and a year.
 RESULT_TTL, FAILURE_TTL = 0, 3600
+#: Seconds RQ keeps a message that nobody takes. One that goes while its job still waits is sent again by the reaper.
+MESSAGE_TTL = 7 * 86_400
 #: Seconds after which RQ calls a started message abandoned. Nothing interrupts a job at this point.
 MESSAGE_TIMEOUT = 3600
 
@@ -31,8 +36,14 @@ class JobQueue(Protocol):
     def enqueue(self, job: Job) -> None:
         """Hand a job to the workers of its model; raises `QueueUnavailable` and then holds nothing of it."""
 
+    def hand_on(self, job_id: str, model: str) -> None:
+        """The same for a job whose record cannot be read here."""
+
     def discard(self, job: Job) -> None:
         """Take a job back that no worker has taken yet, if it is there."""
+
+    def waiting(self, model: str) -> frozenset[str]:
+        """Jobs of a model that are handed over and that no worker has taken."""
 
     def num_workers(self, model: str) -> int:
         """How many workers of a model are alive."""
@@ -45,14 +56,17 @@ class RqJobQueue:
         self._client = client
 
     def enqueue(self, job: Job) -> None:
+        self.hand_on(job.id, job.model)
+
+    def hand_on(self, job_id: str, model: str) -> None:
         try:
-            self._queue(job.model).enqueue_call(
+            self._queue(model).enqueue_call(
                 TASK,
-                args=(job.id,),
-                job_id=job.id,
-                description=f"{TASK}({job.id})",
+                args=(job_id,),
+                job_id=f"{job_id}-{token_hex(4)}",
+                description=f"{TASK}({job_id})",
                 timeout=MESSAGE_TIMEOUT,
-                ttl=max(1, int(job.lifetime.total_seconds())),
+                ttl=MESSAGE_TTL,
                 result_ttl=RESULT_TTL,
                 failure_ttl=FAILURE_TTL,
             )
@@ -60,11 +74,17 @@ class RqJobQueue:
             raise QueueUnavailable from error
 
     def discard(self, job: Job) -> None:
-        try:
-            message = Message.fetch(job.id, connection=self._client, serializer=JSONSerializer)
-        except NoSuchJobError:
-            return
-        message.delete()
+        for message_id in self._messages(job.model):
+            if job_of(message_id) == job.id:
+                with suppress(NoSuchJobError):
+                    Message.fetch(message_id, connection=self._client, serializer=JSONSerializer).delete()
+
+    def waiting(self, model: str) -> frozenset[str]:
+        return frozenset(map(job_of, self._messages(model)))
+
+    def _messages(self, model: str) -> list[str]:
+        # Not `Queue.job_ids`' neighbours that count: those tidy up, and so change what is read.
+        return [message.decode() for message in cast(list[bytes], self._client.lrange(self._queue(model).key, 0, -1))]
 
     def num_workers(self, model: str) -> int:
         keys = get_keys(queue=self._queue(model))
@@ -73,6 +93,11 @@ class RqJobQueue:
 
     def _queue(self, model: str) -> Queue:
         return Queue(queue_name(model), connection=self._client, serializer=JSONSerializer)
+
+
+def job_of(message_id: str) -> str:
+    """The job that a message is about."""
+    return message_id.rpartition("-")[0]
 
 
 def queue_name(model: str) -> str:

@@ -1,23 +1,33 @@
 """Where artifacts are kept: one class over `obstore`, so that a directory, memory and S3 differ by a URL.
 
-data/artifacts, file:///srv/artifacts   a local directory; the API serves it with URLs it signs itself
-s3://bucket/prefix                      the storage signs its own URLs (credentials as `obstore` finds them)
+    data/artifacts, file:///srv/artifacts            a local directory; the API serves it with URLs it signs itself
+    s3://bucket/prefix                               S3, region and credentials as AWS's tools find them
+    s3+http://KEY:SECRET@host:9000/bucket/prefix     any server that speaks S3; s3+https:// likewise
+
+The last takes `?region=` and `?public=https://files.example.com`: where clients reach the storage, if not where the
+workers do; URLs are signed for that address. A key or secret with a "/" or an "@" in it is percent-encoded.
 """
 
 import re
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
+from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
-from service.jobs.errors import ArtifactNotFound, StorageUnavailable
+from service.jobs.errors import ArtifactNotFound, InvalidStorage, StorageUnavailable
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
 
 #: What a key may look like. No segment begins with a dot, so none leads upwards and none is hidden.
 _KEY = re.compile(r"jobs/[A-Za-z0-9_-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+_PREFIX = re.compile(r"jobs/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?")
+#: An object that is not taken is sent again for so long, as are reads; then it is the caller's.
+RETRIES: "RetryConfig" = {"max_retries": 8, "retry_timeout": timedelta(seconds=40)}
 
 CONTENT_TYPES = {".png": "image/png", ".npz": "application/octet-stream", ".json": "application/json"}
 
@@ -34,6 +44,9 @@ class ObjectStorage(Protocol):
     def read(self, key: str) -> bytes:
         """The same for a worker, which may wait."""
 
+    def remove_all(self, prefix: str) -> None:
+        """Remove every object under a prefix; what is not there is removed already."""
+
     def presigned_url(self, key: str, expires_in: timedelta) -> str | None:
         """A URL under which the storage itself serves the object; None where it cannot."""
 
@@ -44,8 +57,8 @@ class ObjectStorage(Protocol):
 class ObstoreStorage:
     """`ObjectStorage` over any store that `obstore` knows."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+    def __init__(self, store: ObjectStore, public: ObjectStore | None = None) -> None:
+        self._store, self._public = store, public or store
         # These two take no attributes and sign no URLs.
         self._is_plain = isinstance(store, LocalStore | MemoryStore)
 
@@ -73,8 +86,17 @@ class ObstoreStorage:
         except (BaseError, OSError) as error:
             raise StorageUnavailable("give the artifact") from error
 
+    def remove_all(self, prefix: str) -> None:
+        try:
+            for batch in obstore.list(self._store, f"{checked_prefix(prefix)}/"):
+                obstore.delete(self._store, [found["path"] for found in batch])
+        except FileNotFoundError:
+            return  # a directory that another reaper was faster with
+        except (BaseError, OSError) as error:
+            raise StorageUnavailable(f"remove {prefix}") from error
+
     def presigned_url(self, key: str, expires_in: timedelta) -> str | None:
-        return None if self._is_plain else obstore.sign(self._store, "GET", checked_key(key), expires_in)
+        return None if self._is_plain else obstore.sign(self._public, "GET", checked_key(key), expires_in)
 
     async def check(self) -> None:
         try:
@@ -84,10 +106,43 @@ class ObstoreStorage:
 
 
 def open_storage(url: str) -> ObstoreStorage:
-    """The storage that a setting names; a local directory is made where it is missing."""
+    """The storage that a setting names; a local directory is made where it is missing.
+
+    Raises:
+        InvalidStorage: the setting names none.
+    """
     if (directory := local_directory(url)) is not None:
-        return ObstoreStorage(LocalStore(directory, mkdir=True))
-    return ObstoreStorage(from_url(url))
+        return ObstoreStorage(LocalStore(directory, mkdir=True, automatic_cleanup=True))
+    if url.startswith(("s3+http://", "s3+https://")):
+        return _s3(url)
+    try:
+        return ObstoreStorage(from_url(url, retry_config=RETRIES))
+    except BaseError as error:
+        raise InvalidStorage("it is neither a directory nor the URL of a storage that is known") from error
+
+
+def _s3(url: str) -> ObstoreStorage:
+    parts, options = urlsplit(url), parse_qs(urlsplit(url).query)
+    bucket, _, prefix = parts.path.strip("/").partition("/")
+    if not (parts.hostname and bucket and parts.username and parts.password):
+        raise InvalidStorage("s3+http://KEY:SECRET@HOST:PORT/BUCKET needs all of these")
+    address = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
+
+    def at(endpoint: str) -> S3Store:
+        return S3Store(
+            bucket,
+            prefix=prefix or None,
+            endpoint=endpoint,
+            region=options.get("region", ["us-east-1"])[0],
+            access_key_id=unquote(parts.username or ""),
+            secret_access_key=unquote(parts.password or ""),
+            virtual_hosted_style_request=False,
+            client_options={"allow_http": endpoint.startswith("http://"), "timeout": timedelta(seconds=20)},
+            retry_config=RETRIES,
+        )
+
+    internal = f"{parts.scheme.removeprefix('s3+')}://{address}"
+    return ObstoreStorage(at(internal), at(options.get("public", [internal])[0]))
 
 
 def local_directory(url: str) -> Path | None:
@@ -103,6 +158,13 @@ def checked_key(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise ArtifactNotFound
     return key
+
+
+def checked_prefix(prefix: str) -> str:
+    """The prefix, if it is one of a job or of an execution: nothing wider is ever removed."""
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"{prefix!r} is no job's or execution's place")
+    return prefix
 
 
 def content_type_of(key: str) -> str:

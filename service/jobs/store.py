@@ -1,38 +1,53 @@
-"""Where job records are kept: one Redis hash per job, each field of `Job` as JSON.
+"""Where job records are kept: one Redis hash per job, each field of `Job` as JSON; those that never change as one.
 
 Rules.
-1. Every change goes through one script that looks and writes in one turn of Redis, so of two writers one loses.
-2. A terminal state is written once: no state leads out of it (`model.TRANSITIONS`).
+1. Every change is a `Move` (`service.jobs.moves`), done by one script that looks and writes in one turn of Redis, so of
+   two writers one loses.
+2. A terminal state is written once: no move leads out of it. In the same turn it is put into the outbox.
 3. A writer that names an execution writes only while the record names the same one.
-4. Every record has a lifetime: its key expires at `expires_at`.
+4. A queued job stands in its model's `waiting`, a running one in its `leases`, in the same turn as its state: from
+   these two the reaper (`service.reaper`) finds whatever was lost on the way.
+5. Every record has a lifetime, which no active job reaches: its key expires at `expires_at`.
 
-The API reads and writes through `AsyncRedisJobStore`, workers through `RedisJobStore`; both are the same few commands,
-built and read by the functions at the end of this file. Clients must be made with `decode_responses=True`.
+The API reads and writes through `AsyncRedisJobStore`, workers through `RedisJobStore`; both send what the functions at
+the end of this file make, and read the answers with them. Clients must be made with `decode_responses=True`.
 """
 
 import json
-from collections.abc import Collection, Mapping
-from typing import Any, Protocol, cast
+import time
+import zlib
+from base64 import b85decode, b85encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol, cast
 
 import redis
 import redis.asyncio
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
-from service.jobs.errors import IllegalTransition, JobNotFound
-from service.jobs.model import Job, JobStatus, sources_of
+from service.jobs import keys, scripts
+from service.jobs.connection import refuse_eviction
+from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord, StillActive
+from service.jobs.model import SCHEMA_VERSION, TRANSITIONS, Job, JobStatus, job_prefix
+from service.jobs.moves import Move
 
-#: KEYS[1] the record; ARGV[1] the states it may be in, ARGV[2] the execution it must name ("" for any),
-#: ARGV[3] the second at which it expires ("" to leave it), then field, value, field, value, ...
-_CHANGE = """
-local status, execution = unpack(redis.call('HMGET', KEYS[1], 'status', 'execution'))
-if not status then return false end
-local allowed = string.find(ARGV[1], ' ' .. status .. ' ', 1, true) and (ARGV[2] == '' or ARGV[2] == execution)
-if allowed then
-  redis.call('HSET', KEYS[1], unpack(ARGV, 4))
-  if ARGV[3] ~= '' then redis.call('EXPIREAT', KEYS[1], ARGV[3]) end
-end
-return {allowed and 1 or 0, redis.call('HGETALL', KEYS[1])}
-"""
+#: Characters of a value from which on it is kept packed: a finished job's list of artifacts is, and a long spec.
+PACKED_FROM = 400
+
+
+#: Fields that are written once: together they take a third of what they would take apart.
+FIXED = (
+    "schema_version", "id", "owner", "model", "spec", "created_at", "queue_limit", "lifetime", "traceparent",
+)  # fmt: skip
+#: Seconds for which the API takes Redis's eviction policy for what it last was.
+TRUSTED = 30
+
+
+class Watch(NamedTuple):
+    """What a worker looks at between two steps."""
+
+    execution: str | None
+    cancel_requested: bool
 
 
 class JobStore(Protocol):
@@ -42,32 +57,16 @@ class JobStore(Protocol):
         """Keep a new record."""
 
     def get(self, job_id: str) -> Job:
-        """The record; raises `JobNotFound`."""
+        """The record; raises `JobNotFound`, `NewerRecord`."""
 
-    def transition(
-        self,
-        job_id: str,
-        to: JobStatus,
-        *,
-        holder: str | None = None,
-        only_from: JobStatus | None = None,
-        **changes: object,
-    ) -> Job:
-        """Change the state, and fields with it, or raise `IllegalTransition` and change nothing.
+    def make(self, move: Move) -> Job:
+        """Make a move and give the job after it, or raise `IllegalTransition` or `JobNotFound` and change nothing."""
 
-        Args:
-            job_id: whose record.
-            to: the state to come.
-            holder: the execution that the record must name; None where that does not matter.
-            only_from: the state it must be in, where that is to be less than the table allows.
-            **changes: fields of `Job` to be written in the same turn.
-        """
+    def renew(self, job: Job, lease: timedelta) -> bool:
+        """Lengthen the lease of the execution that a job names to so long from now; False where it lost the job."""
 
-    def update(self, job_id: str, *, holder: str, **changes: object) -> Job:
-        """Change fields of a running job that the execution `holder` holds, or raise `IllegalTransition`."""
-
-    def remove(self, job_id: str) -> None:
-        """Forget the record, if there is one."""
+    def watch(self, job_id: str) -> Watch:
+        """Who has the job, and whether it is still wanted; raises `JobNotFound`."""
 
 
 class AsyncJobStore(Protocol):
@@ -75,17 +74,16 @@ class AsyncJobStore(Protocol):
 
     async def create(self, job: Job) -> None: ...
     async def get(self, job_id: str) -> Job: ...
-    async def transition(
-        self,
-        job_id: str,
-        to: JobStatus,
-        *,
-        holder: str | None = None,
-        only_from: JobStatus | None = None,
-        **changes: object,
-    ) -> Job: ...
-    async def remove(self, job_id: str) -> None: ...
-    async def ping(self) -> None: ...
+    async def make(self, move: Move) -> Job: ...
+
+    async def remove(self, job: Job) -> None:
+        """Forget a job that was never handed to anybody."""
+
+    async def erase(self, job_id: str) -> None:
+        """Forget a job that has ended, and have what it stored removed; raises `StillActive`, `JobNotFound`."""
+
+    async def ping(self) -> None:
+        """Raise a `redis.RedisError` where the store does not answer, `UnsafeRedis` where it may drop jobs."""
 
 
 class RedisJobStore:
@@ -93,34 +91,29 @@ class RedisJobStore:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._change = client.register_script(_CHANGE)
+        self._create, self._move, self._renew = map(
+            client.register_script, (scripts.CREATE, scripts.MOVE, scripts.RENEW)
+        )
 
     def create(self, job: Job) -> None:
-        with self._client.pipeline(transaction=True) as commands:
-            _create(commands, job)
-            commands.execute()
+        self._create(*_creation(job))
 
     def get(self, job_id: str) -> Job:
-        return _found(job_id, cast(Mapping[str, str], self._client.hgetall(_key(job_id))))
+        return _found(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
 
-    def transition(
-        self,
-        job_id: str,
-        to: JobStatus,
-        *,
-        holder: str | None = None,
-        only_from: JobStatus | None = None,
-        **changes: object,
-    ) -> Job:
-        arguments = _arguments(sources_of(to, only_from), holder, {**changes, "status": to})
-        return _changed(job_id, to, self._change(keys=[_key(job_id)], args=arguments))
+    def make(self, move: Move) -> Job:
+        return _moved(move, self._move(*_request(move)))
 
-    def update(self, job_id: str, *, holder: str, **changes: object) -> Job:
-        arguments = _arguments({JobStatus.RUNNING}, holder, changes)
-        return _changed(job_id, JobStatus.RUNNING, self._change(keys=[_key(job_id)], args=arguments))
+    def renew(self, job: Job, lease: timedelta) -> bool:
+        names = [keys.record(job.id), keys.leases(job.model)]
+        return bool(self._renew(names, [job.id, json.dumps(job.execution), _milliseconds(lease)]))
 
-    def remove(self, job_id: str) -> None:
-        self._client.delete(_key(job_id))
+    def watch(self, job_id: str) -> Watch:
+        fields = self._client.hmget(keys.record(job_id), "execution", "cancel_requested")
+        execution, wanted = cast(list[str | None], fields)
+        if wanted is None:
+            raise JobNotFound(job_id)
+        return Watch(json.loads(execution or "null"), json.loads(wanted))
 
 
 class AsyncRedisJobStore:
@@ -128,60 +121,87 @@ class AsyncRedisJobStore:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._change = client.register_script(_CHANGE)
+        self._create, self._move, self._erase = map(
+            client.register_script, (scripts.CREATE, scripts.MOVE, scripts.ERASE)
+        )
+        self._safe_until = float("-inf")
 
     async def create(self, job: Job) -> None:
-        async with self._client.pipeline(transaction=True) as commands:
-            _create(commands, job)
-            await commands.execute()
+        if time.monotonic() > self._safe_until:
+            await self.ping()
+        await self._create(*_creation(job))
 
     async def get(self, job_id: str) -> Job:
-        return _found(job_id, cast(Mapping[str, str], await self._client.hgetall(_key(job_id))))
+        return _found(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
 
-    async def transition(
-        self,
-        job_id: str,
-        to: JobStatus,
-        *,
-        holder: str | None = None,
-        only_from: JobStatus | None = None,
-        **changes: object,
-    ) -> Job:
-        arguments = _arguments(sources_of(to, only_from), holder, {**changes, "status": to})
-        return _changed(job_id, to, await self._change(keys=[_key(job_id)], args=arguments))
+    async def make(self, move: Move) -> Job:
+        return _moved(move, await self._move(*_request(move)))
 
-    async def remove(self, job_id: str) -> None:
-        await self._client.delete(_key(job_id))
+    async def remove(self, job: Job) -> None:
+        async with self._client.pipeline(transaction=True) as commands:
+            commands.delete(keys.record(job.id), keys.events(job.id))
+            commands.zrem(keys.waiting(job.model), job.id)
+            await commands.execute()
+
+    async def erase(self, job_id: str) -> None:
+        names = [keys.record(job_id), keys.events(job_id), keys.LITTER, keys.DEAD]
+        ends = " ".join(to_json(status).decode() for status in JobStatus if not TRANSITIONS[status])
+        status = await self._erase(names, [job_id, job_prefix(job_id), ends])
+        if status is None:
+            raise JobNotFound(job_id)
+        if not JobStatus(json.loads(status)).is_terminal:
+            raise StillActive(json.loads(status))
 
     async def ping(self) -> None:
-        """Raise a `redis.RedisError` where Redis does not answer."""
-        await self._client.ping()
+        """Raise a `redis.RedisError` where Redis does not answer, `UnsafeRedis` where it may drop jobs."""
+        refuse_eviction(cast(Mapping, await self._client.info("memory")).get("maxmemory_policy"))
+        self._safe_until = time.monotonic() + TRUSTED
 
 
-def _key(job_id: str) -> str:
-    return f"job:{job_id}"
+def _creation(job: Job) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `scripts.CREATE`."""
+    names = [keys.record(job.id), keys.events(job.id), keys.waiting(job.model), keys.MODELS]
+    about = {
+        "id": job.id,
+        "model": job.model,
+        "expires_at": _instant(job.expires_at),
+        "start_by": _instant(job.start_by),
+    }
+    return names, [json.dumps(about), *_pairs({name: getattr(job, name) for name in Job.model_fields})]
 
 
-def _create(commands: Any, job: Job) -> None:
-    """Queue the commands that keep a new record, for a pipeline of either kind."""
-    commands.hset(_key(job.id), mapping=encode({name: getattr(job, name) for name in Job.model_fields}))
-    commands.expireat(_key(job.id), int(job.expires_at.timestamp()))
+def _request(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `scripts.MOVE`."""
+    names = [keys.record(move.job_id), keys.events(move.job_id), keys.waiting(move.model), keys.leases(move.model)]
+    changes: dict[str, object] = {**move.changes, "status": move.to}
+    asked: dict[str, object] = {
+        "id": move.job_id,
+        "from": to_json(move.from_).decode(),
+        "to": to_json(move.to).decode(),
+        "ends": str(move.to) if move.to.is_terminal else None,
+        "holder": None if move.holder is None else json.dumps(move.holder),
+        "lapsed": move.lapsed,
+        "attempts": move.attempts,
+        "lease": None if move.lease is None else _milliseconds(move.lease),
+        "litter": [(prefix, _instant(when)) for prefix, when in move.litter],
+        "event": move.event,
+        "dead": move.dead,
+        **{name: _instant(cast(datetime, changes[name])) for name in ("expires_at", "start_by") if name in changes},
+    }
+    # What is absent is nil to Lua; a JSON null would be a value of its own.
+    told = json.dumps({name: value for name, value in asked.items() if value is not None})
+    return [*names, keys.LITTER, keys.OUTBOX, keys.DEAD], [told, *_pairs(changes)]
 
 
-def _arguments(allowed: Collection[JobStatus], holder: str | None, changes: Mapping[str, Any]) -> list:
-    states = "".join(f" {json.dumps(status)} " for status in sorted(allowed))
-    expiry = str(int(changes["expires_at"].timestamp())) if "expires_at" in changes else ""
-    pairs = [part for pair in encode(changes).items() for part in pair]
-    return [states, json.dumps(holder) if holder else "", expiry, *pairs]
-
-
-def _changed(job_id: str, to: JobStatus, answer: tuple[int, list[str]] | None) -> Job:
+def _moved(move: Move, answer: tuple[int, list[str]] | None) -> Job:
     if answer is None:
-        raise JobNotFound(job_id)
-    allowed, flat = answer
-    job = _found(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
-    if not allowed:
-        raise IllegalTransition(job_id, job.status, to)
+        raise JobNotFound(move.job_id)
+    done, flat = answer
+    job = _found(move.job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+    # The execution that it names already: begun once before, when the answer was lost on its way.
+    begun = move.lease is not None and job.execution == move.changes.get("execution")
+    if not done and not begun:
+        raise IllegalTransition(move.job_id, job.status, move.to)
     return job
 
 
@@ -191,13 +211,52 @@ def _found(job_id: str, fields: Mapping[str, str]) -> Job:
     return decode(fields)
 
 
+def _pairs(changes: Mapping[str, object]) -> list[str]:
+    return [part for pair in encode(changes).items() for part in pair]
+
+
+def _instant(moment: datetime) -> int:
+    """Milliseconds since 1970, as Redis counts them."""
+    return int(moment.timestamp() * 1000)
+
+
+def _milliseconds(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)
+
+
 def encode(fields: Mapping[str, object]) -> dict[str, str]:
-    """Fields of a job as the hash holds them: each value is JSON of its own."""
+    """Fields of a job as the hash holds them: each value is JSON of its own, a long one packed.
+
+    What never changes, which only a new record has, is one value; what a new record does not have yet is left out.
+    """
     if unknown := fields.keys() - Job.model_fields.keys():
         raise TypeError(f"a job has no {', '.join(sorted(unknown))}")
-    return {name: to_json(value).decode() for name, value in fields.items()}
+    fixed = {name: fields[name] for name in FIXED if name in fields}
+    if not fixed:
+        return {name: _packed(to_json(value)) for name, value in fields.items()}
+    present = {name: value for name, value in fields.items() if name not in FIXED and value is not None}
+    return {"fixed": _packed(to_json(fixed)), **{name: _packed(to_json(value)) for name, value in present.items()}}
 
 
 def decode(fields: Mapping[str, str]) -> Job:
-    """The job that a hash holds."""
-    return Job.model_validate_json("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields.items()) + "}")
+    """The job that a hash holds.
+
+    Raises:
+        NewerRecord: a newer version of this program wrote it.
+    """
+    texts = {name: _unpacked(text) for name, text in fields.items()}
+    fixed = texts.pop("fixed")
+    version = from_json(fixed)["schema_version"]
+    if version > SCHEMA_VERSION:
+        raise NewerRecord(version)
+    rest = "".join(f",{json.dumps(name)}:{text}" for name, text in texts.items())
+    return Job.model_validate_json(fixed[:-1] + rest + "}")
+
+
+def _packed(text: bytes) -> str:
+    # "z" begins no JSON value.
+    return text.decode() if len(text) < PACKED_FROM else "z" + b85encode(zlib.compress(text, 9)).decode()
+
+
+def _unpacked(text: str) -> str:
+    return zlib.decompress(b85decode(text[1:])).decode() if text.startswith("z") else text

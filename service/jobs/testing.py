@@ -1,21 +1,34 @@
 """In-memory twins of the job plane, shipped with it: what unit tests use in place of Redis, RQ and a directory."""
 
+import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import obstore
 from obstore.store import MemoryStore
 
-from service.jobs.errors import IllegalTransition, JobNotFound, QueueUnavailable
-from service.jobs.model import Job, JobStatus, sources_of
+from service.jobs.errors import IllegalTransition, JobNotFound, QueueUnavailable, StillActive
+from service.jobs.model import Job, JobStatus
+from service.jobs.moves import Move
 from service.jobs.storage import ObstoreStorage
-from service.jobs.store import decode, encode
+from service.jobs.store import Watch, decode, encode
 
 
 class InMemoryJobStore:
-    """`JobStore` over a dictionary of encoded records, so that what Redis would not keep is not kept here either."""
+    """`JobStore` over a dictionary of encoded records, so that what Redis would not keep is not kept here either.
 
-    def __init__(self) -> None:
+    Attributes:
+        leases: of running jobs, until when they are their worker's, by the clock.
+        litter: what is to be removed from the storage, and when.
+        outbox: ids and states of jobs in the order in which they ended.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._records: dict[str, dict[str, str]] = {}
+        self._clock = clock
+        self.leases: dict[str, float] = {}
+        self.litter: dict[str, datetime] = {}
+        self.outbox: list[tuple[str, JobStatus]] = []
 
     def create(self, job: Job) -> None:
         self._records[job.id] = encode({name: getattr(job, name) for name in Job.model_fields})
@@ -25,36 +38,36 @@ class InMemoryJobStore:
             raise JobNotFound(job_id)
         return decode(self._records[job_id])
 
-    def transition(
-        self,
-        job_id: str,
-        to: JobStatus,
-        *,
-        holder: str | None = None,
-        only_from: JobStatus | None = None,
-        **changes: object,
-    ) -> Job:
-        return self._change(job_id, to, sources_of(to, only_from), holder, {**changes, "status": to})
+    def make(self, move: Move) -> Job:
+        job = self.get(move.job_id)
+        lapsed = not move.lapsed or self.leases.get(job.id, 0) <= self._clock()
+        if job.status is not move.from_ or move.holder not in (None, job.execution) or not lapsed:
+            raise IllegalTransition(job.id, job.status, move.to)
+        changes = {**move.changes, "status": move.to, "attempt": job.attempt + move.attempts}
+        self._records[job.id] |= encode(changes)
+        if move.to is not move.from_:
+            self.leases.pop(job.id, None)
+        if move.lease is not None:
+            self.leases[job.id] = self._clock() + move.lease.total_seconds()
+        if move.to.is_terminal:
+            self.outbox.append((job.id, move.to))
+        self.litter.update(move.litter)
+        return self.get(job.id)
 
-    def update(self, job_id: str, *, holder: str, **changes: object) -> Job:
-        return self._change(job_id, JobStatus.RUNNING, frozenset({JobStatus.RUNNING}), holder, changes)
+    def renew(self, job: Job, lease: timedelta) -> bool:
+        found = self.get(job.id)
+        if found.status is not JobStatus.RUNNING or found.execution != job.execution:
+            return False
+        self.leases[job.id] = self._clock() + lease.total_seconds()
+        return True
 
-    def remove(self, job_id: str) -> None:
-        self._records.pop(job_id, None)
-
-    def _change(
-        self,
-        job_id: str,
-        to: JobStatus,
-        allowed: frozenset[JobStatus],
-        holder: str | None,
-        changes: dict[str, object],
-    ) -> Job:
+    def watch(self, job_id: str) -> Watch:
         job = self.get(job_id)
-        if job.status not in allowed or holder not in (None, job.execution):
-            raise IllegalTransition(job_id, job.status, to)
-        self._records[job_id] |= encode(changes)
-        return self.get(job_id)
+        return Watch(job.execution, job.cancel_requested)
+
+    def forget(self, job_id: str) -> None:
+        """Drop the record, if there is one."""
+        self._records.pop(job_id, None)
 
 
 class AsyncInMemoryJobStore:
@@ -69,19 +82,17 @@ class AsyncInMemoryJobStore:
     async def get(self, job_id: str) -> Job:
         return self._store.get(job_id)
 
-    async def transition(
-        self,
-        job_id: str,
-        to: JobStatus,
-        *,
-        holder: str | None = None,
-        only_from: JobStatus | None = None,
-        **changes: object,
-    ) -> Job:
-        return self._store.transition(job_id, to, holder=holder, only_from=only_from, **changes)
+    async def make(self, move: Move) -> Job:
+        return self._store.make(move)
 
-    async def remove(self, job_id: str) -> None:
-        self._store.remove(job_id)
+    async def remove(self, job: Job) -> None:
+        self._store.forget(job.id)
+
+    async def erase(self, job_id: str) -> None:
+        job = self._store.get(job_id)
+        if not job.status.is_terminal:
+            raise StillActive(job.status)
+        self._store.forget(job_id)
 
     async def ping(self) -> None:
         return None
@@ -110,9 +121,15 @@ class RecordingQueue:
     def enqueue(self, job: Job) -> None:
         self.job_ids.append(job.id)
 
+    def hand_on(self, job_id: str, model: str) -> None:
+        self.job_ids.append(job_id)
+
     def discard(self, job: Job) -> None:
         if job.id in self.job_ids:
             self.job_ids.remove(job.id)
+
+    def waiting(self, model: str) -> frozenset[str]:
+        return frozenset(self.job_ids)
 
     def num_workers(self, model: str) -> int:
         return self._num_workers
@@ -141,3 +158,8 @@ class MemoryStorage(ObstoreStorage):
 
     def __init__(self) -> None:
         super().__init__(MemoryStore())
+
+    def places(self) -> set[tuple[str, str]]:
+        """The jobs and executions that have left something."""
+        found = [item["path"] for batch in obstore.list(self._store) for item in batch]
+        return {(path.split("/")[1], path.split("/")[2]) for path in found if path.startswith("jobs/")}

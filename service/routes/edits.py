@@ -1,4 +1,4 @@
-"""POST and GET edits, cancel one."""
+"""POST and GET edits, cancel one, erase one."""
 
 import re
 from typing import Annotated
@@ -34,7 +34,19 @@ async def fetch_edit(job_id: str, plane: PlaneOfApp) -> EditView:
     return EditView.with_urls(await submit.fetch(job_id, plane), plane.url)
 
 
-@router.post("/{job_id}/cancel", responses=problems(404, 409, 503))
-async def cancel_edit(job_id: str, plane: PlaneOfApp) -> EditView:
-    """Cancel a queued edit; one that is canceled already stays so."""
-    return EditView.with_urls(await submit.cancel(job_id, plane), plane.url)
+@router.post("/{job_id}/cancel", responses={202: {"model": EditView}, **problems(404, 409, 503)})
+async def cancel_edit(job_id: str, response: Response, plane: PlaneOfApp) -> EditView:
+    """Cancel an edit: a queued one at once (200), a running one before its next step (202).
+
+    One that is canceled already stays so.
+    """
+    job = await submit.cancel(job_id, plane)
+    if not job.status.is_terminal:
+        response.status_code = 202
+    return EditView.with_urls(job, plane.url)
+
+
+@router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 503))
+async def erase_edit(job_id: str, plane: PlaneOfApp) -> None:
+    """Erase an edit that has ended, and everything it left; there is no way back."""
+    await submit.erase(job_id, plane)

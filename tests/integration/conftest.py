@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+from stack.s3_server import s3_server
 from stack.services import Stack, stack
 
 #: Seconds after which a job is taken for lost; jobs here take a second or two.
@@ -18,9 +20,30 @@ def served(tiny_models, tmp_path_factory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     # One thread each: more only stand in each other's way where cores are few.
     with stack(
-        folder, {"tiny": 2, "tiny-too": 1}, models_file=tiny_models, settings={"OMP_NUM_THREADS": "1"}
+        folder,
+        {"tiny": 2, "tiny-too": 1},
+        models_file=tiny_models,
+        settings={"OMP_NUM_THREADS": "1", "LEASE": "2", "SWEEP_INTERVAL": "0.5"},
     ) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def s3_url(tmp_path_factory) -> Iterator[str]:
+    """A real S3 server; where none can start, tests fail and say what to install."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture
+def served_on_s3(tiny_models, tmp_path, s3_url) -> Iterator[SimpleNamespace]:
+    """The API and a worker of "tiny" that keep their artifacts on the S3 server."""
+    settings = {"OMP_NUM_THREADS": "1", "STORAGE_URL": s3_url}
+    with (
+        stack(tmp_path, {"tiny": 1}, models_file=tiny_models, settings=settings) as started,
+        httpx.Client(base_url=started.url, timeout=30) as client,
+    ):
+        yield SimpleNamespace(post=poster(client), until=waiter(client))
 
 
 @pytest.fixture
@@ -33,7 +56,10 @@ def api(served: Stack) -> Iterator[httpx.Client]:
 @pytest.fixture
 def post(api: httpx.Client) -> Callable[..., str]:
     """Posts an edit and gives its address."""
+    return poster(api)
 
+
+def poster(api: httpx.Client) -> Callable[..., str]:
     def posted(model: str = "tiny", *, source: str = "a cat on the beach", **sampling: object) -> str:
         targets = [
             {
@@ -54,7 +80,10 @@ def post(api: httpx.Client) -> Callable[..., str]:
 @pytest.fixture
 def until(api: httpx.Client) -> Callable[..., dict]:
     """Waits until an edit is in one of some states, and gives it."""
+    return waiter(api)
 
+
+def waiter(api: httpx.Client) -> Callable[..., dict]:
     def waited(address: str, *statuses: str) -> dict:
         wanted = statuses or ("succeeded", "failed", "canceled", "expired")
         deadline = time.monotonic() + PATIENCE

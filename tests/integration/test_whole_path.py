@@ -7,6 +7,8 @@ import numpy as np
 import redis
 from PIL import Image
 
+from service.jobs import keys
+from stack.demo import EDIT
 from stack.processes import python, running
 
 
@@ -127,13 +129,51 @@ def test_a_job_canceled_while_it_waits_behind_another_is_passed_over(api, post, 
     running_one, waiting = post("tiny-too", steps=150), post("tiny-too", steps=2)
     until(running_one, "running")
 
-    canceled, refused = api.post(f"{waiting}/cancel"), api.post(f"{running_one}/cancel")
+    canceled = api.post(f"{waiting}/cancel")
 
     assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
-    assert (refused.status_code, refused.json()["code"]) == (409, "not_cancelable")
     assert until(running_one)["status"] == "succeeded"
     assert until(post("tiny-too", steps=1))["status"] == "succeeded"
     assert api.get(waiting).json()["attempt"] == 0
+
+
+def test_a_running_job_that_is_canceled_frees_its_worker_for_the_next(api, post, until):
+    long, after = post("tiny-too", steps=400), post("tiny-too", steps=2)
+    until(long, "running")
+
+    canceled = api.post(f"{long}/cancel")
+
+    assert (canceled.status_code, canceled.json()["cancel_requested"]) == (202, True)
+    ended = until(long)
+    assert (ended["status"], ended["artifacts"]) == ("canceled", [])
+    assert ended["progress"]["step"] < 400
+    assert until(after)["status"] == "succeeded"
+
+
+def test_an_erased_job_is_gone_with_its_pictures(api, post, until):
+    address = post(steps=1)
+    assert api.delete(address).status_code in {409}
+    url = until(address)["artifacts"][0]["url"]
+
+    assert api.delete(address).status_code == 204
+
+    assert api.get(address).status_code == 404
+    assert api.get(url).status_code == 404
+
+
+def test_the_record_of_the_demos_job_is_small(served, api, until):
+    address = api.post("/v1/edits", json={**EDIT, "model": "tiny"}).headers["Location"]
+    assert until(address)["status"] == "succeeded"
+    job_id = address.split("/")[-1]
+
+    with redis.Redis.from_url(served.redis_url, decode_responses=True) as client:
+        names = [key for key in client.scan_iter(f"*{job_id}*") if key != keys.events(job_id)]
+        in_all = sum(client.memory_usage(key) for key in names)
+        events = client.xrange(keys.events(job_id))
+
+    assert in_all <= 4096
+    assert len(events) <= 256
+    assert all(len(json.dumps(fields)) <= 128 for _, fields in events)
 
 
 def test_a_worker_told_to_stop_finishes_its_job_first(served, post, until, tmp_path):

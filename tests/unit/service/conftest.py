@@ -36,6 +36,7 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         signer=UrlSigner("a secret", BASE_URL, clock=lambda: clock.now),
         job_lifetime=timedelta(hours=1),
         url_lifetime=timedelta(minutes=10),
+        queue_limit=timedelta(hours=2),
     )
     return SimpleNamespace(plane=plane, store=store, queue=plane.queue, storage=plane.storage, clock=clock)
 

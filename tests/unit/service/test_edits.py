@@ -1,9 +1,12 @@
 """Submitting, fetching and canceling edits."""
 
+from datetime import timedelta
+
 import pytest
 
-from service.jobs.errors import JobNotFound
-from service.jobs.model import Artifact, JobError, JobStatus
+from service.jobs import moves
+from service.jobs.errors import ArtifactNotFound, JobNotFound
+from service.jobs.model import Artifact, Job, JobError, JobStatus
 from service.jobs.testing import BrokenQueue
 
 
@@ -29,7 +32,8 @@ def test_an_accepted_edit_is_recorded_and_queued(client, edit, parts):
     job = parts.store.get(job_id)
     assert parts.queue.job_ids == [job_id]
     assert (job.schema_version, job.owner, job.status, job.attempt) == (1, "anonymous", JobStatus.QUEUED, 0)
-    assert job.expires_at - job.created_at == parts.plane.job_lifetime
+    assert job.start_by - job.created_at == parts.plane.queue_limit
+    assert job.expires_at - job.start_by == parts.plane.job_lifetime
 
 
 def test_the_record_says_everything_that_decides_the_result(client, edit, parts):
@@ -77,23 +81,65 @@ def test_a_queued_edit_can_be_canceled_and_canceled_again(client, edit, parts):
     assert parts.queue.job_ids == []
 
 
-@pytest.mark.parametrize("ending", [None, JobStatus.SUCCEEDED, JobStatus.FAILED])
-def test_an_edit_that_runs_or_has_ended_cannot_be_canceled(client, edit, parts, ending):
+def test_a_running_edit_is_canceled_by_its_worker(client, edit, parts):
     job_id = posted(client, edit)
-    parts.store.transition(job_id, JobStatus.RUNNING)
-    if ending:
-        parts.store.transition(job_id, ending)
+    begun(parts, job_id)
+
+    response = client.post(f"/v1/edits/{job_id}/cancel")
+
+    assert (response.status_code, response.json()["status"]) == (202, "running")
+    assert response.json()["cancel_requested"]
+    assert parts.store.watch(job_id).cancel_requested
+
+
+def ended(parts, job_id: str, how: str = "finish", what: object = ()) -> Job:
+    """Bring a queued job to an end."""
+    return parts.store.make(getattr(moves, how)(begun(parts, job_id), what))
+
+
+def begun(parts, job_id: str) -> Job:
+    """Bring a queued job into the hands of a worker."""
+    return parts.store.make(moves.begin(parts.store.get(job_id), "e1", timedelta(seconds=10)))
+
+
+@pytest.mark.parametrize(("how", "what"), [("finish", ()), ("fail", JobError(code="x", message="y"))])
+def test_an_edit_that_has_ended_cannot_be_canceled(client, edit, parts, how, what):
+    job_id = posted(client, edit)
+    status = ended(parts, job_id, how, what).status
 
     response = client.post(f"/v1/edits/{job_id}/cancel")
 
     assert (response.status_code, response.json()["code"]) == (409, "not_cancelable")
-    assert parts.store.get(job_id).status is (ending or JobStatus.RUNNING)
+    assert parts.store.get(job_id).status is status
+
+
+def test_an_edit_that_has_ended_can_be_erased_with_all_it_left(client, edit, parts):
+    job_id = posted(client, edit)
+    parts.storage.put(f"jobs/{job_id}/e1/source.png", b"a picture", "image/png")
+    ended(parts, job_id)
+
+    assert client.delete(f"/v1/edits/{job_id}").status_code == 204
+
+    assert client.get(f"/v1/edits/{job_id}").status_code == client.delete(f"/v1/edits/{job_id}").status_code == 404
+    with pytest.raises(ArtifactNotFound):
+        parts.storage.read(f"jobs/{job_id}/e1/source.png")
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_an_edit_that_waits_or_runs_cannot_be_erased(client, edit, parts, is_begun):
+    job_id = posted(client, edit)
+    if is_begun:
+        begun(parts, job_id)
+
+    response = client.delete(f"/v1/edits/{job_id}")
+
+    assert (response.status_code, response.json()["code"]) == (409, "still_active")
+    assert parts.store.get(job_id)
 
 
 def test_a_failed_edit_says_why(client, edit, parts):
     job_id = posted(client, edit)
-    parts.store.transition(job_id, JobStatus.RUNNING)
-    parts.store.transition(job_id, JobStatus.FAILED, error=JobError(code="out_of_memory", message="too large"))
+    ended(parts, job_id, "fail", JobError(code="out_of_memory", message="too large"))
 
     assert client.get(f"/v1/edits/{job_id}").json()["error"] == {"code": "out_of_memory", "message": "too large"}
 
@@ -103,8 +149,7 @@ def test_the_artifacts_of_an_edit_can_be_fetched_where_it_says(client, edit, par
     key = f"jobs/{job_id}/e1/source.png"
     parts.storage.put(key, b"a picture", "image/png")
     artifact = Artifact(name="source.png", kind="image", key=key, content_type="image/png", bytes=9, picture=0)
-    parts.store.transition(job_id, JobStatus.RUNNING)
-    parts.store.transition(job_id, JobStatus.SUCCEEDED, artifacts=(artifact,))
+    ended(parts, job_id, "finish", (artifact,))
 
     (view,) = client.get(f"/v1/edits/{job_id}").json()["artifacts"]
     response = client.get(view["url"])

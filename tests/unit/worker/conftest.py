@@ -16,8 +16,9 @@ from p2p.tokens import tokenize
 from p2p.trajectory import Trajectory
 from service.jobs.catalogue import load_catalogue
 from service.jobs.model import new_job
-from service.jobs.testing import InMemoryJobStore, InMemoryKeptSources, MemoryStorage
+from service.jobs.testing import InMemoryJobStore, InMemoryKeptSources, MemoryStorage, RecordingQueue
 from tests import tiny
+from worker.drain import Drain
 from worker.engine import Engine
 
 SPEC = {
@@ -80,6 +81,9 @@ def plane(tiny_models) -> SimpleNamespace:
         store=store,
         storage=MemoryStorage(),
         sources=InMemoryKeptSources(),
+        queue=RecordingQueue(),
+        drain=Drain(timedelta(0)),
+        pauses=[],
         declaration=load_catalogue(tiny_models)["tiny"],
     )
 

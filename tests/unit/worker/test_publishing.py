@@ -4,8 +4,9 @@ from itertools import count
 
 import pytest
 
-from service.jobs.errors import IllegalTransition
-from service.jobs.events import ArtifactReady, Canceled, Failed, Finished, Progress, Started
+from service.jobs import moves
+from service.jobs.errors import ArtifactNotFound, IllegalTransition
+from service.jobs.events import ArtifactReady, Canceled, Failed, Finished, HandedBack, Progress, Started
 from service.jobs.model import JobError, JobProgress, JobStatus
 from worker.publishing import Publisher
 
@@ -30,7 +31,7 @@ def test_a_job_starts_as_an_execution_of_its_own(plane, publisher):
 
 
 def test_a_job_that_was_canceled_meanwhile_is_not_started(plane, publisher):
-    plane.store.transition(plane.job.id, JobStatus.CANCELED)
+    plane.store.make(moves.cancel(plane.job))
 
     with pytest.raises(IllegalTransition):
         publisher.handle(Started())
@@ -63,6 +64,7 @@ def test_a_finished_job_lives_on_as_long_as_it_was_given(plane, publisher):
     [
         (Failed(code="x", message="y"), JobStatus.FAILED, JobError(code="x", message="y")),
         (Canceled(), JobStatus.CANCELED, None),
+        (HandedBack(), JobStatus.QUEUED, None),
     ],
 )
 def test_an_end_is_written_as_what_it_is(plane, publisher, event, status, error):
@@ -90,10 +92,15 @@ def test_progress_is_written_now_and_then_and_at_the_end(plane):
 
 def test_an_execution_that_lost_its_job_writes_nothing_more(plane, publisher):
     publisher.handle(Started())
-    plane.store.transition(plane.job.id, JobStatus.QUEUED)
+    publisher.handle(PICTURE)
+    plane.store.leases[plane.job.id] = 0
+    plane.store.make(moves.take_back(record(plane), max_attempts=3))
 
     for event in (Progress(step=4, steps=4), Finished()):
         with pytest.raises(IllegalTransition):
             publisher.handle(event)
+    publisher.discard()
 
     assert record(plane).status is JobStatus.QUEUED
+    with pytest.raises(ArtifactNotFound):
+        plane.storage.read(f"jobs/{plane.job.id}/{publisher.job.execution}/source.png")

@@ -1,20 +1,39 @@
 """What a queued id does in a worker."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import torch
 
-from service.jobs.errors import StorageUnavailable
+from service.jobs import moves
+from service.jobs.catalogue import ModelPatience
+from service.jobs.errors import NewerRecord, StorageUnavailable
 from service.jobs.model import Job, JobStatus, new_job
-from tests.unit.worker.conftest import KEPT
+from tests.unit.worker.conftest import KEPT, PaintingSampler
+from worker.drain import Drain
+from worker.engine import Engine
 from worker.tasks import Post, run_edit, take_post
 
 
 @pytest.fixture
 def post(plane, engine):
-    post = Post(engine=engine, store=plane.store, storage=plane.storage, sources=plane.sources)
+    def give_up():
+        raise SystemExit(70)
+
+    post = Post(
+        model=plane.job.model,
+        engine=engine,
+        store=plane.store,
+        queue=plane.queue,
+        storage=plane.storage,
+        sources=plane.sources,
+        patience=plane.declaration.patience,
+        drain=plane.drain,
+        give_up=give_up,
+        pause=plane.pauses.append,
+    )
     take_post(post)
     yield post
     take_post(None)
@@ -30,7 +49,7 @@ def test_a_queued_job_is_worked_off(plane, post):
 
 
 def test_a_canceled_job_is_passed_over(plane, post):
-    plane.store.transition(plane.job.id, JobStatus.CANCELED)
+    plane.store.make(moves.cancel(plane.job))
 
     run_edit(plane.job.id)
 
@@ -54,6 +73,111 @@ def test_a_job_whose_results_cannot_be_stored_fails(plane, post, monkeypatch, er
 
     job = plane.store.get(plane.job.id)
     assert (job.status, job.error.code) == (JobStatus.FAILED, code)
+
+
+class Meddling:
+    """Does something to the job after its second step."""
+
+    def __init__(self, sampler, meddle) -> None:
+        self._sampler, self._meddle = sampler, meddle
+        self.ended = False
+
+    def source_of(self, spec):
+        return self._sampler.source_of(spec)
+
+    def steps(self, spec, kept):
+        try:
+            for number, step in enumerate(self._sampler.steps(spec, kept), 1):
+                if number == 2:
+                    self._meddle()
+                yield step
+        finally:
+            self.ended = True
+
+
+@pytest.fixture
+def meddle(plane, post):
+    """Has something done during the job; gives the sampler that did it."""
+
+    def meddling(action) -> Meddling:
+        sampler = Meddling(PaintingSampler(), action)
+        take_post(replace(post, engine=Engine(sampler, plane.declaration, revision="x")))
+        return sampler
+
+    return meddling
+
+
+def test_a_running_job_that_is_canceled_stops_before_its_next_step(plane, meddle):
+    sampler = meddle(lambda: plane.store.make(moves.ask_to_stop(plane.store.get(plane.job.id))))
+
+    run_edit(plane.job.id)
+
+    job = plane.store.get(plane.job.id)
+    assert (job.status, job.progress.step, job.artifacts) == (JobStatus.CANCELED, 1, ())
+    assert sampler.ended
+
+
+def test_a_job_that_is_lost_is_left_alone(plane, meddle):
+    def lose():
+        plane.store.leases[plane.job.id] = 0
+        plane.store.make(moves.take_back(plane.store.get(plane.job.id), max_attempts=3))
+
+    meddle(lose)
+
+    run_edit(plane.job.id)
+
+    assert plane.store.get(plane.job.id).status is JobStatus.QUEUED
+    assert not plane.store.outbox
+
+
+def test_a_worker_that_is_to_end_gives_back_what_it_cannot_finish(plane, meddle):
+    meddle(plane.drain.ask)
+
+    run_edit(plane.job.id)
+
+    job = plane.store.get(plane.job.id)
+    assert (job.status, job.attempt) == (JobStatus.QUEUED, 0)
+    assert plane.queue.job_ids == [job.id]
+
+
+def test_a_worker_that_is_to_end_finishes_what_it_can(plane, post, meddle):
+    take_post(replace(post, drain=Drain(timedelta(hours=1))))
+
+    run_edit(plane.job.id)
+
+    assert plane.store.get(plane.job.id).status is JobStatus.SUCCEEDED
+
+
+def test_a_job_that_takes_too_long_fails(plane, post):
+    take_post(replace(post, patience=ModelPatience(job_seconds=1e-6)))
+
+    run_edit(plane.job.id)
+
+    assert plane.store.get(plane.job.id).error.code == "deadline_exceeded"
+
+
+def test_a_job_of_a_newer_version_is_left_to_newer_workers(plane, post):
+    newer = new_job(plane.job.spec, lifetime=timedelta(hours=1)).model_copy(update={"schema_version": 99})
+    plane.store.create(newer)
+
+    run_edit(newer.id)
+
+    with pytest.raises(NewerRecord):
+        plane.store.get(newer.id)
+    assert plane.queue.job_ids == [newer.id]
+    assert plane.pauses
+
+
+def test_a_lost_device_ends_the_process_and_leaves_the_job_to_be_tried_again(plane, meddle):
+    def lose():
+        raise torch.AcceleratorError("an illegal memory access was encountered")
+
+    meddle(lose)
+
+    with pytest.raises(SystemExit):
+        run_edit(plane.job.id)
+
+    assert plane.store.get(plane.job.id).status is JobStatus.RUNNING
 
 
 def test_a_process_without_a_model_says_so(plane):

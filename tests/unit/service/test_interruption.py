@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from stack.interruption import Interrupted, interruptible, look, pause
+from service.jobs.interruption import Interrupted, interruptible, look, pause
 
 
 class NoticesItsEnd:

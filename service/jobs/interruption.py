@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Seconds between two looks of a pause.
+_TURN = 0.1
 _noted: list[int] = []
 
 
@@ -45,7 +47,9 @@ def look() -> None:
 
 
 def pause(seconds: float) -> None:
-    """Sleep, and look before and after: with short pauses a loop ends soon after a signal."""
+    """Sleep, and look before, after, and now and then: a loop that pauses ends soon after a signal."""
+    deadline = time.monotonic() + seconds
     look()
-    time.sleep(seconds)
-    look()
+    while (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, _TURN))
+        look()

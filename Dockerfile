@@ -1,0 +1,25 @@
+# The image of every process on a CPU: `service` (API, reaper, outbox; no torch) and `worker`.
+#   docker build --target service -t p2p-edit-service .
+#   docker build --target worker -t p2p-edit-worker .
+FROM python:3.12-slim AS service
+RUN useradd --create-home --uid 1000 p2p
+WORKDIR /app
+COPY requirements/constraints.txt requirements/service.txt requirements/
+RUN pip install --no-cache-dir -r requirements/service.txt
+COPY p2p p2p
+COPY service service
+COPY models.toml ./
+COPY scenes/model/tokenizer scenes/model/tokenizer
+USER p2p
+# A signal reaches the process itself: no shell in between.
+CMD ["python", "-m", "service"]
+
+FROM service AS worker
+USER root
+COPY requirements/worker.txt requirements/worker-cpu.txt requirements/
+# CPU builds of torch; PyPI's own bring CUDA along.
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/worker-cpu.txt
+COPY worker worker
+COPY scenes/model scenes/model
+USER p2p
+CMD ["python", "-m", "worker", "--model", "scenes"]

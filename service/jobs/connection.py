@@ -1,0 +1,58 @@
+"""Redis clients that outlast a restart of Redis, and a Redis that may be trusted with jobs."""
+
+import time
+from collections.abc import Mapping
+from typing import cast
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
+from redis.retry import Retry
+
+from service.jobs.errors import UnsafeRedis
+
+#: Waits of 0.05 s, then twice as long each time up to 2 s: fourteen times, some 18 s in all. An append-only file of a
+#: busy service is read in less; what lasts longer is for whoever asked.
+_RETRIES, _FIRST, _LONGEST = 14, 0.05, 2.0
+
+
+def patient_client(url: str) -> redis.Redis:
+    """A client, decoding, that sends again what a lost connection left open.
+
+    All that is sent through it may be done twice: a move that is made already says so.
+    """
+    retry = Retry(ExponentialBackoff(base=_FIRST, cap=_LONGEST), _RETRIES)
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_connect_timeout=2,
+        socket_timeout=5,
+        retry=retry,
+        retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
+    )
+
+
+def refuse_eviction(policy: object) -> None:
+    """Raises `UnsafeRedis` for any `maxmemory-policy` but the one that drops nothing.
+
+    Every key here has a lifetime, so the "volatile" policies would take them as well.
+    """
+    if policy not in (None, "noeviction"):
+        raise UnsafeRedis(str(policy))
+
+
+def wait_for(client: redis.Redis, *, patience: float = 30) -> None:
+    """Waits until Redis answers, and refuses one that may drop jobs.
+
+    Raises:
+        UnsafeRedis: see `refuse_eviction`.
+        redis.RedisError: it does not answer for `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return refuse_eviction(cast(Mapping, client.info("memory")).get("maxmemory_policy"))
+        except ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)

@@ -1,0 +1,33 @@
+"""The names of everything this service keeps in Redis, beside what RQ keeps under `rq:`.
+
+Each has a lifetime: the key of a job ends with the job, an index when nothing it can hold is left.
+"""
+
+#: Models that jobs were made for: a set.
+MODELS = "models"
+#: What lies in the object storage by when it is to be removed: a sorted set.
+LITTER = "litter"
+#: Ends of jobs that somebody may have to be told of: a stream.
+OUTBOX = "outbox"
+#: Jobs that failed because their workers were lost, by when: a sorted set.
+DEAD = "dead"
+
+
+def record(job_id: str) -> str:
+    """A job: a hash, one field of `Job` each, as JSON."""
+    return f"job:{job_id}"
+
+
+def events(job_id: str) -> str:
+    """What followers of a job are told: a stream."""
+    return f"job:{job_id}:events"
+
+
+def waiting(model: str) -> str:
+    """A model's queued jobs by the millisecond until which somebody must begin them: a sorted set."""
+    return f"waiting:{model}"
+
+
+def leases(model: str) -> str:
+    """A model's running jobs by the millisecond until which their worker is taken for alive: a sorted set."""
+    return f"leases:{model}"

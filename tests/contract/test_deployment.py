@@ -1,0 +1,93 @@
+"""What is deployed is what is tested: the files of compose, Docker and Kubernetes name things that exist."""
+
+import re
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.app import create_app
+from service.jobs import keys
+from service.jobs.queue import queue_name
+from service.settings import Settings
+from stack.services import commands
+from stack.settings_table import READERS
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+MANIFESTS = [
+    manifest
+    for file in sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+    for manifest in yaml.safe_load_all(file.read_text())
+]
+PODS = [manifest["spec"]["template"]["spec"] for manifest in MANIFESTS if manifest["kind"] == "Deployment"]
+CONTAINERS = [container for pod in PODS for container in pod["containers"]]
+OURS = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
+SETTINGS = {name.upper() for settings in READERS.values() for name in settings.model_fields}
+STARTED = {tuple(command[1:]) for _, command in commands({"scenes": 1})}
+
+
+def test_every_process_of_the_stack_is_deployed_with_the_very_command_that_is_tested():
+    assert all(service["command"][0] == "python" for service in OURS.values())
+    assert {tuple(service["command"][1:]) for service in OURS.values()} == STARTED
+    assert {tuple(container["command"][1:]) for container in CONTAINERS} == STARTED
+
+
+def test_every_variable_is_a_setting():
+    named = chain(
+        *(service["environment"] for service in OURS.values()),
+        *((variable["name"] for variable in container.get("env", ())) for container in CONTAINERS),
+        *(re.findall(r"^ENV (\w+)=", (ROOT / name).read_text(), re.M) for name in ("Dockerfile", "Dockerfile.gpu")),
+    )
+
+    assert set(named) <= SETTINGS
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu"])
+def test_every_file_that_is_copied_is_there(name):
+    copied = [line.split()[1:-1] for line in (ROOT / name).read_text().splitlines() if line.startswith("COPY ")]
+
+    assert copied
+    assert [source for sources in copied for source in sources if not (ROOT / source).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu"])
+def test_an_images_own_command_is_one_of_the_stacks(name):
+    found = re.findall(r'^CMD \["python", (.*)\]$', (ROOT / name).read_text(), re.M)
+
+    assert found
+    assert {tuple(part.strip(' "') for part in command.split(",")) for command in found} <= STARTED
+
+
+def test_every_probe_is_a_route():
+    routes = set(create_app(Settings()).openapi()["paths"])
+    asked = re.findall(r"http://127\.0\.0\.1:8000(/\w+)", str(COMPOSE["services"]["api"]["healthcheck"]))
+    for container in CONTAINERS:
+        asked += [container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")]
+
+    assert {"/livez", "/readyz"} == set(asked) <= routes
+
+
+def test_redis_keeps_what_was_accepted():
+    command = COMPOSE["services"]["redis"]["command"]
+
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+    assert command[command.index("--appendonly") + 1] == "yes"
+
+
+def test_a_worker_is_given_longer_to_end_than_it_takes():
+    for service in ("worker", "worker-gpu"):
+        deployed = COMPOSE["services"][service]
+        assert int(deployed["stop_grace_period"].rstrip("s")) > float(deployed["environment"]["GRACE"])
+    (pod,) = (pod for pod in PODS if pod["containers"][0]["name"] == "worker")
+    (grace,) = (float(v["value"]) for v in pod["containers"][0]["env"] if v["name"] == "GRACE")
+    assert pod["terminationGracePeriodSeconds"] > grace
+
+
+def test_workers_are_scaled_by_what_waits_and_by_what_runs():
+    (scaled,) = (manifest for manifest in MANIFESTS if manifest["kind"] == "ScaledObject")
+
+    counted = {trigger["metadata"]["listName"] for trigger in scaled["spec"]["triggers"]}
+    assert counted == {f"rq:queue:{queue_name('scenes')}", keys.leases("scenes")}
+    assert scaled["spec"]["scaleTargetRef"]["name"] in {manifest["metadata"]["name"] for manifest in MANIFESTS}

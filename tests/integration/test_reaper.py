@@ -1,0 +1,187 @@
+"""What is lost on the way is found and put right."""
+
+import asyncio
+import time
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+import redis
+import redis.asyncio
+
+from p2p.spec import EditSpec
+from service.admin import dead_letters, requeue
+from service.jobs import keys, moves
+from service.jobs.errors import ArtifactNotFound, JobNotFound
+from service.jobs.model import JobStatus, artifact_key, new_job
+from service.jobs.queue import RqJobQueue, queue_name
+from service.jobs.store import AsyncRedisJobStore, RedisJobStore
+from service.jobs.testing import MemoryStorage
+from service.jobs.upkeep import Upkeep
+from service.reaper import Reaper
+
+SPEC = EditSpec.model_validate(
+    {"source": {"prompt": "a cat"}, "targets": [{"prompt": "a dog", "edits": [{"kind": "replace"}]}]}
+)
+OVER = timedelta(0)
+
+
+@pytest.fixture
+def plane(redis_client, redis_url):
+    """A plane over a Redis that is empty, and a reaper of it."""
+    redis_client.flushdb()
+    store, storage = RedisJobStore(redis_client), MemoryStorage()
+    queue = RqJobQueue(redis.Redis.from_url(redis_url))
+    reaper = Reaper(Upkeep(redis_client), store, queue, storage, max_attempts=2)
+    return SimpleNamespace(store=store, storage=storage, queue=queue, reaper=reaper, client=redis_client)
+
+
+def accepted(plane, **times: timedelta):
+    job = new_job(SPEC, **{"lifetime": timedelta(hours=1), **times})
+    plane.store.create(job)
+    plane.queue.enqueue(job)
+    return job
+
+
+def taken(plane, job) -> None:
+    """RQ's message is taken, as a worker does that is then killed."""
+    key = f"rq:queue:{queue_name(job.model)}"
+    assert plane.client.lmove(key, f"{key}:intermediate", "RIGHT", "LEFT")
+
+
+def test_a_job_whose_worker_is_lost_is_queued_again_and_its_litter_removed(plane):
+    job = accepted(plane)
+    taken(plane, job)
+    plane.store.make(moves.begin(job, "first", OVER))
+    plane.storage.put(artifact_key(job.id, "first", "source.png"), b"half a job", "image/png")
+
+    plane.reaper.sweep()
+
+    assert plane.store.get(job.id).status is JobStatus.QUEUED
+    assert plane.queue.waiting(job.model) == {job.id}
+    with pytest.raises(ArtifactNotFound):
+        plane.storage.read(artifact_key(job.id, "first", "source.png"))
+
+
+def test_a_job_that_kills_its_workers_fails_and_joins_the_dead_letters(plane):
+    job = accepted(plane)
+    for execution in ("first", "second"):
+        plane.store.make(moves.begin(plane.store.get(job.id), execution, OVER))
+        plane.reaper.sweep()
+
+    assert plane.store.get(job.id).error.code == "worker_lost"
+    assert Upkeep(plane.client).dead() == [job.id]
+
+
+def test_a_dead_letter_can_be_sent_again_as_a_job_of_its_own(plane):
+    job = accepted(plane)
+    for execution in ("first", "second"):
+        plane.store.make(moves.begin(plane.store.get(job.id), execution, OVER))
+        plane.reaper.sweep()
+    upkeep = Upkeep(plane.client)
+    assert [dead.id for dead in dead_letters(upkeep, plane.store)] == [job.id]
+
+    again = requeue(job.id, upkeep, plane.store, plane.queue)
+
+    assert (again.status, again.attempt, again.spec) == (JobStatus.QUEUED, 0, job.spec)
+    assert again.id in plane.queue.waiting(job.model)
+    assert plane.store.get(job.id).status is JobStatus.FAILED
+    assert dead_letters(upkeep, plane.store) == []
+    with pytest.raises(JobNotFound):
+        requeue(job.id, upkeep, plane.store, plane.queue)
+
+
+def test_a_job_that_a_worker_gets_on_with_is_left_to_it(plane):
+    job = accepted(plane)
+    running = plane.store.make(moves.begin(job, "first", timedelta(seconds=10)))
+
+    plane.reaper.sweep()
+
+    assert plane.store.get(job.id) == running
+
+
+def test_a_message_that_was_lost_is_sent_again_by_the_second_sweep(plane):
+    job = accepted(plane)
+    taken(plane, job)
+
+    plane.reaper.sweep()
+    assert plane.queue.waiting(job.model) == frozenset()
+    plane.reaper.sweep()
+    plane.reaper.sweep()
+
+    assert plane.queue.waiting(job.model) == {job.id}
+    assert plane.client.llen(f"rq:queue:{queue_name(job.model)}") == 1
+
+
+def test_a_reaper_that_was_killed_between_record_and_message_is_made_up_for(plane):
+    job = accepted(plane)
+    taken(plane, job)
+    plane.store.make(moves.take_back(plane.store.make(moves.begin(job, "first", OVER)), max_attempts=2))
+
+    plane.reaper.sweep()
+    plane.reaper.sweep()
+
+    assert plane.queue.waiting(job.model) == {job.id}
+
+
+def test_a_job_that_nobody_began_in_time_expires_without_a_worker(plane):
+    job = accepted(plane, queue_limit=OVER)
+
+    plane.reaper.sweep()
+
+    assert plane.store.get(job.id).status is JobStatus.EXPIRED
+    assert plane.queue.waiting(job.model) == frozenset()
+
+
+def test_a_record_that_is_gone_leaves_the_indexes(plane):
+    job = accepted(plane, queue_limit=OVER)
+    plane.client.delete(keys.record(job.id))
+
+    plane.reaper.sweep()
+
+    assert not plane.client.exists(keys.waiting(job.model))
+
+
+def test_the_artifacts_of_a_finished_job_go_with_its_record(plane):
+    job = accepted(plane, lifetime=timedelta(seconds=0.2))
+    key = artifact_key(job.id, "first", "source.png")
+    plane.storage.put(key, b"a picture", "image/png")
+    plane.store.make(moves.finish(plane.store.make(moves.begin(job, "first", OVER)), ()))
+    plane.reaper.sweep()
+    assert plane.storage.read(key)
+    time.sleep(0.25)
+
+    plane.reaper.sweep()
+
+    with pytest.raises(ArtifactNotFound):
+        plane.storage.read(key)
+
+
+def test_what_the_api_could_not_remove_of_an_erased_job_is_removed(plane, redis_url):
+    job = accepted(plane)
+    running = plane.store.make(moves.begin(job, "first", OVER))
+    plane.storage.put(artifact_key(job.id, "first", "source.png"), b"a picture", "image/png")
+    plane.store.make(moves.finish(running, ()))
+
+    async def erase() -> None:
+        async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
+            await AsyncRedisJobStore(client).erase(job.id)
+
+    asyncio.run(erase())
+    plane.reaper.sweep()
+
+    assert not plane.client.exists(keys.record(job.id), keys.events(job.id))
+    with pytest.raises(ArtifactNotFound):
+        plane.storage.read(artifact_key(job.id, "first", "source.png"))
+
+
+def test_nothing_the_plane_keeps_stays_for_ever(plane):
+    job = accepted(plane)
+    plane.store.make(moves.begin(job, "first", OVER))
+    plane.reaper.sweep()
+    done = plane.store.make(moves.begin(plane.store.get(job.id), "second", OVER))
+    plane.store.make(moves.finish(done, ()))
+
+    lasting = [key for key in plane.client.scan_iter() if plane.client.ttl(key) == -1 and not key.startswith("rq:")]
+
+    assert lasting == []

@@ -1,0 +1,126 @@
+"""A job that was accepted ends, whatever becomes of its worker, and is published once."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+from p2p.spec import EditSpec
+from service.jobs import keys
+from service.jobs.model import SCHEMA_VERSION, new_job
+from service.jobs.queue import RqJobQueue
+from service.jobs.store import RedisJobStore
+from stack.processes import python, running
+
+MODEL = "tiny-third"  # which nobody serves but the workers made here
+SPEC = {
+    "model": MODEL,
+    "source": {"prompt": "a cat on the beach"},
+    "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
+    "sampling": {"steps": 2, "guidance_scale": 3.0, "height": 32, "width": 32},
+}
+
+
+@pytest.fixture
+def worker(served, tmp_path) -> Iterator:
+    """Starts workers of their own, with settings of their own."""
+    with ExitStack() as started:
+        number = iter(range(100))
+
+        def start(**settings: str):
+            log = tmp_path / f"worker-{next(number)}.log"
+            environment = {**served.environment, "LEASE": "1", **settings}
+            command = python("-m", "worker", "--model", MODEL)
+            return started.enter_context(running("worker", command, log, environment))
+
+        yield start
+
+
+def executions(served, job_id: str) -> set[str]:
+    """The executions that have left anything in the storage."""
+    place = Path(served.folder) / "artifacts" / "jobs" / job_id
+    return {path.name for path in place.iterdir()} if place.exists() else set()
+
+
+def eventually(condition, seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_the_job_of_a_killed_worker_is_finished_by_another(served, worker, post, until):
+    first, address = worker(), post(MODEL, steps=300)
+    until(address, "running")
+    first.kill()
+    worker()
+
+    job = until(address)
+
+    assert (job["status"], job["attempt"]) == ("succeeded", 2)
+
+
+def test_a_worker_that_is_stopped_past_its_lease_publishes_nothing_when_it_goes_on(served, worker, post, until):
+    first, address = worker(), post(MODEL, steps=300)
+    until(address, "running")
+    first.send_signal(signal.SIGSTOP)
+    second = worker()
+    done = until(address)
+    second.terminate()
+    first.send_signal(signal.SIGCONT)
+    first.terminate()
+    assert first.wait(60) is not None
+
+    after = until(address)
+    job_id = address.split("/")[-1]
+    with redis.Redis.from_url(served.redis_url, decode_responses=True) as client:
+        execution = client.hget(keys.record(job_id), "execution").strip('"')
+    assert (done["status"], done["attempt"]) == ("succeeded", 2)
+    assert (after["finished_at"], len(after["artifacts"])) == (done["finished_at"], len(done["artifacts"]))
+    assert eventually(lambda: executions(served, job_id) == {execution})
+
+
+def test_a_worker_that_must_end_sooner_gives_its_job_back_and_spends_no_attempt(worker, post, until):
+    first, address = worker(GRACE="0.5"), post(MODEL, steps=400)
+    until(address, "running")
+    first.terminate()
+    assert first.wait(30) == 0
+    worker()
+
+    job = until(address)
+
+    assert (job["status"], job["attempt"]) == ("succeeded", 1)
+
+
+def test_a_job_whose_message_was_lost_between_queue_and_worker_runs_all_the_same(served, worker, post, until):
+    address = post(MODEL, steps=2)
+    with redis.Redis.from_url(served.redis_url) as client:
+        queue = f"rq:queue:edits:{MODEL}"
+        assert client.lmove(queue, f"{queue}:intermediate", "RIGHT", "LEFT")
+    worker()
+
+    assert until(address)["status"] == "succeeded"
+
+
+def test_a_job_of_a_newer_version_waits_for_a_newer_worker(served, worker, post, until, tmp_path):
+    """A rolling deploy: the newer API is up, and so far only an older worker."""
+    job = new_job(EditSpec.model_validate(SPEC), lifetime=timedelta(hours=1))
+    newer = job.model_copy(update={"schema_version": SCHEMA_VERSION + 1})
+    with redis.Redis.from_url(served.redis_url, decode_responses=True) as client:
+        RedisJobStore(client).create(newer)
+        RqJobQueue(redis.Redis.from_url(served.redis_url)).enqueue(newer)
+        older, known = worker(), post(MODEL, steps=2)
+        assert until(known)["status"] == "succeeded"
+        assert client.hget(keys.record(job.id), "status") == '"queued"'
+
+        program = "import service.jobs.model as m; m.SCHEMA_VERSION += 1; from worker.__main__ import main; main()"
+        command = python("-c", program, "--model", MODEL)
+        with running("newer", command, tmp_path / "newer.log", served.environment):
+            assert eventually(lambda: client.hget(keys.record(job.id), "status") == '"succeeded"')
+        assert client.hget(keys.record(job.id), "attempt") == "1"
+        assert older.poll() is None

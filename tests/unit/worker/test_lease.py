@@ -1,0 +1,102 @@
+"""A lease is renewed for as long as steps end in time."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+import redis
+
+from service.jobs import moves
+from service.jobs.testing import InMemoryJobStore
+from worker.lease import Lease
+
+LENGTH = timedelta(seconds=10)
+
+
+@pytest.fixture
+def held(plane):
+    """A lease of 10 s, with 60 s for the first step and 20 s for any other, and its clock."""
+    clock = SimpleNamespace(now=0.0)
+    store = InMemoryJobStore(lambda: clock.now)
+    store.create(plane.job)
+    job = store.make(moves.begin(plane.job, "first", LENGTH))
+    said: list[str] = []
+    lease = Lease(
+        job,
+        store,
+        length=LENGTH,
+        first_step=timedelta(seconds=60),
+        step=timedelta(seconds=20),
+        alive=lambda: said.append("alive"),
+        give_up=lambda: said.append("given up"),
+        clock=lambda: clock.now,
+    )
+    return SimpleNamespace(lease=lease, clock=clock, store=store, job=job, said=said)
+
+
+def until(held) -> float:
+    return held.store.leases[held.job.id]
+
+
+def test_each_turn_lengthens_the_lease_and_shows_the_worker_alive(held):
+    held.clock.now = 3
+
+    assert held.lease.renewed()
+
+    assert (until(held), held.said) == (13, ["alive"])
+
+
+def test_the_first_step_may_take_longer_than_the_others(held):
+    held.clock.now = 50
+    held.lease.renewed()
+    assert until(held) == 60
+
+    held.lease.step_ended()
+    held.clock.now = 71
+    held.lease.renewed()
+    assert until(held) == 60
+
+
+def test_a_step_that_hangs_lets_the_lease_run_out_and_then_ends_the_process(held):
+    held.lease.step_ended()
+    held.clock.now = 25
+    assert held.lease.renewed()
+    assert (until(held), held.said) == (10, [])
+
+    held.clock.now = 31
+
+    assert not held.lease.renewed()
+    assert held.said == ["given up"]
+
+
+def test_a_step_that_ends_after_all_goes_on(held):
+    held.lease.step_ended()
+    held.clock.now = 25
+    held.lease.renewed()
+    held.lease.step_ended()
+
+    assert held.lease.renewed()
+    assert until(held) == 35
+
+
+def test_a_job_that_is_lost_is_not_renewed(held):
+    held.clock.now = 11
+    held.store.make(moves.take_back(held.job, max_attempts=3))
+
+    assert not held.lease.renewed()
+
+
+def test_a_redis_that_does_not_answer_is_asked_again(held, monkeypatch):
+    def fail(*_):
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(held.store, "renew", fail)
+
+    assert held.lease.renewed()
+
+
+def test_its_thread_ends_with_the_job(held):
+    with held.lease as lease:
+        assert lease._thread.is_alive()
+
+    assert not lease._thread.is_alive()
