@@ -14,7 +14,8 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -24,12 +25,21 @@ from benchmarks.variants import STEPS, VARIANTS, model, spec
 #: Of 50 steps: one inside both windows, one inside the cross window only, one after; and how many there are of each.
 REPRESENTATIVE = ((5, 20), (30, 20), (45, 10))
 PAIRS = {"scenes": 7, "sd15": 5, "sd21": 5}
+#: How often a loop is run for one measurement: `scenes` takes half a second, less than what disturbs a machine.
+REPEATS = {"scenes": 3}
+#: A variant, and of what.
+Loop = tuple[str, Case]
 SCENES: tuple[Case, ...] = (("scenes", 64, 1), ("scenes", 64, 3), ("scenes", 64, 7))
 ROWS: dict[str, tuple[Case, ...]] = {
     "cpu": (*SCENES, ("sd15", 256, 1), ("sd15", 256, 7), ("sd15", 512, 1)),
     "cuda": (*SCENES, ("sd15", 512, 1), ("sd15", 512, 7), ("sd21", 768, 1)),
 }
 QUICK = (("scenes", 64, 1), ("sd15", 256, 1))
+
+
+def counted(name: str) -> Sequence[tuple[int, int]]:
+    """The steps of a model's loop that are timed, and for how many each stands."""
+    return [(index, 1) for index in range(STEPS[name])] if name == "scenes" else REPRESENTATIVE
 
 
 class Timing:
@@ -49,25 +59,40 @@ class Timing:
         family = model(name, self.device, compiled=self.compiled)
         VARIANTS["plain"](family, spec(name, size, edits, maps=False)).step(0)
 
-    def seconds(self, loops: Mapping[str, tuple[str, Case]]) -> dict[str, float]:
-        """Seconds of some loops, prompts and noise in, latents out; each a variant of a case.
+    def seconds(self, loops: Mapping[str, Loop]) -> dict[str, float]:
+        """Seconds of some loops, prompts and noise in, latents out.
 
-        Made one after the other, then stepped side by side, one step of each in turn: what disturbs the machine for
-        longer than a step disturbs them alike.
+        Small ones are run several times, and each of their steps counts with its median.
         """
-        runs, total = {}, {}
-        for loop, (variant, (name, size, edits)) in loops.items():
+        (name,) = {case[0] for _, case in loops.values()}
+        weights = [1, *(steps for _, steps in counted(name))]
+        runs = [self._parts(loops, name) for _ in range(REPEATS.get(name, 1))]
+        return {
+            loop: sum(
+                weight * statistics.median(run[loop][part] for run in runs) for part, weight in enumerate(weights)
+            )
+            for loop in loops
+        }
+
+    def _parts(self, loops: Mapping[str, Loop], name: str) -> dict[str, list[float]]:
+        """Seconds of the parts of some loops: what comes before the first step, then every step that is counted.
+
+        A step of each in turn, so that what disturbs the machine for longer than a step disturbs them alike; and each
+        time another one first, because what runs first finds the caches as the last one left them.
+        """
+        runs, parts = {}, {}
+        for loop, (variant, (_, size, edits)) in loops.items():
             family, began = model(name, self.device, compiled=self.compiled), self.now()
             runs[loop] = VARIANTS[variant](family, spec(name, size, edits, maps=variant == "maps"))
-            total[loop] = self.now() - began
-        (name,) = {case[0] for _, case in loops.values()}
-        counted = [(index, 1) for index in range(STEPS[name])] if name == "scenes" else REPRESENTATIVE
-        for index, steps in counted:
-            for loop, run in runs.items():
+            parts[loop] = [self.now() - began]
+        order = deque(runs)
+        for index, _ in counted(name):
+            for loop in order:
                 began = self.now()
-                run.step(index)
-                total[loop] += steps * (self.now() - began)
-        return total
+                runs[loop].step(index)
+                parts[loop].append(self.now() - began)
+            order.rotate()
+        return parts
 
     def decoding(self, name: str, size: int, edits: int) -> float:
         """Seconds of decoding all pictures."""

@@ -14,7 +14,7 @@ from service.jobs.connection import patient_client
 from service.jobs.errors import JobNotFound, JobPlaneError
 from service.jobs.model import Job, new_job
 from service.jobs.queue import JobQueue, RqJobQueue
-from service.jobs.settings import PlaneSettings
+from service.jobs.settings import PlaneSettings, settings_or_exit
 from service.jobs.store import JobStore, RedisJobStore
 from service.jobs.upkeep import Upkeep
 
@@ -54,7 +54,7 @@ def main() -> None:
     actions.add_parser("dead", help="jobs that failed because their workers were lost")
     actions.add_parser("requeue", help="send dead letters again").add_argument("ids", nargs="+", metavar="ID")
     arguments = parser.parse_args()
-    settings = PlaneSettings()
+    settings = settings_or_exit(PlaneSettings)
     client = patient_client(settings.redis_url)
     upkeep, store = Upkeep(client), RedisJobStore(client)
     try:

@@ -24,6 +24,7 @@ from service.jobs import keys
 from service.jobs.connection import patient_client, wait_for
 from service.jobs.errors import UnsafeRedis
 from service.jobs.interruption import Interrupted, interruptible, look, pause
+from service.jobs.settings import settings_or_exit
 from service.settings import OutboxSettings
 
 log = logging.getLogger("service.outbox")
@@ -118,7 +119,7 @@ def main() -> None:
     """Send until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    settings = OutboxSettings()
+    settings = settings_or_exit(OutboxSettings)
     client = patient_client(settings.redis_url)
     try:
         wait_for(client)

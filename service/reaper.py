@@ -19,9 +19,17 @@ import redis
 
 from service.jobs import moves
 from service.jobs.connection import patient_client, wait_for
-from service.jobs.errors import IllegalTransition, JobNotFound, JobPlaneError, NewerRecord, UnsafeRedis
+from service.jobs.errors import (
+    IllegalTransition,
+    InvalidStorage,
+    JobNotFound,
+    JobPlaneError,
+    NewerRecord,
+    UnsafeRedis,
+)
 from service.jobs.interruption import Interrupted, interruptible, pause
 from service.jobs.queue import JobQueue, RqJobQueue
+from service.jobs.settings import settings_or_exit
 from service.jobs.storage import ObjectStorage, open_storage
 from service.jobs.store import JobStore, RedisJobStore
 from service.jobs.upkeep import Upkeep, prefix_of
@@ -58,6 +66,7 @@ class Reaper:
         with self._passing_over(model, job_id):
             job = self._store.make(moves.take_back(self._store.get(job_id), max_attempts=self._max_attempts))
             log.warning("job %s: its worker was lost in attempt %d; it is %s now", job.id, job.attempt, job.status)
+            self._queue.discard(job)
             if not job.status.is_terminal:
                 self._queue.enqueue(job)
 
@@ -74,6 +83,7 @@ class Reaper:
                 job = self._store.get(job_id)
                 if not job.status.is_terminal:
                     log.warning("job %s: its message was lost and is sent again", job_id)
+                    self._queue.discard(job)
                     self._queue.enqueue(job)
                 missing -= {job_id}
         self._missing[model] = missing
@@ -98,17 +108,18 @@ class Reaper:
 def main() -> None:
     """Sweep until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings = ReaperSettings()
+    settings = settings_or_exit(ReaperSettings)
     client = patient_client(settings.redis_url)
     try:
+        storage = open_storage(settings.storage_url)
         wait_for(client)
-    except (UnsafeRedis, redis.RedisError) as error:
+    except (InvalidStorage, UnsafeRedis, redis.RedisError) as error:
         sys.exit(str(error))
     reaper = Reaper(
         Upkeep(client),
         RedisJobStore(client),
         RqJobQueue(redis.Redis.from_url(settings.redis_url)),
-        open_storage(settings.storage_url),
+        storage,
         max_attempts=settings.max_attempts,
     )
     log.info("sweeping every %.1f s", settings.sweep_interval.total_seconds())

@@ -8,6 +8,7 @@ from pathlib import Path
 from service.jobs.catalogue import load_catalogue
 from service.jobs.errors import InvalidCatalogue
 from service.jobs.interruption import Interrupted, interruptible, pause
+from service.jobs.settings import settings_or_exit
 from service.settings import Settings
 from stack.processes import NotStarted
 from stack.services import stack
@@ -21,7 +22,7 @@ _CURL = """curl -s {url}/v1/edits -H 'Content-Type: application/json' -d '{{
 
 def main() -> None:
     """Start, say where, stay."""
-    settings = Settings()
+    settings = settings_or_exit(Settings)
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     parser.add_argument("--workers", type=int, default=1, help="workers of each model")
     parser.add_argument("--folder", type=Path, default=Path("data"), help="where logs, jobs and artifacts are kept")

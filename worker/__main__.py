@@ -9,8 +9,9 @@ import redis
 from p2p.errors import P2PError
 from service.jobs.catalogue import ModelDeclaration, load_catalogue
 from service.jobs.connection import patient_client, wait_for
-from service.jobs.errors import InvalidCatalogue, UnsafeRedis
+from service.jobs.errors import InvalidCatalogue, InvalidStorage, UnsafeRedis
 from service.jobs.queue import RqJobQueue
+from service.jobs.settings import settings_or_exit
 from service.jobs.sources import RedisKeptSources
 from service.jobs.storage import open_storage
 from service.jobs.store import RedisJobStore
@@ -30,8 +31,12 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     arguments = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     arguments.add_argument("--model", required=True, help="id of the model to serve, as in the models file")
-    settings = WorkerSettings()
+    settings = settings_or_exit(WorkerSettings)
     declaration = _declared(arguments.parse_args().model, settings)
+    try:
+        storage = open_storage(settings.storage_url)
+    except InvalidStorage as error:
+        sys.exit(str(error))
     try:
         family = load_family(declaration, device=settings.device, dtype=settings.dtype)
     except (P2PError, OSError, ValueError) as error:  # diffusers raises all of the latter two
@@ -53,7 +58,7 @@ def main() -> None:
             engine=engine,
             store=RedisJobStore(client),
             queue=RqJobQueue(messages),
-            storage=open_storage(settings.storage_url),
+            storage=storage,
             sources=RedisKeptSources(client),
             patience=declaration.patience,
             drain=drain,

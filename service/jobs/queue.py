@@ -13,6 +13,7 @@ import redis
 from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.job import Job as Message
+from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
 
@@ -40,7 +41,7 @@ class JobQueue(Protocol):
         """The same for a job whose record cannot be read here."""
 
     def discard(self, job: Job) -> None:
-        """Take a job back that no worker has taken yet, if it is there."""
+        """Forget every message about a job, also one that a worker took and never finished."""
 
     def waiting(self, model: str) -> frozenset[str]:
         """Jobs of a model that are handed over and that no worker has taken."""
@@ -74,17 +75,28 @@ class RqJobQueue:
             raise QueueUnavailable from error
 
     def discard(self, job: Job) -> None:
-        for message_id in self._messages(job.model):
+        queue = self._queue(job.model)
+        # Where RQ keeps what a worker has taken: first here, then there. It tidies up neither for an hour.
+        taken, running = queue.intermediate_queue_key, StartedJobRegistry(queue=queue).key
+        for message_id in {*self._messages(queue.key), *self._messages(taken)}:
             if job_of(message_id) == job.id:
-                with suppress(NoSuchJobError):
-                    Message.fetch(message_id, connection=self._client, serializer=JSONSerializer).delete()
+                self._client.lrem(taken, 0, message_id)
+                self._delete(message_id)
+        for member in cast(list[bytes], self._client.zrange(running, 0, -1)):
+            message_id = member.decode().partition(":")[0]
+            if job_of(message_id) == job.id:
+                self._client.zrem(running, member)
+                self._delete(message_id)
 
     def waiting(self, model: str) -> frozenset[str]:
-        return frozenset(map(job_of, self._messages(model)))
+        return frozenset(map(job_of, self._messages(self._queue(model).key)))
 
-    def _messages(self, model: str) -> list[str]:
-        # Not `Queue.job_ids`' neighbours that count: those tidy up, and so change what is read.
-        return [message.decode() for message in cast(list[bytes], self._client.lrange(self._queue(model).key, 0, -1))]
+    def _messages(self, key: str) -> list[str]:
+        return [message.decode() for message in cast(list[bytes], self._client.lrange(key, 0, -1))]
+
+    def _delete(self, message_id: str) -> None:
+        with suppress(NoSuchJobError):
+            Message.fetch(message_id, connection=self._client, serializer=JSONSerializer).delete()
 
     def num_workers(self, model: str) -> int:
         keys = get_keys(queue=self._queue(model))

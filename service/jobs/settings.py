@@ -1,9 +1,10 @@
 """What every process of the job plane can be told from outside: one environment variable per field, in capitals."""
 
+import sys
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -30,3 +31,15 @@ class PlaneSettings(BaseSettings):
         "s3+http://KEY:SECRET@host:port/bucket/prefix?public=https://...",
         repr=False,
     )
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def settings_or_exit(kind: type[AnySettings]) -> AnySettings:
+    """The settings as the environment gives them; ends the process, naming each variable, where one cannot be."""
+    try:
+        return kind()
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
+        sys.exit("these settings cannot be:\n  " + "\n  ".join(wrong))

@@ -16,14 +16,23 @@ from service.jobs.model import SCHEMA_VERSION, new_job
 from service.jobs.queue import RqJobQueue
 from service.jobs.store import RedisJobStore
 from stack.processes import python, running
+from stack.services import Stack, stack
 
-MODEL = "tiny-third"  # which nobody serves but the workers made here
+MODEL = "tiny"
 SPEC = {
     "model": MODEL,
     "source": {"prompt": "a cat on the beach"},
     "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
     "sampling": {"steps": 2, "guidance_scale": 3.0, "height": 32, "width": 32},
 }
+
+
+@pytest.fixture(scope="module")
+def served(tiny_models, tmp_path_factory) -> Iterator[Stack]:
+    """A service of its own, without any worker: what is killed here still counts as alive for a while."""
+    settings = {"OMP_NUM_THREADS": "1", "LEASE": "1", "SWEEP_INTERVAL": "0.5"}
+    with stack(tmp_path_factory.mktemp("recovery"), {}, models_file=tiny_models, settings=settings) as started:
+        yield started
 
 
 @pytest.fixture
@@ -34,7 +43,7 @@ def worker(served, tmp_path) -> Iterator:
 
         def start(**settings: str):
             log = tmp_path / f"worker-{next(number)}.log"
-            environment = {**served.environment, "LEASE": "1", **settings}
+            environment = {**served.environment, **settings}
             command = python("-m", "worker", "--model", MODEL)
             return started.enter_context(running("worker", command, log, environment))
 
@@ -105,6 +114,16 @@ def test_a_job_whose_message_was_lost_between_queue_and_worker_runs_all_the_same
     worker()
 
     assert until(address)["status"] == "succeeded"
+
+
+def test_what_killed_workers_leave_in_redis_does_not_stay(served, post, until):
+    """The tests before this one killed and stopped workers in the middle of jobs."""
+    with redis.Redis.from_url(served.redis_url, decode_responses=True) as client:
+        lasting = {key for key in client.scan_iter("*") if client.ttl(key) == -1}
+
+    # sets and lists of RQ's, as many as there are models
+    fixed = ("rq:queues", "rq:queue:", "rq:workers", "rq:groups", "rq:failed:", "rq:wip:")
+    assert {key for key in lasting if not key.startswith(fixed)} == set()
 
 
 def test_a_job_of_a_newer_version_waits_for_a_newer_worker(served, worker, post, until, tmp_path):

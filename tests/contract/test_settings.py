@@ -1,0 +1,47 @@
+"""A setting that cannot be ends a process with one line that names it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from service.settings import ReaperSettings
+
+
+def ended(process: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", *process.split()]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("process", ["service", "service.reaper", "worker --model scenes"])
+def test_a_storage_that_cannot_be_is_named_and_its_secret_is_not_shown(process):
+    done = ended(process, STORAGE_URL="s3+http://key:hush@host:9000/")
+
+    assert done.returncode == 1
+    assert "STORAGE_URL" in done.stderr.splitlines()[-1]
+    assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("process", "variable", "value"),
+    [
+        ("service", "PORT", "eighty"),
+        ("service.reaper", "SWEEP_INTERVAL", "often"),
+        ("worker --model scenes", "LEASE", "long"),
+        ("stack", "URL_LIFETIME", "x"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(process, variable, value):
+    done = ended(process, **{variable: value})
+
+    assert done.returncode == 1
+    assert f"  {variable}: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_span_is_a_number_of_seconds(monkeypatch):
+
+    monkeypatch.setenv("SWEEP_INTERVAL", "0.5")
+
+    assert ReaperSettings().sweep_interval.total_seconds() == 0.5
