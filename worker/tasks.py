@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import cast
 
@@ -18,6 +18,7 @@ import redis
 from service.jobs.catalogue import ModelPatience
 from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord, StorageUnavailable
 from service.jobs.events import Canceled, Event, Failed, HandedBack, Progress
+from service.jobs.model import JobStatus
 from service.jobs.queue import JobQueue
 from service.jobs.sources import KeptSources
 from service.jobs.storage import ObjectStorage
@@ -74,6 +75,9 @@ def run_edit(job_id: str) -> None:
         log.warning("job %s is left to a newer worker: %s", job_id, reason)
         _post.queue.hand_on(job_id, _post.model)  # the job is queued still: only its message was taken
         _post.pause(UNREADABLE_PAUSE)
+        return
+    if job.status is JobStatus.QUEUED and job.start_by < datetime.now(UTC):
+        log.warning("job %s is left to the reaper: it should have been begun by %s", job_id, job.start_by)
         return
     publisher = Publisher(job, _post.store, _post.storage, _post.sources, lease=_post.lease)
     try:

@@ -64,8 +64,8 @@ class Controlled:
 
 
 #: Bytes of all calls' keys of one site up to which they are gathered once a phase, not once a step. A small model's
-#: step is mostly such small change: gathered once, `scenes` gains 1 to 3 % (`benchmarks.sampler`). A large one would
-#: only pay for it in memory.
+#: step is mostly such small change, and `benchmarks.sampler` shows it on `scenes`; a large one would only pay for it in
+#: memory.
 GATHERED_UP_TO = 448 * 1024
 
 

@@ -51,7 +51,7 @@ class StableDiffusion:
             raise UnsupportedModel("the UNet embeds the guidance scale (a distilled LCM), which is not supported yet")
         self.pipeline, self.revision = pipeline, revision
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
-        # Read once: diffusers walks all modules to answer, which took a third of a run's preparation on `scenes`.
+        # Read once: diffusers walks all modules to answer, which shows in a small model's runs.
         self.device, self.dtype = self.network.device, self.network.dtype
         self.attention_layers = {
             name: self.network.get_submodule(name.removesuffix(".processor")) for name in self.network.attn_processors

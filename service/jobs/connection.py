@@ -11,8 +11,8 @@ from redis.retry import Retry
 
 from service.jobs.errors import UnsafeRedis
 
-#: Waits of 0.05 s, then twice as long each time up to 2 s: fourteen times, some 18 s in all. An append-only file of a
-#: busy service is read in less; what lasts longer is for whoever asked.
+#: Waits that begin at a tenth of a second and double up to two: fourteen, about twenty seconds in all. A Redis that
+#: restarts is back in less; what lasts longer is for whoever asked.
 _RETRIES, _FIRST, _LONGEST = 14, 0.05, 2.0
 
 

@@ -56,7 +56,7 @@ class Canceled:
 
 @dataclass(frozen=True, kw_only=True)
 class HandedBack:
-    """The worker ends, or cannot read the job: another one begins it anew."""
+    """The worker ends before the job does: another one begins it anew."""
 
 
 Event = Started | Progress | ArtifactReady | Finished | Failed | Canceled | HandedBack

@@ -6,7 +6,7 @@
     finish      running -> succeeded
     fail        running -> failed
     stop        running -> canceled    its worker has seen that the client wants it
-    hand_back   running -> queued      its worker ends, or cannot read it; costs no attempt
+    hand_back   running -> queued      its worker ends; costs no attempt
     take_back   running -> queued      its lease has run out; failed after the last attempt, canceled where asked for
     cancel      queued  -> canceled
     expire      queued  -> expired     nobody began it in time

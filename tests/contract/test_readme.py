@@ -26,3 +26,17 @@ def test_every_file_and_command_that_is_named_is_there():
 
     assert [name for pair in named for name in pair if name and not (folder / name).exists()] == []
     assert [name for name in re.findall(r"`?make (\w+)", TEXT) if f"\n{name}:" not in makefile] == []
+
+
+def test_every_test_that_a_document_names_is_there():
+    documents = [README, *sorted((README.parent / "docs").glob("*.md"))]
+    tests = {path.name: path.read_text(encoding="utf-8") for path in (README.parent / "tests").rglob("test_*.py")}
+    file = ""
+    missing = []
+    for document in documents:
+        for named, test in re.findall(r"`(?:[\w/]*?(test_\w+\.py))?(?:::(test_\w+))?`", document.read_text("utf-8")):
+            file = named or file
+            if (named and named not in tests) or (test and f"def {test}(" not in tests.get(file, "")):
+                missing.append(f"{document.name}: {file}::{test}")
+
+    assert missing == []

@@ -21,7 +21,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from p2p.spec import EditSpec
 from service.jobs import keys, moves
 from service.jobs.errors import IllegalTransition, JobNotFound, StillActive
 from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, HandedBack, Progress, Started
@@ -32,13 +31,11 @@ from service.jobs.testing import InMemoryKeptSources, MemoryStorage
 from service.jobs.upkeep import Upkeep
 from service.reaper import Reaper
 from service.submit import CANCELING
+from tests.edits import CAT_TO_DOG
 from worker.publishing import Publisher
 
-SPEC = EditSpec.model_validate(
-    {"source": {"prompt": "a cat"}, "targets": [{"prompt": "a dog", "edits": [{"kind": "replace"}]}]}
-)
 PICTURE = ArtifactReady(name="source.png", kind="image", content_type="image/png", data=b"a picture", picture=0)
-QUEUE = f"rq:queue:{queue_name(SPEC.model)}"
+QUEUE = f"rq:queue:{queue_name(CAT_TO_DOG.model)}"
 CHOICE = st.integers(0, 10**6)
 WORKER_DOES = {
     "step": Progress(step=1, steps=2),
@@ -77,7 +74,7 @@ class JobMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.accepted) < 6)
     @rule()
     def submit(self) -> None:
-        job = new_job(SPEC, lifetime=timedelta(hours=1))
+        job = new_job(CAT_TO_DOG, lifetime=timedelta(hours=1))
         self.store.create(job)
         self.queue.enqueue(job)
         self.accepted.append(job.id)
@@ -144,7 +141,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule(which=CHOICE)
     def overdue(self, which: int) -> None:
         """A queued job's time is over."""
-        self.client.zadd(keys.waiting(SPEC.model), {self.accepted[which % len(self.accepted)]: 0}, xx=True)
+        self.client.zadd(keys.waiting(CAT_TO_DOG.model), {self.accepted[which % len(self.accepted)]: 0}, xx=True)
 
     @precondition(lambda self: self.accepted)
     @rule(which=CHOICE, removes=st.booleans())
@@ -173,7 +170,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule()
     def reaper_is_killed_before_it_has_sent_a_message(self) -> None:
-        for job_id in Upkeep(self.client).lapsed(SPEC.model):
+        for job_id in Upkeep(self.client).lapsed(CAT_TO_DOG.model):
             self.store.make(moves.take_back(self.store.get(job_id), max_attempts=3))
 
     @invariant()

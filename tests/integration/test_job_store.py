@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from p2p.spec import EditSpec
 from service.jobs import keys, moves
 from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord
 from service.jobs.model import (
@@ -23,10 +22,8 @@ from service.jobs.model import (
 from service.jobs.moves import Move
 from service.jobs.store import RedisJobStore, decode, encode
 from service.jobs.testing import InMemoryJobStore
+from tests.edits import CAT_TO_DOG
 
-SPEC = EditSpec.model_validate(
-    {"source": {"prompt": "a cat"}, "targets": [{"prompt": "a dog", "edits": [{"kind": "replace"}]}]}
-)
 LEASE = timedelta(seconds=10)
 #: A lease that is over at once.
 NONE = timedelta(0)
@@ -40,7 +37,7 @@ def store(request):
 
 
 def made() -> Job:
-    return new_job(SPEC, lifetime=timedelta(hours=1), queue_limit=timedelta(hours=2))
+    return new_job(CAT_TO_DOG, lifetime=timedelta(hours=1), queue_limit=timedelta(hours=2))
 
 
 @pytest.fixture

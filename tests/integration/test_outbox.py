@@ -9,16 +9,12 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from p2p.spec import EditSpec
 from service import outbox as module
 from service.jobs import keys, moves
 from service.jobs.model import Job, new_job
 from service.jobs.store import RedisJobStore
 from service.outbox import Outbox, send
-
-SPEC = EditSpec.model_validate(
-    {"source": {"prompt": "a cat"}, "targets": [{"prompt": "a dog", "edits": [{"kind": "replace"}]}]}
-)
+from tests.edits import CAT_TO_DOG
 
 
 @pytest.fixture
@@ -52,7 +48,7 @@ def ended(redis_client, monkeypatch) -> Job:
     redis_client.flushdb()
     monkeypatch.setattr(module, "RETRY_AFTER", 0)
     monkeypatch.setattr(module, "TURN", 10)
-    store, job = RedisJobStore(redis_client), new_job(SPEC, lifetime=timedelta(hours=1))
+    store, job = RedisJobStore(redis_client), new_job(CAT_TO_DOG, lifetime=timedelta(hours=1))
     store.create(job)
     return store.make(moves.cancel(job))
 

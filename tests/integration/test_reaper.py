@@ -9,7 +9,6 @@ import pytest
 import redis
 import redis.asyncio
 
-from p2p.spec import EditSpec
 from service.admin import dead_letters, requeue
 from service.jobs import keys, moves
 from service.jobs.errors import ArtifactNotFound, JobNotFound
@@ -19,10 +18,8 @@ from service.jobs.store import AsyncRedisJobStore, RedisJobStore
 from service.jobs.testing import MemoryStorage
 from service.jobs.upkeep import Upkeep
 from service.reaper import Reaper
+from tests.edits import CAT_TO_DOG
 
-SPEC = EditSpec.model_validate(
-    {"source": {"prompt": "a cat"}, "targets": [{"prompt": "a dog", "edits": [{"kind": "replace"}]}]}
-)
 OVER = timedelta(0)
 
 
@@ -37,7 +34,7 @@ def plane(redis_client, redis_url):
 
 
 def accepted(plane, **times: timedelta):
-    job = new_job(SPEC, **{"lifetime": timedelta(hours=1), **times})
+    job = new_job(CAT_TO_DOG, **{"lifetime": timedelta(hours=1), **times})
     plane.store.create(job)
     plane.queue.enqueue(job)
     return job

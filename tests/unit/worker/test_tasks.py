@@ -156,6 +156,16 @@ def test_a_job_that_takes_too_long_fails(plane, post):
     assert plane.store.get(plane.job.id).error.code == "deadline_exceeded"
 
 
+def test_a_job_whose_time_in_the_queue_is_over_is_not_begun(plane, post, sampler):
+    late = new_job(plane.job.spec, lifetime=timedelta(hours=1), queue_limit=timedelta(0))
+    plane.store.create(late)
+
+    run_edit(late.id)
+
+    assert plane.store.get(late.id).status is JobStatus.QUEUED
+    assert sampler.started_from == []
+
+
 def test_a_job_of_a_newer_version_is_left_to_newer_workers(plane, post):
     newer = new_job(plane.job.spec, lifetime=timedelta(hours=1)).model_copy(update={"schema_version": 99})
     plane.store.create(newer)
