@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 import redis
 
@@ -36,6 +37,9 @@ from service.jobs.upkeep import Upkeep, prefix_of
 from service.settings import ReaperSettings
 
 log = logging.getLogger("service.reaper")
+
+#: How long a sweep waits for a storage that fails: lost jobs wait meanwhile, and what it did not remove the next does.
+STORAGE_PATIENCE = timedelta(seconds=4)
 
 
 class Reaper:
@@ -111,7 +115,7 @@ def main() -> None:
     settings = settings_or_exit(ReaperSettings)
     client = patient_client(settings.redis_url)
     try:
-        storage = open_storage(settings.storage_url)
+        storage = open_storage(settings.storage_url, patience=STORAGE_PATIENCE)
         wait_for(client)
     except (InvalidStorage, UnsafeRedis, redis.RedisError) as error:
         sys.exit(str(error))

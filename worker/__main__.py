@@ -13,7 +13,7 @@ from service.jobs.errors import InvalidCatalogue, InvalidStorage, UnsafeRedis
 from service.jobs.queue import RqJobQueue
 from service.jobs.settings import settings_or_exit
 from service.jobs.sources import RedisKeptSources
-from service.jobs.storage import open_storage
+from service.jobs.storage import ObjectStorage, open_storage
 from service.jobs.store import RedisJobStore
 from worker.drain import Drain
 from worker.engine import Engine
@@ -27,7 +27,7 @@ log = logging.getLogger("worker")
 
 
 def main() -> None:
-    """Load, take the post, work."""
+    """Load, then serve."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     arguments = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     arguments.add_argument("--model", required=True, help="id of the model to serve, as in the models file")
@@ -42,7 +42,11 @@ def main() -> None:
     except (P2PError, OSError, ValueError) as error:  # diffusers raises all of the latter two
         sys.exit(f"model {declaration.id} cannot be loaded from {declaration.path}: {error}")
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
-    engine = Engine(ModelSampler(family), declaration, revision=family.revision)
+    serve(Engine(ModelSampler(family), declaration, revision=family.revision), declaration, settings, storage)
+
+
+def serve(engine: Engine, declaration: ModelDeclaration, settings: WorkerSettings, storage: ObjectStorage) -> None:
+    """Work off the model's queue until told to stop; ends the process where Redis cannot be had."""
     client = patient_client(settings.redis_url)
     try:
         wait_for(client)
