@@ -13,7 +13,6 @@ import redis
 from service.jobs.connection import patient_client
 from service.jobs.errors import JobNotFound, JobPlaneError
 from service.jobs.model import Job, new_job
-from service.jobs.queue import JobQueue, RqJobQueue
 from service.jobs.settings import PlaneSettings, settings_or_exit
 from service.jobs.store import JobStore, RedisJobStore
 from service.jobs.upkeep import Upkeep
@@ -30,7 +29,7 @@ def dead_letters(upkeep: Upkeep, store: JobStore) -> Sequence[Job]:
     return found
 
 
-def requeue(job_id: str, upkeep: Upkeep, store: JobStore, queue: JobQueue) -> Job:
+def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
     """Send a dead letter again; gives the new job.
 
     Raises:
@@ -39,10 +38,15 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore, queue: JobQueue) -> Jo
     if job_id not in upkeep.dead():
         raise JobNotFound(job_id)
     dead = store.get(job_id)
-    made = new_job(dead.spec, lifetime=dead.lifetime, queue_limit=dead.queue_limit, traceparent=dead.traceparent)
-    job = made.model_copy(update={"owner": dead.owner})
+    job = new_job(
+        dead.spec,
+        lifetime=dead.lifetime,
+        queue_limit=dead.queue_limit,
+        owner=dead.owner,
+        priority=dead.priority,
+        traceparent=dead.traceparent,
+    )
     store.create(job)
-    queue.enqueue(job)
     upkeep.buried(job_id)
     return job
 
@@ -62,9 +66,8 @@ def main() -> None:
             for job in dead_letters(upkeep, store):
                 print(job.id, job.model, job.finished_at, f"{job.attempt} attempts")
             return
-        queue = RqJobQueue(redis.Redis.from_url(settings.redis_url))
         for job_id in arguments.ids:
-            print(job_id, "->", requeue(job_id, upkeep, store, queue).id)
+            print(job_id, "->", requeue(job_id, upkeep, store).id)
     except (JobPlaneError, redis.RedisError) as error:
         sys.exit(str(error))
 

@@ -11,6 +11,7 @@ with JSON pointers (RFC 6901). Nothing that was sent is repeated beyond what a m
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,10 +30,14 @@ from service.jobs.errors import (
     IllegalTransition,
     JobNotFound,
     JobPlaneError,
+    NameReused,
     NewerRecord,
-    QueueUnavailable,
+    QueueFull,
+    RateLimited,
+    Refused,
     StillActive,
     StorageUnavailable,
+    TooManyActive,
     UnsafeRedis,
 )
 
@@ -86,7 +91,10 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     NewerRecord: HTTPStatus.SERVICE_UNAVAILABLE,
     StillActive: HTTPStatus.CONFLICT,
     UnsafeRedis: HTTPStatus.SERVICE_UNAVAILABLE,
-    QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    NameReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyActive: HTTPStatus.TOO_MANY_REQUESTS,
+    QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -149,7 +157,10 @@ async def _handle(request: Request, error: Exception) -> JSONResponse:
 def _answer(error: Exception) -> _Answer:
     match error:
         case ServiceError() | JobPlaneError() if type(error) in STATUSES:
-            return _Answer(STATUSES[type(error)], error.code, str(error), getattr(error, "complaints", ()))
+            # Whole seconds (RFC 9110), and never too soon.
+            headers = {"Retry-After": str(math.ceil(error.retry_after) or 1)} if isinstance(error, Refused) else None
+            status, complaints = STATUSES[type(error)], getattr(error, "complaints", ())
+            return _Answer(status, error.code, str(error), complaints, headers)
         case redis.RedisError():
             return _Answer(503, "redis_unavailable", "the job records cannot be reached: try again in a moment")
         case RequestValidationError():

@@ -29,6 +29,7 @@ from service.jobs.errors import (
     UnsafeRedis,
 )
 from service.jobs.interruption import Interrupted, interruptible, pause
+from service.jobs.model import JobStatus
 from service.jobs.queue import JobQueue, RqJobQueue
 from service.jobs.settings import settings_or_exit
 from service.jobs.storage import ObjectStorage, open_storage
@@ -71,8 +72,6 @@ class Reaper:
             job = self._store.make(moves.take_back(self._store.get(job_id), max_attempts=self._max_attempts))
             log.warning("job %s: its worker was lost in attempt %d; it is %s now", job.id, job.attempt, job.status)
             self._queue.discard(job)
-            if not job.status.is_terminal:
-                self._queue.enqueue(job)
 
     def _expire(self, model: str, job_id: str) -> None:
         with self._passing_over(model, job_id):
@@ -85,10 +84,10 @@ class Reaper:
         for job_id in missing & self._missing.get(model, frozenset()):
             with self._passing_over(model, job_id):
                 job = self._store.get(job_id)
-                if not job.status.is_terminal:
+                if job.status is JobStatus.QUEUED:
                     log.warning("job %s: its message was lost and is sent again", job_id)
-                    self._queue.discard(job)
-                    self._queue.enqueue(job)
+                    self._queue.deliver(job_id, model)
+                    self._queue.discard(self._store.get(job_id))
                 missing -= {job_id}
         self._missing[model] = missing
 

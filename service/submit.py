@@ -1,7 +1,6 @@
 """The use cases: submit, fetch, cancel, erase. The only place where store, queue and storage meet.
 
-An edit that was answered with 202 is in the store and in its model's queue. The record comes first, because a worker
-may take the id the moment it is queued; where the queue then refuses, the record goes again and the client is told.
+An edit that was answered with 202 is in the store and in its model's queue: one turn of Redis did both.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -9,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-import redis
 from anyio import to_thread
 
 from p2p.spec import EditSpec
 from service.errors import InvalidEdit, NotCancelable
 from service.invalid_input import Complaint
 from service.jobs import moves
+from service.jobs.admission import Admission
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.errors import IllegalTransition, StorageUnavailable
 from service.jobs.model import Job, JobStatus, job_prefix, new_job
@@ -50,18 +49,11 @@ async def submit(spec: EditSpec, plane: Plane, *, traceparent: str | None = None
 
     Raises:
         InvalidEdit: the model is unknown, or it cannot do this.
-        QueueUnavailable: nothing was accepted.
+        Refused: nothing was accepted, for now.
     """
     made = resolved(spec, plane)
     job = new_job(made, lifetime=plane.job_lifetime, queue_limit=plane.queue_limit, traceparent=traceparent)
-    await plane.store.create(job)
-    try:
-        # RQ's client blocks; so it does not hold up the other requests.
-        await to_thread.run_sync(plane.queue.enqueue, job)
-    except BaseException:
-        with suppress(redis.RedisError):
-            await plane.store.remove(job)
-        raise
+    await plane.store.admit(Admission(jobs=[job]))
     return job
 
 
@@ -85,14 +77,9 @@ async def cancel(job_id: str, plane: Plane) -> Job:
                 raise NotCancelable(job.status)
             return job
         try:
-            job = await plane.store.make(move(job))
+            return await plane.store.make(move(job))
         except IllegalTransition:
             continue  # begun, handed back or ended between the two: look again
-        if job.status is JobStatus.CANCELED:
-            # Only tidiness: a worker that still gets the id sees the record and passes over it.
-            with suppress(redis.RedisError):
-                await to_thread.run_sync(plane.queue.discard, job)
-        return job
 
 
 #: How a job is canceled, by its state.
@@ -109,7 +96,7 @@ async def erase(job_id: str, plane: Plane) -> None:
         JobNotFound: there is no such edit.
         StillActive: it waits or runs.
     """
-    await plane.store.erase(job_id)
+    await plane.store.erase(await plane.store.get(job_id))
     # The reaper would as well, a moment later, and does where this fails.
     with suppress(StorageUnavailable):
         await to_thread.run_sync(plane.storage.remove_all, job_prefix(job_id))

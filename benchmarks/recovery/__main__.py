@@ -15,6 +15,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,7 +84,10 @@ def main() -> None:
     arguments = parser.parse_args()
     # What the API says of a Redis that is away is expected here; what nobody expected ends the benchmark.
     logging.getLogger("service").setLevel(logging.CRITICAL)
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # Killed politely, it takes its processes along.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # For the server that processes are forked from: threads that spin while they wait would take the cores from others.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     if arguments.stock:
         report = stock.measured()
     else:

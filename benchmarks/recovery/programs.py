@@ -17,8 +17,9 @@ from benchmarks.recovery.stand_in import Noted, StandIn
 from benchmarks.recovery.wires import UPLOAD, Wires
 from service import outbox, reaper
 from service.jobs.catalogue import ModelDeclaration, load_catalogue
+from service.jobs.message import job_of
 from service.jobs.model import JobStatus
-from service.jobs.queue import RqJobQueue, job_of
+from service.jobs.queue import RqJobQueue
 from service.jobs.storage import open_storage
 from service.jobs.store import RedisJobStore
 from worker.__main__ import serve
@@ -93,8 +94,8 @@ def reaping(place: Place, name: str) -> None:
     """The reaper; a kill falls on the begin of a sweep, between its parts, or within the return of a lost job."""
     wires = begun(place, name)
     wires.across(reaper.Reaper, "_deliver_again", "inside_maintenance", lambda this, model: "")
-    # The record says `queued` again, and no message does yet.
-    wires.across(RqJobQueue, "enqueue", "returning_a_job", lambda queue, job: job.id)
+    # The job waits again, and nothing that its lost worker left in RQ or in the storage is tidied up yet.
+    wires.across(RqJobQueue, "discard", "returning_a_job", lambda queue, job: job.id)
     wires.noting(reaper.Reaper, "sweep")
     reaper.main()
 

@@ -33,7 +33,7 @@ async def killed_at(world: World, point: str, *, after: int) -> None:
 
 
 async def in_maintenance(world: World, kills: int) -> None:
-    """By turns: between two parts of a sweep, and when a lost job is queued again and no message says so yet."""
+    """By turns: between two parts of a sweep, and when a lost job was queued again and what it left is still there."""
     for number in range(kills):
         if number % 2:
             await killed_at(world, "inside_maintenance", after=number // 2)

@@ -25,6 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from p2p.spec import EditSpec
 
+#: The owner of what was posted without a key.
+ANYBODY = "anonymous"
 #: Raised when a field changes its meaning; records of another version are read by whoever wrote the migration.
 SCHEMA_VERSION = 1
 
@@ -88,12 +90,18 @@ class Artifact(Record):
     occurrence: int | None = None
 
 
+Priority = Literal["high", "normal", "low"]
+#: By how many seconds a job goes before one of normal priority that was posted at the same time. A head start and no
+#: more: whatever waits grows older, so that nothing waits for ever.
+HEAD_START: Mapping[Priority, float] = {"high": 120.0, "normal": 0.0, "low": -600.0}
+
+
 class Job(Record):
     """One edit that was asked for, from acceptance to the end of its lifetime."""
 
     schema_version: int = SCHEMA_VERSION
     id: str
-    owner: str = "anonymous"
+    owner: str = ANYBODY
     status: JobStatus = JobStatus.QUEUED
     attempt: int = Field(0, description="Executions begun so far.")
     execution: str | None = Field(None, description="The execution that may write.")
@@ -110,18 +118,34 @@ class Job(Record):
     finished_at: datetime | None = None
     expires_at: datetime = Field(description="When the record goes; of an active job a bound that is never reached.")
     lifetime: timedelta = Field(description="How long the record is kept after the job's end.")
+    priority: Priority = "normal"
+    message: str | None = Field(None, description="The RQ message that a worker is to take it from, while it waits.")
+    revision: int = Field(0, description="How many moves were made.")
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
+
+    @property
+    def turn(self) -> float:
+        """When it is this job's turn among those that wait: milliseconds since 1970, its head start taken off."""
+        return (self.created_at.timestamp() - HEAD_START[self.priority]) * 1000
 
 
 def new_job(
-    spec: EditSpec, *, lifetime: timedelta, queue_limit: timedelta = timedelta(days=1), traceparent: str | None = None
+    spec: EditSpec,
+    *,
+    lifetime: timedelta,
+    queue_limit: timedelta = timedelta(days=1),
+    owner: str = ANYBODY,
+    priority: Priority = "normal",
+    traceparent: str | None = None,
 ) -> Job:
     """A queued job with an id nobody can guess."""
     now = datetime.now(UTC)
     return Job(
         id=uuid4().hex,
+        owner=owner,
         model=spec.model,
         spec=spec,
+        priority=priority,
         created_at=now,
         queue_limit=queue_limit,
         start_by=now + queue_limit,

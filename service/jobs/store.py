@@ -6,7 +6,8 @@ Rules.
 2. A terminal state is written once: no move leads out of it. In the same turn it is put into the outbox.
 3. A writer that names an execution writes only while the record names the same one.
 4. A queued job stands in its model's `waiting`, a running one in its `leases`, in the same turn as its state: from
-   these two the reaper (`service.reaper`) finds whatever was lost on the way.
+   these two the reaper (`service.reaper`) finds whatever was lost on the way. A job is queued together with its
+   message, which stands in RQ's list where its turn is.
 5. Every record has a lifetime, which no active job reaches: its key expires at `expires_at`.
 
 The API reads and writes through `AsyncRedisJobStore`, workers through `RedisJobStore`; both send what the functions at
@@ -26,10 +27,21 @@ import redis.asyncio
 from pydantic_core import from_json, to_json
 
 from service.jobs import keys, scripts
+from service.jobs.admission import Admission, Admitted
 from service.jobs.connection import refuse_eviction
-from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord, StillActive
+from service.jobs.errors import (
+    IllegalTransition,
+    JobNotFound,
+    NameReused,
+    NewerRecord,
+    QueueFull,
+    RateLimited,
+    StillActive,
+    TooManyActive,
+)
+from service.jobs.message import list_of, message_about
 from service.jobs.model import SCHEMA_VERSION, TRANSITIONS, Job, JobStatus, job_prefix
-from service.jobs.moves import Move
+from service.jobs.moves import MARGIN, Move
 
 #: Characters of a value from which on it is kept packed: a finished job's list of artifacts is, and a long spec.
 PACKED_FROM = 400
@@ -37,8 +49,11 @@ PACKED_FROM = 400
 
 #: Fields that are written once: together they take a third of what they would take apart.
 FIXED = (
-    "schema_version", "id", "owner", "model", "spec", "created_at", "queue_limit", "lifetime", "traceparent",
+    "schema_version", "id", "owner", "model", "spec", "priority", "created_at", "queue_limit", "lifetime",
+    "traceparent",
 )  # fmt: skip
+#: Seconds after which one who has too many jobs under way may ask again: one of them may have ended by then.
+ACTIVE_RETRY = 2.0
 #: Seconds for which the API takes Redis's eviction policy for what it last was.
 TRUSTED = 30
 
@@ -54,7 +69,7 @@ class JobStore(Protocol):
     """The truth about jobs, as a worker uses it."""
 
     def create(self, job: Job) -> None:
-        """Keep a new record."""
+        """Keep a new record, and a message about it."""
 
     def get(self, job_id: str) -> Job:
         """The record; raises `JobNotFound`, `NewerRecord`."""
@@ -72,14 +87,13 @@ class JobStore(Protocol):
 class AsyncJobStore(Protocol):
     """`JobStore` as the API uses it."""
 
-    async def create(self, job: Job) -> None: ...
+    async def admit(self, admission: Admission) -> Admitted:
+        """Accept jobs, all or none; raises `Refused` or `NameReused`."""
+
     async def get(self, job_id: str) -> Job: ...
     async def make(self, move: Move) -> Job: ...
 
-    async def remove(self, job: Job) -> None:
-        """Forget a job that was never handed to anybody."""
-
-    async def erase(self, job_id: str) -> None:
+    async def erase(self, job: Job) -> None:
         """Forget a job that has ended, and have what it stored removed; raises `StillActive`, `JobNotFound`."""
 
     async def ping(self) -> None:
@@ -91,12 +105,11 @@ class RedisJobStore:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._create, self._move, self._renew = map(
-            client.register_script, (scripts.CREATE, scripts.MOVE, scripts.RENEW)
-        )
+        self._admit, self._move, self._renew = map(client.register_script, (scripts.ADMIT, scripts.MOVE, scripts.RENEW))
 
     def create(self, job: Job) -> None:
-        self._create(*_creation(job))
+        admission = Admission(jobs=[job])
+        _admitted(admission, self._admit(*_admission(admission)))
 
     def get(self, job_id: str) -> Job:
         return _found(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
@@ -121,15 +134,13 @@ class AsyncRedisJobStore:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._create, self._move, self._erase = map(
-            client.register_script, (scripts.CREATE, scripts.MOVE, scripts.ERASE)
-        )
+        self._admit, self._move, self._erase = map(client.register_script, (scripts.ADMIT, scripts.MOVE, scripts.ERASE))
         self._safe_until = float("-inf")
 
-    async def create(self, job: Job) -> None:
+    async def admit(self, admission: Admission) -> Admitted:
         if time.monotonic() > self._safe_until:
             await self.ping()
-        await self._create(*_creation(job))
+        return _admitted(admission, await self._admit(*_admission(admission)))
 
     async def get(self, job_id: str) -> Job:
         return _found(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
@@ -137,18 +148,12 @@ class AsyncRedisJobStore:
     async def make(self, move: Move) -> Job:
         return _moved(move, await self._move(*_request(move)))
 
-    async def remove(self, job: Job) -> None:
-        async with self._client.pipeline(transaction=True) as commands:
-            commands.delete(keys.record(job.id), keys.events(job.id))
-            commands.zrem(keys.waiting(job.model), job.id)
-            await commands.execute()
-
-    async def erase(self, job_id: str) -> None:
-        names = [keys.record(job_id), keys.events(job_id), keys.LITTER, keys.DEAD]
+    async def erase(self, job: Job) -> None:
+        names = [keys.record(job.id), keys.events(job.id), keys.LITTER, keys.DEAD, keys.owned(job.owner)]
         ends = " ".join(to_json(status).decode() for status in JobStatus if not TRANSITIONS[status])
-        status = await self._erase(names, [job_id, job_prefix(job_id), ends])
+        status = await self._erase(names, [job.id, job_prefix(job.id), ends])
         if status is None:
-            raise JobNotFound(job_id)
+            raise JobNotFound(job.id)
         if not JobStatus(json.loads(status)).is_terminal:
             raise StillActive(json.loads(status))
 
@@ -158,22 +163,70 @@ class AsyncRedisJobStore:
         self._safe_until = time.monotonic() + TRUSTED
 
 
-def _creation(job: Job) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `scripts.CREATE`."""
-    names = [keys.record(job.id), keys.events(job.id), keys.waiting(job.model), keys.MODELS]
-    about = {
-        "id": job.id,
-        "model": job.model,
-        "expires_at": _instant(job.expires_at),
-        "start_by": _instant(job.start_by),
+def _admission(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `scripts.ADMIT`."""
+    owner, limits = admission.jobs[0].owner, admission.limits
+    names = [keys.named(owner, admission.name or ""), keys.active(owner), keys.bucket(owner), keys.owned(owner)]
+    names.append(keys.MODELS)
+    jobs, fields = [], []
+    for job in admission.jobs:
+        message = message_about(job.id, job.model)
+        kept = _pairs({**{name: getattr(job, name) for name in Job.model_fields}, "message": message.id})
+        names += [keys.record(job.id), keys.events(job.id), keys.waiting(job.model), keys.order(job.model)]
+        names += [message.list, keys.leases(job.model), keys.pace(job.model)]
+        jobs.append(
+            {
+                "id": job.id,
+                "model": job.model,
+                "created_at": _instant(job.created_at),
+                "expires_at": _instant(job.expires_at),
+                "start_by": _instant(job.start_by),
+                "message": message.id,
+                "turn": job.turn,
+                "fields": len(kept),
+                "message_fields": len(message.fields),
+            }
+        )
+        fields += [*kept, *message.fields]
+    life = max(job.expires_at - job.created_at for job in admission.jobs)
+    asked = {
+        "fingerprint": admission.fingerprint if admission.name is not None else None,
+        "per_minute": limits.per_minute,
+        "burst": limits.burst,
+        "active": limits.active,
+        "backlog": limits.backlog,
+        "oldest": _milliseconds(life + MARGIN + timedelta(days=1)),
+        "jobs": jobs,
     }
-    return names, [json.dumps(about), *_pairs({name: getattr(job, name) for name in Job.model_fields})]
+    return names, [json.dumps({name: value for name, value in asked.items() if value is not None}), *fields]
+
+
+def _admitted(admission: Admission, answer: Sequence[Any]) -> Admitted:
+    limits, job_ids = admission.limits, [job.id for job in admission.jobs]
+    match answer:
+        case ["admitted"]:
+            return Admitted(job_ids)
+        case ["replayed", before]:
+            return Admitted(before.split(), replayed=True)
+        case ["rate", milliseconds]:
+            raise RateLimited(milliseconds / 1000)
+        case ["active", active]:
+            raise TooManyActive(active, limits.active or 0, ACTIVE_RETRY)
+        case ["full", index, waiting, milliseconds]:
+            raise QueueFull(admission.jobs[index - 1].model, waiting, milliseconds / 1000)
+    raise NameReused
 
 
 def _request(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
     """Keys and arguments of `scripts.MOVE`."""
     names = [keys.record(move.job_id), keys.events(move.job_id), keys.waiting(move.model), keys.leases(move.model)]
+    names += [keys.LITTER, keys.OUTBOX, keys.DEAD, keys.order(move.model), list_of(move.model)]
+    names += [keys.active(move.owner), keys.pace(move.model)]
+    message = None if move.turn is None else message_about(move.job_id, move.model)
     changes: dict[str, object] = {**move.changes, "status": move.to}
+    if message:
+        changes["message"] = message.id
+    fields = _pairs(changes)
     asked: dict[str, object] = {
         "id": move.job_id,
         "from": to_json(move.from_).decode(),
@@ -186,11 +239,15 @@ def _request(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
         "litter": [(prefix, _instant(when)) for prefix, when in move.litter],
         "event": move.event,
         "dead": move.dead,
+        "turn": move.turn,
+        "took": move.took,
+        "message": message and message.id,
+        "fields": len(fields),
         **{name: _instant(cast(datetime, changes[name])) for name in ("expires_at", "start_by") if name in changes},
     }
     # What is absent is nil to Lua; a JSON null would be a value of its own.
     told = json.dumps({name: value for name, value in asked.items() if value is not None})
-    return [*names, keys.LITTER, keys.OUTBOX, keys.DEAD], [told, *_pairs(changes)]
+    return names, [told, *fields, *(message.fields if message else ())]
 
 
 def _moved(move: Move, answer: tuple[int, list[str]] | None) -> Job:

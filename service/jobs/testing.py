@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import obstore
 from obstore.store import MemoryStore
 
-from service.jobs.errors import IllegalTransition, JobNotFound, QueueUnavailable, StillActive
+from service.jobs.admission import Admission, Admitted
+from service.jobs.errors import IllegalTransition, JobNotFound, StillActive
 from service.jobs.model import Job, JobStatus
 from service.jobs.moves import Move
 from service.jobs.storage import ObstoreStorage
@@ -43,7 +44,12 @@ class InMemoryJobStore:
         lapsed = not move.lapsed or self.leases.get(job.id, 0) <= self._clock()
         if job.status is not move.from_ or move.holder not in (None, job.execution) or not lapsed:
             raise IllegalTransition(job.id, job.status, move.to)
-        changes = {**move.changes, "status": move.to, "attempt": job.attempt + move.attempts}
+        changes = {
+            **move.changes,
+            "status": move.to,
+            "attempt": job.attempt + move.attempts,
+            "revision": job.revision + 1,
+        }
         self._records[job.id] |= encode(changes)
         if move.to is not move.from_:
             self.leases.pop(job.id, None)
@@ -76,8 +82,10 @@ class AsyncInMemoryJobStore:
     def __init__(self, store: InMemoryJobStore) -> None:
         self._store = store
 
-    async def create(self, job: Job) -> None:
-        self._store.create(job)
+    async def admit(self, admission: Admission) -> Admitted:
+        for job in admission.jobs:
+            self._store.create(job)
+        return Admitted([job.id for job in admission.jobs])
 
     async def get(self, job_id: str) -> Job:
         return self._store.get(job_id)
@@ -85,14 +93,10 @@ class AsyncInMemoryJobStore:
     async def make(self, move: Move) -> Job:
         return self._store.make(move)
 
-    async def remove(self, job: Job) -> None:
-        self._store.forget(job.id)
-
-    async def erase(self, job_id: str) -> None:
-        job = self._store.get(job_id)
-        if not job.status.is_terminal:
+    async def erase(self, job: Job) -> None:
+        if not self._store.get(job.id).status.is_terminal:
             raise StillActive(job.status)
-        self._store.forget(job_id)
+        self._store.forget(job.id)
 
     async def ping(self) -> None:
         return None
@@ -112,16 +116,13 @@ class InMemoryKeptSources:
 
 
 class RecordingQueue:
-    """`JobQueue` that remembers what it was given, in order."""
+    """`JobQueue` that remembers which messages were sent anew, in order."""
 
     def __init__(self, num_workers: int = 1) -> None:
         self.job_ids: list[str] = []
         self._num_workers = num_workers
 
-    def enqueue(self, job: Job) -> None:
-        self.job_ids.append(job.id)
-
-    def hand_on(self, job_id: str, model: str) -> None:
+    def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
         self.job_ids.append(job_id)
 
     def discard(self, job: Job) -> None:
@@ -133,24 +134,6 @@ class RecordingQueue:
 
     def num_workers(self, model: str) -> int:
         return self._num_workers
-
-
-class ImmediateQueue(RecordingQueue):
-    """`JobQueue` that works a job off before `enqueue` returns."""
-
-    def __init__(self, run: Callable[[str], None]) -> None:
-        super().__init__()
-        self._run = run
-
-    def enqueue(self, job: Job) -> None:
-        self._run(job.id)
-
-
-class BrokenQueue(RecordingQueue):
-    """`JobQueue` that takes nothing."""
-
-    def enqueue(self, job: Job) -> None:
-        raise QueueUnavailable
 
 
 class MemoryStorage(ObstoreStorage):

@@ -9,7 +9,7 @@ import yaml
 
 from service.app import create_app
 from service.jobs import keys
-from service.jobs.queue import queue_name
+from service.jobs.message import queue_name
 from service.settings import Settings
 from stack.services import commands
 from stack.settings_table import READERS

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +11,6 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.jobs.catalogue import load_catalogue
-from service.jobs.queue import JobQueue
 from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore, MemoryStorage, RecordingQueue
 from service.settings import Settings
 from service.signing import UrlSigner
@@ -43,15 +41,13 @@ def parts(tiny_models: Path) -> SimpleNamespace:
 
 @pytest.fixture
 def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
-    """Makes a client of an API whose plane has some parts exchanged."""
+    """Makes a client of an API with some settings of its own."""
     opened: list[TestClient] = []
 
-    def start(queue: JobQueue | None = None, **settings: object) -> TestClient:
-        plane = replace(parts.plane, queue=queue or parts.queue)
-
+    def start(**settings: object) -> TestClient:
         @asynccontextmanager
         async def connect(_):
-            yield plane
+            yield parts.plane
 
         app = create_app(Settings(**settings), connect)
         client = TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
@@ -65,7 +61,7 @@ def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
 
 @pytest.fixture
 def client(serve: Callable[..., TestClient]) -> TestClient:
-    """The API with one model called "tiny" and a queue that only remembers."""
+    """The API with one model called "tiny", and nobody who works jobs off."""
     return serve()
 
 
