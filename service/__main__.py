@@ -1,16 +1,24 @@
 """`python -m service`: serves the API."""
 
+import logging
 import sys
 
+import redis
 import uvicorn
 
+from service.api_keys import KeyRing
 from service.app import create_app
 from service.jobs.catalogue import load_catalogue
-from service.jobs.errors import InvalidCatalogue, InvalidStorage
+from service.jobs.connection import patient_client, wait_for
+from service.jobs.errors import InvalidCatalogue, InvalidStorage, UnsafeRedis
 from service.jobs.settings import settings_or_exit
 from service.jobs.storage import open_storage
 from service.settings import Settings
 from service.tokens import token_counters
+
+log = logging.getLogger("service")
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main() -> None:
@@ -21,7 +29,25 @@ def main() -> None:
         open_storage(settings.storage_url)
     except (InvalidCatalogue, InvalidStorage) as error:
         sys.exit(str(error))
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port)
+    uvicorn.run(create_app(settings), host=host_for(settings), port=settings.port)
+
+
+def host_for(settings: Settings) -> str:
+    """Where to listen: on loopback alone while there is no key, whatever is set. Ends the process without Redis."""
+    if settings.host in LOOPBACK:
+        return settings.host
+    client = patient_client(settings.redis_url)
+    try:
+        wait_for(client)
+        if KeyRing(client).any():
+            return settings.host
+    except (UnsafeRedis, redis.RedisError) as error:
+        sys.exit(f"whether there is a key cannot be told: {error}")
+    log.warning(
+        "no API key was made, so this listens on 127.0.0.1 and not on %s: `python -m service.admin keys create NAME`",
+        settings.host,
+    )
+    return "127.0.0.1"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 import redis
 import redis.asyncio
 
+from service.api_keys import KeyHolders
 from service.jobs.catalogue import load_catalogue
 from service.jobs.queue import RqJobQueue
 from service.jobs.storage import open_storage
@@ -39,9 +40,11 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
             catalogue=catalogue,
             counters=token_counters(catalogue),
             signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
+            callers=KeyHolders(records),
             job_lifetime=settings.job_lifetime,
             url_lifetime=settings.url_lifetime,
             queue_limit=settings.queue_limit,
+            backlog=settings.backlog,
         )
     finally:
         await records.aclose()

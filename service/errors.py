@@ -2,6 +2,8 @@
 
     ServiceError
     ├── InvalidEdit         the model that was asked for cannot do what was asked
+    ├── Unauthenticated     no key, or none that is good
+    ├── InvalidCursor       a listing's cursor that this service did not make
     ├── NotCancelable       the edit is past the point where it can be canceled
     └── LinkRefused         an artifact's URL is not genuine, or over
 
@@ -63,6 +65,24 @@ class InvalidEdit(ServiceError):
         self.complaints = complaints
 
 
+class Unauthenticated(ServiceError):
+    """The request carries no key that this installation knows."""
+
+    code = "unauthenticated"
+
+    def __init__(self) -> None:
+        super().__init__("no key of this installation was sent: send it as `Authorization: Bearer p2p_...`")
+
+
+class InvalidCursor(ServiceError):
+    """A listing's cursor that this service did not make."""
+
+    code = "invalid_cursor"
+
+    def __init__(self) -> None:
+        super().__init__("this cursor was not given by this service: begin without one")
+
+
 class NotCancelable(ServiceError):
     """The edit has ended."""
 
@@ -82,6 +102,8 @@ class LinkRefused(ServiceError):
 
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    InvalidCursor: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidEdit: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotCancelable: HTTPStatus.CONFLICT,
     LinkRefused: HTTPStatus.FORBIDDEN,
@@ -158,7 +180,9 @@ def _answer(error: Exception) -> _Answer:
     match error:
         case ServiceError() | JobPlaneError() if type(error) in STATUSES:
             # Whole seconds (RFC 9110), and never too soon.
-            headers = {"Retry-After": str(math.ceil(error.retry_after) or 1)} if isinstance(error, Refused) else None
+            headers = {"Retry-After": str(math.ceil(error.retry_after) or 1)} if isinstance(error, Refused) else {}
+            if isinstance(error, Unauthenticated):
+                headers = {"WWW-Authenticate": "Bearer"}
             status, complaints = STATUSES[type(error)], getattr(error, "complaints", ())
             return _Answer(status, error.code, str(error), complaints, headers)
         case redis.RedisError():

@@ -1,15 +1,17 @@
 """The bodies of HTTP: what comes in is a spec in an envelope, what goes out is a view of the record with links."""
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from p2p.spec import EditSpec
 from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
-from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus
+from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Priority
+from service.jobs.store import Place
+from service.submit import Asked
 
 _EXAMPLE: JsonDict = {
     "source": {"prompt": "a cat on a beach"},
@@ -30,9 +32,18 @@ class EditRequest(EditSpec):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    def to_spec(self) -> EditSpec:
-        """What is to be made, without the envelope."""
-        return EditSpec.model_construct(**{name: getattr(self, name) for name in EditSpec.model_fields})
+    priority: Priority = Field(
+        "normal", description="A head start in the queue, or the opposite; whatever waits grows older all the same."
+    )
+    start_within: Annotated[int, Field(ge=1, le=604_800)] | None = Field(
+        None, description="Seconds: an edit that no worker has begun by then expires. At most what the service allows."
+    )
+
+    def asked(self, traceparent: str | None) -> Asked:
+        """What is to be made, and what concerns the job alone."""
+        spec = EditSpec.model_construct(**{name: getattr(self, name) for name in EditSpec.model_fields})
+        within = None if self.start_within is None else timedelta(seconds=self.start_within)
+        return Asked(spec=spec, priority=self.priority, start_within=within, traceparent=traceparent)
 
 
 class Links(BaseModel):
@@ -40,6 +51,7 @@ class Links(BaseModel):
 
     self: str
     cancel: str
+    events: str
 
 
 class EditAccepted(BaseModel):
@@ -71,9 +83,25 @@ class ArtifactView(BaseModel):
     url: str = Field(description="Works for a while; fetch the edit again for a new one.")
 
 
+class QueuePlace(BaseModel):
+    """Where a waiting edit stands."""
+
+    ahead: int = Field(description="Edits that go before it.")
+    starts_in: float | None = Field(
+        description="Seconds until it is begun, by how long edits took of late and how many run now; null where "
+        "nothing tells. An estimate."
+    )
+
+    @classmethod
+    def of(cls, place: Place) -> "QueuePlace | None":
+        """The view of a place; none where the edit waits no more."""
+        return None if place.ahead is None else cls(ahead=place.ahead, starts_in=place.seconds)
+
+
 class EditView(EditAccepted):
     """An edit as it stands."""
 
+    queue: QueuePlace | None = Field(None, description="While it waits.")
     attempt: int = Field(description="Executions begun so far; more than one where a worker was lost.")
     cancel_requested: bool = Field(description="It is being canceled: its worker stops before the next step.")
     progress: JobProgress | None
@@ -84,10 +112,11 @@ class EditView(EditAccepted):
     spec: EditSpec = Field(description="What was asked for, the model's defaults filled in.")
 
     @classmethod
-    def with_urls(cls, job: Job, url: Callable[[str], str]) -> "EditView":
+    def with_urls(cls, job: Job, url: Callable[[str], str], place: Place | None = None) -> "EditView":
         """The view of a job; `url` gives an artifact's address for its key."""
         return cls(
             **_common(job),
+            queue=None if place is None else QueuePlace.of(place),
             attempt=job.attempt,
             cancel_requested=job.cancel_requested,
             progress=job.progress,
@@ -97,6 +126,21 @@ class EditView(EditAccepted):
             artifacts=tuple(_artifact(artifact, url) for artifact in job.artifacts),
             spec=job.spec,
         )
+
+
+class EditList(BaseModel):
+    """Some of the key's edits, the newest first."""
+
+    edits: tuple[EditAccepted, ...]
+    cursor: str | None = Field(description="Give it to see the next ones; null where there are none.")
+
+
+class EditEvent(BaseModel):
+    """Something that happened to an edit."""
+
+    status: JobStatus | None = Field(None, description="The state that it is in from here on, where that changed.")
+    step: int | None = Field(None, description="How many steps are done.")
+    steps: int | None = Field(None, description="Of how many.")
 
 
 class ModelView(BaseModel):
@@ -141,7 +185,8 @@ class Liveness(BaseModel):
 
 
 def _common(job: Job) -> dict[str, object]:
-    links = Links(self=f"/v1/edits/{job.id}", cancel=f"/v1/edits/{job.id}/cancel")
+    address = f"/v1/edits/{job.id}"
+    links = Links(self=address, cancel=f"{address}/cancel", events=f"{address}/events")
     names = ("id", "status", "model", "created_at", "expires_at")
     return {"links": links, **{name: getattr(job, name) for name in names}}
 

@@ -46,6 +46,7 @@ class Settings(PlaneSettings):
     queue_limit: Span = Field(
         timedelta(days=1), description="How long a job may wait for a worker before it expires; seconds."
     )
+    backlog: int = Field(1000, ge=1, description="How many jobs of one model may wait; more are refused for a while.")
     max_body_bytes: int = Field(262_144, ge=1, description="The largest request body that is read.")
 
     @property

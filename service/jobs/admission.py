@@ -1,7 +1,7 @@
 """What is asked of the store when edits are posted: all of it is taken in one turn of Redis, or nothing is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.jobs.model import Job
 
@@ -34,7 +34,7 @@ class Admission:
     """
 
     jobs: Sequence[Job]
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     name: str | None = None
     fingerprint: str = ""
 

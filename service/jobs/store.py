@@ -54,6 +54,8 @@ FIXED = (
 )  # fmt: skip
 #: Seconds after which one who has too many jobs under way may ask again: one of them may have ended by then.
 ACTIVE_RETRY = 2.0
+#: Milliseconds that one read of a job's events waits, and how many jobs of an owner may be of one millisecond.
+EVENTS_TURN, SAME = 2000, 100
 #: Seconds for which the API takes Redis's eviction policy for what it last was.
 TRUSTED = 30
 
@@ -63,6 +65,25 @@ class Watch(NamedTuple):
 
     execution: str | None
     cancel_requested: bool
+
+
+class Place(NamedTuple):
+    """Where a waiting job stands.
+
+    Attributes:
+        ahead: how many go before it; None where it waits no more.
+        seconds: how long that may take, by how long jobs took of late and how many run; None where nothing tells.
+    """
+
+    ahead: int | None
+    seconds: float | None
+
+
+class Owned(NamedTuple):
+    """A job in its owner's list, and where it stands there."""
+
+    at: tuple[float, str]
+    job: Job | None
 
 
 class JobStore(Protocol):
@@ -92,6 +113,18 @@ class AsyncJobStore(Protocol):
 
     async def get(self, job_id: str) -> Job: ...
     async def make(self, move: Move) -> Job: ...
+
+    async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
+        """What happened to a job after an event, ids and texts; waits a moment for it, never longer than asked."""
+
+    async def place(self, job: Job) -> Place:
+        """Where a waiting job stands."""
+
+    async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
+        """An owner's jobs, the newest first, from the one after `before` on; None in place of what is over."""
+
+    async def named(self, owner: str, name: str) -> str | None:
+        """The first job that an owner's name for a request stands for."""
 
     async def erase(self, job: Job) -> None:
         """Forget a job that has ended, and have what it stored removed; raises `StillActive`, `JobNotFound`."""
@@ -156,6 +189,41 @@ class AsyncRedisJobStore:
             raise JobNotFound(job.id)
         if not JobStatus(json.loads(status)).is_terminal:
             raise StillActive(json.loads(status))
+
+    async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
+        # Never so long that the client would take the connection for dead (`service.connections`).
+        block = min(int(wait * 1000), EVENTS_TURN) or None
+        found = cast(Any, await self._client.xread({keys.events(job_id): after}, block=block))
+        return [(event_id, fields["e"]) for _, entries in found or () for event_id, fields in entries]
+
+    async def place(self, job: Job) -> Place:
+        async with self._client.pipeline(transaction=False) as commands:
+            commands.zrank(keys.order(job.model), job.message or "")
+            commands.hget(keys.pace(job.model), "seconds")
+            commands.zcard(keys.leases(job.model))
+            ahead, seconds, running = await commands.execute()
+        if ahead is None or seconds is None:
+            return Place(ahead, None)
+        return Place(ahead, (ahead + 1) * float(seconds) / max(1, running))
+
+    async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
+        key, most = keys.owned(owner), "+inf" if before is None else before[0]
+        # Jobs of the same millisecond are in the order of their ids, backwards.
+        found = cast(Any, await self._client.zrevrangebyscore(key, most, "-inf", 0, count + SAME, withscores=True))
+        places = [(float(score), job_id) for job_id, score in found]
+        places = [place for place in places if before is None or place < before][:count]
+        async with self._client.pipeline(transaction=False) as commands:
+            for _, job_id in places:
+                commands.hgetall(keys.record(job_id))
+            records = await commands.execute() if places else []
+        gone = [job_id for (_, job_id), record in zip(places, records, strict=True) if not record]
+        if gone:
+            await self._client.zrem(key, *gone)
+        return [Owned(at, _readable(record)) for at, record in zip(places, records, strict=True)]
+
+    async def named(self, owner: str, name: str) -> str | None:
+        found = cast(str | None, await self._client.get(keys.named(owner, name)))
+        return found.split()[1] if found else None
 
     async def ping(self) -> None:
         """Raise a `redis.RedisError` where Redis does not answer, `UnsafeRedis` where it may drop jobs."""
@@ -266,6 +334,13 @@ def _found(job_id: str, fields: Mapping[str, str]) -> Job:
     if not fields:
         raise JobNotFound(job_id)
     return decode(fields)
+
+
+def _readable(fields: Mapping[str, str]) -> Job | None:
+    try:
+        return decode(fields) if fields else None
+    except NewerRecord:
+        return None
 
 
 def _pairs(changes: Mapping[str, object]) -> list[str]:

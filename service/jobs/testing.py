@@ -1,18 +1,18 @@
 """In-memory twins of the job plane, shipped with it: what unit tests use in place of Redis, RQ and a directory."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import obstore
 from obstore.store import MemoryStore
 
 from service.jobs.admission import Admission, Admitted
-from service.jobs.errors import IllegalTransition, JobNotFound, StillActive
+from service.jobs.errors import IllegalTransition, JobNotFound, NameReused, StillActive
 from service.jobs.model import Job, JobStatus
 from service.jobs.moves import Move
 from service.jobs.storage import ObstoreStorage
-from service.jobs.store import Watch, decode, encode
+from service.jobs.store import Owned, Place, Watch, decode, encode
 
 
 class InMemoryJobStore:
@@ -22,6 +22,7 @@ class InMemoryJobStore:
         leases: of running jobs, until when they are their worker's, by the clock.
         litter: what is to be removed from the storage, and when.
         outbox: ids and states of jobs in the order in which they ended.
+        told: by job, what its followers are told.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,8 +31,14 @@ class InMemoryJobStore:
         self.leases: dict[str, float] = {}
         self.litter: dict[str, datetime] = {}
         self.outbox: list[tuple[str, JobStatus]] = []
+        self.told: dict[str, list[str]] = {}
+
+    def all(self) -> list[Job]:
+        """Every job."""
+        return [decode(record) for record in self._records.values()]
 
     def create(self, job: Job) -> None:
+        self.told[job.id] = ["queued"]
         self._records[job.id] = encode({name: getattr(job, name) for name in Job.model_fields})
 
     def get(self, job_id: str) -> Job:
@@ -57,6 +64,8 @@ class InMemoryJobStore:
             self.leases[job.id] = self._clock() + move.lease.total_seconds()
         if move.to.is_terminal:
             self.outbox.append((job.id, move.to))
+        if move.event:
+            self.told[job.id].append(move.event)
         self.litter.update(move.litter)
         return self.get(job.id)
 
@@ -81,11 +90,42 @@ class AsyncInMemoryJobStore:
 
     def __init__(self, store: InMemoryJobStore) -> None:
         self._store = store
+        self._named: dict[tuple[str, str | None], tuple[str, list[str]]] = {}
 
     async def admit(self, admission: Admission) -> Admitted:
+        """Without limits: those are Redis's to count."""
+        name = admission.jobs[0].owner, admission.name
+        if admission.name is not None and name in self._named:
+            fingerprint, job_ids = self._named[name]
+            if fingerprint != admission.fingerprint:
+                raise NameReused
+            return Admitted(job_ids, replayed=True)
         for job in admission.jobs:
             self._store.create(job)
-        return Admitted([job.id for job in admission.jobs])
+        job_ids = [job.id for job in admission.jobs]
+        self._named[name] = admission.fingerprint, job_ids
+        return Admitted(job_ids)
+
+    async def named(self, owner: str, name: str) -> str | None:
+        return self._named[owner, name][1][0] if (owner, name) in self._named else None
+
+    async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
+        return [
+            (f"{number}-0", event)
+            for number, event in enumerate(self._store.told[job_id], 1)
+            if number > int(after.split("-")[0])
+        ]
+
+    async def place(self, job: Job) -> Place:
+        waiting = [each for each in self._store.all() if each.status is JobStatus.QUEUED and each.turn < job.turn]
+        return Place(len(waiting), None)
+
+    async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
+        mine = [
+            ((int(job.created_at.timestamp() * 1000), job.id), job) for job in self._store.all() if job.owner == owner
+        ]
+        mine.sort(key=lambda each: each[0], reverse=True)
+        return [Owned(at, job) for at, job in mine if before is None or at < before][:count]
 
     async def get(self, job_id: str) -> Job:
         return self._store.get(job_id)

@@ -3,7 +3,9 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 
+from service.api_keys import Caller
 from service.submit import Plane
 
 
@@ -12,3 +14,16 @@ def _plane(request: Request) -> Plane:
 
 
 PlaneOfApp = Annotated[Plane, Depends(_plane)]
+
+_bearer = HTTPBearer(
+    scheme_name="key",
+    description="`Authorization: Bearer p2p_...`; not needed while no key was made.",
+    auto_error=False,
+)
+
+
+async def _caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+    return await request.app.state.plane.callers.of(request.headers.get("Authorization", ""))
+
+
+CallerOfRequest = Annotated[Caller, Depends(_caller)]

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from starlette.testclient import TestClient
 
+from service.api_keys import Everybody
 from service.app import create_app
 from service.jobs.catalogue import load_catalogue
 from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore, MemoryStorage, RecordingQueue
@@ -35,6 +36,8 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         job_lifetime=timedelta(hours=1),
         url_lifetime=timedelta(minutes=10),
         queue_limit=timedelta(hours=2),
+        callers=Everybody(),
+        backlog=100,
     )
     return SimpleNamespace(plane=plane, store=store, queue=plane.queue, storage=plane.storage, clock=clock)
 
