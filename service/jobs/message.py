@@ -66,7 +66,7 @@ def message_about(job_id: str, model: str) -> Message:
 
 @cache
 def _template() -> Mapping[str, str]:
-    """What all messages have in common, as RQ writes it."""
+    """What all messages have in common, as RQ writes it; without what is empty, which RQ reads alike."""
     made = RqJob.create(
         TASK,
         args=(),
@@ -78,7 +78,8 @@ def _template() -> Mapping[str, str]:
         status=RqStatus.QUEUED,
         serializer=JSONSerializer,
     )
-    return {name: str(getattr(value, "value", value)) for name, value in made.to_dict().items() if name != "data"}
+    fields = {name: str(getattr(value, "value", value)) for name, value in made.to_dict().items() if name != "data"}
+    return {name: value for name, value in fields.items() if value}
 
 
 def job_of(message_id: str) -> str:

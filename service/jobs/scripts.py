@@ -136,6 +136,7 @@ if move.to ~= move.from then
   redis.call('ZREM', KEYS[4], move.id)
   if message and message ~= 'null' and move.from == '"queued"' then
     local id = string.sub(message, 2, -2)
+    if not move.message then redis.call('HDEL', KEYS[1], 'message') end
     redis.call('ZREM', KEYS[8], id)
     -- Taken by a worker, the message is RQ's to tidy up.
     if not move.lease and redis.call('LREM', KEYS[9], 1, id) > 0 then redis.call('DEL', 'rq:job:' .. id) end

@@ -55,6 +55,7 @@ def test_a_message_holds_what_rq_would_write():
     )
     theirs.enqueued_at = theirs.created_at
     expected = {name: getattr(value, "value", value) for name, value in theirs.to_dict().items()}
+    expected = {name: value for name, value in expected.items() if value != ""}
 
     assert zlib.decompress(fields.pop("data")) == zlib.decompress(expected.pop("data"))
     assert fields.keys() == expected.keys()
