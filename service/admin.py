@@ -2,6 +2,7 @@
 
 dead             jobs that failed because their workers were lost, the oldest first
 requeue ID ...   send each of them again, as a job of its own: an end that was written stays written
+secret           a new secret to sign webhooks with, for WEBHOOK_SECRET
 """
 
 import argparse
@@ -17,6 +18,7 @@ from service.jobs.queue import JobQueue, RqJobQueue
 from service.jobs.settings import PlaneSettings, settings_or_exit
 from service.jobs.store import JobStore, RedisJobStore
 from service.jobs.upkeep import Upkeep
+from service.webhooks.signature import new_secret
 
 
 def dead_letters(upkeep: Upkeep, store: JobStore) -> Sequence[Job]:
@@ -39,7 +41,13 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore, queue: JobQueue) -> Jo
     if job_id not in upkeep.dead():
         raise JobNotFound(job_id)
     dead = store.get(job_id)
-    made = new_job(dead.spec, lifetime=dead.lifetime, queue_limit=dead.queue_limit, traceparent=dead.traceparent)
+    made = new_job(
+        dead.spec,
+        lifetime=dead.lifetime,
+        queue_limit=dead.queue_limit,
+        traceparent=dead.traceparent,
+        webhook=dead.webhook,
+    )
     job = made.model_copy(update={"owner": dead.owner})
     store.create(job)
     queue.enqueue(job)
@@ -53,7 +61,10 @@ def main() -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("dead", help="jobs that failed because their workers were lost")
     actions.add_parser("requeue", help="send dead letters again").add_argument("ids", nargs="+", metavar="ID")
+    actions.add_parser("secret", help="a new secret to sign webhooks with")
     arguments = parser.parse_args()
+    if arguments.action == "secret":
+        return print(new_secret())
     settings = settings_or_exit(PlaneSettings)
     client = patient_client(settings.redis_url)
     upkeep, store = Upkeep(client), RedisJobStore(client)

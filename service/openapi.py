@@ -38,6 +38,10 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
                 schema = response.get("content", {}).get("application/json", {}).get("schema", {})
                 if schema == _PROBLEM or schema.get("$ref", "").endswith(_OWN_422):
                     response["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    for path in document.get("webhooks", {}).values():
+        for operation in path.values():
+            # What the receiver of a webhook answers is its own.
+            operation["responses"].pop("422", None)
     for name in (_OWN_422, "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     return document

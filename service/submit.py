@@ -1,4 +1,5 @@
-"""The use cases: submit, fetch, cancel, erase. The only place where store, queue and storage meet.
+"""The use cases: submit, fetch, cancel, erase, and what came of a webhook. The only place where store, queue and
+storage meet.
 
 An edit that was answered with 202 is in the store and in its model's queue. The record comes first, because a worker
 may take the id the moment it is queued; where the queue then refuses, the record goes again and the client is told.
@@ -7,23 +8,26 @@ may take the id the moment it is queued; where the queue then refuses, the recor
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import redis
 from anyio import to_thread
 
 from p2p.spec import EditSpec
-from service.errors import InvalidEdit, NotCancelable
+from service.addresses import UrlRefused, checked_url, refuse_private
+from service.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
 from service.invalid_input import Complaint
 from service.jobs import moves
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.errors import IllegalTransition, StorageUnavailable
-from service.jobs.model import Job, JobStatus, job_prefix, new_job
+from service.jobs.model import Job, JobStatus, Webhook, job_prefix, new_job
 from service.jobs.queue import JobQueue
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import AsyncJobStore
 from service.signing import UrlSigner
 from service.tokens import TokenCounter
+from service.webhooks.deliveries import Attempt, Deliveries
+from service.webhooks.messages import is_wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +43,33 @@ class Plane:
     job_lifetime: timedelta
     url_lifetime: timedelta
     queue_limit: timedelta
+    deliveries: Deliveries
+    webhook_private: bool
 
     def url(self, key: str) -> str:
         """Where a client fetches an artifact, for a while: made anew for each answer, never kept."""
         return self.storage.presigned_url(key, self.url_lifetime) or self.signer.url(key, self.url_lifetime)
 
 
-async def submit(spec: EditSpec, plane: Plane, *, traceparent: str | None = None) -> Job:
+async def submit(
+    spec: EditSpec, plane: Plane, *, traceparent: str | None = None, webhook: Webhook | None = None
+) -> Job:
     """Accept an edit: check it against its model, record it, queue it.
 
     Raises:
-        InvalidEdit: the model is unknown, or it cannot do this.
+        InvalidEdit: the model is unknown, or it cannot do this, or the webhook's address is not public.
         QueueUnavailable: nothing was accepted.
     """
     made = resolved(spec, plane)
-    job = new_job(made, lifetime=plane.job_lifetime, queue_limit=plane.queue_limit, traceparent=traceparent)
+    if webhook is not None and not plane.webhook_private:
+        _refuse_private(webhook)
+    job = new_job(
+        made,
+        lifetime=plane.job_lifetime,
+        queue_limit=plane.queue_limit,
+        traceparent=traceparent,
+        webhook=webhook,
+    )
     await plane.store.create(job)
     try:
         # RQ's client blocks; so it does not hold up the other requests.
@@ -113,6 +129,36 @@ async def erase(job_id: str, plane: Plane) -> None:
     # The reaper would as well, a moment later, and does where this fails.
     with suppress(StorageUnavailable):
         await to_thread.run_sync(plane.storage.remove_all, job_prefix(job_id))
+
+
+async def deliveries(job: Job, plane: Plane) -> tuple[tuple[Attempt, ...], datetime | None]:
+    """The attempts to tell of an edit's end, and when the next one is due."""
+    return await plane.deliveries.attempts(job), await plane.deliveries.next_at(job)
+
+
+async def deliver_again(job_id: str, plane: Plane) -> Job:
+    """Have an edit's end told once more, at once, whatever the receiver answered before.
+
+    Raises:
+        JobNotFound: there is no such edit.
+        NotEnded: there is no end to tell of.
+        NobodyToTell: its webhook does not want this end, and nobody was told of it before.
+    """
+    job = await plane.store.get(job_id)
+    if not job.status.is_terminal:
+        raise NotEnded(job.status)
+    # Whether the installation names an address is the sender's to know; it has called it then, and that is in the log.
+    if not is_wanted(job, by_installation=False) and not await plane.deliveries.attempts(job):
+        raise NobodyToTell
+    await plane.deliveries.send_again(job)
+    return job
+
+
+def _refuse_private(webhook: Webhook) -> None:
+    try:
+        refuse_private(checked_url(webhook.url))
+    except UrlRefused as error:
+        raise InvalidEdit([Complaint.at("webhook", "url", code=error.code, detail=str(error))]) from error
 
 
 def resolved(spec: EditSpec, plane: Plane) -> EditSpec:

@@ -18,7 +18,7 @@ truth about a job; what RQ thinks of it is transport. What takes a job from stat
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -59,6 +59,17 @@ class Record(BaseModel):
     """Base of what is kept: immutable; a field written by a newer version is passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+EventName = Literal["edit.succeeded", "edit.failed", "edit.canceled", "edit.expired"]
+EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
+
+
+class Webhook(Record):
+    """Who is told of a job's end, and of which ends."""
+
+    url: str
+    events: tuple[EventName, ...] = EVENT_NAMES
 
 
 class JobError(Record):
@@ -111,10 +122,16 @@ class Job(Record):
     expires_at: datetime = Field(description="When the record goes; of an active job a bound that is never reached.")
     lifetime: timedelta = Field(description="How long the record is kept after the job's end.")
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
+    webhook: Webhook | None = Field(None, description="Told of its end; where absent, whom the installation names.")
 
 
 def new_job(
-    spec: EditSpec, *, lifetime: timedelta, queue_limit: timedelta = timedelta(days=1), traceparent: str | None = None
+    spec: EditSpec,
+    *,
+    lifetime: timedelta,
+    queue_limit: timedelta = timedelta(days=1),
+    traceparent: str | None = None,
+    webhook: Webhook | None = None,
 ) -> Job:
     """A queued job with an id nobody can guess."""
     now = datetime.now(UTC)
@@ -128,6 +145,7 @@ def new_job(
         expires_at=now + queue_limit + lifetime,
         lifetime=lifetime,
         traceparent=traceparent,
+        webhook=webhook,
     )
 
 

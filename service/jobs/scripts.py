@@ -5,7 +5,7 @@ compared as such. Runs on Redis 6.2 and later.
 """
 
 #: Lengthens the life of an index to what its newest entry needs; never shortens it.
-_KEEP = """
+KEEP = """
 local function keep(key, milliseconds)
   if redis.call('PTTL', key) < milliseconds then redis.call('PEXPIRE', key, milliseconds) end
 end
@@ -19,7 +19,7 @@ end
 
 #: KEYS: record, events, waiting, models. ARGV: {id, model, expires_at, start_by} with milliseconds, then the fields.
 CREATE = (
-    _KEEP
+    KEEP
     + """
 local job = cjson.decode(ARGV[1])
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
@@ -34,7 +34,7 @@ tell(KEYS[2], KEYS[1], 'queued')
 #: KEYS: record, events, waiting, leases, litter, outbox, dead. ARGV: the move, then the fields it writes.
 #: Answers false where there is no record, else whether it was done, and the record after it.
 MOVE = (
-    _KEEP
+    KEEP
     + """
 local move = cjson.decode(ARGV[1])
 local status, execution = unpack(redis.call('HMGET', KEYS[1], 'status', 'execution'))
@@ -72,7 +72,7 @@ return {1, redis.call('HGETALL', KEYS[1])}
 
 #: KEYS: record, leases. ARGV: id, execution, milliseconds. Answers whether the execution still has the job.
 RENEW = (
-    _KEEP
+    KEEP
     + """
 local status, execution = unpack(redis.call('HMGET', KEYS[1], 'status', 'execution'))
 if status ~= '"running"' or execution ~= ARGV[2] then return 0 end
@@ -81,13 +81,17 @@ return 1
 """
 )
 
-#: KEYS: record, events, litter, dead. ARGV: id, prefix, states that are ends. Answers the state; erases if it is one.
+#: KEYS: record, events, litter, dead, outbox, due, telling, deliveries. ARGV: id, prefix, states that are ends.
+#: Answers the state; erases if it is one. Whoever erases a job knows that it has ended: nobody is told any more.
 ERASE = (
-    _KEEP
+    KEEP
     + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or not string.find(ARGV[3], status, 1, true) then return status end
-redis.call('DEL', KEYS[1], KEYS[2])
+local entry = redis.call('HGET', KEYS[7], 'entry')
+if entry then redis.call('XDEL', KEYS[5], entry) end
+redis.call('ZREM', KEYS[6], ARGV[1])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[7], KEYS[8])
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZADD', KEYS[3], now, ARGV[2])
 keep(KEYS[3], 604800000)

@@ -38,6 +38,7 @@ PACKED_FROM = 400
 #: Fields that are written once: together they take a third of what they would take apart.
 FIXED = (
     "schema_version", "id", "owner", "model", "spec", "created_at", "queue_limit", "lifetime", "traceparent",
+    "webhook",
 )  # fmt: skip
 #: Seconds for which the API takes Redis's eviction policy for what it last was.
 TRUSTED = 30
@@ -145,6 +146,7 @@ class AsyncRedisJobStore:
 
     async def erase(self, job_id: str) -> None:
         names = [keys.record(job_id), keys.events(job_id), keys.LITTER, keys.DEAD]
+        names += [keys.OUTBOX, keys.DUE, keys.telling(job_id), keys.deliveries(job_id)]
         ends = " ".join(to_json(status).decode() for status in JobStatus if not TRANSITIONS[status])
         status = await self._erase(names, [job_id, job_prefix(job_id), ends])
         if status is None:

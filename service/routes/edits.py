@@ -22,7 +22,8 @@ async def submit_edit(
 ) -> EditAccepted:
     """Ask for an edit. It is worked off in turn; follow `links.self`."""
     trace = traceparent if _TRACEPARENT.fullmatch(traceparent) else None
-    job = await submit.submit(body.to_spec(), plane, traceparent=trace)
+    webhook = None if body.webhook is None else body.webhook.to_webhook()
+    job = await submit.submit(body.to_spec(), plane, traceparent=trace, webhook=webhook)
     accepted = EditAccepted.of(job)
     response.headers["Location"] = accepted.links.self
     return accepted

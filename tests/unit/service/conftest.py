@@ -18,6 +18,7 @@ from service.settings import Settings
 from service.signing import UrlSigner
 from service.submit import Plane
 from service.tokens import token_counters
+from service.webhooks.testing import InMemoryDeliveries
 
 BASE_URL = "http://api.test"
 
@@ -37,8 +38,17 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         job_lifetime=timedelta(hours=1),
         url_lifetime=timedelta(minutes=10),
         queue_limit=timedelta(hours=2),
+        deliveries=InMemoryDeliveries(),
+        webhook_private=False,
     )
-    return SimpleNamespace(plane=plane, store=store, queue=plane.queue, storage=plane.storage, clock=clock)
+    return SimpleNamespace(
+        plane=plane,
+        store=store,
+        queue=plane.queue,
+        storage=plane.storage,
+        clock=clock,
+        deliveries=plane.deliveries,
+    )
 
 
 @pytest.fixture
