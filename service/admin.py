@@ -3,6 +3,7 @@
 dead             jobs that failed because their workers were lost, the oldest first
 requeue ID ...   send each of them again, as a job of its own: an end that was written stays written
 keys             API keys: `keys create NAME`, `keys list`, `keys revoke ID`
+secret           a new secret to sign webhooks with, for WEBHOOK_SECRET
 """
 
 import argparse
@@ -18,6 +19,7 @@ from service.jobs.model import Job, new_job
 from service.jobs.settings import PlaneSettings, settings_or_exit
 from service.jobs.store import JobStore, RedisJobStore
 from service.jobs.upkeep import Upkeep
+from service.webhooks.signature import new_secret
 
 
 def dead_letters(upkeep: Upkeep, store: JobStore) -> Sequence[Job]:
@@ -47,6 +49,7 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
         owner=dead.owner,
         priority=dead.priority,
         traceparent=dead.traceparent,
+        webhook=dead.webhook,
     )
     store.create(job)
     upkeep.buried(job_id)
@@ -81,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("dead", help="jobs that failed because their workers were lost")
     actions.add_parser("requeue", help="send dead letters again").add_argument("ids", nargs="+", metavar="ID")
+    actions.add_parser("secret", help="a new secret to sign webhooks with")
     keys = actions.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True)
     create = keys.add_parser("create", help="a new key, printed once")
     create.add_argument("name", help="whose it is, for whoever reads the list")
@@ -96,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Do what the arguments say."""
     arguments = _parser().parse_args()
+    if arguments.action == "secret":
+        return print(new_secret())
     settings = settings_or_exit(PlaneSettings)
     client = patient_client(settings.redis_url)
     upkeep, store, ring = Upkeep(client), RedisJobStore(client), KeyRing(client)

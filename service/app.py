@@ -9,9 +9,10 @@ from service.body_limit import BodyLimit
 from service.connections import connected
 from service.errors import install_error_handlers
 from service.openapi import install_openapi
-from service.routes import artifacts, edits, health, models
+from service.routes import artifacts, deliveries, edits, health, models
 from service.settings import Settings
 from service.submit import Plane
+from service.webhooks.described import describe_webhooks
 
 Connect = Callable[[Settings], AbstractAsyncContextManager[Plane]]
 
@@ -35,7 +36,8 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     install_error_handlers(app)
-    for routes in (edits, models, artifacts, health):
+    for routes in (edits, deliveries, models, artifacts, health):
         app.include_router(routes.router)
+    describe_webhooks(app)
     install_openapi(app)
     return app

@@ -16,6 +16,7 @@ from service.settings import Settings
 from service.signing import UrlSigner, artifact_secret
 from service.submit import Plane
 from service.tokens import token_counters
+from service.webhooks.deliveries import RedisDeliveries
 
 #: Seconds until a Redis that does not answer counts as down; a client waits for the answer.
 _REDIS_TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}
@@ -45,6 +46,8 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
             url_lifetime=settings.url_lifetime,
             queue_limit=settings.queue_limit,
             backlog=settings.backlog,
+            deliveries=RedisDeliveries(records),
+            webhook_private=settings.webhook_private,
         )
     finally:
         await records.aclose()

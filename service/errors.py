@@ -5,6 +5,8 @@
     ├── Unauthenticated     no key, or none that is good
     ├── InvalidCursor       a listing's cursor that this service did not make
     ├── NotCancelable       the edit is past the point where it can be canceled
+    ├── NotEnded            the edit has no end yet that could be told of
+    ├── NobodyToTell        the edit has no webhook
     └── LinkRefused         an artifact's URL is not genuine, or over
 
 The job plane's errors (`service.jobs.errors`) are answered by the same table. `type` is "about:blank", which says that
@@ -92,6 +94,26 @@ class NotCancelable(ServiceError):
         super().__init__(f"the edit is {status}: only one that waits or runs can be canceled")
 
 
+class NotEnded(ServiceError):
+    """The edit waits or runs: nothing was sent that could be sent again."""
+
+    code = "not_ended"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"the edit is {status}: its webhook is told once it has ended")
+
+
+class NobodyToTell(ServiceError):
+    """The edit has no webhook that wants to know of this end."""
+
+    code = "no_webhook"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no webhook wants to be told of this end: name one in the field `webhook` when you send an edit"
+        )
+
+
 class LinkRefused(ServiceError):
     """The URL of an artifact is not one that this service made, or its time is over."""
 
@@ -106,6 +128,8 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     InvalidCursor: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidEdit: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotCancelable: HTTPStatus.CONFLICT,
+    NotEnded: HTTPStatus.CONFLICT,
+    NobodyToTell: HTTPStatus.CONFLICT,
     LinkRefused: HTTPStatus.FORBIDDEN,
     JobNotFound: HTTPStatus.NOT_FOUND,
     ArtifactNotFound: HTTPStatus.NOT_FOUND,

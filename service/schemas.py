@@ -4,14 +4,27 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from p2p.spec import EditSpec
+from p2p.spec import EditSpec, Part
+from service.addresses import MAX_CHARACTERS, UrlRefused, checked_url
 from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
-from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Priority
+from service.jobs.model import (
+    EVENT_NAMES,
+    Artifact,
+    EventName,
+    Job,
+    JobError,
+    JobProgress,
+    JobStatus,
+    Priority,
+    Webhook,
+)
 from service.jobs.store import Place
 from service.submit import Asked
+from service.webhooks.deliveries import Attempt
 
 _EXAMPLE: JsonDict = {
     "source": {"prompt": "a cat on a beach"},
@@ -27,11 +40,48 @@ _EXAMPLE: JsonDict = {
 }
 
 
+def _callable(url: str) -> str:
+    try:
+        return str(checked_url(url))
+    except UrlRefused as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from error
+
+
+def _counted(events: tuple[EventName, ...]) -> tuple[EventName, ...]:
+    # After the items: pydantic's own bounds count the valid ones only, and would complain of a wrong one twice.
+    about = {"field_type": "Tuple", "actual_length": len(events)}
+    if not events:
+        raise PydanticKnownError("too_short", {**about, "min_length": 1})
+    if len(events) > len(EVENT_NAMES):
+        raise PydanticKnownError("too_long", {**about, "max_length": len(EVENT_NAMES)})
+    return events
+
+
+class WebhookRequest(Part):
+    """Who is to be told of the edit's end."""
+
+    url: Annotated[str, AfterValidator(_callable)] = Field(
+        description="https or http, with a public address; it is sent a POST.", max_length=MAX_CHARACTERS
+    )
+    events: Annotated[tuple[EventName, ...], AfterValidator(_counted)] = Field(
+        EVENT_NAMES,
+        description="Which ends are told of; all where absent.",
+        json_schema_extra={"minItems": 1, "maxItems": len(EVENT_NAMES)},
+    )
+
+    def to_webhook(self) -> Webhook:
+        """As the record has it."""
+        return Webhook(url=self.url, events=self.events)
+
+
 class EditRequest(EditSpec):
     """A source picture and the edits of it. What is absent takes the model's own default."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
+    webhook: WebhookRequest | None = Field(
+        None, description="Told of the edit's end; where absent, whoever the installation names."
+    )
     priority: Priority = Field(
         "normal", description="A head start in the queue, or the opposite; whatever waits grows older all the same."
     )
@@ -43,7 +93,13 @@ class EditRequest(EditSpec):
         """What is to be made, and what concerns the job alone."""
         spec = EditSpec.model_construct(**{name: getattr(self, name) for name in EditSpec.model_fields})
         within = None if self.start_within is None else timedelta(seconds=self.start_within)
-        return Asked(spec=spec, priority=self.priority, start_within=within, traceparent=traceparent)
+        return Asked(
+            spec=spec,
+            priority=self.priority,
+            start_within=within,
+            traceparent=traceparent,
+            webhook=None if self.webhook is None else self.webhook.to_webhook(),
+        )
 
 
 class Links(BaseModel):
@@ -141,6 +197,14 @@ class EditEvent(BaseModel):
     status: JobStatus | None = Field(None, description="The state that it is in from here on, where that changed.")
     step: int | None = Field(None, description="How many steps are done.")
     steps: int | None = Field(None, description="Of how many.")
+
+
+class DeliveriesView(BaseModel):
+    """What came of telling an edit's webhook."""
+
+    webhook: Webhook | None = Field(description="The edit's own; null where it named none.")
+    next_attempt_at: datetime | None = Field(description="Null where none follows.")
+    attempts: tuple[Attempt, ...] = Field(description="The latest 50 at most, the oldest first.")
 
 
 class ModelView(BaseModel):

@@ -1,4 +1,5 @@
-"""The use cases: submit, fetch, list, cancel, erase. The only place where store, queue and storage meet.
+"""The use cases: submit, fetch, list, cancel, erase, and what came of a webhook. The only place where store, queue and
+storage meet.
 
 Each is done for a caller, who sees its own edits and no others: somebody else's edit is answered like none at all.
 
@@ -11,24 +12,27 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from anyio import to_thread
 
 from p2p.spec import EditSpec
+from service.addresses import UrlRefused, checked_url, refuse_private
 from service.api_keys import Caller, Callers
-from service.errors import InvalidCursor, InvalidEdit, NotCancelable
+from service.errors import InvalidCursor, InvalidEdit, NobodyToTell, NotCancelable, NotEnded
 from service.invalid_input import Complaint
 from service.jobs import moves
 from service.jobs.admission import Admission
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.errors import IllegalTransition, JobNotFound, StorageUnavailable
-from service.jobs.model import Job, JobStatus, Priority, job_prefix, new_job
+from service.jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
 from service.jobs.queue import JobQueue
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import AsyncJobStore
 from service.signing import UrlSigner
 from service.tokens import TokenCounter
+from service.webhooks.deliveries import Attempt, Deliveries
+from service.webhooks.messages import is_wanted
 
 #: What our own ids look like: uuid4's hex. A client's own may look alike; ours goes first, if it is the client's.
 _OURS = re.compile(r"[0-9a-f]{32}")
@@ -52,6 +56,8 @@ class Plane:
     url_lifetime: timedelta
     queue_limit: timedelta
     backlog: int
+    deliveries: Deliveries
+    webhook_private: bool
 
     def url(self, key: str) -> str:
         """Where a client fetches an artifact, for a while: made anew for each answer, never kept."""
@@ -65,12 +71,13 @@ class Asked:
     spec: EditSpec
     priority: Priority = "normal"
     start_within: timedelta | None = None
+    webhook: Webhook | None = None
     traceparent: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """The same for the same request, whoever traces it."""
-        text = self.spec.model_dump_json() + f" {self.priority} {self.start_within}"
+        text = f"{self.spec.model_dump_json()} {self.priority} {self.start_within} {self.webhook}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -80,10 +87,12 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     Args:
         name: what the caller calls the request; the same request by the same name is the same job.
     Raises:
-        InvalidEdit: the model is unknown, or it cannot do this.
+        InvalidEdit: the model is unknown, or it cannot do this, or the webhook's address is not public.
         NameReused: the name stands for another request.
         Refused: nothing was accepted, for now.
     """
+    if asked.webhook is not None and not plane.webhook_private:
+        _refuse_private(asked.webhook)
     limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
     job = new_job(
         resolved(asked.spec, plane),
@@ -91,6 +100,7 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
         queue_limit=limit,
         owner=caller.owner,
         priority=asked.priority,
+        webhook=asked.webhook,
         traceparent=asked.traceparent,
     )
     limits = replace(caller.limits, backlog=plane.backlog)
@@ -202,6 +212,36 @@ async def erase(job_id: str, plane: Plane, caller: Caller) -> None:
     # The reaper would as well, a moment later, and does where this fails.
     with suppress(StorageUnavailable):
         await to_thread.run_sync(plane.storage.remove_all, job_prefix(job.id))
+
+
+async def deliveries(job: Job, plane: Plane) -> tuple[tuple[Attempt, ...], datetime | None]:
+    """The attempts to tell of an edit's end, and when the next one is due."""
+    return await plane.deliveries.attempts(job), await plane.deliveries.next_at(job)
+
+
+async def deliver_again(job_id: str, plane: Plane, caller: Caller) -> Job:
+    """Have an edit's end told once more, at once, whatever the receiver answered before.
+
+    Raises:
+        JobNotFound: there is no such edit.
+        NotEnded: there is no end to tell of.
+        NobodyToTell: its webhook does not want this end, and nobody was told of it before.
+    """
+    job = await fetch(job_id, plane, caller)
+    if not job.status.is_terminal:
+        raise NotEnded(job.status)
+    # Whether the installation names an address is the sender's to know; it has called it then, and that is in the log.
+    if not is_wanted(job, by_installation=False) and not await plane.deliveries.attempts(job):
+        raise NobodyToTell
+    await plane.deliveries.send_again(job)
+    return job
+
+
+def _refuse_private(webhook: Webhook) -> None:
+    try:
+        refuse_private(checked_url(webhook.url))
+    except UrlRefused as error:
+        raise InvalidEdit([Complaint.at("webhook", "url", code=error.code, detail=str(error))]) from error
 
 
 def resolved(spec: EditSpec, plane: Plane) -> EditSpec:

@@ -89,6 +89,21 @@ class Wires:
 
         setattr(owner, name, noted)
 
+    def around_awaiting(self, owner: Any, name: str, about: AboutJob) -> None:
+        """`around` of what is awaited; with several in hand at once, the last that was begun counts."""
+        original = getattr(owner, name)
+
+        @wraps(original)
+        async def noted(*arguments: Any, **named: Any) -> Any:
+            job = about(*arguments, **named)
+            self._journal.write("taken", job=job)
+            try:
+                return await original(*arguments, **named)
+            finally:
+                self._journal.write("left", job=job)
+
+        setattr(owner, name, noted)
+
     def note(self, what: str, **about: object) -> None:
         """Write down what happens to the job in hand."""
         self._journal.write(what, job=self.in_hand, **about)

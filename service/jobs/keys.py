@@ -9,6 +9,10 @@ MODELS = "models"
 LITTER = "litter"
 #: Ends of jobs that somebody may have to be told of: a stream.
 OUTBOX = "outbox"
+#: The last entry of the outbox that a sender has put on the list below.
+SEEN = "outbox:seen"
+#: Jobs whose ends are to be told, by the millisecond of the next attempt: a sorted set.
+DUE = "outbox:due"
 #: Jobs that failed because their workers were lost, by when: a sorted set.
 DEAD = "dead"
 
@@ -61,3 +65,13 @@ def named(owner: str, name: str) -> str:
 def leases(model: str) -> str:
     """A model's running jobs by the millisecond until which their worker is taken for alive: a sorted set."""
     return f"leases:{model}"
+
+
+def telling(job_id: str) -> str:
+    """An end that somebody is to be told of, as long as it is not: a hash."""
+    return f"job:{job_id}:telling"
+
+
+def deliveries(job_id: str) -> str:
+    """Attempts to tell of a job's end, the oldest first: a list of JSON texts, which ends with the record."""
+    return f"job:{job_id}:deliveries"

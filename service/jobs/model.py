@@ -18,7 +18,7 @@ truth about a job; what RQ thinks of it is transport. What takes a job from stat
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -61,6 +61,17 @@ class Record(BaseModel):
     """Base of what is kept: immutable; a field written by a newer version is passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+EventName = Literal["edit.succeeded", "edit.failed", "edit.canceled", "edit.expired"]
+EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
+
+
+class Webhook(Record):
+    """Who is told of a job's end, and of which ends."""
+
+    url: str
+    events: tuple[EventName, ...] = EVENT_NAMES
 
 
 class JobError(Record):
@@ -122,6 +133,7 @@ class Job(Record):
     message: str | None = Field(None, description="The RQ message that a worker is to take it from, while it waits.")
     revision: int = Field(0, description="How many moves were made.")
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
+    webhook: Webhook | None = Field(None, description="Told of its end; where absent, whom the installation names.")
 
     @property
     def turn(self) -> float:
@@ -137,6 +149,7 @@ def new_job(
     owner: str = ANYBODY,
     priority: Priority = "normal",
     traceparent: str | None = None,
+    webhook: Webhook | None = None,
 ) -> Job:
     """A queued job with an id nobody can guess."""
     now = datetime.now(UTC)
@@ -152,6 +165,7 @@ def new_job(
         expires_at=now + queue_limit + lifetime,
         lifetime=lifetime,
         traceparent=traceparent,
+        webhook=webhook,
     )
 
 

@@ -5,7 +5,7 @@ compared as such. Runs on Redis 6.2 and later.
 """
 
 #: Lengthens the life of an index to what its newest entry needs; never shortens it.
-_KEEP = """
+KEEP = """
 local function keep(key, milliseconds)
   if redis.call('PTTL', key) < milliseconds then redis.call('PEXPIRE', key, milliseconds) end
 end
@@ -39,7 +39,7 @@ end
 #: Answers what became of it: admitted, replayed {ids}, reused, rate {milliseconds}, active {how many}, or
 #: full {job, how many, milliseconds}; nothing is written but for the first.
 ADMIT = (
-    _KEEP
+    KEEP
     + _PUSH
     + """
 local asked = cjson.decode(ARGV[1])
@@ -110,7 +110,7 @@ return {'admitted'}
 #: writes, those of a new message. Answers false where there is no record, else whether it was done, and the record
 #: after it.
 MOVE = (
-    _KEEP
+    KEEP
     + _PUSH
     + """
 local move = cjson.decode(ARGV[1])
@@ -169,7 +169,7 @@ return {1, redis.call('HGETALL', KEYS[1])}
 #: KEYS: record, order, list. ARGV: the id of a new message, "last" where it is to go behind all others, its fields.
 #: Answers whether the job waits; its old message is gone then.
 DELIVER = (
-    _KEEP
+    KEEP
     + _PUSH
     + """
 local status, message = unpack(redis.call('HMGET', KEYS[1], 'status', 'message'))
@@ -189,7 +189,7 @@ return 1
 
 #: KEYS: record, leases. ARGV: id, execution, milliseconds. Answers whether the execution still has the job.
 RENEW = (
-    _KEEP
+    KEEP
     + """
 local status, execution = unpack(redis.call('HMGET', KEYS[1], 'status', 'execution'))
 if status ~= '"running"' or execution ~= ARGV[2] then return 0 end
@@ -198,14 +198,17 @@ return 1
 """
 )
 
-#: KEYS: record, events, litter, dead, owned. ARGV: id, prefix, states that are ends. Answers the state; erases if it is
-#: one.
+#: KEYS: record, events, litter, dead, owned, outbox, due, telling, deliveries. ARGV: id, prefix, states that are ends.
+#: Answers the state; erases if it is one. Whoever erases a job knows that it has ended: nobody is told any more.
 ERASE = (
-    _KEEP
+    KEEP
     + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or not string.find(ARGV[3], status, 1, true) then return status end
-redis.call('DEL', KEYS[1], KEYS[2])
+local entry = redis.call('HGET', KEYS[8], 'entry')
+if entry then redis.call('XDEL', KEYS[6], entry) end
+redis.call('ZREM', KEYS[7], ARGV[1])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[8], KEYS[9])
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[5], ARGV[1])
 redis.call('ZADD', KEYS[3], now, ARGV[2])

@@ -50,7 +50,7 @@ PACKED_FROM = 400
 #: Fields that are written once: together they take a third of what they would take apart.
 FIXED = (
     "schema_version", "id", "owner", "model", "spec", "priority", "created_at", "queue_limit", "lifetime",
-    "traceparent",
+    "traceparent", "webhook",
 )  # fmt: skip
 #: Seconds after which one who has too many jobs under way may ask again: one of them may have ended by then.
 ACTIVE_RETRY = 2.0
@@ -183,6 +183,7 @@ class AsyncRedisJobStore:
 
     async def erase(self, job: Job) -> None:
         names = [keys.record(job.id), keys.events(job.id), keys.LITTER, keys.DEAD, keys.owned(job.owner)]
+        names += [keys.OUTBOX, keys.DUE, keys.telling(job.id), keys.deliveries(job.id)]
         ends = " ".join(to_json(status).decode() for status in JobStatus if not TRANSITIONS[status])
         status = await self._erase(names, [job.id, job_prefix(job.id), ends])
         if status is None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service import submit
@@ -12,15 +12,13 @@ from service.following import EVENT_ID, JobEvent, ended, entity_tag, events, is_
 from service.jobs.model import Job, JobProgress, JobStatus
 from service.openapi import problems
 from service.preferences import seconds_to_wait
-from service.routes.plane import CallerOfRequest, PlaneOfApp
+from service.routes.plane import CallerOfRequest, EditId, PlaneOfApp
 from service.schemas import EditAccepted, EditEvent, EditList, EditRequest, EditView
 
 router = APIRouter(prefix="/v1/edits", tags=["edits"])
 
 #: W3C Trace Context; anything else is not kept.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-#: An id of ours, or a client's own.
-EditId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The edit's id, or the one it was put by.")]
 Traceparent = Annotated[str, Header(description="W3C trace context; goes on to the worker and the webhook.")]
 Prefer = Annotated[str, Header(description="`wait=n` answers once the edit has ended, after n seconds at the latest.")]
 IdempotencyKey = Annotated[

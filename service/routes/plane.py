@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 
 from service.api_keys import Caller
@@ -27,3 +27,5 @@ async def _caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> C
 
 
 CallerOfRequest = Annotated[Caller, Depends(_caller)]
+#: An id of ours, or a client's own.
+EditId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The edit's id, or the one it was put by.")]

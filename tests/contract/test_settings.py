@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from service.settings import ReaperSettings
+from service.webhooks.signature import new_secret
 
 
 def ended(process: str, **environment: str) -> subprocess.CompletedProcess:
@@ -30,6 +31,8 @@ def test_a_storage_that_cannot_be_is_named_and_its_secret_is_not_shown(process):
         ("service.reaper", "SWEEP_INTERVAL", "often"),
         ("worker --model scenes", "LEASE", "long"),
         ("stack", "URL_LIFETIME", "x"),
+        ("service.outbox", "WEBHOOK_URL", "backend:3000"),
+        ("service.outbox", "WEBHOOK_PRIVATE", "perhaps"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(process, variable, value):
@@ -38,6 +41,17 @@ def test_a_value_that_cannot_be_is_named(process, variable, value):
     assert done.returncode == 1
     assert f"  {variable}: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("secrets", ["hush", "whsec_hush", "{good} whsec_hush"])
+def test_a_secret_that_cannot_be_is_not_shown(secrets):
+    good = new_secret()
+    done = ended("service.outbox", WEBHOOK_SECRET=secrets.format(good=good))
+
+    assert done.returncode == 1
+    assert "  WEBHOOK_SECRET: " in done.stderr
+    assert "hush" not in done.stderr
+    assert good not in done.stderr
 
 
 def test_a_span_is_a_number_of_seconds(monkeypatch):

@@ -17,6 +17,7 @@ from service.settings import Settings
 from service.signing import UrlSigner
 from service.submit import Plane
 from service.tokens import token_counters
+from service.webhooks.testing import InMemoryDeliveries
 
 BASE_URL = "http://api.test"
 
@@ -38,8 +39,17 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         queue_limit=timedelta(hours=2),
         callers=Everybody(),
         backlog=100,
+        deliveries=InMemoryDeliveries(),
+        webhook_private=False,
     )
-    return SimpleNamespace(plane=plane, store=store, queue=plane.queue, storage=plane.storage, clock=clock)
+    return SimpleNamespace(
+        plane=plane,
+        store=store,
+        queue=plane.queue,
+        storage=plane.storage,
+        clock=clock,
+        deliveries=plane.deliveries,
+    )
 
 
 @pytest.fixture
