@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-import redis
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from benchmarks.recovery.world import World
-from service.jobs import keys
 from stack.redis_server import free_port
 
 
@@ -20,15 +18,7 @@ async def receiver(worlds: Mapping[str, World]) -> AsyncIterator[str]:
 
     @app.post("/{name}")
     async def told(name: str, request: Request) -> Response:
-        world, message = worlds[name], await request.json()
-        try:
-            # An entry is deleted only once it was answered: all that is told of still stands here, each by itself.
-            entries = await world.client.xrange(keys.OUTBOX)
-        except redis.RedisError:
-            return Response(status_code=503)
-        for entry_id, entry in entries:
-            world.entries.setdefault(entry["job"], set()).add(entry_id)
-        world.told(message["data"]["id"])
+        worlds[name].told((await request.json())["data"]["id"])
         return Response(status_code=204)
 
     port = free_port()

@@ -96,11 +96,12 @@ class World:
             self.api = await parts.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://api"))
             for name in self.programs:
                 self._start(name)
-            supervisor = asyncio.create_task(self._supervise())
+            watching = [asyncio.create_task(each) for each in (self._supervise(), self._watch_outbox())]
             try:
                 yield self
             finally:
-                supervisor.cancel()
+                for each in watching:
+                    each.cancel()
                 for process in self.processes.values():
                     process.kill()
 
@@ -152,6 +153,18 @@ class World:
                 if not process.is_alive():
                     self._start(name)
             await asyncio.sleep(LOOK)
+
+    async def _watch_outbox(self) -> None:
+        """Note every entry of the outbox: a reader that waits is served as soon as one is written."""
+        last = "0-0"
+        while True:
+            try:
+                found = await self.client.xread({keys.OUTBOX: last}, block=1000)
+            except redis.RedisError:
+                await asyncio.sleep(LOOK)
+                continue
+            for last, entry in (each for _, entries in found or () for each in entries):
+                self.entries.setdefault(entry["job"], set()).add(last)
 
     async def submit(self) -> str | None:
         """The id of an edit that was accepted; None where it was not."""
