@@ -29,6 +29,7 @@ class Receiver:
         url: where it takes POSTs.
         status: what it answers, and `headers` with it.
         hangs: whether it answers nothing until it is closed.
+        endless: what its answer goes on with until it is closed.
         got: every request, as it came in.
     """
 
@@ -36,6 +37,7 @@ class Receiver:
     status: int = 204
     headers: dict[str, str] = field(default_factory=dict)
     hangs: bool = False
+    endless: bytes | None = None
     got: list[Received] = field(default_factory=list)
     arrived: threading.Condition = field(default_factory=threading.Condition)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -68,6 +70,8 @@ def receiving(tls: ssl.SSLContext | None = None, **how: Any) -> Iterator[Receive
             for name, text in receiver.headers.items():
                 self.send_header(name, text)
             self.end_headers()
+            while receiver.endless is not None and not receiver.closing.wait(0.001):
+                self.wfile.write(receiver.endless)
 
         do_GET = do_POST
 

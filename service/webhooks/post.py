@@ -25,11 +25,7 @@ async def post(message: Message, client: httpx.AsyncClient, url: str, secrets: S
     headers = _headers(message, body, secrets)
     status, error, retry_after = None, None, None
     try:
-        async with (
-            asyncio.timeout(TIMEOUT) as limit,
-            client.stream("POST", url, content=body, headers=headers) as found,
-        ):
-            limit.reschedule(None)
+        async with asyncio.timeout(TIMEOUT), client.stream("POST", url, content=body, headers=headers) as found:
             status, retry_after = found.status_code, found.headers.get("Retry-After")
             took = time.monotonic() - began
             await _read_a_little(found)

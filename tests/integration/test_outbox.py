@@ -18,12 +18,15 @@ from service.jobs.store import AsyncRedisJobStore, RedisJobStore
 from service.outbox import Sender
 from service.webhooks import outbox, post, receivers, schedule
 from service.webhooks.deliveries import Attempt, RedisDeliveries
+from service.webhooks.messages import Message
 from service.webhooks.outbox import Outbox
 from service.webhooks.signature import new_secret
 from tests.edits import CAT_TO_DOG
 from tests.receiver import Receiver, receiving
 
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+#: Seconds within which everything here is over, or has failed.
+PATIENCE = 20
 ALWAYS = (0,) * len(schedule.SCHEDULE)
 
 
@@ -87,7 +90,7 @@ async def a_round(sender: Sender) -> None:
     """What a sender does again and again, once: and the attempts come to their end."""
     await sender.take_in()
     await sender.send_due()
-    await sender.finish(30)
+    await sender.finish(PATIENCE)
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ def tell(redis_url) -> Callable[..., None]:
 
     def told(number: int = 1, **how) -> None:
         async def rounds() -> None:
-            async with Senders(redis_url) as senders:
+            async with Senders(redis_url) as senders, asyncio.timeout(number * PATIENCE):
                 sender = await senders.one(**how)
                 for _ in range(number):
                     await a_round(sender)
@@ -303,26 +306,19 @@ def test_the_installations_own_address_may_be_private(redis_client, receiver, te
     assert len(receiver.got) == 1
 
 
-def test_what_follows_the_answer_is_not_waited_for(redis_client, redis_url):
-    """A body without an end: the status counts."""
+@pytest.mark.parametrize(("part", "unbound"), [(b"x" * 4096, "READ_TIME"), (b"", "READ")])
+def test_of_an_endless_answer_only_a_little_is_read(redis_client, tell, monkeypatch, part, unbound):
+    """A flood is bounded by its bytes, silence by its time; the status counts."""
+    monkeypatch.setattr(post, "READ_TIME", 0.05)
+    monkeypatch.setattr(post, unbound, 10**9)
+    monkeypatch.setattr(post, "TIMEOUT", 10**9)
 
-    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        try:
-            while True:
-                writer.write(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
-                await writer.drain()
-        except OSError:
-            writer.close()
+    with receiving(status=200, endless=part) as receiver:
+        job = ended(redis_client, receiver.url)
+        tell()
 
-    async def told() -> Job:
-        async with Senders(redis_url) as senders, await asyncio.start_server(endless, "127.0.0.1", 0) as server:
-            job = ended(redis_client, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
-            await a_round(await senders.one())
-        return job
-
-    assert is_over(redis_client, asyncio.run(told()))
+    assert is_over(redis_client, job)
+    assert [attempt.status for attempt in log_of(redis_client, job)] == [200]
 
 
 def test_what_a_sender_that_was_killed_had_taken_another_sends(redis_client, redis_url, receiver, monkeypatch):
@@ -330,22 +326,62 @@ def test_what_a_sender_that_was_killed_had_taken_another_sends(redis_client, red
     job = ended(redis_client, receiver.url)
 
     async def taken_over() -> None:
-        async with Senders(redis_url) as senders:
+        async with Senders(redis_url) as senders, asyncio.timeout(PATIENCE):
             killed, other = await senders.one(), await senders.one()
             await killed.take_in()
-            (claim,) = await Outbox(senders.client).claim(10)
+            assert await Outbox(senders.client).claim(10)
             assert not await Outbox(senders.client).claim(10)
             while not receiver.got:
                 await a_round(other)
-            # The first one was only asleep: it failed, as it says now, and is not heard any more.
-            failed = Attempt(attempt=1, at=job.finished_at, seconds=1, error="timeout", outcome="retrying")
-            await Outbox(senders.client).settle(claim, failed, 3600)
 
     asyncio.run(taken_over())
 
     assert receiver.ids == [f"{job.id}-canceled"]
     assert is_over(redis_client, job)
     assert [attempt.outcome for attempt in log_of(redis_client, job)] == ["delivered"]
+
+
+def test_a_late_sender_that_failed_is_not_heard_any_more(redis_client, redis_url, monkeypatch):
+    """It was only asleep; meanwhile another is at it, and nothing that it says changes that."""
+    monkeypatch.setattr(outbox, "LEASE", 0)
+    job = ended(redis_client, "http://127.0.0.1:9/")
+    failed = Attempt(attempt=1, at=job.finished_at, seconds=1, error="timeout", outcome="retrying")
+
+    async def late() -> None:
+        async with Senders(redis_url) as senders:
+            box = Outbox(senders.client)
+            await (await senders.one()).take_in()
+            (claim,) = await box.claim(1)
+            (again,) = await box.claim(1)
+            await box.settle(claim, failed, 3600)
+            await box.put_off(claim, 3600)
+            (third,) = await box.claim(1)
+            assert (again.attempt, third.attempt) == (1, 1)
+
+    asyncio.run(late())
+
+    assert log_of(redis_client, job) == []
+
+
+def test_an_end_that_another_told_meanwhile_is_not_put_on_the_list_again(redis_client, redis_url, receiver):
+    job = ended(redis_client, receiver.url)
+
+    async def slow() -> None:
+        async with Senders(redis_url) as senders:
+            one, other = await senders.one(), await senders.one()
+
+            async def while_the_other_works(job_id: str) -> Message | None:
+                message = await one._message_for(job_id)
+                await a_round(other)
+                return message
+
+            await Outbox(senders.client).accept(while_the_other_works, wait=1)
+            await a_round(one)
+
+    asyncio.run(slow())
+
+    assert len(receiver.got) == 1
+    assert is_over(redis_client, job)
 
 
 def test_a_late_sender_whose_message_was_taken_spares_the_receiver_another(redis_client, redis_url, monkeypatch):
@@ -397,7 +433,7 @@ def test_two_senders_share_the_work_and_tell_nobody_twice(redis_client, redis_ur
     sent: list[list[str]] = [[], []]
 
     async def shared() -> None:
-        async with Senders(redis_url) as senders:
+        async with Senders(redis_url) as senders, asyncio.timeout(3 * PATIENCE):
             both = [await senders.one(), await senders.one()]
             for sender, mine in zip(both, sent, strict=True):
                 claim = sender._outbox.claim
@@ -426,7 +462,7 @@ def test_a_receiver_that_stalls_does_not_hold_up_the_others(redis_client, redis_
         jobs = [ended(redis_client, receiver.url) for _ in range(20)]
 
         async def until_told() -> None:
-            async with Senders(redis_url) as senders:
+            async with Senders(redis_url) as senders, asyncio.timeout(3 * PATIENCE):
                 running = asyncio.create_task((await senders.one()).run())
                 while len(receiver.got) < len(jobs) and not running.done():
                     await asyncio.sleep(0.02)
@@ -441,7 +477,7 @@ def test_a_receiver_that_stalls_does_not_hold_up_the_others(redis_client, redis_
 
 def test_an_end_put_in_while_a_sender_waits_is_told_without_another_look(redis_client, redis_url, receiver):
     async def woken() -> None:
-        async with Senders(redis_url) as senders:
+        async with Senders(redis_url) as senders, asyncio.timeout(PATIENCE):
             running = asyncio.create_task((await senders.one()).run())
             await asyncio.sleep(0.1)
             ended(redis_client, receiver.url)
