@@ -223,7 +223,7 @@ class World:
     async def busy_worker(self) -> int:
         """The process id of a worker that has begun a job's steps."""
         step = len(list(self.journal.of("step")))
-        return (await self.eventually(lambda: list(self.journal.of("step"))[step:], 30))["pid"]
+        return (await self.eventually(lambda: list(self.journal.of("step"))[step:], 120))["pid"]
 
     def kill(self, name: str, point: str) -> Line:
         """Kill a process from outside, noting what it had in hand."""
