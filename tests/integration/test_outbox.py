@@ -448,6 +448,8 @@ def test_an_attempt_that_takes_longer_than_a_lease_stays_its_senders(redis_clien
         ended(redis_client, receiver.url)
         asyncio.run(held(receiver))
 
+        assert len(receiver.got) == 1
+
 
 def test_two_senders_share_the_work_and_tell_nobody_twice(redis_client, redis_url, receiver, monkeypatch):
     jobs = [ended(redis_client, receiver.url) for _ in range(40)]
