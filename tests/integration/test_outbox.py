@@ -604,7 +604,8 @@ def test_everything_ends_some_day(redis_client, redis_url, receiver, tell):
     assert 0 < redis_client.ttl(keys.deliveries(job.id)) <= redis_client.ttl(keys.record(job.id)) <= hour
     for name in (keys.OUTBOX, keys.SEEN, keys.DUE, keys.telling(job.id)):
         assert week - 60 < redis_client.ttl(name) <= week
-    assert all(redis_client.ttl(name) > 0 for name in redis_client.keys("*"))
+    ours = [name for name in redis_client.keys("*") if not name.startswith("rq:")]
+    assert [name for name in ours if redis_client.ttl(name) <= 0] == []
 
 
 def test_the_schedule_goes_on_where_the_record_has_gone(redis_client, receiver, tell):
