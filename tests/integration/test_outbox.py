@@ -574,7 +574,7 @@ def test_the_log_keeps_the_latest_attempts(redis_client, receiver, tell, monkeyp
 def erased(redis_url: str, job: Job) -> None:
     async def erase() -> None:
         async with Senders(redis_url) as senders:
-            await AsyncRedisJobStore(senders.client).erase(job.id)
+            await AsyncRedisJobStore(senders.client).erase(job)
 
     asyncio.run(erase())
 
