@@ -4,6 +4,8 @@
     ├── PromptTooLong        the prompt has more tokens than the model reads
     ├── UnsupportedModel     the model cannot be controlled, and what about it cannot
     ├── UnsupportedSize      the model cannot draw this size
+    ├── UnsupportedPicture   a picture that is no input of the model as it is
+    ├── UnsupportedInversion no such inversion, or not on this scheduler or with this guidance
     ├── MixedBatch           specs that cannot share a run were given as one batch
     └── WrongTrajectory      a kept source is not the one that a spec edits
 
@@ -40,6 +42,18 @@ class UnsupportedSize(P2PError):
     """The model cannot draw pictures of this size."""
 
     code = "unsupported_size"
+
+
+class UnsupportedPicture(P2PError):
+    """A picture, or the latents given in its place, cannot be the model's input as it is."""
+
+    code = "unsupported_picture"
+
+
+class UnsupportedInversion(P2PError):
+    """There is no such inversion, or it cannot be done on this scheduler or with this guidance."""
+
+    code = "unsupported_inversion"
 
 
 class MixedBatch(P2PError):
