@@ -17,7 +17,7 @@ from scenes.judge.network import Judge
 from scenes.judge.verdict import verdicts
 from scenes.world import COLOURS
 
-WEIGHTS = (-2, -1, 0, 0.5, 1, 2, 3, 5)
+WEIGHTS = (-10, -5, -2, 0, 1, 2, 5, 10)
 #: A drop is brighter than its neighbourhood by at least this much, of 255.
 DROP = 12
 #: Pictures of the curve; the first one is shown.

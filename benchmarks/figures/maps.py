@@ -1,4 +1,4 @@
-"""Figure 4 of Hertz et al. 2022: where each word acts, on the average of the run and at its steps."""
+"""Figure 4 of Hertz et al. 2022: where each word acts, and how much, on the average of the run and at its steps."""
 
 import numpy as np
 from PIL import Image
@@ -23,6 +23,10 @@ def maps(family: ModelFamily) -> Image.Image:
     def of(word: str) -> np.ndarray:
         return by_step[:, list(tokens.named(word))].sum(1)
 
-    rows = [[Cell("the picture", result.images[0]), *(Cell(word, heat(of(word).mean(0))) for word in WORDS)]]
+    shares = by_step.mean((0, 2, 3))  # of all attention, per token
+    words = [Cell(f"{w}: {shares[list(tokens.named(w))].sum():.1%}", heat(of(w).mean(0))) for w in WORDS]
+    behind = slice(len(tokens.ids), None)
+    padding = Cell(f"padding: {shares[behind].sum():.1%}", heat(by_step[:, behind].sum(1).mean(0)))
+    rows = [[Cell("the picture", result.images[0]), *words, padding]]
     rows += [[Cell(f"{word}, step {step + 1}", heat(of(word)[step])) for step in STEPS] for word in ("cat", "house")]
     return sheet(rows)

@@ -146,7 +146,8 @@ def _accepted(
             yield Source(
                 scene=scene,
                 seed=seeds[index],
-                changes=of.asked(scene, rng),
+                # Of its own seed: what is asked of one source does not hang on which others were accepted.
+                changes=of.asked(scene, np.random.default_rng(seeds[index])),
                 image=images[index],
                 latents=encoded(family, images[index]),
                 noise=noise[index : index + 1],

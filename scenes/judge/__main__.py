@@ -17,7 +17,7 @@ STEPS, EXAMINED = 3600, 1000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--train", action="store_true", help="from nothing, half an hour on two quiet cores; needs the emoji font")
+    parser.add_argument("--train", action="store_true", help="from nothing: half an hour; needs the emoji font")
     parser.add_argument("--go-on", action="store_true", help="train the weights that are there further")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
