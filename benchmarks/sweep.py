@@ -7,6 +7,7 @@ the blend's own settings over local changes, with it. `--plot` draws the curves,
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from benchmarks.figures.sheet import beside, curves, stacked
 from benchmarks.quality import sources as asked
 from benchmarks.quality.methods import ours
 from benchmarks.quality.painting import STEPS
-from benchmarks.quality.report import Row, rows, summary
+from benchmarks.quality.report import rows, summary
 from p2p.families import load as load_family
 from p2p.families.base import ModelFamily
 from p2p.spec import LocalBlend, Target
@@ -61,19 +62,20 @@ def swept(
 ) -> list[dict]:
     """The figures at each value of a setting."""
     field, setting, _, _ = SWEPT[name]
+    blend = field == "local_blend"
+    if blend:
+        sources = [local for source in sources if (local := _local(source)).changes]
     found = []
     for value in values:
-        blend = field == "local_blend"
         images = ours(sources, family, STEPS, local_blend=blend, **{field: {setting: value}})
-        counted = rows(sources, images, judge)
-        found.append({"value": value, **_figures(counted, local=blend)})
+        figures = summary(rows(sources, images, judge))
+        found.append({"value": value, **{name: figures[name] for name in FIGURES}})
     return found
 
 
-def _figures(counted: Sequence[Row], *, local: bool) -> dict[str, float | None]:
-    """The three figures, of the local kinds alone where the blend is varied: others have none."""
-    of = [row for row in counted if row.kind in ("thing", "tint", "add", "remove")] if local else counted
-    return {name: value for name, value in summary(of).items() if name in FIGURES}
+def _local(source: asked.Source) -> asked.Source:
+    """A source with those of its changes that a local blend acts on; faders aside, which would hide what it does."""
+    return replace(source, changes=tuple(c for c in source.changes if c.local and c.kind != "reweight"))
 
 
 def plot(report: Mapping[str, Sequence[dict]]) -> Image.Image:
