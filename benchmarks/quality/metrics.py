@@ -1,11 +1,10 @@
 """What is counted of an edit: whether it shows what was asked for, what it left alone, how near it is to the truth."""
 
-import math
-
 import numpy as np
 from PIL import Image, ImageFilter
 
 from benchmarks.quality.changes import Change
+from p2p import similarity
 from scenes.judge.pictures import shows_place, shows_tint
 from scenes.judge.verdict import Verdict
 from scenes.world import Scene
@@ -68,29 +67,18 @@ def widened(mask: np.ndarray, margin: int = MARGIN) -> np.ndarray:
 
 def psnr(one: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float | None:
     """Decibels between uint8 pictures (height, width, 3), over the pixels of `where`; None where there are none."""
-    squares = (one.astype(np.float64) - other) ** 2
     if where is not None:
         if not where.any():
             return None
-        squares = squares[where]
-    return min(MOST_PSNR, 10 * math.log10(255**2 / max(squares.mean(), 1e-9)))
+        one, other = one[where], other[where]
+    return min(MOST_PSNR, similarity.psnr(one, other))
 
 
-def ssim(one: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float | None:
-    """Structural similarity of uint8 pictures in grey (Wang et al. 2004), the mean over `where`; None where empty.
+def ssim(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float | None:
+    """Structural similarity with all but `where` blackened in both, over the whole frame; None where that is nothing.
 
-    Windows are boxes of 7x7 pixels, as in the first published code and scikit-image.
+    PIE-Bench's way (Ju et al. 2023, `evaluation/matrics_calculator.py`): high where little is compared.
     """
-    x, y = (picture.astype(np.float64) @ [0.299, 0.587, 0.114] for picture in (one, other))
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        padded = np.pad(values, 3, mode="reflect")
-        return np.lib.stride_tricks.sliding_window_view(padded, (7, 7)).mean((-2, -1))
-
-    mx, my = mean(x), mean(y)
-    vx, vy, vxy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    local = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
-    if where is None:
-        return float(local.mean())
-    return float(local[where].mean()) if where.any() else None
+    if not where.any():
+        return None
+    return similarity.ssim(*(picture * where[..., None] for picture in (one, other)))
