@@ -76,7 +76,7 @@ class _Optimised:
             output = self.source.differentiable(latents, self.index, text)
             guided = _guided(output, conditional, self.source.guidance_scale)
             reached = self.source.step(guided, self.index, latents)
-            # The sum's gradients fit half precision, where the mean's would vanish.
+            # The sum, not the mean: its gradients are larger by the number of values, and float16 ends at 6e-8.
             loss = functional.mse_loss(reached.float(), target.float(), reduction="sum")
         (gradient,) = torch.autograd.grad(loss, self.embedding)
         self.embedding.grad = gradient / target.numel()
