@@ -4,6 +4,7 @@
     ├── PromptTooLong        the prompt has more tokens than the model reads
     ├── UnsupportedModel     the model cannot be controlled, and what about it cannot
     ├── UnsupportedSize      the model cannot draw this size
+    ├── UnsupportedSampling  the scheduler cannot make so many steps
     ├── MixedBatch           specs that cannot share a run were given as one batch
     └── WrongTrajectory      a kept source is not the one that a spec edits
 
@@ -42,8 +43,14 @@ class UnsupportedSize(P2PError):
     code = "unsupported_size"
 
 
+class UnsupportedSampling(P2PError):
+    """The scheduler cannot make so many steps of this model."""
+
+    code = "unsupported_sampling"
+
+
 class MixedBatch(P2PError):
-    """Specs of different numbers of steps or sizes were given as one batch."""
+    """Specs of different numbers of steps, schedulers or sizes were given as one batch."""
 
     code = "mixed_batch"
 

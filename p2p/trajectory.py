@@ -51,7 +51,8 @@ def key_of(spec: EditSpec, family: ModelFamily, scheduler) -> str:
         "device": family.device.type,
         "scheduler": [type(scheduler).__name__, {k: v for k, v in scheduler.config.items() if not k.startswith("_")}],
         "source": spec.source.model_dump(mode="json"),
-        "sampling": spec.sampling.model_dump(mode="json"),
+        # The scheduler that runs is above, whether it was asked for or is the model's own.
+        "sampling": spec.sampling.model_dump(mode="json", exclude={"scheduler"}),
     }
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -29,7 +29,13 @@ _PREFIX = re.compile(r"jobs/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?")
 #: An object that is not taken is sent again for so long, as are reads; then it is the caller's.
 RETRIES: "RetryConfig" = {"max_retries": 8, "retry_timeout": timedelta(seconds=40)}
 
-CONTENT_TYPES = {".png": "image/png", ".npz": "application/octet-stream", ".json": "application/json"}
+CONTENT_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".npz": "application/octet-stream",
+    ".json": "application/json",
+}
 
 
 class ObjectStorage(Protocol):
