@@ -19,6 +19,7 @@ from worker.drain import Drain
 from worker.engine import Engine
 from worker.gpu_worker import GpuWorker
 from worker.models import load_family
+from worker.moderation import InvalidModeration, Judge, load_moderation
 from worker.sampler import ModelSampler
 from worker.settings import WorkerSettings
 from worker.tasks import Post, take_post
@@ -35,14 +36,15 @@ def main() -> None:
     declaration = _declared(arguments.parse_args().model, settings)
     try:
         storage = open_storage(settings.storage_url)
-    except InvalidStorage as error:
+        judge = Judge(load_moderation(settings.moderation))
+    except (InvalidStorage, InvalidModeration) as error:
         sys.exit(str(error))
     try:
         family = load_family(declaration, device=settings.device, dtype=settings.dtype)
     except (P2PError, OSError, ValueError) as error:  # diffusers raises all of the latter two
         sys.exit(f"model {declaration.id} cannot be loaded from {declaration.path}: {error}")
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
-    engine = Engine(ModelSampler(family), declaration, revision=family.revision)
+    engine = Engine(ModelSampler(family), declaration, revision=family.revision, judge=judge)
     client = patient_client(settings.redis_url)
     try:
         wait_for(client)

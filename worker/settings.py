@@ -17,6 +17,10 @@ class WorkerSettings(PlaneSettings):
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto", description='Precision of the model; "auto" is float16 on CUDA and float32 elsewhere.'
     )
+    moderation: str = Field(
+        "",
+        description='Judges prompts and pictures: "package.module:function" (worker/moderation.py); nobody if empty.',
+    )
     lease: Span = Field(
         timedelta(seconds=10),
         description="How long after a worker's last sign of life its job is tried again; seconds.",
