@@ -11,6 +11,7 @@ One address, unsigned, from a setting; the message is shaped by Standard Webhook
 import json
 import logging
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,10 +21,11 @@ from uuid import uuid4
 import httpx
 import redis
 
-from service.jobs import keys
+from service.jobs import keys, metrics
 from service.jobs.connection import patient_client, wait_for
-from service.jobs.errors import UnsafeRedis
+from service.jobs.errors import MetricsUnavailable, UnsafeRedis
 from service.jobs.interruption import Interrupted, interruptible, look, pause
+from service.jobs.logs import set_up_logs
 from service.jobs.settings import settings_or_exit
 from service.settings import OutboxSettings
 
@@ -86,12 +88,16 @@ def send(outbox: Outbox, entry: Entry, client: httpx.Client, url: str) -> None:
         response = client.post(url, content=_body(end), headers=_headers(end))
     except httpx.HTTPError as error:
         reason: object = error
+        metrics.WEBHOOK_ATTEMPTS.labels("unreachable").inc()
     else:
         if response.is_success:
+            metrics.webhook_delivered(entry_id, time.time())
             return outbox.done(entry_id)
         reason = f"it answered {response.status_code}"
+        metrics.WEBHOOK_ATTEMPTS.labels("refused").inc()
     age = datetime.now(UTC).timestamp() * 1000 - int(entry_id.split("-")[0])
     if age > PATIENCE:
+        metrics.WEBHOOK_ATTEMPTS.labels("given_up").inc()
         log.error("the end of job %s was never taken by %s and is given up: %s", end["job"], url, reason)
         return outbox.done(entry_id)
     log.warning("the end of job %s was not taken by %s and is sent again: %s", end["job"], url, reason)
@@ -117,13 +123,13 @@ def _body(end: Mapping[str, str]) -> bytes:
 
 def main() -> None:
     """Send until told to stop."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = settings_or_exit(OutboxSettings)
+    set_up_logs(settings.log_format)
     client = patient_client(settings.redis_url)
     try:
+        metrics.serve_metrics(metrics.OUTBOX, settings.metrics_host, settings.metrics_port)
         wait_for(client)
-    except (UnsafeRedis, redis.RedisError) as error:
+    except (UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     outbox = Outbox(client)
     log.info("telling %s of ended jobs", settings.webhook_url or "nobody")

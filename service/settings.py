@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from service.jobs.settings import PlaneSettings, Span
+from service.jobs.settings import MetricsSettings, PlaneSettings, Span
 
 
-class ReaperSettings(PlaneSettings):
+class ReaperSettings(MetricsSettings):
     """The reaper's settings."""
 
     sweep_interval: Span = Field(
@@ -19,7 +19,7 @@ class ReaperSettings(PlaneSettings):
     )
 
 
-class OutboxSettings(PlaneSettings):
+class OutboxSettings(MetricsSettings):
     """The settings of the process that tells of ended jobs."""
 
     webhook_url: str = Field("", description="Told of every job that has ended, by POST; nobody where empty.")

@@ -4,7 +4,7 @@ An edit that was answered with 202 is in the store and in its model's queue. The
 may take the id the moment it is queued; where the queue then refuses, the record goes again and the client is told.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,12 +16,16 @@ from p2p.spec import EditSpec
 from service.errors import InvalidEdit, NotCancelable
 from service.invalid_input import Complaint
 from service.jobs import moves
+from service.jobs.backlog import Standing
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.errors import IllegalTransition, StorageUnavailable
+from service.jobs.logs import bind
+from service.jobs.metrics import JOBS_ACCEPTED
 from service.jobs.model import Job, JobStatus, job_prefix, new_job
 from service.jobs.queue import JobQueue
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import AsyncJobStore
+from service.jobs.trace import Trace
 from service.signing import UrlSigner
 from service.tokens import TokenCounter
 
@@ -39,6 +43,8 @@ class Plane:
     job_lifetime: timedelta
     url_lifetime: timedelta
     queue_limit: timedelta
+    #: How the queues stand, for the metrics; asks Redis, and waits for it.
+    standings: Callable[[], Sequence[Standing]] = tuple
 
     def url(self, key: str) -> str:
         """Where a client fetches an artifact, for a while: made anew for each answer, never kept."""
@@ -48,12 +54,17 @@ class Plane:
 async def submit(spec: EditSpec, plane: Plane, *, traceparent: str | None = None) -> Job:
     """Accept an edit: check it against its model, record it, queue it.
 
+    Args:
+        traceparent: the request's; one that is absent or invalid is made anew.
+
     Raises:
         InvalidEdit: the model is unknown, or it cannot do this.
         QueueUnavailable: nothing was accepted.
     """
     made = resolved(spec, plane)
-    job = new_job(made, lifetime=plane.job_lifetime, queue_limit=plane.queue_limit, traceparent=traceparent)
+    trace = Trace.parse(traceparent) or Trace.new()
+    job = new_job(made, lifetime=plane.job_lifetime, queue_limit=plane.queue_limit, traceparent=trace.header)
+    bind(job_id=job.id, model=job.model, trace_id=trace.trace_id)
     await plane.store.create(job)
     try:
         # RQ's client blocks; so it does not hold up the other requests.
@@ -62,6 +73,7 @@ async def submit(spec: EditSpec, plane: Plane, *, traceparent: str | None = None
         with suppress(redis.RedisError):
             await plane.store.remove(job)
         raise
+    JOBS_ACCEPTED.labels(job.model).inc()
     return job
 
 

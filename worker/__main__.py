@@ -9,36 +9,43 @@ import redis
 from p2p.errors import P2PError
 from service.jobs.catalogue import ModelDeclaration, load_catalogue
 from service.jobs.connection import patient_client, wait_for
-from service.jobs.errors import InvalidCatalogue, InvalidStorage, UnsafeRedis
+from service.jobs.errors import InvalidCatalogue, InvalidStorage, MetricsUnavailable, UnsafeRedis
+from service.jobs.logs import set_up_logs
+from service.jobs.metrics import WORKER, begin_at_zero, serve_metrics
 from service.jobs.queue import RqJobQueue
 from service.jobs.settings import settings_or_exit
 from service.jobs.sources import RedisKeptSources
 from service.jobs.storage import open_storage
 from service.jobs.store import RedisJobStore
 from worker.drain import Drain
-from worker.engine import Engine
 from worker.gpu_worker import GpuWorker
-from worker.models import load_family
+from worker.library_logs import adopt_library_logs
 from worker.moderation import InvalidModeration, Judge, load_moderation
-from worker.sampler import ModelSampler
 from worker.settings import WorkerSettings
-from worker.tasks import Post, take_post
 
 log = logging.getLogger("worker")
 
 
 def main() -> None:
     """Load, take the post, work."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     arguments = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     arguments.add_argument("--model", required=True, help="id of the model to serve, as in the models file")
     settings = settings_or_exit(WorkerSettings)
+    set_up_logs(settings.log_format)
     declaration = _declared(arguments.parse_args().model, settings)
     try:
         storage = open_storage(settings.storage_url)
         judge = Judge(load_moderation(settings.moderation))
-    except (InvalidStorage, InvalidModeration) as error:
+        serve_metrics(WORKER, settings.metrics_host, settings.metrics_port)
+    except (InvalidStorage, InvalidModeration, MetricsUnavailable) as error:
         sys.exit(str(error))
+    # Not at the head of the file: diffusers and transformers log while their parts are imported.
+    adopt_library_logs()
+    from worker.engine import Engine
+    from worker.models import load_family
+    from worker.sampler import ModelSampler
+    from worker.tasks import Post, take_post
+
     try:
         family = load_family(declaration, device=settings.device, dtype=settings.dtype)
     except (P2PError, OSError, ValueError) as error:  # diffusers raises all of the latter two
@@ -52,6 +59,7 @@ def main() -> None:
         sys.exit(str(error))
     # RQ reads bytes: a client of its own.
     messages = redis.Redis.from_url(settings.redis_url)
+    begin_at_zero(WORKER, declaration.id)
     drain = Drain(settings.grace)
     worker = GpuWorker(declaration.id, messages, drain)
     take_post(

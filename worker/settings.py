@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.jobs.settings import PlaneSettings, Span
+from service.jobs.settings import MetricsSettings, Span
 
 
-class WorkerSettings(PlaneSettings):
+class WorkerSettings(MetricsSettings):
     """A worker's settings; read once, in `worker.__main__`, and handed on."""
 
     models_file: Path = Field(Path("models.toml"), description="The models this installation offers.")

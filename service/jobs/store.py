@@ -28,6 +28,7 @@ from pydantic_core import from_json, to_json
 from service.jobs import keys, scripts
 from service.jobs.connection import refuse_eviction
 from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord, StillActive
+from service.jobs.metrics import job_ended
 from service.jobs.model import SCHEMA_VERSION, TRANSITIONS, Job, JobStatus, job_prefix
 from service.jobs.moves import Move
 
@@ -102,7 +103,7 @@ class RedisJobStore:
         return _found(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
 
     def make(self, move: Move) -> Job:
-        return _moved(move, self._move(*_request(move)))
+        return _counted(move, _moved(move, self._move(*_request(move))))
 
     def renew(self, job: Job, lease: timedelta) -> bool:
         names = [keys.record(job.id), keys.leases(job.model)]
@@ -135,7 +136,7 @@ class AsyncRedisJobStore:
         return _found(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
 
     async def make(self, move: Move) -> Job:
-        return _moved(move, await self._move(*_request(move)))
+        return _counted(move, _moved(move, await self._move(*_request(move))))
 
     async def remove(self, job: Job) -> None:
         async with self._client.pipeline(transaction=True) as commands:
@@ -202,6 +203,12 @@ def _moved(move: Move, answer: tuple[int, list[str]] | None) -> Job:
     begun = move.lease is not None and job.execution == move.changes.get("execution")
     if not done and not begun:
         raise IllegalTransition(move.job_id, job.status, move.to)
+    return job
+
+
+def _counted(move: Move, job: Job) -> Job:
+    if move.to.is_terminal:
+        job_ended(job)
     return job
 
 

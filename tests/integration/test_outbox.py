@@ -11,6 +11,7 @@ import pytest
 
 from service import outbox as module
 from service.jobs import keys, moves
+from service.jobs.metrics import OUTBOX, REGISTRIES
 from service.jobs.model import Job, new_job
 from service.jobs.store import RedisJobStore
 from service.outbox import Outbox, send
@@ -98,3 +99,20 @@ def test_nobody_listening_is_no_end_of_the_sender(redis_client, ended, receiver)
     rounds(redis_client, "http://127.0.0.1:9/")
 
     assert redis_client.xlen(keys.OUTBOX) == 1
+
+
+def test_attempts_are_counted_by_what_came_of_them(redis_client, ended, receiver):
+    def counted(name: str, **labels: str) -> float:
+        return REGISTRIES[OUTBOX].get_sample_value(name, labels) or 0.0
+
+    before = {result: counted("p2p_webhook_attempts_total", result=result) for result in ("refused", "delivered")}
+    lags = counted("p2p_webhook_delivery_seconds_count")
+    receiver.status = 500
+    rounds(redis_client, receiver.url, 2)
+    refused = len(receiver.messages)
+    receiver.status = 200
+    rounds(redis_client, receiver.url)
+
+    assert counted("p2p_webhook_attempts_total", result="refused") - before["refused"] == refused > 0
+    assert counted("p2p_webhook_attempts_total", result="delivered") - before["delivered"] == 1
+    assert counted("p2p_webhook_delivery_seconds_count") - lags == 1

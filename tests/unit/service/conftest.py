@@ -1,6 +1,6 @@
 """The API over the in-memory twins of the job plane."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
+from service.jobs.backlog import Standing
 from service.jobs.catalogue import load_catalogue
 from service.jobs.queue import JobQueue
 from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore, MemoryStorage, RecordingQueue
@@ -46,8 +47,10 @@ def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
     """Makes a client of an API whose plane has some parts exchanged."""
     opened: list[TestClient] = []
 
-    def start(queue: JobQueue | None = None, **settings: object) -> TestClient:
-        plane = replace(parts.plane, queue=queue or parts.queue)
+    def start(
+        queue: JobQueue | None = None, standings: Callable[[], Sequence[Standing]] = tuple, **settings: object
+    ) -> TestClient:
+        plane = replace(parts.plane, queue=queue or parts.queue, standings=standings)
 
         @asynccontextmanager
         async def connect(_):
