@@ -1,4 +1,4 @@
-"""Every request measured and logged, in one line and one observation: about ten microseconds (`benchmarks.access`).
+"""Every request measured and logged, in one line and one observation: a dozen microseconds (`benchmarks.access`).
 
 Pure ASGI, and outside everything else that this service adds. Starlette's `BaseHTTPMiddleware` would start a task and
 a stream for every request, and labels are looked up once a route, not once a request.
