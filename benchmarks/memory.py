@@ -23,6 +23,8 @@ LOOPS = ("plain", "ours", "oracle")
 COVERING = (5, 30, 45)
 #: mallopt(3): big tensors go back to the system when they are freed. Else the mark is one of the allocator's holes.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, THRESHOLD = -1, -3, 1 << 18
+#: mlockall(2): the pages that are mapped now.
+MCL_CURRENT = 1
 
 Case = tuple[str, int, int]
 
@@ -72,7 +74,11 @@ def peak(run: Callable[[], None], first: bool) -> int:
     if first:
         run()
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what is free but still held goes back, or the second run would hide in it
+    libc = ctypes.CDLL(None)
+    libc.malloc_trim(0)  # what is free but still held goes back, or the second run would hide in it
+    # What is there stays there: a kernel that reclaims pages it finds idle (DAMON does on virtual machines) would take
+    # some before the run, and the run, fetching them back, would be charged for them.
+    libc.mlockall(MCL_CURRENT)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark (proc(5))
     run()

@@ -87,8 +87,5 @@ def route_of(scope: Scope) -> str:
 
 def said(scope: Scope, status: int, seconds: float) -> Mapping[str, object]:
     """What the line of a request says: its path, but never its query, which can hold a signature."""
-    fields = {"method": scope["method"], "path": scope["path"], "status": status, "seconds": round(seconds, 6)}
-    # Of a new job it stands in the context.
-    if job_id := (scope.get("path_params") or {}).get("job_id"):
-        fields["job_id"] = job_id
-    return fields
+    # Whose request it was and which job it was about stand in the context, once they are known.
+    return {"method": scope["method"], "path": scope["path"], "status": status, "seconds": round(seconds, 6)}

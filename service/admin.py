@@ -4,6 +4,8 @@ queues           every model: how many jobs wait and run, how long the next one 
 workers          every worker that is alive, and what it does
 dead             jobs that failed because their workers were lost, the oldest first
 requeue ID ...   send each of them again, as a job of its own: an end that was written stays written
+keys             API keys: `keys create NAME`, `keys list`, `keys revoke ID`
+secret           a new secret to sign webhooks with, for WEBHOOK_SECRET
 """
 
 import argparse
@@ -12,14 +14,16 @@ from collections.abc import Sequence
 
 import redis
 
+from service.api_keys import TRUSTED, KeyRing
 from service.jobs.backlog import Backlog, Standing
 from service.jobs.connection import patient_client
 from service.jobs.errors import JobNotFound, JobPlaneError
 from service.jobs.model import Job, new_job
-from service.jobs.queue import JobQueue, RqJobQueue, SeenWorker
+from service.jobs.queue import RqJobQueue, SeenWorker
 from service.jobs.settings import PlaneSettings, settings_or_exit
 from service.jobs.store import JobStore, RedisJobStore
 from service.jobs.upkeep import Upkeep
+from service.webhooks.signature import new_secret
 
 
 def dead_letters(upkeep: Upkeep, store: JobStore) -> Sequence[Job]:
@@ -33,7 +37,7 @@ def dead_letters(upkeep: Upkeep, store: JobStore) -> Sequence[Job]:
     return found
 
 
-def requeue(job_id: str, upkeep: Upkeep, store: JobStore, queue: JobQueue) -> Job:
+def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
     """Send a dead letter again; gives the new job.
 
     Raises:
@@ -42,10 +46,16 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore, queue: JobQueue) -> Jo
     if job_id not in upkeep.dead():
         raise JobNotFound(job_id)
     dead = store.get(job_id)
-    made = new_job(dead.spec, lifetime=dead.lifetime, queue_limit=dead.queue_limit, traceparent=dead.traceparent)
-    job = made.model_copy(update={"owner": dead.owner})
+    job = new_job(
+        dead.spec,
+        lifetime=dead.lifetime,
+        queue_limit=dead.queue_limit,
+        owner=dead.owner,
+        priority=dead.priority,
+        traceparent=dead.traceparent,
+        webhook=dead.webhook,
+    )
     store.create(job)
-    queue.enqueue(job)
     upkeep.buried(job_id)
     return job
 
@@ -73,32 +83,77 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def main() -> None:
-    """Do what the arguments say."""
+def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
+    """A new key; its token is said once."""
+    limits = {name: getattr(arguments, name) for name in ("per_minute", "burst", "active")}
+    given = {name: value for name, value in limits.items() if value is not None}
+    made = ring.create(arguments.name, unless_any=arguments.unless_any, **given)
+    print("there are keys already" if made is None else made[1])
+
+
+def list_keys(ring: KeyRing) -> None:
+    """Every key, without its secret."""
+    for key in ring.all().values():
+        limits = f"{key.per_minute or 'any number of'} edits a minute, {key.active or 'any number'} at a time"
+        print(key.id, key.name, f"made {key.created_at:%F}", limits, "REVOKED" if key.revoked_at else "", sep="\t")
+
+
+def revoke_key(ring: KeyRing, key_id: str) -> None:
+    """Running jobs of the key go on; nobody can ask for them any more."""
+    try:
+        print(f"{ring.revoke(key_id).name} opens nothing any more, within {TRUSTED:g} s")
+    except KeyError:
+        sys.exit(f"there is no key {key_id}: `keys list` shows them")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service.admin", description=__doc__.splitlines()[0])
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("queues", help="how every model's queue stands")
     actions.add_parser("workers", help="every worker that is alive, and what it does")
     actions.add_parser("dead", help="jobs that failed because their workers were lost")
     actions.add_parser("requeue", help="send dead letters again").add_argument("ids", nargs="+", metavar="ID")
-    arguments = parser.parse_args()
+    actions.add_parser("secret", help="a new secret to sign webhooks with")
+    keys = actions.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True)
+    create = keys.add_parser("create", help="a new key, printed once")
+    create.add_argument("name", help="whose it is, for whoever reads the list")
+    create.add_argument("--per-minute", type=float, help="edits it may post a minute")
+    create.add_argument("--burst", type=int, help="edits it may post at once")
+    create.add_argument("--active", type=int, help="edits of it that may wait and run")
+    create.add_argument("--unless-any", action="store_true", help="nothing where there is a key already")
+    keys.add_parser("list", help="every key, without its secret")
+    keys.add_parser("revoke", help="a key opens nothing any more").add_argument("id", metavar="ID")
+    return parser
+
+
+def main() -> None:
+    """Do what the arguments say."""
+    arguments = _parser().parse_args()
+    if arguments.action == "secret":
+        return print(new_secret())
     settings = settings_or_exit(PlaneSettings)
     client = patient_client(settings.redis_url)
-    upkeep, store = Upkeep(client), RedisJobStore(client)
+    upkeep, store, ring = Upkeep(client), RedisJobStore(client), KeyRing(client)
+    # RQ reads bytes: a client of its own.
+    queue = RqJobQueue(redis.Redis.from_url(settings.redis_url))
     try:
-        if arguments.action == "dead":
-            for job in dead_letters(upkeep, store):
-                print(job.id, job.model, job.finished_at, f"{job.attempt} attempts")
-            return
-        queue = RqJobQueue(redis.Redis.from_url(settings.redis_url))
-        if arguments.action == "queues":
-            print(table(QUEUES, [queue_row(standing) for standing in Backlog(client, queue).standings()]))
-            return
-        if arguments.action == "workers":
-            print(table(WORKERS, [worker_row(worker) for worker in queue.workers()]))
-            return
-        for job_id in arguments.ids:
-            print(job_id, "->", requeue(job_id, upkeep, store, queue).id)
+        match arguments.action, getattr(arguments, "keys", None):
+            case "queues", _:
+                print(table(QUEUES, [queue_row(standing) for standing in Backlog(client, queue).standings()]))
+            case "workers", _:
+                print(table(WORKERS, [worker_row(worker) for worker in queue.workers()]))
+            case "dead", _:
+                for job in dead_letters(upkeep, store):
+                    print(job.id, job.model, job.finished_at, f"{job.attempt} attempts")
+            case "requeue", _:
+                for job_id in arguments.ids:
+                    print(job_id, "->", requeue(job_id, upkeep, store).id)
+            case "keys", "create":
+                create_key(ring, arguments)
+            case "keys", "list":
+                list_keys(ring)
+            case "keys", "revoke":
+                revoke_key(ring, arguments.id)
     except (JobPlaneError, redis.RedisError) as error:
         sys.exit(str(error))
 

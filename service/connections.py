@@ -9,6 +9,7 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from service.api_keys import KeyHolders
 from service.jobs.backlog import Backlog
 from service.jobs.catalogue import load_catalogue
 from service.jobs.queue import RqJobQueue
@@ -18,6 +19,7 @@ from service.settings import Settings
 from service.signing import UrlSigner, artifact_secret
 from service.submit import Plane
 from service.tokens import token_counters
+from service.webhooks.deliveries import RedisDeliveries
 
 #: Seconds until a Redis that does not answer counts as down; a client waits for the answer.
 _REDIS_TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}
@@ -46,10 +48,14 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
             catalogue=catalogue,
             counters=token_counters(catalogue),
             signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
+            callers=KeyHolders(records),
             job_lifetime=settings.job_lifetime,
             url_lifetime=settings.url_lifetime,
             queue_limit=settings.queue_limit,
             standings=Backlog(watcher, queue, catalogue).standings,
+            backlog=settings.backlog,
+            deliveries=RedisDeliveries(records),
+            webhook_private=settings.webhook_private,
         )
     finally:
         await records.aclose()

@@ -2,7 +2,11 @@
 
     ServiceError
     ├── InvalidEdit         the model that was asked for cannot do what was asked
+    ├── Unauthenticated     no key, or none that is good
+    ├── InvalidCursor       a listing's cursor that this service did not make
     ├── NotCancelable       the edit is past the point where it can be canceled
+    ├── NotEnded            the edit has no end yet that could be told of
+    ├── NobodyToTell        the edit has no webhook
     └── LinkRefused         an artifact's URL is not genuine, or over
 
 The job plane's errors (`service.jobs.errors`) are answered by the same table. `type` is "about:blank", which says that
@@ -11,6 +15,7 @@ with JSON pointers (RFC 6901). Nothing that was sent is repeated beyond what a m
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,10 +35,14 @@ from service.jobs.errors import (
     IllegalTransition,
     JobNotFound,
     JobPlaneError,
+    NameReused,
     NewerRecord,
-    QueueUnavailable,
+    QueueFull,
+    RateLimited,
+    Refused,
     StillActive,
     StorageUnavailable,
+    TooManyActive,
     UnsafeRedis,
 )
 from service.jobs.metrics import HTTP_PROBLEMS
@@ -60,6 +69,24 @@ class InvalidEdit(ServiceError):
         self.complaints = complaints
 
 
+class Unauthenticated(ServiceError):
+    """The request carries no key that this installation knows."""
+
+    code = "unauthenticated"
+
+    def __init__(self) -> None:
+        super().__init__("no key of this installation was sent: send it as `Authorization: Bearer p2p_...`")
+
+
+class InvalidCursor(ServiceError):
+    """A listing's cursor that this service did not make."""
+
+    code = "invalid_cursor"
+
+    def __init__(self) -> None:
+        super().__init__("this cursor was not given by this service: begin without one")
+
+
 class NotCancelable(ServiceError):
     """The edit has ended."""
 
@@ -67,6 +94,26 @@ class NotCancelable(ServiceError):
 
     def __init__(self, status: str) -> None:
         super().__init__(f"the edit is {status}: only one that waits or runs can be canceled")
+
+
+class NotEnded(ServiceError):
+    """The edit waits or runs: nothing was sent that could be sent again."""
+
+    code = "not_ended"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"the edit is {status}: its webhook is told once it has ended")
+
+
+class NobodyToTell(ServiceError):
+    """The edit has no webhook that wants to know of this end."""
+
+    code = "no_webhook"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no webhook wants to be told of this end: name one in the field `webhook` when you send an edit"
+        )
 
 
 class LinkRefused(ServiceError):
@@ -79,8 +126,12 @@ class LinkRefused(ServiceError):
 
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    InvalidCursor: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidEdit: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotCancelable: HTTPStatus.CONFLICT,
+    NotEnded: HTTPStatus.CONFLICT,
+    NobodyToTell: HTTPStatus.CONFLICT,
     LinkRefused: HTTPStatus.FORBIDDEN,
     JobNotFound: HTTPStatus.NOT_FOUND,
     ArtifactNotFound: HTTPStatus.NOT_FOUND,
@@ -88,7 +139,10 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     NewerRecord: HTTPStatus.SERVICE_UNAVAILABLE,
     StillActive: HTTPStatus.CONFLICT,
     UnsafeRedis: HTTPStatus.SERVICE_UNAVAILABLE,
-    QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    NameReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyActive: HTTPStatus.TOO_MANY_REQUESTS,
+    QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -152,7 +206,12 @@ async def _handle(request: Request, error: Exception) -> JSONResponse:
 def _answer(error: Exception) -> _Answer:
     match error:
         case ServiceError() | JobPlaneError() if type(error) in STATUSES:
-            return _Answer(STATUSES[type(error)], error.code, str(error), getattr(error, "complaints", ()))
+            # Whole seconds (RFC 9110), and never too soon.
+            headers = {"Retry-After": str(math.ceil(error.retry_after) or 1)} if isinstance(error, Refused) else {}
+            if isinstance(error, Unauthenticated):
+                headers = {"WWW-Authenticate": "Bearer"}
+            status, complaints = STATUSES[type(error)], getattr(error, "complaints", ())
+            return _Answer(status, error.code, str(error), complaints, headers)
         case redis.RedisError():
             return _Answer(503, "redis_unavailable", "the job records cannot be reached: try again in a moment")
         case RequestValidationError():

@@ -35,9 +35,14 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             for response in operation["responses"].values():
-                schema = response.get("content", {}).get("application/json", {}).get("schema", {})
-                if schema == _PROBLEM or schema.get("$ref", "").endswith(_OWN_422):
+                # Under whatever media type the route's own answers have.
+                schemas = [content.get("schema", {}) for content in response.get("content", {}).values()]
+                if any(schema == _PROBLEM or schema.get("$ref", "").endswith(_OWN_422) for schema in schemas):
                     response["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    for path in document.get("webhooks", {}).values():
+        for operation in path.values():
+            # What the receiver of a webhook answers is its own.
+            operation["responses"].pop("422", None)
     for name in (_OWN_422, "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     return document

@@ -1,150 +1,242 @@
 """`python -m service.outbox`: tells of jobs that have ended. Any number may run side by side.
 
-An end is put into the outbox in the same turn of Redis that writes it into the record, so that neither is without the
-other. A sender takes entries as a member of one group; what it does not acknowledge, because it was killed or nobody
-answered, another takes over after `RETRY_AFTER`. So an end may be told twice, always under the same `webhook-id`, by
-which a receiver knows it.
-
-One address, unsigned, from a setting; the message is shaped by Standard Webhooks.
+Who is told, when again, and what a killed sender leaves behind is in `service.webhooks.outbox`; `send` is one attempt.
 """
 
-import json
+import asyncio
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, cast
-from uuid import uuid4
 
 import httpx
 import redis
+import redis.asyncio
 
-from service.jobs import keys, metrics
-from service.jobs.connection import patient_client, wait_for
-from service.jobs.errors import MetricsUnavailable, UnsafeRedis
-from service.jobs.interruption import Interrupted, interruptible, look, pause
-from service.jobs.logs import set_up_logs
+from service.addresses import GuardedTransport, checked_url, client_to
+from service.jobs import metrics
+from service.jobs.connection import patient_async_client, patient_client, wait_for
+from service.jobs.errors import JobNotFound, MetricsUnavailable, NewerRecord, UnsafeRedis
+from service.jobs.interruption import Interrupted, interruptible, look
+from service.jobs.logs import bound, set_up_logs
 from service.jobs.settings import settings_or_exit
+from service.jobs.store import AsyncRedisJobStore
+from service.jobs.trace import Trace
 from service.settings import OutboxSettings
+from service.webhooks.deliveries import Attempt
+from service.webhooks.messages import Message, is_wanted, message_about
+from service.webhooks.outbox import LEASE, Claim, Outbox
+from service.webhooks.post import TIMEOUT, post
+from service.webhooks.receivers import LATEST, Receivers
+from service.webhooks.schedule import verdict, with_jitter
+from service.webhooks.signature import SecretsOf
 
 log = logging.getLogger("service.outbox")
 
-GROUP = "senders"
-#: Milliseconds after which an entry that nobody acknowledged is sent again, how long one read waits, and after which an
-#: entry is given up: a day.
-RETRY_AFTER, TURN, PATIENCE = 5_000, 1_000, 24 * 3_600_000
-#: Entries a sender takes at once.
-AT_ONCE = 16
-#: Seconds a receiver has to answer.
-TIMEOUT = 10
+#: Claims in hand at once. Most of the time of an attempt is waiting.
+IN_HAND = 256
+#: Milliseconds that one look at the outbox waits for something new; seconds between two looks at what is due, and
+#: between two looks for a signal.
+TURN, LOOK, NOTICE = 1_000, 0.5, 0.1
+#: Seconds that attempts under way are given when the process is told to end: less than what is left of their leases.
+GRACE = 3.0
+#: Names are resolved in threads, and a resolver may be slow.
+THREADS = 64
 
-Entry = tuple[str, Mapping[str, str]]
+
+async def send(outbox: Outbox, claim: Claim, client: httpx.AsyncClient, url: str, secrets: Sequence[str] = ()) -> None:
+    """Try once to tell of one end, and note how that went; every attempt goes through here."""
+    at = datetime.now(UTC)
+    answer = await post(claim.message, client, url, secrets)
+    follows = verdict(answer, claim.attempt)
+    attempt = Attempt(
+        attempt=claim.attempt,
+        at=at,
+        seconds=answer.seconds,
+        status=answer.status,
+        error=answer.error,
+        outcome=follows.outcome,
+    )
+    again = follows.outcome == "retrying"
+    _count(claim, attempt)
+    if follows.outcome != "delivered":
+        level = logging.WARNING if again else logging.ERROR
+        met = answer.error or f"status {answer.status}"
+        # The host alone: addresses of webhooks often hold a secret.
+        host = httpx.URL(url).host
+        log.log(level, "job %s: attempt %d at %s: %s: %s", claim.job, claim.attempt, host, met, follows.outcome)
+    await outbox.settle(claim, attempt, with_jitter(follows.delay) if again else None)
 
 
-class Outbox:
-    """The stream, as one sender sees it."""
+def _count(claim: Claim, attempt: Attempt) -> None:
+    """Each attempt once: by what came of its message, or where another follows, by what it met with."""
+    if attempt.outcome == "delivered":
+        return metrics.webhook_delivered(claim.entry, time.time())
+    met = "refused" if attempt.status else "unreachable"
+    metrics.WEBHOOK_ATTEMPTS.labels(met if attempt.outcome == "retrying" else attempt.outcome).inc()
 
-    def __init__(self, client: redis.Redis) -> None:
-        self._client, self._name = client, uuid4().hex
 
-    def take(self) -> Sequence[Entry]:
-        """Entries to be sent: those that somebody let lie first, then new ones; waits a moment for the latter."""
+def _about(message: Message) -> Mapping[str, object]:
+    """What every line that is logged about an attempt says."""
+    trace = Trace.parse(message.traceparent)
+    of_trace = {} if trace is None else {"trace_id": trace.trace_id}
+    return {"job_id": message.job, "key_id": message.owner, **of_trace}
+
+
+class Sender:
+    """A sender: takes in what has ended, sends what is due, keeps its claims alive.
+
+    Args:
+        store: where the records are.
+        own: for the address that the installation names, which may be a private one.
+        others: for addresses that clients named.
+        webhook_url: told of jobs that name nobody; "" for nobody.
+        secrets_of: an owner's secrets.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        store: AsyncRedisJobStore,
+        *,
+        own: httpx.AsyncClient,
+        others: httpx.AsyncClient,
+        webhook_url: str,
+        secrets_of: SecretsOf,
+    ) -> None:
+        self._outbox, self._store = outbox, store
+        self._own, self._others = own, others
+        self._webhook_url, self._secrets_of = webhook_url, secrets_of
+        self._receivers, self._news = Receivers(), asyncio.Event()
+        self._in_hand: dict[asyncio.Task, Claim] = {}
+
+    async def run(self) -> None:
+        """Until something raises that is no fault of Redis; attempts under way are then given a little time."""
+        loops = [asyncio.create_task(_for_ever(step)) for step in (self.take_in, self.send_due, self._keep, _listen)]
         try:
-            _, stale, *_ = cast(
-                Any, self._client.xautoclaim(keys.OUTBOX, GROUP, self._name, RETRY_AFTER, "0-0", count=AT_ONCE)
-            )
-            if stale:
-                return [entry for entry in stale if entry[1]]
-            new = cast(Any, self._client.xreadgroup(GROUP, self._name, {keys.OUTBOX: ">"}, count=AT_ONCE, block=TURN))
-        except redis.ResponseError as error:
-            if "NOGROUP" not in str(error):
-                raise
-            # The stream ends when nothing was put into it for a week, and its group with it.
-            self._client.xgroup_create(keys.OUTBOX, GROUP, id="0", mkstream=True)
-            return []
-        return [entry for entries in _of_streams(new) for entry in entries]
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for loop in done:
+                loop.result()
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await self.finish(GRACE)
 
-    def done(self, entry_id: str) -> None:
-        """Nobody need send this again."""
-        with self._client.pipeline(transaction=True) as commands:
-            commands.xack(keys.OUTBOX, GROUP, entry_id)
-            commands.xdel(keys.OUTBOX, entry_id)
-            commands.execute()
+    async def finish(self, patience: float) -> None:
+        """Wait for the attempts under way; those that take longer are cut short, and another sender's after a while."""
+        if self._in_hand:
+            _, late = await asyncio.wait(self._in_hand, timeout=patience)
+            for task in late:
+                task.cancel()
+
+    async def take_in(self) -> None:
+        """Put what has ended on the due list; waits a moment for something."""
+        if await self._outbox.accept(self._message_for, wait=TURN):
+            self._news.set()
+
+    async def send_due(self) -> None:
+        """Begin an attempt at everything whose time has come."""
+        claims = await self._outbox.claim(IN_HAND - len(self._in_hand)) if len(self._in_hand) < IN_HAND else ()
+        for claim in claims:
+            url = claim.message.url or self._webhook_url
+            # The installation named an address when this was put on the list: it may again, until the list forgets it.
+            wait = self._receivers.put_off(url) if url else LATEST
+            if wait is not None:
+                await self._outbox.put_off(claim, wait)
+                continue
+            task = asyncio.create_task(self._attempt(claim, url))
+            self._in_hand[task] = claim
+            task.add_done_callback(self._in_hand.pop)
+        if not claims:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), LOOK)
+            self._news.clear()
+
+    async def _attempt(self, claim: Claim, url: str) -> None:
+        client = self._others if claim.message.url else self._own
+        with bound(**_about(claim.message)):
+            async with self._receivers.turn(url):
+                await self._try(claim, client, url)
+
+    async def _try(self, claim: Claim, client: httpx.AsyncClient, url: str) -> None:
+        try:
+            secrets = await asyncio.to_thread(self._secrets_of, claim.message.owner)
+            await send(self._outbox, claim, client, url, secrets)
+        except redis.RedisError as error:
+            log.warning("job %s: how an attempt went could not be noted, another follows: %s", claim.job, error)
+        except Exception:
+            log.exception("job %s: an attempt failed here", claim.job)
+
+    async def _keep(self) -> None:
+        """The claims in hand stay this sender's."""
+        await self._outbox.renew(list(self._in_hand.values()))
+        await asyncio.sleep(LEASE / 5_000)
+
+    async def _message_for(self, job_id: str) -> Message | None:
+        try:
+            job = await self._store.get(job_id)
+        except JobNotFound:
+            log.warning("job %s: nobody is told of its end, its record is gone", job_id)
+            return None
+        return message_about(job) if is_wanted(job, by_installation=bool(self._webhook_url)) else None
 
 
-def _of_streams(read: Any) -> Sequence[Sequence[Entry]]:
-    """What a read gave, of either protocol: RESP2 lists streams, RESP3 maps them."""
-    if isinstance(read, Mapping):
-        return [entry for entries in read.values() for entry in entries]
-    return [entries for _, entries in read or ()]
+async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await step()
+        except redis.RedisError as error:
+            log.warning("Redis did not answer: %s", error)
+            await asyncio.sleep(1)
+        except NewerRecord as error:
+            log.warning("left to a newer sender: %s", error)
+            await asyncio.sleep(1)
 
 
-def send(outbox: Outbox, entry: Entry, client: httpx.Client, url: str) -> None:
-    """Tell of one end; where that fails, the entry stays and is taken again later."""
-    entry_id, end = entry
-    try:
-        response = client.post(url, content=_body(end), headers=_headers(end))
-    except httpx.HTTPError as error:
-        reason: object = error
-        metrics.WEBHOOK_ATTEMPTS.labels("unreachable").inc()
-    else:
-        if response.is_success:
-            metrics.webhook_delivered(entry_id, time.time())
-            return outbox.done(entry_id)
-        reason = f"it answered {response.status_code}"
-        metrics.WEBHOOK_ATTEMPTS.labels("refused").inc()
-    age = datetime.now(UTC).timestamp() * 1000 - int(entry_id.split("-")[0])
-    if age > PATIENCE:
-        metrics.WEBHOOK_ATTEMPTS.labels("given_up").inc()
-        log.error("the end of job %s was never taken by %s and is given up: %s", end["job"], url, reason)
-        return outbox.done(entry_id)
-    log.warning("the end of job %s was not taken by %s and is sent again: %s", end["job"], url, reason)
+async def _listen() -> None:
+    look()
+    await asyncio.sleep(NOTICE)
 
 
-def _headers(end: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "Content-Type": "application/json",
-        # Constant over every attempt: what a receiver knows a repetition by.
-        "webhook-id": f"{end['job']}-{end['status']}",
-        "webhook-timestamp": str(int(datetime.now(UTC).timestamp())),
-    }
-
-
-def _body(end: Mapping[str, str]) -> bytes:
-    message = {
-        "type": f"edit.{end['status']}",
-        "timestamp": datetime.now(UTC).isoformat(),
-        "data": {"id": end["job"], "status": end["status"], "links": {"self": f"/v1/edits/{end['job']}"}},
-    }
-    return json.dumps(message).encode()
+async def _serve(settings: OutboxSettings) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    secrets = settings.webhook_secrets
+    async with (
+        patient_async_client(settings.redis_url) as client,
+        client_to(GuardedTransport(private=True), timeout=TIMEOUT) as own,
+        client_to(GuardedTransport(private=settings.webhook_private), timeout=TIMEOUT) as others,
+    ):
+        await Sender(
+            Outbox(client),
+            AsyncRedisJobStore(client),
+            own=own,
+            others=others,
+            webhook_url=settings.webhook_url,
+            secrets_of=lambda _: secrets,
+        ).run()
 
 
 def main() -> None:
     """Send until told to stop."""
     settings = settings_or_exit(OutboxSettings)
     set_up_logs(settings.log_format)
-    client = patient_client(settings.redis_url)
     try:
         metrics.serve_metrics(metrics.OUTBOX, settings.metrics_host, settings.metrics_port)
-        wait_for(client)
+        with patient_client(settings.redis_url) as client:
+            wait_for(client)
     except (UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
-    outbox = Outbox(client)
-    log.info("telling %s of ended jobs", settings.webhook_url or "nobody")
-    with suppress(Interrupted), interruptible(), httpx.Client(timeout=TIMEOUT, follow_redirects=False) as http:
-        while True:
-            look()
-            try:
-                for entry in outbox.take():
-                    if settings.webhook_url:
-                        send(outbox, entry, http, settings.webhook_url)
-                    else:
-                        outbox.done(entry[0])
-            except redis.RedisError as error:
-                log.warning("Redis did not answer: %s", error)
-                pause(1)
+    whom = checked_url(settings.webhook_url).host if settings.webhook_url else "nobody"
+    log.info("telling the webhooks that jobs name, and %s of all other jobs", whom)
+    if not settings.webhook_secrets:
+        log.warning("WEBHOOK_SECRET is empty: messages are not signed, and no receiver can tell who sent them")
+    if settings.webhook_private:
+        log.warning("WEBHOOK_PRIVATE is set: clients may have webhooks sent to private addresses")
+    with suppress(Interrupted), interruptible():
+        asyncio.run(_serve(settings))
 
 
 if __name__ == "__main__":

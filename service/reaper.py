@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 import redis
 
@@ -30,6 +31,7 @@ from service.jobs.errors import (
 )
 from service.jobs.interruption import Interrupted, interruptible, pause
 from service.jobs.logs import bound, set_up_logs
+from service.jobs.model import JobStatus
 from service.jobs.queue import JobQueue, RqJobQueue
 from service.jobs.settings import settings_or_exit
 from service.jobs.storage import ObjectStorage, open_storage
@@ -38,6 +40,9 @@ from service.jobs.upkeep import Upkeep, prefix_of
 from service.settings import ReaperSettings
 
 log = logging.getLogger("service.reaper")
+
+#: How long a sweep waits for a storage that fails: lost jobs wait meanwhile, and what it did not remove the next does.
+STORAGE_PATIENCE = timedelta(seconds=4)
 
 
 class Reaper:
@@ -71,8 +76,6 @@ class Reaper:
             log.warning("job %s: its worker was lost in attempt %d; it is %s now", job.id, job.attempt, job.status)
             metrics.WORKERS_LOST.labels(model).inc()
             self._queue.discard(job)
-            if not job.status.is_terminal:
-                self._queue.enqueue(job)
 
     def _expire(self, model: str, job_id: str) -> None:
         with self._passing_over(model, job_id):
@@ -85,11 +88,11 @@ class Reaper:
         for job_id in missing & self._missing.get(model, frozenset()):
             with self._passing_over(model, job_id):
                 job = self._store.get(job_id)
-                if not job.status.is_terminal:
+                if job.status is JobStatus.QUEUED:
                     log.warning("job %s: its message was lost and is sent again", job_id)
+                    self._queue.deliver(job_id, model)
                     metrics.MESSAGES_SENT_AGAIN.labels(model).inc()
-                    self._queue.discard(job)
-                    self._queue.enqueue(job)
+                    self._queue.discard(self._store.get(job_id))
                 missing -= {job_id}
         self._missing[model] = missing
 
@@ -117,7 +120,7 @@ def main() -> None:
     set_up_logs(settings.log_format)
     client = patient_client(settings.redis_url)
     try:
-        storage = open_storage(settings.storage_url)
+        storage = open_storage(settings.storage_url, patience=STORAGE_PATIENCE)
         metrics.serve_metrics(metrics.REAPER, settings.metrics_host, settings.metrics_port)
         wait_for(client)
     except (InvalidStorage, UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:

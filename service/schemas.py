@@ -1,15 +1,30 @@
 """The bodies of HTTP: what comes in is a spec in an envelope, what goes out is a view of the record with links."""
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from p2p.spec import EditSpec
+from p2p.spec import EditSpec, Part
+from service.addresses import MAX_CHARACTERS, UrlRefused, checked_url
 from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
-from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus
+from service.jobs.model import (
+    EVENT_NAMES,
+    Artifact,
+    EventName,
+    Job,
+    JobError,
+    JobProgress,
+    JobStatus,
+    Priority,
+    Webhook,
+)
+from service.jobs.store import Place
+from service.submit import Asked
+from service.webhooks.deliveries import Attempt
 
 _EXAMPLE: JsonDict = {
     "source": {"prompt": "a cat on a beach"},
@@ -25,14 +40,66 @@ _EXAMPLE: JsonDict = {
 }
 
 
+def _callable(url: str) -> str:
+    try:
+        return str(checked_url(url))
+    except UrlRefused as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from error
+
+
+def _counted(events: tuple[EventName, ...]) -> tuple[EventName, ...]:
+    # After the items: pydantic's own bounds count the valid ones only, and would complain of a wrong one twice.
+    about = {"field_type": "Tuple", "actual_length": len(events)}
+    if not events:
+        raise PydanticKnownError("too_short", {**about, "min_length": 1})
+    if len(events) > len(EVENT_NAMES):
+        raise PydanticKnownError("too_long", {**about, "max_length": len(EVENT_NAMES)})
+    return events
+
+
+class WebhookRequest(Part):
+    """Who is to be told of the edit's end."""
+
+    url: Annotated[str, AfterValidator(_callable)] = Field(
+        description="https or http, with a public address; it is sent a POST.", max_length=MAX_CHARACTERS
+    )
+    events: Annotated[tuple[EventName, ...], AfterValidator(_counted)] = Field(
+        EVENT_NAMES,
+        description="Which ends are told of; all where absent.",
+        json_schema_extra={"minItems": 1, "maxItems": len(EVENT_NAMES)},
+    )
+
+    def to_webhook(self) -> Webhook:
+        """As the record has it."""
+        return Webhook(url=self.url, events=self.events)
+
+
 class EditRequest(EditSpec):
     """A source picture and the edits of it. What is absent takes the model's own default."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    def to_spec(self) -> EditSpec:
-        """What is to be made, without the envelope."""
-        return EditSpec.model_construct(**{name: getattr(self, name) for name in EditSpec.model_fields})
+    webhook: WebhookRequest | None = Field(
+        None, description="Told of the edit's end; where absent, whoever the installation names."
+    )
+    priority: Priority = Field(
+        "normal", description="A head start in the queue, or the opposite; whatever waits grows older all the same."
+    )
+    start_within: Annotated[int, Field(ge=1, le=604_800)] | None = Field(
+        None, description="Seconds: an edit that no worker has begun by then expires. At most what the service allows."
+    )
+
+    def asked(self, traceparent: str) -> Asked:
+        """What is to be made, and what concerns the job alone."""
+        spec = EditSpec.model_construct(**{name: getattr(self, name) for name in EditSpec.model_fields})
+        within = None if self.start_within is None else timedelta(seconds=self.start_within)
+        return Asked(
+            spec=spec,
+            priority=self.priority,
+            start_within=within,
+            traceparent=traceparent,
+            webhook=None if self.webhook is None else self.webhook.to_webhook(),
+        )
 
 
 class Links(BaseModel):
@@ -40,6 +107,7 @@ class Links(BaseModel):
 
     self: str
     cancel: str
+    events: str
 
 
 class EditAccepted(BaseModel):
@@ -71,9 +139,25 @@ class ArtifactView(BaseModel):
     url: str = Field(description="Works for a while; fetch the edit again for a new one.")
 
 
+class QueuePlace(BaseModel):
+    """Where a waiting edit stands."""
+
+    ahead: int = Field(description="Edits that go before it.")
+    starts_in: float | None = Field(
+        description="Seconds until it is begun, by how long edits took of late and how many run now; null where "
+        "nothing tells. An estimate."
+    )
+
+    @classmethod
+    def of(cls, place: Place) -> "QueuePlace | None":
+        """The view of a place; none where the edit waits no more."""
+        return None if place.ahead is None else cls(ahead=place.ahead, starts_in=place.seconds)
+
+
 class EditView(EditAccepted):
     """An edit as it stands."""
 
+    queue: QueuePlace | None = Field(None, description="While it waits.")
     attempt: int = Field(description="Executions begun so far; more than one where a worker was lost.")
     cancel_requested: bool = Field(description="It is being canceled: its worker stops before the next step.")
     progress: JobProgress | None
@@ -84,10 +168,11 @@ class EditView(EditAccepted):
     spec: EditSpec = Field(description="What was asked for, the model's defaults filled in.")
 
     @classmethod
-    def with_urls(cls, job: Job, url: Callable[[str], str]) -> "EditView":
+    def with_urls(cls, job: Job, url: Callable[[str], str], place: Place | None = None) -> "EditView":
         """The view of a job; `url` gives an artifact's address for its key."""
         return cls(
             **_common(job),
+            queue=None if place is None else QueuePlace.of(place),
             attempt=job.attempt,
             cancel_requested=job.cancel_requested,
             progress=job.progress,
@@ -97,6 +182,29 @@ class EditView(EditAccepted):
             artifacts=tuple(_artifact(artifact, url) for artifact in job.artifacts),
             spec=job.spec,
         )
+
+
+class EditList(BaseModel):
+    """Some of the key's edits, the newest first."""
+
+    edits: tuple[EditAccepted, ...]
+    cursor: str | None = Field(description="Give it to see the next ones; null where there are none.")
+
+
+class EditEvent(BaseModel):
+    """Something that happened to an edit."""
+
+    status: JobStatus | None = Field(None, description="The state that it is in from here on, where that changed.")
+    step: int | None = Field(None, description="How many steps are done.")
+    steps: int | None = Field(None, description="Of how many.")
+
+
+class DeliveriesView(BaseModel):
+    """What came of telling an edit's webhook."""
+
+    webhook: Webhook | None = Field(description="The edit's own; null where it named none.")
+    next_attempt_at: datetime | None = Field(description="Null where none follows.")
+    attempts: tuple[Attempt, ...] = Field(description="The latest 50 at most, the oldest first.")
 
 
 class ModelView(BaseModel):
@@ -141,7 +249,8 @@ class Liveness(BaseModel):
 
 
 def _common(job: Job) -> dict[str, object]:
-    links = Links(self=f"/v1/edits/{job.id}", cancel=f"/v1/edits/{job.id}/cancel")
+    address = f"/v1/edits/{job.id}"
+    links = Links(self=address, cancel=f"{address}/cancel", events=f"{address}/events")
     names = ("id", "status", "model", "created_at", "expires_at")
     return {"links": links, **{name: getattr(job, name) for name in names}}
 

@@ -1,11 +1,14 @@
 """What can be set from outside: one environment variable per field, of the same name in capitals."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from service.addresses import checked_url
 from service.jobs.settings import MetricsSettings, PlaneSettings, Span
+from service.webhooks.signature import key_of
 
 
 class ReaperSettings(MetricsSettings):
@@ -19,13 +22,49 @@ class ReaperSettings(MetricsSettings):
     )
 
 
-class OutboxSettings(MetricsSettings):
+class WebhookSettings(PlaneSettings):
+    """What whoever takes the addresses of webhooks and whoever calls them must agree on."""
+
+    webhook_private: bool = Field(
+        False,
+        description="Whether the webhooks that jobs name may have private addresses: for development and tests only.",
+    )
+
+
+class OutboxSettings(WebhookSettings, MetricsSettings):
     """The settings of the process that tells of ended jobs."""
 
-    webhook_url: str = Field("", description="Told of every job that has ended, by POST; nobody where empty.")
+    webhook_url: str = Field(
+        "",
+        description="Told of the end of every job that names no webhook, by POST; nobody where empty. "
+        "May be a private address.",
+    )
+    webhook_secret: str = Field(
+        "",
+        description="Signs webhooks: `python -m service.admin secret` makes one. Several, separated by spaces, "
+        "sign side by side, so that receivers can change over. Unsigned where empty.",
+        repr=False,
+    )
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _callable(cls, value: str) -> str:
+        return str(checked_url(value)) if value else value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _whole(cls, value: str) -> str:
+        for secret in value.split():
+            key_of(secret)
+        return value
+
+    @property
+    def webhook_secrets(self) -> Sequence[str]:
+        """Each of the secrets."""
+        return self.webhook_secret.split()
 
 
-class Settings(PlaneSettings):
+class Settings(WebhookSettings):
     """The API's settings; read once, in `service.__main__`, and handed on."""
 
     host: str = Field("127.0.0.1", description="Address the API listens on.")
@@ -46,6 +85,7 @@ class Settings(PlaneSettings):
     queue_limit: Span = Field(
         timedelta(days=1), description="How long a job may wait for a worker before it expires; seconds."
     )
+    backlog: int = Field(1000, ge=1, description="How many jobs of one model may wait; more are refused for a while.")
     max_body_bytes: int = Field(262_144, ge=1, description="The largest request body that is read.")
 
     @property

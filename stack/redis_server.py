@@ -35,11 +35,15 @@ def redis_server(folder: Path, *, keep: bool = False) -> Iterator[str]:
         return
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
-    command = [server_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    command += ["--appendonly", "yes" if keep else "no"]
-    with running("redis", command, folder / "redis.log") as server:
+    with running("redis", server_command(port, folder, keep=keep), folder / "redis.log") as server:
         _wait(url, server)
         yield url
+
+
+def server_command(port: int, folder: Path, *, keep: bool) -> list[str]:
+    """How a server is started on a port, with its data in a folder."""
+    command = [server_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    return [*command, "--appendonly", "yes" if keep else "no"]
 
 
 def server_program() -> str:

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from typing import TYPE_CHECKING
 
 import redis
 
@@ -15,7 +16,7 @@ from service.jobs.metrics import WORKER, begin_at_zero, serve_metrics
 from service.jobs.queue import RqJobQueue
 from service.jobs.settings import settings_or_exit
 from service.jobs.sources import RedisKeptSources
-from service.jobs.storage import open_storage
+from service.jobs.storage import ObjectStorage, open_storage
 from service.jobs.store import RedisJobStore
 from worker.drain import Drain
 from worker.gpu_worker import GpuWorker
@@ -23,11 +24,14 @@ from worker.library_logs import adopt_library_logs
 from worker.moderation import InvalidModeration, Judge, load_moderation
 from worker.settings import WorkerSettings
 
+if TYPE_CHECKING:
+    from worker.engine import Engine
+
 log = logging.getLogger("worker")
 
 
 def main() -> None:
-    """Load, take the post, work."""
+    """Load, then serve."""
     arguments = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     arguments.add_argument("--model", required=True, help="id of the model to serve, as in the models file")
     settings = settings_or_exit(WorkerSettings)
@@ -44,14 +48,21 @@ def main() -> None:
     from worker.engine import Engine
     from worker.models import load_family
     from worker.sampler import ModelSampler
-    from worker.tasks import Post, take_post
 
     try:
         family = load_family(declaration, device=settings.device, dtype=settings.dtype)
     except (P2PError, OSError, ValueError) as error:  # diffusers raises all of the latter two
         sys.exit(f"model {declaration.id} cannot be loaded from {declaration.path}: {error}")
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
-    engine = Engine(ModelSampler(family), declaration, revision=family.revision, judge=judge)
+    serve(
+        Engine(ModelSampler(family), declaration, revision=family.revision, judge=judge), declaration, settings, storage
+    )
+
+
+def serve(engine: "Engine", declaration: ModelDeclaration, settings: WorkerSettings, storage: ObjectStorage) -> None:
+    """Work off the model's queue until told to stop; ends the process where Redis cannot be had."""
+    from worker.tasks import Post, take_post
+
     client = patient_client(settings.redis_url)
     try:
         wait_for(client)

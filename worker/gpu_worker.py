@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
 
-from service.jobs.queue import queue_name
+from service.jobs.message import queue_name
 from worker.drain import Drain
 
 #: Seconds until an idle worker that was killed no longer counts as alive (RQ adds 60).

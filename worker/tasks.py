@@ -77,7 +77,9 @@ def run_edit(job_id: str) -> None:
         return
     except NewerRecord as reason:
         log.warning("job %s is left to a newer worker: %s", job_id, reason)
-        _post.queue.hand_on(job_id, _post.model)  # the job is queued still: only its message was taken
+        # The job is queued still: only its message was taken. Behind all others, or this worker would take it again
+        # before those that it can read.
+        _post.queue.deliver(job_id, _post.model, last=True)
         _post.pause(UNREADABLE_PAUSE)
         return
     if job.status is JobStatus.QUEUED and job.start_by < datetime.now(UTC):
@@ -109,8 +111,6 @@ def _work(publisher: Publisher, post: Post) -> None:
                 for event in _until_unwanted(events, publisher, post):
                     publisher.handle(event)
                     lease.step_ended()
-                    if isinstance(event, HandedBack):
-                        post.queue.enqueue(publisher.job)
     except (IllegalTransition, JobNotFound, DeviceLost, redis.RedisError):
         raise
     except StorageUnavailable as error:

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
 from redis.retry import Retry
@@ -14,6 +16,12 @@ from service.jobs.errors import UnsafeRedis
 #: Waits that begin at a tenth of a second and double up to two: fourteen, about twenty seconds in all. A Redis that
 #: restarts is back in less; what lasts longer is for whoever asked.
 _RETRIES, _FIRST, _LONGEST = 14, 0.05, 2.0
+_HOW: dict[str, Any] = {
+    "decode_responses": True,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,
+    "retry_on_error": [ConnectionError, TimeoutError, BusyLoadingError],
+}
 
 
 def patient_client(url: str) -> redis.Redis:
@@ -21,15 +29,16 @@ def patient_client(url: str) -> redis.Redis:
 
     All that is sent through it may be done twice: a move that is made already says so.
     """
-    retry = Retry(ExponentialBackoff(base=_FIRST, cap=_LONGEST), _RETRIES)
-    return redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_connect_timeout=2,
-        socket_timeout=5,
-        retry=retry,
-        retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
-    )
+    return redis.Redis.from_url(url, retry=Retry(*_patience()), **_HOW)
+
+
+def patient_async_client(url: str) -> redis.asyncio.Redis:
+    """`patient_client` for asyncio."""
+    return redis.asyncio.Redis.from_url(url, retry=AsyncRetry(*_patience()), **_HOW)
+
+
+def _patience() -> tuple[ExponentialBackoff, int]:
+    return ExponentialBackoff(base=_FIRST, cap=_LONGEST), _RETRIES
 
 
 def refuse_eviction(policy: object) -> None:

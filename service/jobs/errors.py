@@ -6,7 +6,11 @@
     ├── IllegalTransition  the job's state does not allow it, or another execution holds the job
     ├── StillActive        a job that has not ended cannot be erased
     ├── UnsafeRedis        Redis may drop jobs when its memory is full
-    ├── QueueUnavailable   the queue did not take a job
+    ├── NameReused         a request's name stands for another request already
+    ├── Refused            not now; `retry_after` says when
+    │   ├── RateLimited    the owner has posted too many jobs of late
+    │   ├── TooManyActive  the owner has too many jobs that wait or run
+    │   └── QueueFull      the model's queue is as long as it may be
     ├── StorageUnavailable the object storage did not take or give an object
     ├── ArtifactNotFound   no object has this key
     ├── InvalidStorage     the setting STORAGE_URL cannot be used
@@ -73,13 +77,54 @@ class UnsafeRedis(JobPlaneError):
         super().__init__(f"Redis may drop jobs: its maxmemory-policy is {policy}, set it to noeviction")
 
 
-class QueueUnavailable(JobPlaneError):
-    """The queue did not take the job; nothing of it is left behind."""
+class NameReused(JobPlaneError):
+    """The owner has used this name for a request that asked for something else."""
 
-    code = "queue_unavailable"
+    code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("the edit was not accepted because the queue cannot be reached: send it again in a moment")
+        super().__init__("this key or id stands for another request already: take a new one, or send that one again")
+
+
+class Refused(JobPlaneError):
+    """Nothing was accepted, for a reason that passes.
+
+    Attributes:
+        retry_after: seconds until it may be accepted.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(Refused):
+    """The owner's bucket is empty."""
+
+    code = "rate_limited"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"too many edits were posted with this key: the next fits in {retry_after:.1f} s", retry_after)
+
+
+class TooManyActive(Refused):
+    """The owner has as many jobs under way as the key allows."""
+
+    code = "too_many_active"
+
+    def __init__(self, active: int, allowed: int, retry_after: float) -> None:
+        message = f"{active} edits of this key wait or run, and it may have {allowed}: wait for one, or cancel one"
+        super().__init__(message, retry_after)
+
+
+class QueueFull(Refused):
+    """The model has as many jobs waiting as the installation allows."""
+
+    code = "queue_full"
+
+    def __init__(self, model: str, waiting: int, retry_after: float) -> None:
+        message = f"{waiting} edits wait for {model}, and no more are taken: try again in {retry_after:.0f} s"
+        super().__init__(message, retry_after)
 
 
 class StorageUnavailable(JobPlaneError):

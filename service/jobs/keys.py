@@ -9,6 +9,10 @@ MODELS = "models"
 LITTER = "litter"
 #: Ends of jobs that somebody may have to be told of: a stream.
 OUTBOX = "outbox"
+#: The last entry of the outbox that a sender has put on the list below.
+SEEN = "outbox:seen"
+#: Jobs whose ends are to be told, by the millisecond of the next attempt: a sorted set.
+DUE = "outbox:due"
 #: Jobs that failed because their workers were lost, by when: a sorted set.
 DEAD = "dead"
 
@@ -28,6 +32,46 @@ def waiting(model: str) -> str:
     return f"waiting:{model}"
 
 
+def order(model: str) -> str:
+    """The messages of a model's queued jobs by whose turn it is: a sorted set."""
+    return f"order:{model}"
+
+
+def pace(model: str) -> str:
+    """How long a model's jobs take of late: a hash."""
+    return f"pace:{model}"
+
+
+def active(owner: str) -> str:
+    """An owner's jobs that have not ended, by when their records would go: a sorted set."""
+    return f"active:{owner}"
+
+
+def owned(owner: str) -> str:
+    """All of an owner's jobs by when they were made: a sorted set."""
+    return f"owned:{owner}"
+
+
+def bucket(owner: str) -> str:
+    """How many jobs an owner may post at the moment: a hash."""
+    return f"bucket:{owner}"
+
+
+def named(owner: str, name: str) -> str:
+    """What an owner's name for a request stands for: the request's fingerprint and its jobs."""
+    return f"named:{owner}:{name}"
+
+
 def leases(model: str) -> str:
     """A model's running jobs by the millisecond until which their worker is taken for alive: a sorted set."""
     return f"leases:{model}"
+
+
+def telling(job_id: str) -> str:
+    """An end that somebody is to be told of, as long as it is not: a hash."""
+    return f"job:{job_id}:telling"
+
+
+def deliveries(job_id: str) -> str:
+    """Attempts to tell of a job's end, the oldest first: a list of JSON texts, which ends with the record."""
+    return f"job:{job_id}:deliveries"

@@ -143,19 +143,20 @@ WEBHOOK_ATTEMPTS = _counter(
     "p2p_webhook_attempts_total",
     "result",
     by=(OUTBOX,),
-    meaning="Attempts to deliver a webhook; result is delivered, refused, unreachable or given_up.",
+    meaning="Attempts to deliver a webhook; result is delivered, refused or unreachable where another follows, "
+    "given_up where it was the last, disabled where the receiver wants no more.",
 )
 WEBHOOK_DELIVERY_SECONDS = _histogram(
     "p2p_webhook_delivery_seconds",
     by=(OUTBOX,),
     buckets=_WAIT,
-    meaning="Webhook lag: from a job's end written until its webhook is delivered.",
+    meaning="Webhook lag: from a job's end written, or sent again on demand, until its webhook is delivered.",
 )
 
 
 for _result in ("complete", "cut_short"):
     REAPER_SWEEPS.labels(_result)
-for _result in ("delivered", "refused", "unreachable", "given_up"):
+for _result in ("delivered", "refused", "unreachable", "given_up", "disabled"):
     WEBHOOK_ATTEMPTS.labels(_result)
 
 
@@ -184,7 +185,7 @@ def webhook_delivered(entry_id: str, now: float) -> None:
     """An entry of the outbox has been taken by its receiver.
 
     Args:
-        entry_id: the stream's, which begins with the millisecond in which the end was written.
+        entry_id: the stream's, which begins with the millisecond in which it was written.
         now: seconds since 1970.
     """
     WEBHOOK_ATTEMPTS.labels("delivered").inc()

@@ -18,13 +18,15 @@ truth about a job; what RQ thinks of it is transport. What takes a job from stat
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from p2p.spec import EditSpec
 
+#: The owner of what was posted without a key.
+ANYBODY = "anonymous"
 #: Raised when a field changes its meaning; records of another version are read by whoever wrote the migration.
 SCHEMA_VERSION = 1
 
@@ -62,6 +64,17 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
+EventName = Literal["edit.succeeded", "edit.failed", "edit.canceled", "edit.expired"]
+EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
+
+
+class Webhook(Record):
+    """Who is told of a job's end, and of which ends."""
+
+    url: str
+    events: tuple[EventName, ...] = EVENT_NAMES
+
+
 class JobError(Record):
     """Why a job failed."""
 
@@ -89,12 +102,18 @@ class Artifact(Record):
     occurrence: int | None = None
 
 
+Priority = Literal["high", "normal", "low"]
+#: By how many seconds a job goes before one of normal priority that was posted at the same time. A head start and no
+#: more: whatever waits grows older, so that nothing waits for ever.
+HEAD_START: Mapping[Priority, float] = {"high": 120.0, "normal": 0.0, "low": -600.0}
+
+
 class Job(Record):
     """One edit that was asked for, from acceptance to the end of its lifetime."""
 
     schema_version: int = SCHEMA_VERSION
     id: str
-    owner: str = "anonymous"
+    owner: str = ANYBODY
     status: JobStatus = JobStatus.QUEUED
     attempt: int = Field(0, description="Executions begun so far.")
     execution: str | None = Field(None, description="The execution that may write.")
@@ -111,24 +130,43 @@ class Job(Record):
     finished_at: datetime | None = None
     expires_at: datetime = Field(description="When the record goes; of an active job a bound that is never reached.")
     lifetime: timedelta = Field(description="How long the record is kept after the job's end.")
+    priority: Priority = "normal"
+    message: str | None = Field(None, description="The RQ message that a worker is to take it from, while it waits.")
+    revision: int = Field(0, description="How many moves were made.")
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
+    webhook: Webhook | None = Field(None, description="Told of its end; where absent, whom the installation names.")
+
+    @property
+    def turn(self) -> float:
+        """When it is this job's turn among those that wait: milliseconds since 1970, its head start taken off."""
+        return (self.created_at.timestamp() - HEAD_START[self.priority]) * 1000
 
 
 def new_job(
-    spec: EditSpec, *, lifetime: timedelta, queue_limit: timedelta = timedelta(days=1), traceparent: str | None = None
+    spec: EditSpec,
+    *,
+    lifetime: timedelta,
+    queue_limit: timedelta = timedelta(days=1),
+    owner: str = ANYBODY,
+    priority: Priority = "normal",
+    traceparent: str | None = None,
+    webhook: Webhook | None = None,
 ) -> Job:
     """A queued job with an id nobody can guess."""
     now = datetime.now(UTC)
     return Job(
         id=uuid4().hex,
+        owner=owner,
         model=spec.model,
         spec=spec,
+        priority=priority,
         created_at=now,
         queue_limit=queue_limit,
         start_by=now + queue_limit,
         expires_at=now + queue_limit + lifetime,
         lifetime=lifetime,
         traceparent=traceparent,
+        webhook=webhook,
     )
 
 

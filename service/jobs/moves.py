@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from service.jobs.model import TRANSITIONS, Artifact, Job, JobError, JobProgress, JobStatus, execution_prefix
+from service.jobs.model import ANYBODY, TRANSITIONS, Artifact, Job, JobError, JobProgress, JobStatus, execution_prefix
 
 #: How long the artifacts of an execution that is over may still come in: of a worker that was stopped (SIGSTOP) in the
 #: middle of storing one and goes on. They are removed at once, and once more after this.
@@ -43,6 +43,9 @@ class Move:
         litter: what lies in the object storage that is to be removed, and when.
         event: what followers are told.
         dead: whether the job joins the dead letters.
+        owner: whose job it is.
+        turn: where it waits again, whose turn it is then.
+        took: seconds from its begin to its end, where that says how fast its model's workers are.
     """
 
     job_id: str
@@ -57,6 +60,9 @@ class Move:
     litter: tuple[tuple[str, datetime], ...] = ()
     event: str | None = None
     dead: bool = False
+    owner: str = ANYBODY
+    turn: float | None = None
+    took: float | None = None
 
     def __post_init__(self) -> None:
         if self.to is not self.from_ and self.to not in TRANSITIONS[self.from_]:
@@ -70,6 +76,7 @@ def begin(job: Job, execution: str, lease: timedelta) -> Move:
     return Move(
         job_id=job.id,
         model=job.model,
+        owner=job.owner,
         from_=JobStatus.QUEUED,
         to=JobStatus.RUNNING,
         changes={"execution": execution, "started_at": now, "progress": None, "expires_at": expires_at},
@@ -102,6 +109,7 @@ def finish(job: Job, artifacts: tuple[Artifact, ...]) -> Move:
     prefix = execution_prefix(job.id, job.execution or "")
     return _running(
         job,
+        took=(ended["finished_at"] - (job.started_at or ended["finished_at"])).total_seconds(),
         to=JobStatus.SUCCEEDED,
         changes={**ended, "artifacts": artifacts},
         litter=((prefix, ended["expires_at"]),),
@@ -121,7 +129,10 @@ def stop(job: Job) -> Move:
 
 def hand_back(job: Job) -> Move:
     """The worker gives the job back untouched: no attempt is spent."""
-    return _running(job, to=JobStatus.QUEUED, changes=_queued_again(job), attempts=-1, litter=_of(job), event="queued")
+    changes = _queued_again(job)
+    return _running(
+        job, to=JobStatus.QUEUED, turn=job.turn, changes=changes, attempts=-1, litter=_of(job), event="queued"
+    )
 
 
 def take_back(job: Job, *, max_attempts: int) -> Move:
@@ -130,7 +141,9 @@ def take_back(job: Job, *, max_attempts: int) -> Move:
         return _running(job, to=JobStatus.CANCELED, lapsed=True, changes=_ended(job), litter=_of(job), event="canceled")
     if job.attempt < max_attempts:
         changes = _queued_again(job)
-        return _running(job, to=JobStatus.QUEUED, lapsed=True, changes=changes, litter=_of(job), event="retrying")
+        return _running(
+            job, to=JobStatus.QUEUED, turn=job.turn, lapsed=True, changes=changes, litter=_of(job), event="retrying"
+        )
     error = JobError(
         code="worker_lost", message=f"its worker was lost {job.attempt} times: send it again, perhaps for less at once"
     )
@@ -151,12 +164,27 @@ def expire(job: Job) -> Move:
 def _running(job: Job, *, changes: Mapping[str, object], to: JobStatus = JobStatus.RUNNING, **more) -> Move:
     """A move of a running job by the execution that has it."""
     return Move(
-        job_id=job.id, model=job.model, from_=JobStatus.RUNNING, to=to, holder=job.execution, changes=changes, **more
+        job_id=job.id,
+        model=job.model,
+        owner=job.owner,
+        from_=JobStatus.RUNNING,
+        to=to,
+        holder=job.execution,
+        changes=changes,
+        **more,
     )
 
 
 def _waiting(job: Job, to: JobStatus) -> Move:
-    return Move(job_id=job.id, model=job.model, from_=JobStatus.QUEUED, to=to, changes=_ended(job), event=str(to))
+    return Move(
+        job_id=job.id,
+        model=job.model,
+        owner=job.owner,
+        from_=JobStatus.QUEUED,
+        to=to,
+        changes=_ended(job),
+        event=str(to),
+    )
 
 
 def _ended(job: Job) -> dict:

@@ -1,53 +1,43 @@
-"""How a job reaches a worker: RQ carries its id and nothing else, as JSON, in one queue per model.
+"""The queues as RQ keeps them: one a model, of messages that say whose turn it is.
 
-RQ is transport. That it holds, loses or repeats an id decides nothing: a worker acts on the record, a job that is no
-longer `queued` there is passed over, and what RQ lost the reaper sends again. Each message has an id of its own, so
-that RQ's tidying up after one never touches another of the same job.
+RQ is transport. That it holds, loses or repeats a message decides nothing: a worker acts on the record, a job that is
+no longer `queued` there is passed over, and what RQ lost the reaper sends again.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import Protocol, cast
 
 import redis
 from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
-from rq.job import Job as Message
+from rq.job import Job as RqJob
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
 
-from service.jobs.errors import QueueUnavailable
+from service.jobs import keys, scripts
+from service.jobs.message import job_of, list_of, message_about, queue_name
 from service.jobs.model import Job
-
-#: A name, not a function: the service must be able to ask for work it cannot import.
-TASK = "worker.tasks.run_edit"
-#: Seconds RQ keeps a message that was worked off, and one whose worker raised: the record says how the job ended, so
-#: the first not at all, the second for whoever looks why. RQ's own defaults are 500 s and a year.
-RESULT_TTL, FAILURE_TTL = 0, 3600
-#: Seconds RQ keeps a message that nobody takes. One that goes while its job still waits is sent again by the reaper.
-MESSAGE_TTL = 7 * 86_400
-#: Seconds after which RQ calls a started message abandoned. Nothing interrupts a job at this point.
-MESSAGE_TIMEOUT = 3600
 
 
 class JobQueue(Protocol):
-    """The way from the API to the workers of a model."""
+    """The way from the records to the workers of a model."""
 
-    def enqueue(self, job: Job) -> None:
-        """Hand a job to the workers of its model; raises `QueueUnavailable` and then holds nothing of it."""
+    def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
+        """Send a waiting job's message anew, also where its record cannot be read here.
 
-    def hand_on(self, job_id: str, model: str) -> None:
-        """The same for a job whose record cannot be read here."""
+        Args:
+            last: behind all others; else its turn stays as it was.
+        """
 
     def discard(self, job: Job) -> None:
-        """Forget every message about a job, also one that a worker took and never finished."""
+        """Forget every message about a job but the one its record names."""
 
     def waiting(self, model: str) -> frozenset[str]:
-        """Jobs of a model that are handed over and that no worker has taken."""
+        """Jobs of a model whose messages no worker has taken."""
 
     def num_workers(self, model: str) -> int:
         """How many workers of a model are alive."""
@@ -77,30 +67,18 @@ class RqJobQueue:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._deliver = client.register_script(scripts.DELIVER)
 
-    def enqueue(self, job: Job) -> None:
-        self.hand_on(job.id, job.model)
-
-    def hand_on(self, job_id: str, model: str) -> None:
-        try:
-            self._queue(model).enqueue_call(
-                TASK,
-                args=(job_id,),
-                job_id=f"{job_id}-{token_hex(4)}",
-                description=f"{TASK}({job_id})",
-                timeout=MESSAGE_TIMEOUT,
-                ttl=MESSAGE_TTL,
-                result_ttl=RESULT_TTL,
-                failure_ttl=FAILURE_TTL,
-            )
-        except redis.RedisError as error:
-            raise QueueUnavailable from error
+    def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
+        message = message_about(job_id, model)
+        names = [keys.record(job_id), keys.order(model), message.list]
+        self._deliver(names, [message.id, "last" if last else "", *message.fields])
 
     def discard(self, job: Job) -> None:
         queue = self._queue(job.model)
         # Where RQ keeps what a worker has taken: first here, then there. It tidies up neither for an hour.
         taken, running = queue.intermediate_queue_key, StartedJobRegistry(queue=queue).key
-        for message_id in {*self._messages(queue.key), *self._messages(taken)}:
+        for message_id in {*self._messages(queue.key), *self._messages(taken)} - {job.message}:
             if job_of(message_id) == job.id:
                 self._client.lrem(taken, 0, message_id)
                 self._delete(message_id)
@@ -111,19 +89,19 @@ class RqJobQueue:
                 self._delete(message_id)
 
     def waiting(self, model: str) -> frozenset[str]:
-        return frozenset(map(job_of, self._messages(self._queue(model).key)))
+        return frozenset(map(job_of, self._messages(list_of(model))))
 
     def _messages(self, key: str) -> list[str]:
         return [message.decode() for message in cast(list[bytes], self._client.lrange(key, 0, -1))]
 
     def _delete(self, message_id: str) -> None:
         with suppress(NoSuchJobError):
-            Message.fetch(message_id, connection=self._client, serializer=JSONSerializer).delete()
+            RqJob.fetch(message_id, connection=self._client, serializer=JSONSerializer).delete()
 
     def num_workers(self, model: str) -> int:
-        keys = get_keys(queue=self._queue(model))
+        names = get_keys(queue=self._queue(model))
         # A worker that was killed stays in the set; its own key expires.
-        return self._client.exists(*keys) if keys else 0
+        return self._client.exists(*names) if names else 0
 
     def workers(self) -> Sequence[SeenWorker]:
         """The workers of all models that are alive, by name."""
@@ -150,13 +128,3 @@ class RqJobQueue:
 
     def _queue(self, model: str) -> Queue:
         return Queue(queue_name(model), connection=self._client, serializer=JSONSerializer)
-
-
-def job_of(message_id: str) -> str:
-    """The job that a message is about."""
-    return message_id.rpartition("-")[0]
-
-
-def queue_name(model: str) -> str:
-    """The queue that a model's workers listen on."""
-    return f"edits:{model}"

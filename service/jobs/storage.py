@@ -21,13 +21,15 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_ur
 from service.jobs.errors import ArtifactNotFound, InvalidStorage, StorageUnavailable
 
 if TYPE_CHECKING:
-    from obstore.store import RetryConfig
+    from obstore.store import BackoffConfig, RetryConfig
 
 #: What a key may look like. No segment begins with a dot, so none leads upwards and none is hidden.
 _KEY = re.compile(r"jobs/[A-Za-z0-9_-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _PREFIX = re.compile(r"jobs/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?")
 #: An object that is not taken is sent again for so long, as are reads; then it is the caller's.
-RETRIES: "RetryConfig" = {"max_retries": 8, "retry_timeout": timedelta(seconds=40)}
+PATIENCE = timedelta(seconds=40)
+#: How long one request may take; a picture on a slow line needs some of it.
+_TIMEOUT = timedelta(seconds=20)
 
 CONTENT_TYPES = {
     ".png": "image/png",
@@ -111,23 +113,33 @@ class ObstoreStorage:
             raise StorageUnavailable("take a test object") from error
 
 
-def open_storage(url: str) -> ObstoreStorage:
+def open_storage(url: str, *, patience: timedelta = PATIENCE) -> ObstoreStorage:
     """The storage that a setting names; a local directory is made where it is missing.
 
+    Args:
+        patience: how long a storage elsewhere is asked again when it fails.
     Raises:
         InvalidStorage: the setting names none.
     """
     if (directory := local_directory(url)) is not None:
         return ObstoreStorage(LocalStore(directory, mkdir=True, automatic_cleanup=True))
     if url.startswith(("s3+http://", "s3+https://")):
-        return _s3(url)
+        return _s3(url, patience)
     try:
-        return ObstoreStorage(from_url(url, retry_config=RETRIES))
+        store = from_url(url, retry_config=_retries(patience), client_options={"timeout": min(_TIMEOUT, patience)})
+        return ObstoreStorage(store)
     except BaseError as error:
         raise InvalidStorage("it is neither a directory nor the URL of a storage that is known") from error
 
 
-def _s3(url: str) -> ObstoreStorage:
+def _retries(patience: timedelta) -> "RetryConfig":
+    # Waits are drawn between the first and twice the last one: eight of them were over in three seconds. So the time
+    # alone decides.
+    backoff: BackoffConfig = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=3), "base": 2}
+    return {"max_retries": 1000, "retry_timeout": patience, "backoff": backoff}
+
+
+def _s3(url: str, patience: timedelta) -> ObstoreStorage:
     parts, options = urlsplit(url), parse_qs(urlsplit(url).query)
     bucket, _, prefix = parts.path.strip("/").partition("/")
     if not (parts.hostname and bucket and parts.username and parts.password):
@@ -143,8 +155,8 @@ def _s3(url: str) -> ObstoreStorage:
             access_key_id=unquote(parts.username or ""),
             secret_access_key=unquote(parts.password or ""),
             virtual_hosted_style_request=False,
-            client_options={"allow_http": endpoint.startswith("http://"), "timeout": timedelta(seconds=20)},
-            retry_config=RETRIES,
+            client_options={"allow_http": endpoint.startswith("http://"), "timeout": min(_TIMEOUT, patience)},
+            retry_config=_retries(patience),
         )
 
     internal = f"{parts.scheme.removeprefix('s3+')}://{address}"

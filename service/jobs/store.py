@@ -6,7 +6,8 @@ Rules.
 2. A terminal state is written once: no move leads out of it. In the same turn it is put into the outbox.
 3. A writer that names an execution writes only while the record names the same one.
 4. A queued job stands in its model's `waiting`, a running one in its `leases`, in the same turn as its state: from
-   these two the reaper (`service.reaper`) finds whatever was lost on the way.
+   these two the reaper (`service.reaper`) finds whatever was lost on the way. A job is queued together with its
+   message, which stands in RQ's list where its turn is.
 5. Every record has a lifetime, which no active job reaches: its key expires at `expires_at`.
 
 The API reads and writes through `AsyncRedisJobStore`, workers through `RedisJobStore`; both send what the functions at
@@ -26,11 +27,22 @@ import redis.asyncio
 from pydantic_core import from_json, to_json
 
 from service.jobs import keys, scripts
+from service.jobs.admission import Admission, Admitted
 from service.jobs.connection import refuse_eviction
-from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord, StillActive
+from service.jobs.errors import (
+    IllegalTransition,
+    JobNotFound,
+    NameReused,
+    NewerRecord,
+    QueueFull,
+    RateLimited,
+    StillActive,
+    TooManyActive,
+)
+from service.jobs.message import list_of, message_about
 from service.jobs.metrics import job_ended
 from service.jobs.model import SCHEMA_VERSION, TRANSITIONS, Job, JobStatus, job_prefix
-from service.jobs.moves import Move
+from service.jobs.moves import MARGIN, Move
 
 #: Characters of a value from which on it is kept packed: a finished job's list of artifacts is, and a long spec.
 PACKED_FROM = 400
@@ -38,8 +50,13 @@ PACKED_FROM = 400
 
 #: Fields that are written once: together they take a third of what they would take apart.
 FIXED = (
-    "schema_version", "id", "owner", "model", "spec", "created_at", "queue_limit", "lifetime", "traceparent",
+    "schema_version", "id", "owner", "model", "spec", "priority", "created_at", "queue_limit", "lifetime",
+    "traceparent", "webhook",
 )  # fmt: skip
+#: Seconds after which one who has too many jobs under way may ask again: one of them may have ended by then.
+ACTIVE_RETRY = 2.0
+#: Milliseconds that one read of a job's events waits, and how many jobs of an owner may be of one millisecond.
+EVENTS_TURN, SAME = 2000, 100
 #: Seconds for which the API takes Redis's eviction policy for what it last was.
 TRUSTED = 30
 
@@ -51,11 +68,30 @@ class Watch(NamedTuple):
     cancel_requested: bool
 
 
+class Place(NamedTuple):
+    """Where a waiting job stands.
+
+    Attributes:
+        ahead: how many go before it; None where it waits no more.
+        seconds: how long that may take, by how long jobs took of late and how many run; None where nothing tells.
+    """
+
+    ahead: int | None
+    seconds: float | None
+
+
+class Owned(NamedTuple):
+    """A job in its owner's list, and where it stands there."""
+
+    at: tuple[float, str]
+    job: Job | None
+
+
 class JobStore(Protocol):
     """The truth about jobs, as a worker uses it."""
 
     def create(self, job: Job) -> None:
-        """Keep a new record."""
+        """Keep a new record, and a message about it."""
 
     def get(self, job_id: str) -> Job:
         """The record; raises `JobNotFound`, `NewerRecord`."""
@@ -73,14 +109,25 @@ class JobStore(Protocol):
 class AsyncJobStore(Protocol):
     """`JobStore` as the API uses it."""
 
-    async def create(self, job: Job) -> None: ...
+    async def admit(self, admission: Admission) -> Admitted:
+        """Accept jobs, all or none; raises `Refused` or `NameReused`."""
+
     async def get(self, job_id: str) -> Job: ...
     async def make(self, move: Move) -> Job: ...
 
-    async def remove(self, job: Job) -> None:
-        """Forget a job that was never handed to anybody."""
+    async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
+        """What happened to a job after an event, ids and texts; waits a moment for it, never longer than asked."""
 
-    async def erase(self, job_id: str) -> None:
+    async def place(self, job: Job) -> Place:
+        """Where a waiting job stands."""
+
+    async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
+        """An owner's jobs, the newest first, from the one after `before` on; None in place of what is over."""
+
+    async def named(self, owner: str, name: str) -> str | None:
+        """The first job that an owner's name for a request stands for."""
+
+    async def erase(self, job: Job) -> None:
         """Forget a job that has ended, and have what it stored removed; raises `StillActive`, `JobNotFound`."""
 
     async def ping(self) -> None:
@@ -92,12 +139,11 @@ class RedisJobStore:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._create, self._move, self._renew = map(
-            client.register_script, (scripts.CREATE, scripts.MOVE, scripts.RENEW)
-        )
+        self._admit, self._move, self._renew = map(client.register_script, (scripts.ADMIT, scripts.MOVE, scripts.RENEW))
 
     def create(self, job: Job) -> None:
-        self._create(*_creation(job))
+        admission = Admission(jobs=[job])
+        _admitted(admission, self._admit(*_admission(admission)))
 
     def get(self, job_id: str) -> Job:
         return _found(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
@@ -122,15 +168,13 @@ class AsyncRedisJobStore:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._create, self._move, self._erase = map(
-            client.register_script, (scripts.CREATE, scripts.MOVE, scripts.ERASE)
-        )
+        self._admit, self._move, self._erase = map(client.register_script, (scripts.ADMIT, scripts.MOVE, scripts.ERASE))
         self._safe_until = float("-inf")
 
-    async def create(self, job: Job) -> None:
+    async def admit(self, admission: Admission) -> Admitted:
         if time.monotonic() > self._safe_until:
             await self.ping()
-        await self._create(*_creation(job))
+        return _admitted(admission, await self._admit(*_admission(admission)))
 
     async def get(self, job_id: str) -> Job:
         return _found(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
@@ -138,20 +182,50 @@ class AsyncRedisJobStore:
     async def make(self, move: Move) -> Job:
         return _counted(move, _moved(move, await self._move(*_request(move))))
 
-    async def remove(self, job: Job) -> None:
-        async with self._client.pipeline(transaction=True) as commands:
-            commands.delete(keys.record(job.id), keys.events(job.id))
-            commands.zrem(keys.waiting(job.model), job.id)
-            await commands.execute()
-
-    async def erase(self, job_id: str) -> None:
-        names = [keys.record(job_id), keys.events(job_id), keys.LITTER, keys.DEAD]
+    async def erase(self, job: Job) -> None:
+        names = [keys.record(job.id), keys.events(job.id), keys.LITTER, keys.DEAD, keys.owned(job.owner)]
+        names += [keys.OUTBOX, keys.DUE, keys.telling(job.id), keys.deliveries(job.id)]
         ends = " ".join(to_json(status).decode() for status in JobStatus if not TRANSITIONS[status])
-        status = await self._erase(names, [job_id, job_prefix(job_id), ends])
+        status = await self._erase(names, [job.id, job_prefix(job.id), ends])
         if status is None:
-            raise JobNotFound(job_id)
+            raise JobNotFound(job.id)
         if not JobStatus(json.loads(status)).is_terminal:
             raise StillActive(json.loads(status))
+
+    async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
+        # Never so long that the client would take the connection for dead (`service.connections`).
+        block = min(int(wait * 1000), EVENTS_TURN) or None
+        found = cast(Any, await self._client.xread({keys.events(job_id): after}, block=block))
+        return [(event_id, fields["e"]) for _, entries in found or () for event_id, fields in entries]
+
+    async def place(self, job: Job) -> Place:
+        async with self._client.pipeline(transaction=False) as commands:
+            commands.zrank(keys.order(job.model), job.message or "")
+            commands.hget(keys.pace(job.model), "seconds")
+            commands.zcard(keys.leases(job.model))
+            ahead, seconds, running = await commands.execute()
+        if ahead is None or seconds is None:
+            return Place(ahead, None)
+        return Place(ahead, (ahead + 1) * float(seconds) / max(1, running))
+
+    async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
+        key, most = keys.owned(owner), "+inf" if before is None else before[0]
+        # Jobs of the same millisecond are in the order of their ids, backwards.
+        found = cast(Any, await self._client.zrevrangebyscore(key, most, "-inf", 0, count + SAME, withscores=True))
+        places = [(float(score), job_id) for job_id, score in found]
+        places = [place for place in places if before is None or place < before][:count]
+        async with self._client.pipeline(transaction=False) as commands:
+            for _, job_id in places:
+                commands.hgetall(keys.record(job_id))
+            records = await commands.execute() if places else []
+        gone = [job_id for (_, job_id), record in zip(places, records, strict=True) if not record]
+        if gone:
+            await self._client.zrem(key, *gone)
+        return [Owned(at, _readable(record)) for at, record in zip(places, records, strict=True)]
+
+    async def named(self, owner: str, name: str) -> str | None:
+        found = cast(str | None, await self._client.get(keys.named(owner, name)))
+        return found.split()[1] if found else None
 
     async def ping(self) -> None:
         """Raise a `redis.RedisError` where Redis does not answer, `UnsafeRedis` where it may drop jobs."""
@@ -159,22 +233,70 @@ class AsyncRedisJobStore:
         self._safe_until = time.monotonic() + TRUSTED
 
 
-def _creation(job: Job) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `scripts.CREATE`."""
-    names = [keys.record(job.id), keys.events(job.id), keys.waiting(job.model), keys.MODELS]
-    about = {
-        "id": job.id,
-        "model": job.model,
-        "expires_at": _instant(job.expires_at),
-        "start_by": _instant(job.start_by),
+def _admission(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `scripts.ADMIT`."""
+    owner, limits = admission.jobs[0].owner, admission.limits
+    names = [keys.named(owner, admission.name or ""), keys.active(owner), keys.bucket(owner), keys.owned(owner)]
+    names.append(keys.MODELS)
+    jobs, fields = [], []
+    for job in admission.jobs:
+        message = message_about(job.id, job.model)
+        kept = _pairs({**{name: getattr(job, name) for name in Job.model_fields}, "message": message.id})
+        names += [keys.record(job.id), keys.events(job.id), keys.waiting(job.model), keys.order(job.model)]
+        names += [message.list, keys.leases(job.model), keys.pace(job.model)]
+        jobs.append(
+            {
+                "id": job.id,
+                "model": job.model,
+                "created_at": _instant(job.created_at),
+                "expires_at": _instant(job.expires_at),
+                "start_by": _instant(job.start_by),
+                "message": message.id,
+                "turn": job.turn,
+                "fields": len(kept),
+                "message_fields": len(message.fields),
+            }
+        )
+        fields += [*kept, *message.fields]
+    life = max(job.expires_at - job.created_at for job in admission.jobs)
+    asked = {
+        "fingerprint": admission.fingerprint if admission.name is not None else None,
+        "per_minute": limits.per_minute,
+        "burst": limits.burst,
+        "active": limits.active,
+        "backlog": limits.backlog,
+        "oldest": _milliseconds(life + MARGIN + timedelta(days=1)),
+        "jobs": jobs,
     }
-    return names, [json.dumps(about), *_pairs({name: getattr(job, name) for name in Job.model_fields})]
+    return names, [json.dumps({name: value for name, value in asked.items() if value is not None}), *fields]
+
+
+def _admitted(admission: Admission, answer: Sequence[Any]) -> Admitted:
+    limits, job_ids = admission.limits, [job.id for job in admission.jobs]
+    match answer:
+        case ["admitted"]:
+            return Admitted(job_ids)
+        case ["replayed", before]:
+            return Admitted(before.split(), replayed=True)
+        case ["rate", milliseconds]:
+            raise RateLimited(milliseconds / 1000)
+        case ["active", active]:
+            raise TooManyActive(active, limits.active or 0, ACTIVE_RETRY)
+        case ["full", index, waiting, milliseconds]:
+            raise QueueFull(admission.jobs[index - 1].model, waiting, milliseconds / 1000)
+    raise NameReused
 
 
 def _request(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
     """Keys and arguments of `scripts.MOVE`."""
     names = [keys.record(move.job_id), keys.events(move.job_id), keys.waiting(move.model), keys.leases(move.model)]
+    names += [keys.LITTER, keys.OUTBOX, keys.DEAD, keys.order(move.model), list_of(move.model)]
+    names += [keys.active(move.owner), keys.pace(move.model)]
+    message = None if move.turn is None else message_about(move.job_id, move.model)
     changes: dict[str, object] = {**move.changes, "status": move.to}
+    if message:
+        changes["message"] = message.id
+    fields = _pairs(changes)
     asked: dict[str, object] = {
         "id": move.job_id,
         "from": to_json(move.from_).decode(),
@@ -187,11 +309,15 @@ def _request(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
         "litter": [(prefix, _instant(when)) for prefix, when in move.litter],
         "event": move.event,
         "dead": move.dead,
+        "turn": move.turn,
+        "took": move.took,
+        "message": message and message.id,
+        "fields": len(fields),
         **{name: _instant(cast(datetime, changes[name])) for name in ("expires_at", "start_by") if name in changes},
     }
     # What is absent is nil to Lua; a JSON null would be a value of its own.
     told = json.dumps({name: value for name, value in asked.items() if value is not None})
-    return [*names, keys.LITTER, keys.OUTBOX, keys.DEAD], [told, *_pairs(changes)]
+    return names, [told, *fields, *(message.fields if message else ())]
 
 
 def _moved(move: Move, answer: tuple[int, list[str]] | None) -> Job:
@@ -216,6 +342,13 @@ def _found(job_id: str, fields: Mapping[str, str]) -> Job:
     if not fields:
         raise JobNotFound(job_id)
     return decode(fields)
+
+
+def _readable(fields: Mapping[str, str]) -> Job | None:
+    try:
+        return decode(fields) if fields else None
+    except NewerRecord:
+        return None
 
 
 def _pairs(changes: Mapping[str, object]) -> list[str]:

@@ -1,17 +1,18 @@
 """In-memory twins of the job plane, shipped with it: what unit tests use in place of Redis, RQ and a directory."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import obstore
 from obstore.store import MemoryStore
 
-from service.jobs.errors import IllegalTransition, JobNotFound, QueueUnavailable, StillActive
+from service.jobs.admission import Admission, Admitted
+from service.jobs.errors import IllegalTransition, JobNotFound, NameReused, StillActive
 from service.jobs.model import Job, JobStatus
 from service.jobs.moves import Move
 from service.jobs.storage import ObstoreStorage
-from service.jobs.store import Watch, decode, encode
+from service.jobs.store import Owned, Place, Watch, decode, encode
 
 
 class InMemoryJobStore:
@@ -21,6 +22,7 @@ class InMemoryJobStore:
         leases: of running jobs, until when they are their worker's, by the clock.
         litter: what is to be removed from the storage, and when.
         outbox: ids and states of jobs in the order in which they ended.
+        told: by job, what its followers are told.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,8 +31,14 @@ class InMemoryJobStore:
         self.leases: dict[str, float] = {}
         self.litter: dict[str, datetime] = {}
         self.outbox: list[tuple[str, JobStatus]] = []
+        self.told: dict[str, list[str]] = {}
+
+    def all(self) -> list[Job]:
+        """Every job."""
+        return [decode(record) for record in self._records.values()]
 
     def create(self, job: Job) -> None:
+        self.told[job.id] = ["queued"]
         self._records[job.id] = encode({name: getattr(job, name) for name in Job.model_fields})
 
     def get(self, job_id: str) -> Job:
@@ -43,7 +51,12 @@ class InMemoryJobStore:
         lapsed = not move.lapsed or self.leases.get(job.id, 0) <= self._clock()
         if job.status is not move.from_ or move.holder not in (None, job.execution) or not lapsed:
             raise IllegalTransition(job.id, job.status, move.to)
-        changes = {**move.changes, "status": move.to, "attempt": job.attempt + move.attempts}
+        changes = {
+            **move.changes,
+            "status": move.to,
+            "attempt": job.attempt + move.attempts,
+            "revision": job.revision + 1,
+        }
         self._records[job.id] |= encode(changes)
         if move.to is not move.from_:
             self.leases.pop(job.id, None)
@@ -51,6 +64,8 @@ class InMemoryJobStore:
             self.leases[job.id] = self._clock() + move.lease.total_seconds()
         if move.to.is_terminal:
             self.outbox.append((job.id, move.to))
+        if move.event:
+            self.told[job.id].append(move.event)
         self.litter.update(move.litter)
         return self.get(job.id)
 
@@ -75,9 +90,42 @@ class AsyncInMemoryJobStore:
 
     def __init__(self, store: InMemoryJobStore) -> None:
         self._store = store
+        self._named: dict[tuple[str, str | None], tuple[str, list[str]]] = {}
 
-    async def create(self, job: Job) -> None:
-        self._store.create(job)
+    async def admit(self, admission: Admission) -> Admitted:
+        """Without limits: those are Redis's to count."""
+        name = admission.jobs[0].owner, admission.name
+        if admission.name is not None and name in self._named:
+            fingerprint, job_ids = self._named[name]
+            if fingerprint != admission.fingerprint:
+                raise NameReused
+            return Admitted(job_ids, replayed=True)
+        for job in admission.jobs:
+            self._store.create(job)
+        job_ids = [job.id for job in admission.jobs]
+        self._named[name] = admission.fingerprint, job_ids
+        return Admitted(job_ids)
+
+    async def named(self, owner: str, name: str) -> str | None:
+        return self._named[owner, name][1][0] if (owner, name) in self._named else None
+
+    async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
+        return [
+            (f"{number}-0", event)
+            for number, event in enumerate(self._store.told[job_id], 1)
+            if number > int(after.split("-")[0])
+        ]
+
+    async def place(self, job: Job) -> Place:
+        waiting = [each for each in self._store.all() if each.status is JobStatus.QUEUED and each.turn < job.turn]
+        return Place(len(waiting), None)
+
+    async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
+        mine = [
+            ((int(job.created_at.timestamp() * 1000), job.id), job) for job in self._store.all() if job.owner == owner
+        ]
+        mine.sort(key=lambda each: each[0], reverse=True)
+        return [Owned(at, job) for at, job in mine if before is None or at < before][:count]
 
     async def get(self, job_id: str) -> Job:
         return self._store.get(job_id)
@@ -85,14 +133,10 @@ class AsyncInMemoryJobStore:
     async def make(self, move: Move) -> Job:
         return self._store.make(move)
 
-    async def remove(self, job: Job) -> None:
-        self._store.forget(job.id)
-
-    async def erase(self, job_id: str) -> None:
-        job = self._store.get(job_id)
-        if not job.status.is_terminal:
+    async def erase(self, job: Job) -> None:
+        if not self._store.get(job.id).status.is_terminal:
             raise StillActive(job.status)
-        self._store.forget(job_id)
+        self._store.forget(job.id)
 
     async def ping(self) -> None:
         return None
@@ -112,16 +156,13 @@ class InMemoryKeptSources:
 
 
 class RecordingQueue:
-    """`JobQueue` that remembers what it was given, in order."""
+    """`JobQueue` that remembers which messages were sent anew, in order."""
 
     def __init__(self, num_workers: int = 1) -> None:
         self.job_ids: list[str] = []
         self._num_workers = num_workers
 
-    def enqueue(self, job: Job) -> None:
-        self.job_ids.append(job.id)
-
-    def hand_on(self, job_id: str, model: str) -> None:
+    def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
         self.job_ids.append(job_id)
 
     def discard(self, job: Job) -> None:
@@ -133,24 +174,6 @@ class RecordingQueue:
 
     def num_workers(self, model: str) -> int:
         return self._num_workers
-
-
-class ImmediateQueue(RecordingQueue):
-    """`JobQueue` that works a job off before `enqueue` returns."""
-
-    def __init__(self, run: Callable[[str], None]) -> None:
-        super().__init__()
-        self._run = run
-
-    def enqueue(self, job: Job) -> None:
-        self._run(job.id)
-
-
-class BrokenQueue(RecordingQueue):
-    """`JobQueue` that takes nothing."""
-
-    def enqueue(self, job: Job) -> None:
-        raise QueueUnavailable
 
 
 class MemoryStorage(ObstoreStorage):

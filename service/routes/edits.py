@@ -1,47 +1,171 @@
-"""POST and GET edits, cancel one, erase one."""
+"""Edits: post one, follow it, list them, cancel one, erase one."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service import submit
+from service.following import EVENT_ID, JobEvent, ended, entity_tag, events, is_known
+from service.jobs.model import Job, JobProgress, JobStatus
 from service.openapi import problems
-from service.routes.plane import PlaneOfApp
-from service.schemas import EditAccepted, EditRequest, EditView
+from service.preferences import seconds_to_wait
+from service.routes.plane import CallerOfRequest, EditId, PlaneOfApp
+from service.schemas import EditAccepted, EditEvent, EditList, EditRequest, EditView
 
 router = APIRouter(prefix="/v1/edits", tags=["edits"])
 
+Traceparent = Annotated[str, Header(description="W3C trace context; goes on to the worker and the webhook.")]
+Prefer = Annotated[str, Header(description="`wait=n` answers once the edit has ended, after n seconds at the latest.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        description="The same key and body again give the same edit; the same key and another body are refused.",
+    ),
+]
 
-@router.post("", status_code=202, responses=problems(400, 413, 415, 422, 503))
+
+@router.post("", status_code=202, responses={200: {"model": EditView}, **problems(400, 401, 413, 415, 422, 429, 503)})
 async def submit_edit(
-    body: EditRequest, response: Response, plane: PlaneOfApp, traceparent: Annotated[str, Header()] = ""
-) -> EditAccepted:
+    body: EditRequest,
+    response: Response,
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    traceparent: Traceparent = "",
+    prefer: Prefer = "",
+    idempotency_key: IdempotencyKey = None,
+) -> EditAccepted | EditView:
     """Ask for an edit. It is worked off in turn; follow `links.self`."""
-    job = await submit.submit(body.to_spec(), plane, traceparent=traceparent)
-    accepted = EditAccepted.of(job)
-    response.headers["Location"] = accepted.links.self
-    return accepted
+    name = None if idempotency_key is None else f"key:{idempotency_key}"
+    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name)
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return await _answered(job, plane, response, prefer)
 
 
-@router.get("/{job_id}", responses=problems(404, 503))
-async def fetch_edit(job_id: str, plane: PlaneOfApp) -> EditView:
+@router.put(
+    "/{edit_id}",
+    status_code=202,
+    responses={200: {"model": EditView}, **problems(400, 401, 413, 415, 422, 429, 503)},
+)
+async def put_edit(
+    edit_id: EditId,
+    body: EditRequest,
+    response: Response,
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    traceparent: Traceparent = "",
+    prefer: Prefer = "",
+) -> EditAccepted | EditView:
+    """Ask for an edit under an id of one's own, as often as one likes: it is one edit.
+
+    Ids are the key's own: the same id of another key is another edit.
+    """
+    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=submit.own_id(edit_id))
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return await _answered(job, plane, response, prefer)
+
+
+@router.get("", responses=problems(401, 422, 503))
+async def list_edits(
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    status: Annotated[JobStatus | None, Query(description="Only edits in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="Of the page before.")] = None,
+) -> EditList:
+    """The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it."""
+    page = await submit.page(plane, caller, status=status, cursor=cursor, limit=limit)
+    return EditList(edits=tuple(map(EditAccepted.of, page.jobs)), cursor=page.cursor)
+
+
+@router.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 422, 503)})
+async def fetch_edit(
+    edit_id: EditId,
+    response: Response,
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    wait: Annotated[int, Query(ge=0, le=60, description="Seconds to wait for its end.")] = 0,
+    if_none_match: Annotated[str, Header()] = "",
+) -> EditView | Response:
     """How an edit stands, and once it has succeeded, its artifacts."""
-    return EditView.with_urls(await submit.fetch(job_id, plane), plane.url)
+    job = await submit.fetch(edit_id, plane, caller)
+    if wait:
+        job = await ended(job, plane.store, wait)
+    tag = entity_tag(job, plane.url_lifetime)
+    if is_known(tag, if_none_match):
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    return await _view(job, plane)
 
 
-@router.post("/{job_id}/cancel", responses={202: {"model": EditView}, **problems(404, 409, 503)})
-async def cancel_edit(job_id: str, response: Response, plane: PlaneOfApp) -> EditView:
+async def _followed(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest) -> Job:
+    """Found before the stream begins: then there is still a status to answer with."""
+    return await submit.fetch(edit_id, plane, caller)
+
+
+@router.get("/{edit_id}/events", response_class=EventSourceResponse, responses=problems(401, 404, 422, 503))
+async def follow_edit(
+    job: Annotated[Job, Depends(_followed)],
+    plane: PlaneOfApp,
+    last_event_id: Annotated[str, Header(description="The last event that was seen: what follows is sent.")] = "",
+) -> AsyncIterator[ServerSentEvent]:
+    """An edit's events, from the first, as server-sent events: `queued`, `started`, `progress`, `retrying`, and the
+    state that it ends in, after which the stream is over."""
+    after = last_event_id if EVENT_ID.fullmatch(last_event_id) else "0-0"
+    async for event in events(job, plane.store, after=after):
+        yield ServerSentEvent(id=event.id, event=event.name, raw_data=_data(event).model_dump_json(exclude_none=True))
+
+
+@router.post("/{edit_id}/cancel", responses={202: {"model": EditView}, **problems(401, 404, 409, 422, 503)})
+async def cancel_edit(edit_id: EditId, response: Response, plane: PlaneOfApp, caller: CallerOfRequest) -> EditView:
     """Cancel an edit: a queued one at once (200), a running one before its next step (202).
 
     One that is canceled already stays so.
     """
-    job = await submit.cancel(job_id, plane)
+    job = await submit.cancel(edit_id, plane, caller)
     if not job.status.is_terminal:
         response.status_code = 202
     return EditView.with_urls(job, plane.url)
 
 
-@router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 503))
-async def erase_edit(job_id: str, plane: PlaneOfApp) -> None:
+@router.delete("/{edit_id}", status_code=204, responses=problems(401, 404, 409, 422, 503))
+async def erase_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest) -> None:
     """Erase an edit that has ended, and everything it left; there is no way back."""
-    await submit.erase(job_id, plane)
+    await submit.erase(edit_id, plane, caller)
+
+
+async def _answered(job: Job, plane: submit.Plane, response: Response, prefer: str) -> EditAccepted | EditView:
+    """202, or 200 with the whole edit where the client would rather wait and it has ended meanwhile."""
+    accepted = EditAccepted.of(job)
+    response.headers["Location"] = accepted.links.self
+    seconds, applied = seconds_to_wait(prefer)
+    if applied:
+        response.headers["Preference-Applied"] = applied
+    if seconds and (job := await ended(job, plane.store, seconds)).status.is_terminal:
+        response.status_code = 200
+        return await _view(job, plane)
+    return accepted
+
+
+async def _view(job: Job, plane: submit.Plane) -> EditView:
+    place = await plane.store.place(job) if job.status is JobStatus.QUEUED else None
+    return EditView.with_urls(job, plane.url, place)
+
+
+#: What an event says of the edit's state.
+_STATUS = {"queued": JobStatus.QUEUED, "retrying": JobStatus.QUEUED, "started": JobStatus.RUNNING} | {
+    str(status): status for status in JobStatus if status.is_terminal
+}
+
+
+def _data(event: JobEvent) -> EditEvent:
+    progress = None
+    if event.name == "progress":
+        step, _, steps = event.detail.partition("/")
+        progress = JobProgress(step=int(step), steps=int(steps))
+    return EditEvent(status=_STATUS.get(event.name), step=progress and progress.step, steps=progress and progress.steps)

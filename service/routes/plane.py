@@ -2,8 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
+from fastapi.security import HTTPBearer
 
+from service.api_keys import Caller
+from service.jobs.logs import bind
 from service.submit import Plane
 
 
@@ -12,3 +15,20 @@ def _plane(request: Request) -> Plane:
 
 
 PlaneOfApp = Annotated[Plane, Depends(_plane)]
+
+_bearer = HTTPBearer(
+    scheme_name="key",
+    description="`Authorization: Bearer p2p_...`; not needed while no key was made.",
+    auto_error=False,
+)
+
+
+async def _caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+    caller: Caller = await request.app.state.plane.callers.of(request.headers.get("Authorization", ""))
+    bind(key_id=caller.owner)
+    return caller
+
+
+CallerOfRequest = Annotated[Caller, Depends(_caller)]
+#: An id of ours, or a client's own.
+EditId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The edit's id, or the one it was put by.")]

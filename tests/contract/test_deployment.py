@@ -9,7 +9,7 @@ import yaml
 
 from service.app import create_app
 from service.jobs import keys
-from service.jobs.queue import queue_name
+from service.jobs.message import queue_name
 from service.settings import Settings
 from stack.services import commands
 from stack.settings_table import READERS
@@ -26,12 +26,22 @@ CONTAINERS = [container for pod in PODS for container in pod["containers"]]
 OURS = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
 SETTINGS = {name.upper() for settings in READERS.values() for name in settings.model_fields}
 STARTED = {tuple(command[1:]) for _, command in commands({"scenes": 1})}
+#: Ran to its end before the API starts.
+FIRST_KEY = ("-m", "service.admin", "keys", "create", "first", "--unless-any")
 
 
 def test_every_process_of_the_stack_is_deployed_with_the_very_command_that_is_tested():
     assert all(service["command"][0] == "python" for service in OURS.values())
-    assert {tuple(service["command"][1:]) for service in OURS.values()} == STARTED
+    assert {tuple(service["command"][1:]) for service in OURS.values()} == STARTED | {FIRST_KEY}
     assert {tuple(container["command"][1:]) for container in CONTAINERS} == STARTED
+
+
+def test_a_first_key_is_made_before_the_api_starts():
+    (pod,) = (pod for pod in PODS if pod["containers"][0]["name"] == "api")
+
+    assert tuple(OURS["first-key"]["command"][1:]) == FIRST_KEY
+    assert OURS["api"]["depends_on"]["first-key"]["condition"] == "service_completed_successfully"
+    assert [tuple(container["command"][1:]) for container in pod["initContainers"]] == [FIRST_KEY]
 
 
 def test_every_variable_is_a_setting():
@@ -70,7 +80,8 @@ def test_every_probe_is_a_route():
 
 
 def test_every_process_shows_its_metrics_where_prometheus_looks():
-    for service in (service for name, service in OURS.items() if name != "api"):
+    # The API shows its own at its own port; what is over at once shows nothing.
+    for service in (service for name, service in OURS.items() if name not in ("api", "first-key")):
         assert service["environment"]["METRICS_PORT"] == "9100"
     for manifest in (manifest for manifest in MANIFESTS if manifest["kind"] == "Deployment"):
         (container,) = manifest["spec"]["template"]["spec"]["containers"]

@@ -3,12 +3,16 @@
 import inspect
 import subprocess
 import sys
+import zlib
 
 import pytest
+import redis
 import rq
 from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
+from service.jobs.message import FAILURE_TTL, MESSAGE_TIMEOUT, MESSAGE_TTL, RESULT_TTL, TASK, message_about
 from worker.gpu_worker import CooperativeDeadline, GpuWorker
 
 
@@ -35,8 +39,28 @@ def test_a_message_is_moved_not_popped_from_a_single_queue():
 
 
 def test_rq_is_asked_for_work_by_name():
-    code = "import worker.tasks, service.jobs.queue as q; print(q.TASK, worker.tasks.run_edit.__name__)"
+    code = "import worker.tasks, service.jobs.message as m; print(m.TASK, worker.tasks.run_edit.__name__)"
 
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
     assert out.split() == ["worker.tasks.run_edit", "run_edit"]
+
+
+def test_a_message_holds_what_rq_would_write():
+    """The scripts write it beside the record, in the same turn of Redis."""
+    ours = message_about("job", "tiny")
+    fields = dict(zip(ours.fields[::2], ours.fields[1::2], strict=True))
+    theirs = Queue("edits:tiny", connection=redis.Redis(), serializer=JSONSerializer).create_job(
+        TASK, args=("job",), timeout=MESSAGE_TIMEOUT, ttl=MESSAGE_TTL, result_ttl=RESULT_TTL, failure_ttl=FAILURE_TTL
+    )
+    theirs.enqueued_at = theirs.created_at
+    expected = {name: getattr(value, "value", value) for name, value in theirs.to_dict().items()}
+    expected = {name: value for name, value in expected.items() if value != ""}
+
+    assert zlib.decompress(fields.pop("data")) == zlib.decompress(expected.pop("data"))
+    assert fields.keys() == expected.keys()
+    own = {"created_at", "enqueued_at", "description", "status"}
+    assert {name: fields[name] for name in fields.keys() - own} == {
+        name: str(expected[name]) for name in expected.keys() - own
+    }
+    assert fields["status"] == "queued"

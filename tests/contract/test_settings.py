@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from service.settings import ReaperSettings
+from service.webhooks.signature import new_secret
 
 
 def ended(process: str, **environment: str) -> subprocess.CompletedProcess:
@@ -33,6 +34,8 @@ def test_a_storage_that_cannot_be_is_named_and_its_secret_is_not_shown(process):
         ("service", "LOG_FORMAT", "xml"),
         ("service.outbox", "METRICS_PORT", "-1"),
         ("stack", "URL_LIFETIME", "x"),
+        ("service.outbox", "WEBHOOK_URL", "backend:3000"),
+        ("service.outbox", "WEBHOOK_PRIVATE", "perhaps"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(process, variable, value):
@@ -60,6 +63,17 @@ def test_a_moderation_hook_that_is_not_there_ends_the_worker(tmp_path):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("MODERATION='no.such.module:judge' cannot be used")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("secrets", ["hush", "whsec_hush", "{good} whsec_hush"])
+def test_a_secret_that_cannot_be_is_not_shown(secrets):
+    good = new_secret()
+    done = ended("service.outbox", WEBHOOK_SECRET=secrets.format(good=good))
+
+    assert done.returncode == 1
+    assert "  WEBHOOK_SECRET: " in done.stderr
+    assert "hush" not in done.stderr
+    assert good not in done.stderr
 
 
 def test_a_span_is_a_number_of_seconds(monkeypatch):

@@ -24,8 +24,9 @@ from hypothesis.stateful import (
 from service.jobs import keys, moves
 from service.jobs.errors import IllegalTransition, JobNotFound, StillActive
 from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, HandedBack, Progress, Started
+from service.jobs.message import job_of, queue_name
 from service.jobs.model import JobStatus, execution_prefix, new_job
-from service.jobs.queue import RqJobQueue, job_of, queue_name
+from service.jobs.queue import RqJobQueue
 from service.jobs.store import AsyncRedisJobStore, RedisJobStore
 from service.jobs.testing import InMemoryKeptSources, MemoryStorage
 from service.jobs.upkeep import Upkeep
@@ -76,7 +77,6 @@ class JobMachine(RuleBasedStateMachine):
     def submit(self) -> None:
         job = new_job(CAT_TO_DOG, lifetime=timedelta(hours=1))
         self.store.create(job)
-        self.queue.enqueue(job)
         self.accepted.append(job.id)
 
     @rule()
@@ -151,7 +151,7 @@ class JobMachine(RuleBasedStateMachine):
 
         async def erased() -> None:
             async with redis.asyncio.Redis.from_url(self.url, decode_responses=True) as client:
-                await AsyncRedisJobStore(client).erase(job_id)
+                await AsyncRedisJobStore(client).erase(self.store.get(job_id))
 
         try:
             asyncio.run(erased())
@@ -224,11 +224,8 @@ class JobMachine(RuleBasedStateMachine):
         except (IllegalTransition, JobNotFound):
             self.loses(publisher)
             return False
-        if isinstance(event, Finished | Failed | Canceled | HandedBack):
-            if publisher in self.workers:
-                self.workers.remove(publisher)
-            if isinstance(event, HandedBack):
-                self.queue.enqueue(publisher.job)
+        if isinstance(event, Finished | Failed | Canceled | HandedBack) and publisher in self.workers:
+            self.workers.remove(publisher)
         return True
 
     def loses(self, publisher: Publisher) -> None:

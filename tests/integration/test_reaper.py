@@ -12,9 +12,10 @@ import redis.asyncio
 from service.admin import dead_letters, requeue
 from service.jobs import keys, moves
 from service.jobs.errors import ArtifactNotFound, JobNotFound
+from service.jobs.message import queue_name
 from service.jobs.metrics import REAPER, REGISTRIES
 from service.jobs.model import JobStatus, artifact_key, new_job
-from service.jobs.queue import RqJobQueue, queue_name
+from service.jobs.queue import RqJobQueue
 from service.jobs.store import AsyncRedisJobStore, RedisJobStore
 from service.jobs.testing import MemoryStorage
 from service.jobs.upkeep import Upkeep
@@ -37,7 +38,6 @@ def plane(redis_client, redis_url):
 def accepted(plane, **times: timedelta):
     job = new_job(CAT_TO_DOG, **{"lifetime": timedelta(hours=1), **times})
     plane.store.create(job)
-    plane.queue.enqueue(job)
     return job
 
 
@@ -79,14 +79,14 @@ def test_a_dead_letter_can_be_sent_again_as_a_job_of_its_own(plane):
     upkeep = Upkeep(plane.client)
     assert [dead.id for dead in dead_letters(upkeep, plane.store)] == [job.id]
 
-    again = requeue(job.id, upkeep, plane.store, plane.queue)
+    again = requeue(job.id, upkeep, plane.store)
 
     assert (again.status, again.attempt, again.spec) == (JobStatus.QUEUED, 0, job.spec)
     assert again.id in plane.queue.waiting(job.model)
     assert plane.store.get(job.id).status is JobStatus.FAILED
     assert dead_letters(upkeep, plane.store) == []
     with pytest.raises(JobNotFound):
-        requeue(job.id, upkeep, plane.store, plane.queue)
+        requeue(job.id, upkeep, plane.store)
 
 
 def test_a_job_that_a_worker_gets_on_with_is_left_to_it(plane):
@@ -163,7 +163,7 @@ def test_what_the_api_could_not_remove_of_an_erased_job_is_removed(plane, redis_
 
     async def erase() -> None:
         async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
-            await AsyncRedisJobStore(client).erase(job.id)
+            await AsyncRedisJobStore(client).erase(job)
 
     asyncio.run(erase())
     plane.reaper.sweep()

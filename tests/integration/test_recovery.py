@@ -13,7 +13,6 @@ import redis
 from p2p.spec import EditSpec
 from service.jobs import keys
 from service.jobs.model import SCHEMA_VERSION, new_job
-from service.jobs.queue import RqJobQueue
 from service.jobs.store import RedisJobStore
 from stack.processes import python, running
 from stack.services import Stack, stack
@@ -132,7 +131,6 @@ def test_a_job_of_a_newer_version_waits_for_a_newer_worker(served, worker, post,
     newer = job.model_copy(update={"schema_version": SCHEMA_VERSION + 1})
     with redis.Redis.from_url(served.redis_url, decode_responses=True) as client:
         RedisJobStore(client).create(newer)
-        RqJobQueue(redis.Redis.from_url(served.redis_url)).enqueue(newer)
         older, known = worker(), post(MODEL, steps=2)
         assert until(known)["status"] == "succeeded"
         assert client.hget(keys.record(job.id), "status") == '"queued"'

@@ -1,5 +1,6 @@
 """Artifacts in a directory and on an S3 server behave alike, and URLs work for those who were given them."""
 
+import socket
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -55,6 +56,14 @@ def test_many_artifacts_are_removed_at_once(storage):
 
     with pytest.raises(ArtifactNotFound):
         storage.read("jobs/many/first/119.png")
+
+
+def test_a_storage_that_does_not_answer_is_given_up_after_the_patience_one_has():
+    """A sweep of the reaper must not wait for it as long as a worker that has pictures to store."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"s3+http://KEY:SECRET@127.0.0.1:{silent.getsockname()[1]}/artifacts"
+        with pytest.raises(StorageUnavailable):
+            open_storage(url, patience=timedelta(seconds=0.5)).remove_all("jobs/one/first")
 
 
 @pytest.mark.parametrize("prefix", ["", "jobs", "jobs/", "jobs/one/first/deeper", "jobs/../x", "else"])

@@ -10,15 +10,16 @@ from types import SimpleNamespace
 import pytest
 from starlette.testclient import TestClient
 
+from service.api_keys import Everybody
 from service.app import create_app
 from service.jobs.backlog import Standing
 from service.jobs.catalogue import load_catalogue
-from service.jobs.queue import JobQueue
 from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore, MemoryStorage, RecordingQueue
 from service.settings import Settings
 from service.signing import UrlSigner
 from service.submit import Plane
 from service.tokens import token_counters
+from service.webhooks.testing import InMemoryDeliveries
 
 BASE_URL = "http://api.test"
 
@@ -38,19 +39,28 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         job_lifetime=timedelta(hours=1),
         url_lifetime=timedelta(minutes=10),
         queue_limit=timedelta(hours=2),
+        callers=Everybody(),
+        backlog=100,
+        deliveries=InMemoryDeliveries(),
+        webhook_private=False,
     )
-    return SimpleNamespace(plane=plane, store=store, queue=plane.queue, storage=plane.storage, clock=clock)
+    return SimpleNamespace(
+        plane=plane,
+        store=store,
+        queue=plane.queue,
+        storage=plane.storage,
+        clock=clock,
+        deliveries=plane.deliveries,
+    )
 
 
 @pytest.fixture
 def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
-    """Makes a client of an API whose plane has some parts exchanged."""
+    """Makes a client of an API with some settings of its own."""
     opened: list[TestClient] = []
 
-    def start(
-        queue: JobQueue | None = None, standings: Callable[[], Sequence[Standing]] = tuple, **settings: object
-    ) -> TestClient:
-        plane = replace(parts.plane, queue=queue or parts.queue, standings=standings)
+    def start(standings: Callable[[], Sequence[Standing]] = tuple, **settings: object) -> TestClient:
+        plane = replace(parts.plane, standings=standings)
 
         @asynccontextmanager
         async def connect(_):
@@ -68,7 +78,7 @@ def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
 
 @pytest.fixture
 def client(serve: Callable[..., TestClient]) -> TestClient:
-    """The API with one model called "tiny" and a queue that only remembers."""
+    """The API with one model called "tiny", and nobody who works jobs off."""
     return serve()
 
 

@@ -11,6 +11,9 @@ from service.jobs.logs import JsonFormatter
 from service.jobs.metrics import API, REGISTRIES
 
 
+JOB_ID = "0" * 32
+
+
 def counted(name: str, **labels: str) -> float:
     return REGISTRIES[API].get_sample_value(name, labels) or 0.0
 
@@ -31,8 +34,8 @@ def more():
 @pytest.mark.parametrize(
     ("method", "path", "route", "status"),
     [
-        ("GET", "/v1/edits/nobody", "/v1/edits/{job_id}", "4xx"),
-        ("POST", "/v1/edits/nobody/cancel", "/v1/edits/{job_id}/cancel", "4xx"),
+        ("GET", "/v1/edits/nobody", "/v1/edits/{edit_id}", "4xx"),
+        ("POST", "/v1/edits/nobody/cancel", "/v1/edits/{edit_id}/cancel", "4xx"),
         ("GET", "/v1/models", "/v1/models", "2xx"),
         ("GET", "/v1/artifacts/jobs/a/b/c.png", "/v1/artifacts/{key}", "4xx"),
         ("DELETE", "/v1/models", "/v1/models", "4xx"),
@@ -51,11 +54,11 @@ def test_a_request_is_counted_under_its_routes_template(client, more, method, pa
 
 def test_what_fails_here_is_counted_as_an_error_of_ours(client, parts, more, monkeypatch):
     monkeypatch.setattr(parts.store, "get", lambda _: 1 / 0)
-    labels = {"method": "GET", "route": "/v1/edits/{job_id}"}
+    labels = {"method": "GET", "route": "/v1/edits/{edit_id}"}
     more("p2p_http_request_seconds_count", status="5xx", **labels)
     more("p2p_http_problems_total", code="internal_error", **labels)
 
-    client.get("/v1/edits/x")
+    client.get(f"/v1/edits/{JOB_ID}")
 
     assert more("p2p_http_request_seconds_count", status="5xx", **labels) == 1
     assert more("p2p_http_problems_total", code="internal_error", **labels) == 1
@@ -71,6 +74,16 @@ def test_an_edit_is_counted_as_accepted_or_by_why_it_was_refused(client, edit, m
 
     assert more("p2p_jobs_accepted_total", model="tiny") == 1
     assert more("p2p_http_problems_total", **refused) == 1
+
+
+def test_an_edit_that_is_asked_for_again_is_accepted_once(client, edit, more):
+    more("p2p_jobs_accepted_total", model="tiny")
+
+    for _ in range(2):
+        client.put("/v1/edits/order-1", json=edit)
+        client.post("/v1/edits", json=edit, headers={"Idempotency-Key": "order-2"})
+
+    assert more("p2p_jobs_accepted_total", model="tiny") == 2
 
 
 def test_no_label_is_of_a_clients_making(client, edit):
@@ -137,6 +150,18 @@ def test_the_line_of_a_submission_names_the_job_and_its_trace(client, edit, part
     assert edit["source"]["prompt"] not in line
 
 
+def test_a_line_names_the_job_and_the_key_by_whatever_id_a_client_asks(client, edit, lines):
+    job_id = client.put("/v1/edits/order-1", json=edit).json()["id"]
+    client.put("/v1/edits/order-1", json=edit)
+    client.get("/v1/edits/order-1")
+    client.post(f"/v1/edits/{job_id}/cancel")
+
+    assert len(lines) == 4
+    for line in lines:
+        assert f'"job_id": "{job_id}"' in line
+        assert '"key_id": "anonymous"' in line
+
+
 def test_a_line_of_one_request_says_nothing_of_the_one_before(client, edit, lines):
     client.post("/v1/edits", json=edit)
     client.get("/livez")
@@ -149,7 +174,7 @@ def test_a_line_of_one_request_says_nothing_of_the_one_before(client, edit, line
 def test_an_error_of_ours_is_logged_under_its_trace(client, parts, lines, monkeypatch):
     monkeypatch.setattr(parts.store, "get", lambda _: 1 / 0)
 
-    client.get("/v1/edits/x", headers={"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"})
+    client.get(f"/v1/edits/{JOB_ID}", headers={"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"})
 
     (error,) = (line for line in lines if '"level": "ERROR"' in line)
     assert f'"trace_id": "{"a" * 32}"' in error

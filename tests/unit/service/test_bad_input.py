@@ -126,7 +126,7 @@ def test_a_bad_field_is_pointed_at(client, parts, sent, pointer, code):
     assert problem["code"] in {"invalid_request", "invalid_edit"}
     assert (pointer, code) in [(error["pointer"], error["code"]) for error in problem["errors"]]
     assert problem["errors"][0]["detail"] in problem["detail"]
-    assert parts.queue.job_ids == []
+    assert parts.store._records == {}
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in {"no source", "a field with a slash"}])
@@ -215,7 +215,7 @@ def test_a_body_that_is_too_large_and_does_not_say_so_is_refused(serve):
         ("GET", "/nothing", 404, "not_found"),
         ("GET", "/v1/edits/", 404, "not_found"),
         ("DELETE", "/v1/models", 405, "method_not_allowed"),
-        ("GET", "/v1/edits", 405, "method_not_allowed"),
+        ("PATCH", "/v1/edits", 405, "method_not_allowed"),
     ],
 )
 def test_an_address_that_is_none_is_a_problem_too(client, method, address, status, code):
@@ -232,7 +232,7 @@ def test_an_address_that_is_none_is_a_problem_too(client, method, address, statu
 def test_a_failure_of_our_own_says_nothing_about_us(client, parts, monkeypatch):
     monkeypatch.setattr(parts.store, "get", lambda _: 1 / 0)
 
-    response = client.get("/v1/edits/x")
+    response = client.get(f"/v1/edits/{'0' * 32}")
 
     assert (response.status_code, response.json()["code"]) == (500, "internal_error")
     assert "ZeroDivision" not in response.text

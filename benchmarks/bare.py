@@ -1,0 +1,41 @@
+"""What `benchmarks.api` compares with: one `async def` route, one round trip to Redis, a body of the same size.
+
+`python -m benchmarks.bare PORT REDIS_URL STATUS_BYTES ACCEPTED_BYTES`; uvicorn's settings are the API's own.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import redis.asyncio
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+
+def create_app(redis_url: str, status_bytes: int, accepted_bytes: int) -> FastAPI:
+    """An API that keeps and gives bodies."""
+
+    @asynccontextmanager
+    async def connected(app: FastAPI) -> AsyncIterator[None]:
+        app.state.client = redis.asyncio.Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=5)
+        await app.state.client.set("status", b"x" * status_bytes)
+        yield
+        await app.state.client.aclose()
+
+    app, accepted = FastAPI(lifespan=connected), b"x" * accepted_bytes
+
+    @app.get("/v1/edits/{edit_id}")
+    async def status(edit_id: str, request: Request) -> Response:
+        return Response(await request.app.state.client.get("status"), media_type="application/json")
+
+    @app.post("/v1/edits")
+    async def submit(request: Request) -> Response:
+        await request.app.state.client.set("job", await request.body())
+        return Response(accepted, status_code=202, media_type="application/json")
+
+    return app
+
+
+if __name__ == "__main__":
+    port, redis_url, status_bytes, accepted_bytes = sys.argv[1:]
+    uvicorn.run(create_app(redis_url, int(status_bytes), int(accepted_bytes)), port=int(port))

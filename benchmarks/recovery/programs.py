@@ -1,0 +1,108 @@
+"""The processes of a world: the service's own programs, with wires laid across them.
+
+They are forked from a server that has imported everything once (`multiprocessing`'s forkserver): seventy processes, and
+every one that replaces a killed one, then start in milliseconds on two cores. Each is a process of its own, killed by
+its own SIGKILL.
+"""
+
+import logging
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.recovery.journal import Journal
+from benchmarks.recovery.stand_in import Noted, StandIn
+from benchmarks.recovery.wires import UPLOAD, Wires
+from service import outbox, reaper
+from service.jobs.catalogue import ModelDeclaration, load_catalogue
+from service.jobs.message import job_of
+from service.jobs.model import JobStatus
+from service.jobs.queue import RqJobQueue
+from service.jobs.storage import open_storage
+from service.jobs.store import RedisJobStore
+from worker.__main__ import serve
+from worker.engine import Engine
+from worker.gpu_worker import GpuWorker
+from worker.models import load_family
+from worker.publishing import Publisher
+from worker.sampler import ModelSampler, Sampler
+from worker.settings import WorkerSettings
+
+MODEL = "scenes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a process of a world lives."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.folder / "journal")
+
+    def wires(self) -> Wires:
+        return Wires(self.folder / "armed", self.journal)
+
+
+def begun(place: Place, name: str) -> Wires:
+    """Makes this process one of its world's: settings, log, wires."""
+    os.environ.update(place.environment)
+    random.seed()
+    log = os.open(place.folder / f"{name}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return place.wires()
+
+
+def stand_in_worker(place: Place, name: str) -> None:
+    """A worker whose sampler takes half a second and no model."""
+    _work(begun(place, name), lambda _: StandIn())
+
+
+def model_worker(place: Place, name: str) -> None:
+    """A worker with the built-in model."""
+    _work(begun(place, name), lambda declaration: ModelSampler(load_family(declaration)))
+
+
+def _work(wires: Wires, sampler: Callable[[ModelDeclaration], Sampler]) -> None:
+    settings = WorkerSettings()
+    declaration, storage = load_catalogue(settings.models_file)[MODEL], open_storage(settings.storage_url)
+    wires.across(GpuWorker, "execute_job", "after_pop", lambda worker, message, queue: job_of(message.id))
+    wires.around(GpuWorker, "execute_job", lambda worker, message, queue: job_of(message.id))
+    wires.across(Publisher, "_start", "before_start", lambda publisher: publisher.job.id)
+    # The second of a job's artifacts: one is stored, and one is on its way.
+    wires.across(type(storage), "put", "mid_upload", _second_artifact, within=UPLOAD)
+    wires.across(RedisJobStore, "make", "before_commit", _finished)
+    engine = Engine(Noted(sampler(declaration), wires), declaration, revision="recovery")
+    serve(engine, declaration, settings, storage)
+
+
+def _second_artifact(storage: object, key: str, *_: object) -> str | None:
+    return key.split("/")[1] if "edit-1" in key else None
+
+
+def _finished(store: object, move: object) -> str | None:
+    return move.job_id if move.to is JobStatus.SUCCEEDED else None
+
+
+def reaping(place: Place, name: str) -> None:
+    """The reaper; a kill falls on the begin of a sweep, between its parts, or within the return of a lost job."""
+    wires = begun(place, name)
+    wires.across(reaper.Reaper, "_deliver_again", "inside_maintenance", lambda this, model: "")
+    # The job waits again, and nothing that its lost worker left in RQ or in the storage is tidied up yet.
+    wires.across(RqJobQueue, "discard", "returning_a_job", lambda queue, job: job.id)
+    wires.noting(reaper.Reaper, "sweep")
+    reaper.main()
+
+
+def telling(place: Place, name: str) -> None:
+    """The sender of the outbox."""
+    wires = begun(place, name)
+    wires.across(outbox, "send", "before_webhook", lambda box, claim, *_: claim.job)
+    wires.around_awaiting(outbox, "send", lambda box, claim, *_: claim.job)
+    outbox.main()

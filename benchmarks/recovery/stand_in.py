@@ -1,0 +1,56 @@
+"""A sampler that takes a job's steps and time and no model's, and one that notes what another does."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from PIL import Image
+
+from benchmarks.recovery.wires import Wires
+from p2p.edit import EditResult
+from p2p.sampling import DenoisingStep
+from p2p.spec import EditSpec
+from p2p.trajectory import Trajectory
+from worker.sampler import Sampler
+
+#: Seconds a step takes, and to load what would be the model.
+STEP, START = 0.05, 1.0
+#: The step before which a running process is killed.
+MIDDLE = 5
+
+
+class StandIn:
+    """`Sampler` without a model."""
+
+    def __init__(self) -> None:
+        time.sleep(START)
+
+    def source_of(self, spec: EditSpec) -> str:
+        return spec.source.prompt
+
+    def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
+        num_steps, latents = spec.sampling.steps or 1, torch.zeros(1)
+        for index in range(num_steps):
+            time.sleep(STEP)
+            yield DenoisingStep(index=index, num_steps=num_steps, latents=latents)
+        gradient = Image.radial_gradient("L").convert("RGB")
+        images = tuple(gradient.rotate(number) for number in range(1 + len(spec.targets)))
+        yield EditResult(images=images, latents=latents, prompts=(), maps=(), noise=latents, seconds={})
+
+
+class Noted:
+    """`Sampler` that writes another's steps into the journal, with a wire in the middle of a run."""
+
+    def __init__(self, sampler: Sampler, wires: Wires) -> None:
+        self._sampler, self._wires = sampler, wires
+
+    def source_of(self, spec: EditSpec) -> str:
+        return self._sampler.source_of(spec)
+
+    def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
+        for outcome in self._sampler.steps(spec, kept):
+            if isinstance(outcome, DenoisingStep):
+                self._wires.note("step", step=outcome.index)
+                if outcome.index == MIDDLE:
+                    self._wires.trip("while_running", self._wires.in_hand)
+            yield outcome

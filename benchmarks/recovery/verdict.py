@@ -1,0 +1,114 @@
+"""What became of a world's accepted edits, and how long each kill was felt."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from statistics import median, quantiles
+
+import httpx
+
+from benchmarks.recovery.journal import Line
+from benchmarks.recovery.world import LOOK, World
+from service.jobs import keys
+from service.jobs.model import TRANSITIONS, JobStatus
+
+#: Seconds that what was accepted has to end in once nothing is killed any more.
+PATIENCE = 120
+COUNTS = ("accepted", "finished", "succeeded", "lost", "published_twice", "outbox_twice", "strays")
+ENDS = {str(status) for status in JobStatus if not TRANSITIONS[status]}
+#: What the interrupted next step of a killed process is.
+NEXT_STEP = {
+    "after_pop": "step",
+    "before_start": "step",
+    "while_running": "step",
+    "mid_upload": "step",
+    "before_commit": "step",
+    "before_webhook": "delivery",
+    "inside_maintenance": "sweep",
+    "returning_a_job": "sweep",
+    "worker-1": "step",
+    "worker-2": "step",
+    "outbox": "delivery",
+    "reaper": "sweep",
+}
+
+
+def recovery(world: World, kill: Line) -> float | None:
+    """Seconds from a kill until another process took the interrupted next step; None while none has."""
+    victim, step = kill.get("victim", kill["pid"]), NEXT_STEP[kill.get("name", kill["point"])]
+    for line in world.journal.of(step):
+        if line["at"] > kill["at"] and line["pid"] != victim and (step == "sweep" or line["job"] == kill["job"]):
+            return line["at"] - kill["at"]
+    return None
+
+
+def was_felt(world: World, kill: Line) -> bool:
+    """Whether a process that was killed at a random time was in the middle of anything that somebody waits for."""
+    step = NEXT_STEP[kill.get("name", kill["point"])]
+    if step == "sweep" or kill["job"] is None:
+        return step == "sweep"
+    if step == "step":
+        return world.finished.get(kill["job"], float("inf")) > kill["at"]
+    return not any(line["job"] == kill["job"] and line["at"] <= kill["at"] for line in world.journal.of("delivery"))
+
+
+def spread(seconds: Sequence[float]) -> dict[str, float | None]:
+    """Median and 99th percentile; of fewer than a hundred the latter is near the largest."""
+    if not seconds:
+        return {"recovery_p50_s": None, "recovery_p99_s": None}
+    p99 = quantiles(seconds, n=100, method="inclusive")[-1] if len(seconds) > 1 else seconds[0]
+    return {"recovery_p50_s": round(median(seconds), 2), "recovery_p99_s": round(p99, 2)}
+
+
+async def settled(world: World) -> None:
+    """Wait until every accepted edit has ended and somebody was told, or `PATIENCE` is over."""
+    deadline = time.monotonic() + PATIENCE
+    while set(world.accepted) - world.ended and time.monotonic() < deadline:
+        await asyncio.sleep(LOOK)
+
+
+async def counted(world: World, objects: Path) -> dict[str, int]:
+    """How a world's edits ended.
+
+    Lost is an edit that has not ended, whose end nobody was told of, or whose results cannot be fetched.
+    """
+    counts = dict.fromkeys(
+        ("accepted", "finished", "succeeded", "lost", "published_twice", "outbox_twice", "strays"), 0
+    )
+    counts["accepted"] = len(world.accepted)
+    async with httpx.AsyncClient(timeout=30) as storage:
+        for job_id in world.accepted:
+            job = (await world.api.get(f"/v1/edits/{job_id}")).json()
+            ended, succeeded = job.get("status") in ENDS, job.get("status") == "succeeded"
+            counts["finished"] += ended
+            if ended:
+                world.finished[job_id] = datetime.fromisoformat(job["finished_at"]).timestamp()
+            counts["succeeded"] += succeeded
+            fetched = [await _is_there(storage, artifact) for artifact in job.get("artifacts", ())]
+            whole = ended and job_id in world.ended and all(fetched) and (bool(fetched) or not succeeded)
+            counts["lost"] += not whole
+            events = await world.client.xrange(keys.events(job_id))
+            counts["published_twice"] += sum(event["e"] in ENDS for _, event in events) > 1
+            counts["outbox_twice"] += len(world.entries.get(job_id, ())) > 1
+    counts["strays"] = await _strays(objects / world.name / "jobs", world)
+    return counts
+
+
+async def _is_there(storage: httpx.AsyncClient, artifact: dict) -> bool:
+    response = await storage.get(artifact["url"])
+    return response.is_success and len(response.content) == artifact["bytes"]
+
+
+async def _strays(jobs: Path, world: World, patience: float = 10) -> int:
+    """Executions in the storage that no record names, once the reaper has had time to remove them."""
+    deadline = time.monotonic() + patience
+    while True:
+        found = {path.relative_to(jobs).parts[:2] for path in jobs.rglob("*") if path.is_file()}
+        # Any job's, also of one whose 202 was lost on its way: it is a job all the same.
+        named = [await world.execution(job_id) for job_id, _ in found]
+        strays = sum(execution != name for (_, execution), name in zip(found, named, strict=True))
+        if not strays or time.monotonic() > deadline:
+            return strays
+        await asyncio.sleep(LOOK)

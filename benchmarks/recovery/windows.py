@@ -1,0 +1,94 @@
+"""Where processes are killed: seven windows of a job's way, random times, and the built-in model at work."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from benchmarks.recovery.programs import model_worker
+from benchmarks.recovery.verdict import counted, recovery, settled, spread, was_felt
+from benchmarks.recovery.world import PROGRAMS, Program, World
+
+#: Seconds that a kill may take to happen, and to be mended: far more than is promised. One that is not mended by then
+#: counts with them.
+PATIENCE = 120.0
+#: Seconds between two random kills; the first also how long the load goes on after the last kill of any window.
+CALM = (2.0, 6.0)
+
+
+async def each_in_turn(world: World, kills: int, point: str) -> None:
+    """Kill at one point, wait until that is mended, kill again."""
+    for number in range(kills):
+        await killed_at(world, point, after=number)
+
+
+async def killed_at(world: World, point: str, *, after: int) -> None:
+    """Kill whoever comes by a point next, and wait until that is mended."""
+    world.wires.arm(point)
+    kill = await world.next_kill(point, after=after, patience=PATIENCE)
+    await world.eventually(lambda: [kill] if recovery(world, kill) is not None else [], PATIENCE)
+
+
+async def in_maintenance(world: World, kills: int) -> None:
+    """By turns: between two parts of a sweep, and when a lost job was queued again and what it left is still there."""
+    for number in range(kills):
+        if number % 2:
+            await killed_at(world, "inside_maintenance", after=number // 2)
+        else:
+            world.wires.arm("returning_a_job")
+            world.wires.arm("while_running")
+            kill = await world.next_kill("returning_a_job", after=number // 2, patience=PATIENCE)
+            await world.eventually(lambda kill=kill: [kill] if recovery(world, kill) is not None else [], PATIENCE)
+
+
+async def at_random(world: World, kills: int) -> None:
+    """Any process at any time, mended or not."""
+    for _ in range(kills):
+        await asyncio.sleep(random.uniform(*CALM))
+        world.kill(random.choice(list(world.programs)), "at_random")
+
+
+@dataclass(frozen=True)
+class Window:
+    """How kills are made in a world, and at which points they count."""
+
+    drive: Callable[[World, int], Awaitable[None]]
+    points: tuple[str, ...]
+    programs: Mapping[str, Program] = field(default_factory=lambda: PROGRAMS)
+
+
+def _at(point: str, **more: Mapping[str, Program]) -> Window:
+    return Window(partial(each_in_turn, point=point), (point,), **more)
+
+
+WITH_MODEL = {**PROGRAMS, "worker-1": model_worker, "worker-2": model_worker}
+WINDOWS: Mapping[str, Window] = {
+    **{
+        point: _at(point)
+        for point in ("after_pop", "before_start", "while_running", "mid_upload", "before_commit", "before_webhook")
+    },
+    "inside_maintenance": Window(in_maintenance, ("inside_maintenance", "returning_a_job")),
+    "at_random": Window(at_random, ("at_random",)),
+    "built_in_model": _at("while_running", programs=WITH_MODEL),
+}
+
+
+async def tried(world: World, window: Window, kills: int, objects: Path) -> tuple[dict, list[float]]:
+    """What a world shows after so many kills, and the seconds that each of them was felt."""
+    async with world.running():
+        async with world.under_load():
+            # A kill that is not mended is counted, and ends this window's kills.
+            with suppress(TimeoutError):
+                await window.drive(world, kills)
+            await asyncio.sleep(CALM[0])
+        await settled(world)
+        counts = await counted(world, objects)
+    made = [kill for point in window.points for kill in world.kills(point)]
+    felt = [kill for kill in made if was_felt(world, kill)]
+    recoveries = [recovery(world, kill) for kill in felt]
+    seconds = [PATIENCE if each is None else each for each in recoveries]
+    mended = len(felt) - recoveries.count(None)
+    return {"kills": len(made), "felt": len(felt), "mended": mended, **counts, **spread(seconds)}, seconds

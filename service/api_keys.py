@@ -1,0 +1,163 @@
+"""Whose request it is: keys that are made, listed and revoked by `python -m service.admin keys`.
+
+A key is `p2p_{id}_{secret}`. Redis holds its id, what it allows and a SHA-256 of its secret, which is 32 random bytes:
+nothing slower is needed where nothing can be guessed. Keys are the installation's configuration and the one thing in
+Redis that has no end. While there is no key at all, everybody is one owner, and the API listens on loopback only.
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from secrets import token_hex, token_urlsafe
+from typing import Any, Protocol, cast
+
+import redis
+import redis.asyncio
+from pydantic import BaseModel, ConfigDict
+
+from service.errors import Unauthenticated
+from service.jobs.admission import Limits
+from service.jobs.model import ANYBODY
+
+#: A hash: id -> key, as JSON.
+KEYS = "apikeys"
+#: Seconds for which an API takes a key for what it last was: so long one that was revoked may still be good.
+TRUSTED = 5.0
+
+
+class ApiKey(BaseModel):
+    """A key as it is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    name: str
+    digest: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+    per_minute: float | None = None
+    burst: int = 20
+    active: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        owner: whose jobs it makes and sees.
+        limits: of the key; the queue's own is the installation's.
+    """
+
+    owner: str = ANYBODY
+    limits: Limits = field(default_factory=Limits)
+
+
+class Callers(Protocol):
+    """Tells who asks."""
+
+    async def of(self, authorization: str) -> Caller:
+        """Who sends this Authorization header; raises `Unauthenticated`."""
+
+
+class Everybody:
+    """`Callers` where there are no keys."""
+
+    async def of(self, authorization: str) -> Caller:
+        return Caller()
+
+
+class KeyHolders:
+    """`Callers` over the keys in Redis, over a client made with `decode_responses=True`."""
+
+    def __init__(self, client: redis.asyncio.Redis, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._clock = client, clock
+        self._open_until = self._locked_until = float("-inf")
+        self._known: dict[str, tuple[ApiKey | None, float]] = {}
+
+    async def of(self, authorization: str) -> Caller:
+        scheme, _, token = authorization.partition(" ")
+        if not authorization and await self._is_open():
+            return Caller()
+        if scheme.lower() != "bearer" or (parsed := _parsed(token.strip())) is None:
+            raise Unauthenticated
+        key_id, secret = parsed
+        key = await self._key(key_id)
+        if key is None or key.revoked_at or not hmac.compare_digest(key.digest, _digest(secret)):
+            raise Unauthenticated
+        return Caller(owner=key.id, limits=Limits(per_minute=key.per_minute, burst=key.burst, active=key.active))
+
+    async def _is_open(self) -> bool:
+        now = self._clock()
+        if now < self._locked_until:
+            return False
+        if now >= self._open_until:
+            # Once there was a key there is no way back, not even by revoking it.
+            if await self._client.exists(KEYS):
+                self._locked_until = now + TRUSTED
+                return False
+            self._open_until = now + TRUSTED
+        return True
+
+    async def _key(self, key_id: str) -> ApiKey | None:
+        now = self._clock()
+        if key_id in self._known and now < self._known[key_id][1]:
+            return self._known[key_id][0]
+        text = cast(str | None, await self._client.hget(KEYS, key_id))
+        key = ApiKey.model_validate_json(text) if text else None
+        if len(self._known) > 10_000:  # somebody tries ids
+            self._known.clear()
+        self._known[key_id] = key, now + TRUSTED
+        return key
+
+
+class KeyRing:
+    """The keys as an operator works with them, over a blocking client made with `decode_responses=True`."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def create(self, name: str, *, unless_any: bool = False, **limits: Any) -> tuple[ApiKey, str] | None:
+        """A new key, and the token that nobody will see again; None where there is a key and that was not wanted."""
+        secret = token_urlsafe(32)
+        key = ApiKey(id=token_hex(6), name=name, digest=_digest(secret), created_at=datetime.now(UTC), **limits)
+        with self._client.pipeline() as commands:
+            commands.watch(KEYS)
+            if unless_any and commands.exists(KEYS):
+                return None
+            commands.multi()
+            commands.hset(KEYS, key.id, key.model_dump_json())
+            try:
+                commands.execute()
+            except redis.WatchError:  # somebody made one at the same time
+                return self.create(name, unless_any=unless_any, **limits)
+        return key, f"p2p_{key.id}_{secret}"
+
+    def all(self) -> Mapping[str, ApiKey]:
+        """Every key, revoked ones included, the oldest first."""
+        found = cast(Mapping[str, str], self._client.hgetall(KEYS))
+        keys = sorted(map(ApiKey.model_validate_json, found.values()), key=lambda key: key.created_at)
+        return {key.id: key for key in keys}
+
+    def revoke(self, key_id: str) -> ApiKey:
+        """The key opens nothing any more; raises `KeyError` where there is none."""
+        key = self.all()[key_id].model_copy(update={"revoked_at": datetime.now(UTC)})
+        self._client.hset(KEYS, key.id, key.model_dump_json())
+        return key
+
+    def any(self) -> bool:
+        """Whether a key was ever made."""
+        return bool(self._client.exists(KEYS))
+
+
+def _parsed(token: str) -> tuple[str, str] | None:
+    prefix, _, rest = token.partition("_")
+    key_id, _, secret = rest.partition("_")
+    return (key_id, secret) if prefix == "p2p" and key_id and secret else None
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,178 @@
+"""Keys: made, listed and revoked by a command, hashed at rest; and what is one key's is no other's."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import httpx
+import pytest
+import redis.asyncio
+from starlette.testclient import TestClient
+
+from service.__main__ import host_for
+from service.api_keys import KEYS, KeyHolders, KeyRing
+from service.app import create_app
+from service.errors import Unauthenticated
+from service.jobs import moves
+from service.jobs.model import ANYBODY, Artifact, artifact_key
+from service.jobs.storage import open_storage
+from service.jobs.store import RedisJobStore
+from service.settings import Settings
+
+EDIT = {
+    "model": "tiny",
+    "source": {"prompt": "a cat on the beach"},
+    "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
+}
+
+
+@pytest.fixture
+def ring(redis_client) -> KeyRing:
+    """The keys of an empty Redis."""
+    redis_client.flushdb()
+    return KeyRing(redis_client)
+
+
+@pytest.fixture
+def caller_of(redis_url):
+    """Who sends a header, to an API that has just started."""
+
+    def found(header: str):
+        async def asked():
+            async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
+                return await KeyHolders(client).of(header)
+
+        return asyncio.run(asked())
+
+    return found
+
+
+def test_without_any_key_everybody_is_one_owner(ring, caller_of):
+    assert caller_of("").owner == ANYBODY
+
+
+def test_with_a_key_nobody_without_one_is_let_in(ring, caller_of):
+    key, token = ring.create("one")
+
+    assert caller_of(f"Bearer {token}").owner == key.id
+    for header in ("", "Bearer", f"Basic {token}", f"Bearer {token}x", f"Bearer p2p_{key.id}_", "Bearer p2p__", token):
+        with pytest.raises(Unauthenticated):
+            caller_of(header)
+
+
+def test_a_revoked_key_opens_nothing_and_leaves_the_door_closed(ring, caller_of):
+    key, token = ring.create("one")
+    ring.revoke(key.id)
+
+    for header in (f"Bearer {token}", ""):
+        with pytest.raises(Unauthenticated):
+            caller_of(header)
+
+
+def test_a_secret_is_kept_as_a_digest_alone(ring, redis_client):
+    _, token = ring.create("one")
+
+    assert token.split("_", 2)[2] not in str(redis_client.hgetall(KEYS))
+
+
+def test_a_keys_limits_are_its_callers(ring, caller_of):
+    _, token = ring.create("one", per_minute=6, burst=2, active=3)
+
+    limits = caller_of(f"Bearer {token}").limits
+    assert (limits.per_minute, limits.burst, limits.active) == (6, 2, 3)
+
+
+def test_keys_are_made_listed_and_revoked_by_a_command(ring, redis_url, caller_of):
+    def admin(*arguments: str) -> str:
+        command = [sys.executable, "-m", "service.admin", "keys", *arguments]
+        environment = {"REDIS_URL": redis_url}
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+
+    token = admin("create", "mine", "--per-minute", "60")
+    key_id = token.split("_")[1]
+    assert caller_of(f"Bearer {token}").owner == key_id
+    assert admin("create", "first", "--unless-any") == "there are keys already"
+    assert key_id in admin("list")
+    assert token.split("_", 2)[2] not in admin("list")
+
+    admin("revoke", key_id)
+
+    assert "REVOKED" in admin("list")
+    with pytest.raises(Unauthenticated):
+        caller_of(f"Bearer {token}")
+
+
+@pytest.mark.parametrize(("has_key", "listens_on"), [(False, "127.0.0.1"), (True, "0.0.0.0")])
+def test_without_any_key_the_api_listens_on_loopback(ring, redis_url, has_key, listens_on):
+    if has_key:
+        ring.create("one")
+
+    assert host_for(Settings(redis_url=redis_url, host="0.0.0.0")) == listens_on
+
+
+@pytest.fixture
+def two(ring, redis_url, redis_client, tiny_models, tmp_path) -> Iterator[SimpleNamespace]:
+    """An API with two keys; the first one's edit has succeeded."""
+    storage = open_storage(str(tmp_path))
+    settings = Settings(redis_url=redis_url, models_file=tiny_models, storage_url=str(tmp_path))
+    headers = [{"Authorization": f"Bearer {ring.create(name)[1]}"} for name in ("first", "second")]
+    with TestClient(create_app(settings), base_url="http://api.test", raise_server_exceptions=False) as client:
+        job_id = client.put("/v1/edits/mine", json=EDIT, headers=headers[0]).json()["id"]
+        store = RedisJobStore(redis_client)
+        job = store.make(moves.begin(store.get(job_id), "execution", moves.LATE))
+        key = artifact_key(job_id, "execution", "source.png")
+        storage.put(key, b"a picture", "image/png")
+        artifact = Artifact(name="source.png", kind="image", key=key, content_type="image/png", bytes=9)
+        store.make(moves.finish(job, (artifact,)))
+        yield SimpleNamespace(client=client, first=headers[0], second=headers[1], job_id=job_id, key=key)
+
+
+def operations() -> list[tuple[str, str]]:
+    """Every verb and address of the API that names something."""
+    document = create_app(Settings()).openapi()
+    return [(verb.upper(), address) for address, path in document["paths"].items() for verb in path if "{" in address]
+
+
+@pytest.mark.parametrize(("verb", "address"), operations())
+@pytest.mark.parametrize("named", ["job_id", "own"])
+def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
+    """One case for each verb and address of the OpenAPI document, so that a new route cannot be forgotten."""
+    place = address.replace("{edit_id}", two.job_id if named == "job_id" else "mine").replace("{key}", two.key)
+    assert "{" not in place, "this test does not know what the address names: teach it"
+    body = {"json": EDIT} if verb == "PUT" else {}
+
+    response = two.client.request(verb, place, headers=two.second, **body)
+
+    if verb == "PUT":  # the second key's own id, and another edit
+        assert response.status_code == 202
+        assert response.json()["id"] != two.job_id
+    elif "/artifacts/" in place:  # by its URL's signature alone, which nobody but the owner was given
+        assert response.status_code == 403
+    else:
+        assert (response.status_code, response.json()["code"]) == (404, "job_not_found")
+    assert two.client.get(f"/v1/edits/{two.job_id}", headers=two.first).json()["status"] == "succeeded"
+
+
+def test_a_list_holds_the_keys_own_edits(two):
+    mine, other = (two.client.get("/v1/edits", headers=headers).json()["edits"] for headers in (two.first, two.second))
+
+    assert ([edit["id"] for edit in mine], other) == ([two.job_id], [])
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE"])
+def test_without_a_key_nothing_is_answered(two, verb):
+    body = {"json": EDIT} if verb in {"POST", "PUT"} else {}
+    address = "/v1/edits" if verb == "POST" else f"/v1/edits/{two.job_id}"
+
+    response = two.client.request(verb, address, **body)
+
+    assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_owner_fetches_the_artifact_by_the_url_it_was_given(two):
+    (artifact,) = two.client.get("/v1/edits/mine", headers=two.first).json()["artifacts"]
+
+    assert two.client.get(httpx.URL(artifact["url"]).raw_path.decode()).content == b"a picture"

@@ -1,0 +1,84 @@
+"""A client that waits, or listens, on the real stack: it is told when something happens and not later."""
+
+import json
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def body() -> dict:
+    return {
+        "model": "tiny",
+        "source": {"prompt": "a cat on the beach"},
+        "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
+        "sampling": {"steps": 3},
+    }
+
+
+def events(response: httpx.Response) -> list[dict]:
+    """The events of a stream, read until the server ends it."""
+    found: list[dict] = [{}]
+    for line in response.iter_lines():
+        if not line:
+            found.append({})
+        elif not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            found[-1][name] = value
+    return [event for event in found if event.get("event")]
+
+
+def test_whoever_would_rather_wait_is_answered_once_the_edit_has_ended(api, body):
+    response = api.post("/v1/edits", json=body, headers={"Prefer": "wait=25"})
+
+    assert (response.status_code, response.json()["status"]) == (200, "succeeded")
+    assert response.headers["Preference-Applied"] == "wait=25"
+    assert response.json()["artifacts"]
+
+
+def test_a_wait_that_is_too_short_is_answered_by_how_things_stand(api, body):
+    address = api.post("/v1/edits", json={**body, "model": "tiny-third"}).headers["Location"]
+
+    assert api.get(address, params={"wait": 1}).json()["status"] == "queued"
+
+
+def test_waiting_for_an_edit_ends_when_it_does(api, body):
+    address = api.post("/v1/edits", json=body).headers["Location"]
+
+    assert api.get(address, params={"wait": 25}).json()["status"] == "succeeded"
+
+
+def test_events_come_while_the_edit_is_made_and_the_stream_ends_with_it(api, body):
+    body["sampling"]["steps"] = 40
+    address = api.post("/v1/edits", json=body).headers["Location"]
+
+    with api.stream("GET", f"{address}/events") as response:
+        told = events(response)
+
+    names = [event["event"] for event in told]
+    assert names[:2] == ["queued", "started"]
+    assert (names[-1], json.loads(told[-1]["data"])) == ("succeeded", {"status": "succeeded"})
+    assert set(names[2:-1]) == {"progress"}
+    assert json.loads(told[-2]["data"]) == {"step": 40, "steps": 40}
+    # what was seen is not told again
+    with api.stream("GET", f"{address}/events", headers={"Last-Event-ID": told[2]["id"]}) as response:
+        assert events(response) == told[3:]
+
+
+def test_an_urgent_edit_goes_before_those_that_wait(api, body, until):
+    """Nobody works "tiny-third" off, so that places are seen."""
+    body["model"] = "tiny-third"
+    normal = api.post("/v1/edits", json=body).headers["Location"]
+    high = api.post("/v1/edits", json={**body, "priority": "high"}).headers["Location"]
+
+    places = [api.get(address).json()["queue"]["ahead"] for address in (high, normal)]
+
+    assert places[0] < places[1]
+    for address in (high, normal):
+        api.post(f"{address}/cancel")
+
+
+def test_an_edit_that_nobody_begins_in_time_expires(api, body, until):
+    address = api.post("/v1/edits", json={**body, "model": "tiny-third", "start_within": 1}).headers["Location"]
+
+    assert until(address)["status"] == "expired"

@@ -1,0 +1,109 @@
+"""Webhooks from the request to the receiver: the real API, real senders, one of them killed."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from standardwebhooks import Webhook as OfficialWebhook
+
+from service.webhooks.signature import new_secret
+from stack.processes import python, running
+from stack.services import Stack, stack
+from tests.receiver import Receiver, receiving
+
+PATIENCE = 60
+SECRET = new_secret()
+
+
+@pytest.fixture(scope="module")
+def plane(tiny_models, tmp_path_factory) -> Iterator[Stack]:
+    """The API, the reaper and one sender, which may call this machine; no worker: what ends here is canceled."""
+    settings = {"WEBHOOK_PRIVATE": "1", "WEBHOOK_SECRET": SECRET}
+    with stack(tmp_path_factory.mktemp("webhooks"), {}, models_file=tiny_models, settings=settings) as started:
+        yield started
+
+
+@pytest.fixture
+def api(plane) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=plane.url, timeout=30) as client:
+        yield client
+
+
+def canceled(api: httpx.Client, receiver: Receiver) -> str:
+    """An edit that has ended; its address."""
+    body = {
+        "model": "tiny",
+        "source": {"prompt": "a cat on the beach"},
+        "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
+        "webhook": {"url": receiver.url},
+    }
+    address = api.post("/v1/edits", json=body).raise_for_status().headers["Location"]
+    api.post(f"{address}/cancel").raise_for_status()
+    return address
+
+
+def outcomes(api: httpx.Client, address: str, number: int) -> list[str]:
+    """What came of an edit's attempts, once there are so many."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        attempts = api.get(f"{address}/deliveries").raise_for_status().json()["attempts"]
+        if len(attempts) >= number:
+            break
+        time.sleep(0.05)
+    return [attempt["outcome"] for attempt in attempts]
+
+
+def test_an_end_is_told_logged_and_told_again_on_demand(api):
+    with receiving() as receiver:
+        address = canceled(api, receiver)
+        assert outcomes(api, address, 1) == ["delivered"]
+
+        assert api.post(f"{address}/deliveries").status_code == 202
+        assert outcomes(api, address, 2) == ["delivered", "delivered"]
+
+        first, second = receiver.got
+    assert first.id == second.id
+    told = OfficialWebhook(SECRET).verify(second.body, dict(second.headers))
+    assert told["data"]["links"]["self"] == address
+
+
+def test_a_second_attempt_follows_the_first_that_failed(api):
+    with receiving(status=503) as receiver:
+        address = canceled(api, receiver)
+        receiver.wait_for(1)
+        receiver.status = 204
+        receiver.wait_for(2)
+
+        assert outcomes(api, address, 2) == ["retrying", "delivered"]
+
+
+def test_what_a_killed_sender_had_in_hand_another_tells(api, plane, tmp_path):
+    """Both hang at the receiver; the killed one cannot renew its claim."""
+    sender = plane.processes["outbox"]
+    with receiving(hangs=True) as receiver:
+        address = canceled(api, receiver)
+        receiver.wait_for(1)
+        os.kill(sender.pid, signal.SIGKILL)
+        sender.wait()
+        receiver.hangs = False
+        with running("other", python("-m", "service.outbox"), tmp_path / "log", plane.environment):
+            receiver.wait_for(2)
+
+            assert outcomes(api, address, 1) == ["delivered"]
+    assert len(set(receiver.ids)) == 1
+
+
+def test_a_sender_that_is_told_to_end_ends_and_says_at_its_start_what_it_does(plane, tmp_path):
+    log = tmp_path / "log"
+    with running("one", python("-m", "service.outbox"), log, {**plane.environment, "WEBHOOK_SECRET": ""}) as sender:
+        deadline = time.monotonic() + PATIENCE
+        while "WEBHOOK_PRIVATE" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        sender.terminate()
+
+        assert sender.wait(PATIENCE) == 0
+    assert "WEBHOOK_SECRET is empty: messages are not signed" in log.read_text()
+    assert "Traceback" not in log.read_text()
