@@ -1,8 +1,8 @@
 """`python -m benchmarks.api`: what the API costs beside a bare route, and what serving adds to an edit.
 
-Saturated requests a second, ours over bare: closed loop, 32 connections, one uvicorn process each, on loopback,
-our logs on; medians of interleaved pairs. Ours asks for a key, has limits and an `Idempotency-Key`, and gives the status of a
-running edit; bare is `benchmarks.bare`. The p99 are open loop at half of our saturated rate. The overhead is the
+Saturated requests a second, ours over bare: closed loop, 32 connections, one uvicorn process each, on loopback, our
+logs on; medians of interleaved pairs. Ours asks for a key, has limits and an `Idempotency-Key`, and gives the status of
+a running edit; bare is `benchmarks.bare`. The p99 are open loop at half of our saturated rate. The overhead is the
 median over two-step edits on an idle worker: from the POST sent to the record saying `succeeded`, less what the worker
 timed in that same job for the library's call and for encoding PNGs.
 """

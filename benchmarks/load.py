@@ -63,7 +63,7 @@ async def saturated(port: int, make: MakeRequest, expected: int, seconds: float)
 
 
 async def p99_ms(port: int, make: MakeRequest, expected: int, rate: float, seconds: float) -> float:
-    """The 99th percentile of latencies, open loop: from when each request was due, connection free or not."""
+    """The 99th percentile of latencies, open loop: from when a request was due, be a connection free or not."""
     free: asyncio.Queue[Connection] = asyncio.Queue()
     connections = await connected(port)
     for connection in connections:

@@ -1,7 +1,8 @@
 """`python -m benchmarks.parity DIR`: how far the sampler is from the reference's own outputs.
 
 DIR holds `pipeline/` (a diffusers directory), `cases.json` and `expected.npz`, as `tests/parity/golden/README.md`
-describes. Each case is said as a public spec and run through `p2p.edit.edit`, nothing else.
+describes. Each case is said as a public spec and run through `p2p.edit.edit`, nothing else; the case "null_text", of
+a picture, through `p2p.inversion.invert` and `p2p.edit.edit_again_steps`.
 """
 
 import argparse
@@ -11,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from p2p.edit import edit
+from p2p.edit import EditResult, edit, edit_again_steps
 from p2p.families import load
 from p2p.families.base import ModelFamily
+from p2p.inversion import invert
 from p2p.spec import EditSpec
 
 
@@ -84,21 +86,51 @@ def compare(family: ModelFamily, directory: Path, most: int | None = None) -> di
     for case in cases["cases"][:most]:
         result = edit(spec_of(case, cases["steps"], cases["guidance_scale"]), family, noise=noise)
         wanted = torch.from_numpy(expected[case["name"]])
-        difference = result.latents - wanted
         report[case["name"]] = {
-            "relative_l2": (difference.norm() / wanted.norm()).item(),
-            "max_abs": difference.abs().max().item(),
+            "relative_l2": relative_l2(result.latents, wanted),
+            "max_abs": (result.latents - wanted).abs().max().item(),
         }
     return {"cases": report, "worst_relative_l2": max(case["relative_l2"] for case in report.values())}
+
+
+def compare_null_text(family: ModelFamily, directory: Path) -> dict[str, float]:
+    """The distance (relative L2) of the null-text case's way back, embeddings and edited latents from the expected.
+
+    Its way back is read from `direct`, whose latents it is.
+    """
+    cases, expected = json.loads((directory / "cases.json").read_text()), np.load(directory / "expected.npz")
+    case = cases["null_text"]
+    spec = spec_of(case, cases["steps"], cases["guidance_scale"])
+    latents, wanted = (torch.from_numpy(expected[f"null_text/{name}"]) for name in ("x0", "ddim_latents"))
+    settings = {"inner_steps": case["num_inner_steps"], "tolerance": case["early_stop_epsilon"]}
+    prompt = spec.source.prompt
+    back = invert(latents, prompt, family, method="direct", sampling=spec.sampling).trajectory
+    found = invert(latents, prompt, family, method="null_text", sampling=spec.sampling, settings=settings).trajectory
+    *_, result = edit_again_steps(spec, family, found)
+    ddim_latents = torch.cat([back.noise, back.latents]).flip(0)[:, None]  # the reference keeps the picture first
+    assert found.unconditional is not None
+    assert isinstance(result, EditResult)
+    return {
+        "ddim_latents": relative_l2(ddim_latents, wanted),
+        "uncond": relative_l2(found.unconditional[:, None], torch.from_numpy(expected["null_text/uncond"])),
+        "edited": relative_l2(result.latents, torch.from_numpy(expected["null_text/edited"])),
+    }
+
+
+def relative_l2(actual: torch.Tensor, wanted: torch.Tensor) -> float:
+    return ((actual - wanted).norm() / wanted.norm()).item()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--quick", action="store_true", help="the first two cases")
+    parser.add_argument("--quick", action="store_true", help="the first two cases, without null-text's")
     arguments = parser.parse_args()
     family = load("stable_diffusion", str(arguments.directory / "pipeline"))
-    print(json.dumps(compare(family, arguments.directory, 2 if arguments.quick else None), indent=1))
+    report = compare(family, arguments.directory, 2 if arguments.quick else None)
+    if not arguments.quick:
+        report["null_text"] = compare_null_text(family, arguments.directory)
+    print(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
     ├── UnsupportedModel     the model cannot be controlled, and what about it cannot
     ├── UnsupportedSize      the model cannot draw this size
     ├── UnsupportedSampling  the scheduler cannot make so many steps
+    ├── UnsupportedPicture   a picture that is no input of the model as it is
+    ├── UnsupportedInversion no such inversion, or not on this scheduler or with this guidance
     ├── MixedBatch           specs that cannot share a run were given as one batch
     └── WrongTrajectory      a kept source is not the one that a spec edits
 
@@ -47,6 +49,18 @@ class UnsupportedSampling(P2PError):
     """The scheduler cannot make so many steps of this model."""
 
     code = "unsupported_sampling"
+
+
+class UnsupportedPicture(P2PError):
+    """A picture, or the latents given in its place, cannot be the model's input as it is."""
+
+    code = "unsupported_picture"
+
+
+class UnsupportedInversion(P2PError):
+    """There is no such inversion, or it cannot be done on this scheduler or with this guidance."""
+
+    code = "unsupported_inversion"
 
 
 class MixedBatch(P2PError):

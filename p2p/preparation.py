@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -13,11 +14,18 @@ from p2p.errors import MixedBatch
 from p2p.families.base import Conditioning, ModelFamily
 from p2p.plan import EditPlan
 from p2p.sampling import BatchDenoising, noise_streams, starting_noise
-from p2p.spec import EditSpec
+from p2p.spec import EditSpec, Sampling
 from p2p.tokens import TokenizedPrompt, tokenize, tokenize_all
 
 #: Where neither the spec nor the model's declaration says: the paper's.
 DEFAULT_STEPS, DEFAULT_GUIDANCE_SCALE = 50, 7.5
+
+
+def with_defaults(sampling: Sampling) -> Sampling:
+    """A sampling with its steps and guidance scale said."""
+    steps = sampling.steps or DEFAULT_STEPS
+    scale = DEFAULT_GUIDANCE_SCALE if sampling.guidance_scale is None else sampling.guidance_scale
+    return sampling.model_copy(update={"steps": steps, "guidance_scale": scale})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,7 +65,7 @@ class Prepared:
 
 def shared_steps(specs: Sequence[EditSpec]) -> int:
     """The number of steps of specs that are to run together; raises `MixedBatch` where they differ."""
-    steps = {spec.sampling.steps or DEFAULT_STEPS for spec in specs}
+    steps = {cast(int, with_defaults(spec.sampling).steps) for spec in specs}
     if len(steps) > 1:
         raise MixedBatch(f"one batch cannot run {' and '.join(map(str, sorted(steps)))} steps: run them apart")
     return steps.pop()
@@ -80,11 +88,11 @@ def prepare(
         keep: whether the source is to be kept: all its maps are gathered, whatever a later edit may read.
         source_maps: (calls, tokens, height, width), of a source that is kept.
     """
-    sampling = spec.sampling
+    sampling = with_defaults(spec.sampling)
     tokenize(sampling.negative_prompt, family.tokenizer)
     prompts = tokenize_all(spec.prompts, family.tokenizer)
     plan = compile_plan(spec, prompts, calls)
-    guidance_scale = DEFAULT_GUIDANCE_SCALE if sampling.guidance_scale is None else sampling.guidance_scale
+    guidance_scale = cast(float, sampling.guidance_scale)
     streams = noise_streams(sampling.seed, len(prompts))
     drawn = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
     maps = None

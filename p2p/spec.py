@@ -141,8 +141,9 @@ class LocalBlend(Part):
     The region is where the source's or the target's map of these words is above `threshold` of its maximum.
     """
 
-    words: Annotated[tuple[WordName, ...], *_counted(1, 32)] = Field(
-        description="Words of the edited prompt whose region may change."
+    words: Names = Field(
+        (),
+        description="Words of the edited prompt whose region may change; none where `source_words` names what goes.",
     )
     source_words: Names | None = Field(
         None,
@@ -154,6 +155,13 @@ class LocalBlend(Part):
     start: Share = 0.2
     threshold: Share = 0.3
     subtract_threshold: Share = 0.3
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if not self.words and not self.source_words:
+            message = "no word says where the picture may change: name some in `words`, or in `source_words`"
+            raise _invalid([(("words",), "blend_without_words", message)])
+        return self
 
 
 class Target(Part):

@@ -7,7 +7,9 @@ So one edit costs three rows, then two, instead of four.
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,14 +18,31 @@ from p2p.attention.control import AttentionControl, Controlled, PairRows, contro
 from p2p.errors import WrongTrajectory
 from p2p.families.base import Conditioning, ModelFamily
 from p2p.plan import EditPlan
-from p2p.preparation import Prepared
+from p2p.preparation import Prepared, with_defaults
 from p2p.sampling import DenoisingStep, blended, noise_for
-from p2p.spec import EditSpec
+from p2p.spec import EditSpec, Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inverted:
+    """Of which picture a trajectory is an inversion, and how it was found.
+
+    Attributes:
+        method: its name in `p2p.inversion.INVERSIONS`.
+        picture: a digest of it (`p2p.inversion.encode.digest_of`).
+        sampling: the fields of `p2p.spec.Sampling` on which what is found depends; edits must agree in these.
+        settings: the method's own, where they are not its defaults.
+    """
+
+    method: str
+    picture: str
+    sampling: tuple[str, ...] = ()
+    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Trajectory:
-    """The run of a source.
+    """The run of a source: of a generated one as it went, or of a picture as an inversion found it.
 
     Attributes:
         key: of all that determines it (`key_of`).
@@ -31,8 +50,10 @@ class Trajectory:
         latents: (steps, channels, height, width), after each step, in the run's dtype.
         maps: (steps, tokens, map_height, map_width) float32, of each step, at the maps' level.
         unconditional: (1, tokens, channels), what guidance pushes away from, or one for each step; None without
-            guidance.
+            guidance, and where it is the negative prompt of whoever edits.
         step_noise: (steps, channels, height, width), what the sampler added on the way; None where it adds none.
+            An inverted source's is given to its edits; a generated one's is drawn again, from the seed.
+        inverted: None where the source was generated.
     """
 
     key: str
@@ -41,18 +62,47 @@ class Trajectory:
     maps: Tensor
     unconditional: Tensor | None = None
     step_noise: Tensor | None = None
+    inverted: Inverted | None = None
 
 
-def key_of(spec: EditSpec, family: ModelFamily, scheduler) -> str:
-    """What determines a source's run, as a digest: model, precision, device, sampler, prompt, seed, size."""
-    determined_by = {
+def key_of(spec: EditSpec, family: ModelFamily, scheduler, inverted: Inverted | None = None) -> str:
+    """What determines a source's run, as a digest: model, precision, device, sampler, prompt, seed, size.
+
+    Of an inverted source: the picture, the method, and of the sampling only what the method depends on.
+    """
+    if inverted is not None:
+        shape = family.latent_shape(spec.sampling.height, spec.sampling.width)
+        return inverted_key(spec.source.prompt, spec.sampling, shape, family, scheduler, inverted)
+    source = spec.source.model_dump(mode="json")
+    # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
+    sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler"})
+    return _digest(family, scheduler, source=source, sampling=sampling)
+
+
+def inverted_key(
+    prompt: str, sampling: Sampling, shape: Sequence[int], family: ModelFamily, scheduler, inverted: Inverted
+) -> str:
+    """The key of a picture's inversion with a prompt, known before it is made.
+
+    Args:
+        shape: channels, height and width of the picture's latents.
+    """
+    return _digest(
+        family,
+        scheduler,
+        source={"prompt": prompt},
+        sampling={name: getattr(with_defaults(sampling), name) for name in inverted.sampling},
+        shape=list(shape),
+        inverted=asdict(inverted),
+    )
+
+
+def _digest(family: ModelFamily, scheduler, **determined_by) -> str:
+    determined_by |= {
         "revision": family.revision,
         "dtype": str(family.dtype),
         "device": family.device.type,
         "scheduler": [type(scheduler).__name__, {k: v for k, v in scheduler.config.items() if not k.startswith("_")}],
-        "source": spec.source.model_dump(mode="json"),
-        # The scheduler that runs is above, whether it was asked for or is the model's own.
-        "sampling": spec.sampling.model_dump(mode="json", exclude={"scheduler"}),
     }
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -65,16 +115,14 @@ class Redenoising:
     """
 
     def __init__(self, family: ModelFamily, scheduler, job: Prepared, trajectory: Trajectory) -> None:
-        if trajectory.key != key_of(job.spec, family, scheduler):
-            raise WrongTrajectory("the kept source was made otherwise (model, sampling or prompt): generate it anew")
-        if trajectory.unconditional is not None and len(trajectory.unconditional) > 1:
-            raise WrongTrajectory("the kept source has unconditional embeddings for every step: not supported yet")
-        if trajectory.unconditional is not None:
-            job = replace(job, unconditional=trajectory.unconditional.to(job.text))
+        if trajectory.key != key_of(job.spec, family, scheduler, trajectory.inverted):
+            again = "generate it anew" if trajectory.inverted is None else "invert the picture anew"
+            raise WrongTrajectory(f"the kept source was made otherwise (model, sampling or prompt): {again}")
         self.family, self.scheduler, self.job, self.trajectory = family, scheduler, job, trajectory
         self.num_steps, self.num_targets = len(scheduler.timesteps), len(job.prompts) - 1
         size = job.noise.shape[-2], job.noise.shape[-1]
-        self.with_source, self.alone = (_part(family, job, size, source) for source in (True, False))
+        unconditional = _unconditional(job, trajectory)
+        self.with_source, self.alone = (_part(family, job, size, unconditional, source) for source in (True, False))
         self.drawn = noise_for(scheduler, job.streams[1:])
         self.source = job.noise.to(family.device, family.dtype) * scheduler.init_noise_sigma
         self.latents = self.source.expand(self.num_targets, -1, -1, -1)
@@ -88,13 +136,28 @@ class Redenoising:
         part.control.at_step(index)
         with controlled(self.family.attention_layers, part.processors):
             scaled = self.scheduler.scale_model_input(rows, timestep)
-            prediction = self.family.predict(scaled, timestep, part.conditioning)[-self.num_targets :]
-        latents = self.scheduler.step(prediction, timestep, self.latents, **self.drawn, return_dict=False)[0]
+            prediction = self.family.predict(scaled, timestep, part.conditioning(index))[-self.num_targets :]
+        added = self._added(index)
+        latents = self.scheduler.step(prediction, timestep, self.latents, **added, return_dict=False)[0]
         part.control.end_step()
         self.source = self.trajectory.latents[index : index + 1].to(latents)
         pictures = blended(torch.cat([self.source, latents]), self.with_source.control, index)
         self.latents = pictures[1:]
         return pictures
+
+    def _added(self, index: int) -> dict:
+        """What a step adds: the noise of a picture's inversion where it found some, else what the sampler draws."""
+        noise = self.trajectory.step_noise
+        if self.trajectory.inverted is None or noise is None:
+            return self.drawn
+        return {"eta": 1.0, "variance_noise": noise[index : index + 1].to(self.latents)}
+
+
+def _unconditional(job: Prepared, trajectory: Trajectory) -> Tensor | None:
+    """What the targets are guided away from, (1 or steps, tokens, channels); None where guidance adds nothing."""
+    if job.unconditional is None or trajectory.unconditional is None:
+        return job.unconditional
+    return trajectory.unconditional.to(job.text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,25 +166,33 @@ class _Part:
 
     control: AttentionControl
     processors: dict
-    conditioning: Conditioning
+    conditioning: Callable[[int], Conditioning]  # of a step
 
 
-def _part(family: ModelFamily, job: Prepared, size: tuple[int, int], with_source: bool) -> _Part:
+def _part(
+    family: ModelFamily, job: Prepared, size: tuple[int, int], unconditional: Tensor | None, with_source: bool
+) -> _Part:
     first = 1 if with_source else 0
     targets = tuple(range(first, first + len(job.prompts) - 1))
-    unconditional = job.unconditional_rows[1:]
     # The source's own prediction is not used: a guidance of one spares its unconditional row.
     scale = torch.tensor([1.0] * first + [job.guidance_scale] * len(targets))
-    conditioning = Conditioning.of([*unconditional, *job.rows[1 - first :]], scale)
+    # Of no prompt: a target's words may be those of the negative prompt, whose place another embedding may have taken.
+    away = [] if unconditional is None else [(None, embedding[None]) for embedding in unconditional]
+
+    @lru_cache(maxsize=1)  # the same tensor for as long as it stays: layers keep what they made of it
+    def of(place: int) -> Conditioning:
+        return Conditioning.of([*(away[place : place + 1] * len(targets)), *job.rows[1 - first :]], scale)
+
     control = AttentionControl(
         [Controlled(job.plan, PairRows(0 if with_source else None, targets), job.maps)],
         family.levels,
         size,
-        prompts=conditioning.prompts,
-        unconditional=len(unconditional),
+        prompts=of(0).prompts,
+        unconditional=len(targets) if away else 0,
         device=family.device,
     )
-    return _Part(control, dict(family.attention_processors(control)), conditioning)
+    processors = dict(family.attention_processors(control))
+    return _Part(control, processors, lambda step: of(step if len(away) > 1 else 0))
 
 
 def _carries(plan: EditPlan, step: int) -> bool:

@@ -2,12 +2,13 @@
 
 import json
 import struct
+from dataclasses import asdict
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from p2p.errors import WrongTrajectory
-from p2p.trajectory import Trajectory
+from p2p.trajectory import Inverted, Trajectory
 
 #: Raised when a field changes its meaning: files of another format are generated anew.
 FORMAT = "1"
@@ -18,6 +19,8 @@ def dumped(trajectory: Trajectory) -> bytes:
     """The file of a trajectory."""
     tensors = {name: getattr(trajectory, name) for name in _TENSORS if getattr(trajectory, name) is not None}
     metadata = {"format": FORMAT, "key": trajectory.key}
+    if trajectory.inverted is not None:
+        metadata["inverted"] = json.dumps(asdict(trajectory.inverted))
     return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, metadata)
 
 
@@ -33,6 +36,13 @@ def loaded(data: bytes) -> Trajectory:
         metadata = json.loads(data[8 : 8 + length])["__metadata__"]
         if metadata["format"] != FORMAT:
             raise WrongTrajectory(f"the kept source is of format {metadata['format']}: generate it anew")
-        return Trajectory(key=metadata["key"], **load(data))
+        return Trajectory(key=metadata["key"], inverted=_inverted(metadata.get("inverted")), **load(data))
     except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
         raise WrongTrajectory("the kept source cannot be read: generate it anew") from error
+
+
+def _inverted(said: str | None) -> Inverted | None:
+    if said is None:
+        return None
+    fields = json.loads(said)
+    return Inverted(**fields | {"sampling": tuple(fields["sampling"])})

@@ -47,7 +47,7 @@ class PairRows:
     def slice(self) -> slice:
         """The rows, where the targets stand right behind their source."""
         first = self.targets[0] if self.source is None else self.source
-        return slice(first, self.targets[-1] + 1)
+        return slice(first, first + len(self))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -32,9 +33,12 @@ class Conditioning:
     prompts: tuple[int, ...]
 
     @classmethod
-    def of(cls, texts: Sequence[tuple[str, Tensor]], guidance_scale: Tensor) -> "Conditioning":
-        """The conditioning of a batch by its rows: each one's prompt, and what (1, tokens, channels) it encodes to."""
-        numbers: dict[str, int] = {}
+    def of(cls, texts: Sequence[tuple[str | None, Tensor]], guidance_scale: Tensor) -> "Conditioning":
+        """The conditioning of a batch by its rows: each one's prompt, and what (1, tokens, channels) it encodes to.
+
+        Rows of one prompt have one encoding; those of an embedding that is no prompt's (None) too.
+        """
+        numbers: dict[str | None, int] = {}
         prompts = tuple(numbers.setdefault(prompt, len(numbers)) for prompt, _ in texts)
         return cls(torch.cat([encoded for _, encoded in texts]), guidance_scale, prompts)
 
@@ -107,9 +111,27 @@ class ModelFamily(Protocol):
         """The model's guided output for the rows."""
         ...
 
+    def predict_differentiable(self, latents: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
+        """The model's output for rows of encoded prompts without guidance, with a gradient to `text`.
+
+        Activations are computed again for the gradient (Chen et al. 2016, gradient checkpointing): kept, those of
+        SD 1.x at 512x512 do not fit into 16 GB (google/prompt-to-prompt, issue 22).
+        """
+        ...
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Latents of pictures, (pictures, 3, height, width) in 0..1: the mean of what the autoencoder says."""
+        ...
+
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures of latents, (pictures, 3, height, width) in 0..1, float32."""
         ...
+
+
+def to_pixels(images: Sequence[Image.Image]) -> Tensor:
+    """RGB pictures of one size as pixels in 0..1, (pictures, 3, height, width) float32."""
+    levels = torch.from_numpy(np.stack([np.asarray(image) for image in images]))
+    return levels.permute(0, 3, 1, 2).float() / 255
 
 
 def to_images(pixels: Tensor, *, truncate: bool = False) -> tuple[Image.Image, ...]:

@@ -1,6 +1,7 @@
 """SD 1.x and everything of its layout: one CLIP text encoder, a UNet with separate self- and cross-attention."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 
 import torch
@@ -33,6 +34,8 @@ class StableDiffusion:
             raise UnsupportedModel("the UNet embeds the guidance scale (a distilled LCM), which is not supported yet")
         self.pipeline, self.revision = pipeline, revision
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
+        # A gradient is only ever asked for by a text's embedding: for its weights, activations would be kept as well.
+        self.network.requires_grad_(False)
         # Read once: diffusers walks all modules to answer, which shows in a small model's runs.
         self.device, self.dtype = self.network.device, self.network.dtype
         self.attention_layers = {
@@ -100,8 +103,28 @@ class StableDiffusion:
         batch = conditioning.batch(latents)
         return conditioning.combine(self.network(batch, timestep, conditioning.context, return_dict=False)[0])
 
+    def predict_differentiable(self, latents: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
+        with torch.enable_grad(), checkpointed(self.network):
+            return self.network(latents, timestep, text, return_dict=False)[0]
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+        said = vae.encode((pixels * 2 - 1).to(self.device, vae.dtype)).latent_dist
+        return (said.mean * vae.config.scaling_factor).to(self.dtype)
+
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         vae = self.pipeline.vae
         pixels = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
         return (pixels.float() / 2 + 0.5).clamp(0, 1)
+
+
+@contextmanager
+def checkpointed(network) -> Iterator[None]:
+    """A network that keeps the activations at its blocks' ends only, and computes the others again for a gradient."""
+    network.enable_gradient_checkpointing()
+    try:
+        yield
+    finally:
+        network.disable_gradient_checkpointing()

@@ -62,6 +62,21 @@ def test_a_word_that_is_not_in_the_prompt_is_pointed_at_everywhere():
     ]
 
 
+def test_a_thing_that_goes_is_named_in_the_source_alone():
+    """A removed thing has no word in the edited prompt."""
+    gone = {"source_words": [{"word": "dog"}]}
+    made = EditSpec.model_validate(spec("a cat and a dog", "a cat", [{"kind": "refine"}], local_blend=gone))
+
+    assert made.targets[0].local_blend.words == ()
+
+
+@pytest.mark.parametrize("blend", [{}, {"source_words": []}, {"subtract_words": [{"word": "dog"}]}])
+def test_a_blend_says_where_the_picture_may_change(blend):
+    at = ("targets", 0, "local_blend", "words")
+
+    assert complaints(spec(local_blend=blend)) == [("blend_without_words", at)]
+
+
 def test_an_occurrence_that_is_not_there_is_pointed_at():
     body = spec(word_windows=[{"word": "a", "occurrence": 3, "window": {"stop": 0.5}}])
 

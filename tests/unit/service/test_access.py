@@ -10,7 +10,6 @@ from service.jobs.backlog import Standing
 from service.jobs.logs import JsonFormatter
 from service.jobs.metrics import API, REGISTRIES
 
-
 JOB_ID = "0" * 32
 
 

@@ -1,0 +1,145 @@
+"""How pictures are edited. A method takes sources and gives a picture for each change of each, in the order of `pairs`.
+
+A new one is a function and a row of `METHODS`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.quality.changes import Change, as_target, drawn_pair
+from benchmarks.quality.metrics import may_change
+from benchmarks.quality.painting import GUIDANCE_SCALE, decoded, noise_of, paint
+from benchmarks.quality.sources import Source
+from p2p.edit import EditResult, edit, edit_again_steps
+from p2p.families.base import ModelFamily
+from p2p.spec import EditSpec
+from scenes.render import SIZE
+
+Pair = tuple[Source, Change, int]
+#: Added to a source's seed where a method starts from noise of its own.
+OTHER_SEED = 7
+
+
+def pairs(sources: Sequence[Source]) -> list[Pair]:
+    """Every source with every change of it, and the seed of noise that is not the source's."""
+    return [
+        (source, change, (source.seed + OTHER_SEED + number) % 2**31)
+        for source in sources
+        for number, change in enumerate(source.changes)
+    ]
+
+
+def unchanged(sources: Sequence[Source], family: ModelFamily, steps: int) -> list[np.ndarray]:
+    """The source itself, through the autoencoder as all others are."""
+    return decoded(family, torch.cat([source.latents for source, *_ in pairs(sources)]))
+
+
+def prompt_only(sources: Sequence[Source], family: ModelFamily, steps: int, *, same_seed: bool) -> list[np.ndarray]:
+    """The edited prompt painted by itself, from the source's noise or from another."""
+    noise = [source.noise if same_seed else noise_of(seed, family) for source, _, seed in pairs(sources)]
+    return decoded(family, paint(family, _prompts(sources), torch.cat(noise), steps=steps))
+
+
+def sdedit(sources: Sequence[Source], family: ModelFamily, steps: int, *, strength: float) -> list[np.ndarray]:
+    """The source at a part of the noise, painted on with the edited prompt (Meng et al. 2022)."""
+    first = steps - round(strength * steps)
+    clean, noise = _clean_and_noise(sources, family)
+    scheduler = family.scheduler(steps)
+    start = scheduler.add_noise(clean, noise, scheduler.timesteps[first : first + 1])
+    return decoded(family, paint(family, _prompts(sources), start, steps=steps, first=first))
+
+
+def blended_latents(sources: Sequence[Source], family: ModelFamily, steps: int) -> list[np.ndarray]:
+    """Painted with the edited prompt inside the true mask, the source at each step's noise outside."""
+    clean, noise = _clean_and_noise(sources, family)
+    cells = SIZE // clean.shape[-1]
+    masks = torch.from_numpy(np.stack([true_mask(source, change) for source, change, _ in pairs(sources)]))
+    inside = functional.max_pool2d(masks[:, None].float(), cells)
+    return decoded(
+        family,
+        paint(family, _prompts(sources), noise, steps=steps, source=clean, noise=noise, may_change=inside),
+    )
+
+
+def true_mask(source: Source, change: Change) -> np.ndarray:
+    """What a user who knows what is to change would draw, (SIZE, SIZE) bool."""
+    if source.layout is not None:
+        pictures = drawn_pair(change, source.layout)
+        before, after = (
+            {thing.name: mask for thing, mask in zip(scene.things, picture.masks, strict=True)}
+            for scene, picture in zip((change.before, change.after), pictures, strict=True)
+        )
+        return may_change(change, before, after)
+    if change.kind == "add":
+        return room_for_one(np.any(list(source.masks.values()), axis=0))
+    return may_change(change, source.masks, {})
+
+
+def room_for_one(taken: np.ndarray) -> np.ndarray:
+    """A box beside what is there, on the side with more room, from its foot up: where a user would want one more."""
+    rows, columns = np.nonzero(taken)
+    box = np.zeros_like(taken)
+    foot, side = int(rows.max()) + 1, taken.shape[1] // 2
+    left, right = int(columns.min()), taken.shape[1] - 1 - int(columns.max())
+    start = 0 if left >= right else taken.shape[1] - side
+    box[max(0, foot - side) : foot, start : start + side] = True
+    return box & ~taken if (box & ~taken).sum() > side * 8 else box
+
+
+def ours(
+    sources: Sequence[Source], family: ModelFamily, steps: int, *, local_blend: bool, **settings: dict
+) -> list[np.ndarray]:
+    """Prompt-to-prompt by its defaults, all edits of a source in one run.
+
+    Args:
+        local_blend: whether local changes are kept in their place.
+        settings: in place of defaults (`changes.as_target`).
+    """
+    images: list[np.ndarray] = []
+    for source in sources:
+        spec = EditSpec.model_validate(
+            {
+                "source": {"prompt": source.scene.caption()},
+                "targets": [as_target(change, local_blend=local_blend, **settings) for change in source.changes],
+                "sampling": {"steps": steps, "guidance_scale": GUIDANCE_SCALE, "seed": source.seed},
+                "artifacts": {"heatmaps": False, "raw_maps": False},
+            }
+        )
+        images += [np.asarray(image) for image in run(spec, source, family).images[1:]]
+    return images
+
+
+def run(spec: EditSpec, source: Source, family: ModelFamily) -> EditResult:
+    """A spec on a source: generated anew with its edits, or kept as its inversion left it."""
+    if source.trajectory is None:
+        return edit(spec, family, noise=source.noise)
+    *_, result = edit_again_steps(spec, family, source.trajectory)
+    return cast(EditResult, result)
+
+
+def _prompts(sources: Sequence[Source]) -> list[str]:
+    return [change.after.caption() for _, change, _ in pairs(sources)]
+
+
+def _clean_and_noise(sources: Sequence[Source], family: ModelFamily) -> tuple[Tensor, Tensor]:
+    clean = torch.cat([source.latents for source, *_ in pairs(sources)])
+    return clean, torch.cat([noise_of(seed, family) for *_, seed in pairs(sources)])
+
+
+METHODS: Mapping[str, Callable[[Sequence[Source], ModelFamily, int], list[np.ndarray]]] = {
+    "unchanged": unchanged,
+    "prompt_same_seed": partial(prompt_only, same_seed=True),
+    "prompt_other_seed": partial(prompt_only, same_seed=False),
+    "sdedit_0.4": partial(sdedit, strength=0.4),
+    "sdedit_0.6": partial(sdedit, strength=0.6),
+    "sdedit_0.8": partial(sdedit, strength=0.8),
+    "blended_latents_true_mask": blended_latents,
+    "ours": partial(ours, local_blend=False),
+    "ours_local_blend": partial(ours, local_blend=True),
+}

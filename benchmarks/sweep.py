@@ -1,0 +1,127 @@
+"""`python -m benchmarks.sweep`: what each default of an edit is worth, one at a time, all others left as they are.
+
+The edits are those of `benchmarks.quality`, or a share of them. Windows are varied without local blend, over all kinds;
+the blend's own settings over local changes, with it. `--plot` draws the curves, `--quick` takes a few edits and values.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from benchmarks.figures.sheet import beside, curves, stacked
+from benchmarks.quality import sources as asked
+from benchmarks.quality.methods import ours
+from benchmarks.quality.painting import STEPS
+from benchmarks.quality.report import rows, summary
+from p2p.families import load as load_family
+from p2p.families.base import ModelFamily
+from p2p.spec import LocalBlend, Target
+from scenes.judge.network import Judge
+from scenes.judge.verdict import load as load_judge
+
+MODEL = Path("scenes/model")
+SHARE, QUICK = 0.4, 0.04
+FIGURES = ("success", "preservation_psnr", "counterfactual_psnr")
+
+#: Field of a target, a setting of it, the values it is given, its default.
+SWEPT: Mapping[str, tuple[str, str, tuple[float, ...], float]] = {
+    "cross_window.stop": (
+        "cross_window",
+        "stop",
+        (0, 0.2, 0.4, 0.6, 0.8, 1),
+        Target.model_fields["cross_window"].default.stop,
+    ),
+    "self_window.stop": (
+        "self_window",
+        "stop",
+        (0, 0.2, 0.4, 0.6, 0.8, 1),
+        Target.model_fields["self_window"].default.stop,
+    ),
+    "local_blend.start": (
+        "local_blend",
+        "start",
+        (0, 0.1, 0.2, 0.3, 0.5, 0.7),
+        LocalBlend.model_fields["start"].default,
+    ),
+    "local_blend.threshold": (
+        "local_blend",
+        "threshold",
+        (0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
+        LocalBlend.model_fields["threshold"].default,
+    ),
+}
+
+
+def swept(
+    name: str, values: Sequence[float], sources: Sequence[asked.Source], family: ModelFamily, judge: Judge
+) -> list[dict]:
+    """The figures at each value of a setting."""
+    field, setting, _, _ = SWEPT[name]
+    blend = field == "local_blend"
+    if blend:
+        sources = [local for source in sources if (local := _local(source)).changes]
+    found = []
+    for value in values:
+        images = ours(sources, family, STEPS, local_blend=blend, **{field: {setting: value}})
+        figures = summary(rows(sources, images, judge))
+        found.append({"value": value, **{name: figures[name] for name in FIGURES}})
+    return found
+
+
+def _local(source: asked.Source) -> asked.Source:
+    """A source with those of its changes that a local blend acts on; faders aside, which would hide what it does."""
+    return replace(source, changes=tuple(c for c in source.changes if c.local and c.kind != "reweight"))
+
+
+def plot(report: Mapping[str, Sequence[dict]]) -> Image.Image:
+    """A row for each setting: success, preservation, nearness to the truth."""
+    return stacked(
+        [
+            beside(
+                [
+                    curves(
+                        f"{figure}, {name} (default {SWEPT[name][3]:g})",
+                        [point["value"] for point in points],
+                        {"": [point[figure] for point in points]},
+                        size=(360, 190),
+                    )
+                    for figure in FIGURES
+                ]
+            )
+            for name, points in report.items()
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--quick", action="store_true", help="a few edits, two values of each setting")
+    parser.add_argument("--share", type=float, default=SHARE, help="of the edits of benchmarks.quality")
+    parser.add_argument("--settings", nargs="*", default=list(SWEPT), choices=list(SWEPT))
+    parser.add_argument("--plot", type=Path, help="write the curves there")
+    arguments = parser.parse_args()
+    share = QUICK if arguments.quick else arguments.share
+    family, judge = load_family("stable_diffusion", str(arguments.model)), load_judge()
+    sources = [
+        *asked.generated(asked.wanted(asked.GENERATED, share), family, judge, steps=STEPS),
+        *asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, steps=STEPS),
+    ]
+    report = {}
+    for name in arguments.settings:
+        values = SWEPT[name][2]
+        report[name] = swept(name, values[:: len(values) - 1] if arguments.quick else values, sources, family, judge)
+    if arguments.plot:
+        arguments.plot.parent.mkdir(parents=True, exist_ok=True)
+        plot(report).quantize(64).save(arguments.plot, optimize=True)
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    with torch.no_grad():
+        main()

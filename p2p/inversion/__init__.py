@@ -1,0 +1,168 @@
+"""Inversions by name: a picture and its prompt in, the `Trajectory` of a source out that edits take up.
+
+A new one is a file beside this and a row of `INVERSIONS`.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from p2p.errors import UnsupportedInversion, UnsupportedPicture
+from p2p.families.base import ModelFamily
+from p2p.inversion.ddim import ddim
+from p2p.inversion.direct import direct
+from p2p.inversion.edit_friendly import edit_friendly
+from p2p.inversion.encode import checked, digest_of, encoded
+from p2p.inversion.negative_prompt import negative_prompt
+from p2p.inversion.null_text import null_text
+from p2p.inversion.source_run import Found, InversionStep, SourceRun
+from p2p.preparation import with_defaults
+from p2p.spec import Sampling
+from p2p.tokens import tokenize
+from p2p.trajectory import Inverted, Trajectory, inverted_key
+
+Method = Callable[..., Generator[InversionStep, None, Found]]
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """A way to find a picture's trajectory.
+
+    Attributes:
+        find: of a `SourceRun` and the picture's latents (1, channels, height, width), and settings by name.
+        sampling: the fields of `p2p.spec.Sampling` on which what it finds depends. An edit of it may differ from it in
+            the others: one direct inversion serves every guidance scale.
+    """
+
+    find: Method
+    sampling: tuple[str, ...]
+
+
+GUIDED = ("steps", "guidance_scale", "negative_prompt")
+
+INVERSIONS: Mapping[str, Inversion] = {
+    "direct": Inversion(direct, ("steps",)),
+    "ddim": Inversion(ddim, GUIDED),
+    "null_text": Inversion(null_text, GUIDED),
+    "negative_prompt": Inversion(negative_prompt, ("steps", "negative_prompt")),
+    "edit_friendly": Inversion(edit_friendly, (*GUIDED, "seed")),
+}
+DEFAULT = "direct"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InversionResult:
+    """An inversion's outcome.
+
+    Attributes:
+        trajectory: for `p2p.edit.edit_again_steps`; its source's picture is the reconstruction.
+        latents: (1, channels, height, width), of the picture itself.
+        unet_evaluations: rows that went through the UNet; a guided call counts two.
+        unet_gradients: how many of them also came back as a gradient.
+        seconds: of the parts "encode" and "invert".
+    """
+
+    trajectory: Trajectory
+    latents: Tensor
+    unet_evaluations: int
+    unet_gradients: int
+    seconds: dict[str, float]
+
+
+def described(
+    picture: Image.Image | Tensor, method: str = DEFAULT, settings: Mapping[str, Any] | None = None
+) -> Inverted:
+    """What an inversion will say of itself: with `p2p.trajectory.inverted_key`, its key before it is made.
+
+    Raises:
+        UnsupportedInversion: there is no such method.
+    """
+    if method not in INVERSIONS:
+        raise UnsupportedInversion(f"{method!r} is not an inversion: use one of {', '.join(INVERSIONS)}")
+    return Inverted(
+        method=method,
+        picture=digest_of(picture),
+        sampling=INVERSIONS[method].sampling,
+        settings=dict(settings or {}),
+    )
+
+
+def invert_steps(
+    picture: Image.Image | Tensor,
+    prompt: str,
+    family: ModelFamily,
+    *,
+    method: str = DEFAULT,
+    sampling: Sampling | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Iterator[InversionStep | InversionResult]:
+    """Inverts a picture: yields every `InversionStep`, then the one `InversionResult`.
+
+    Args:
+        picture: RGB, of a size that the model draws; or its latents, (1, channels, height, width).
+        prompt: what is in the picture, which edits then change.
+        method: a row of `INVERSIONS`.
+        sampling: steps, guidance scale, negative prompt and seed, as the edits will have them.
+        settings: the method's own, by name ("inner_steps" and "tolerance" of null-text).
+    Raises:
+        UnsupportedInversion: no such method, or it cannot be done on this scheduler or with this sampling.
+        UnsupportedPicture, UnsupportedSize: the model cannot take the picture as it is.
+        PromptTooLong: a prompt has more tokens than the model reads.
+    """
+    began = time.perf_counter()
+    inverted, settings = described(picture, method, settings), settings or {}
+    sampling = with_defaults(sampling or Sampling())
+    for text in (prompt, sampling.negative_prompt):
+        tokenize(text, family.tokenizer)
+    scheduler = family.scheduler(cast(int, sampling.steps), sampling.scheduler)
+    source = SourceRun(
+        family,
+        scheduler,
+        prompt,
+        negative_prompt=sampling.negative_prompt,
+        guidance_scale=cast(float, sampling.guidance_scale),
+        seed=sampling.seed,
+    )
+    latents = encoded(picture, family) if isinstance(picture, Image.Image) else checked(picture, family)
+    asked = family.latent_shape(sampling.height, sampling.width)
+    if (sampling.height or sampling.width) and asked != tuple(latents.shape[1:]):
+        raise UnsupportedPicture(
+            f"the picture's latents are {tuple(latents.shape[1:])} and the sampling asks for {asked}: "
+            "give a picture of the size that is asked for"
+        )
+    was_encoded = time.perf_counter()
+    path = yield from INVERSIONS[method].find(source, latents, **settings)
+    yield InversionResult(
+        trajectory=Trajectory(
+            key=inverted_key(prompt, sampling, latents.shape[1:], family, scheduler, inverted),
+            noise=path.noise,
+            latents=path.latents,
+            maps=torch.stack(source.maps.of_source_by_step),
+            unconditional=path.unconditional,
+            step_noise=path.step_noise,
+            inverted=inverted,
+        ),
+        latents=latents,
+        unet_evaluations=source.evaluations,
+        unet_gradients=source.gradients,
+        seconds={"encode": was_encoded - began, "invert": time.perf_counter() - was_encoded},
+    )
+
+
+def invert(
+    picture: Image.Image | Tensor,
+    prompt: str,
+    family: ModelFamily,
+    *,
+    method: str = DEFAULT,
+    sampling: Sampling | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> InversionResult:
+    """Inverts a picture to the end; see `invert_steps`."""
+    *_, result = invert_steps(picture, prompt, family, method=method, sampling=sampling, settings=settings)
+    return cast(InversionResult, result)
