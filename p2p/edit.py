@@ -13,6 +13,7 @@ from p2p.attention.maps import AttentionMaps
 from p2p.families.base import ModelFamily, to_images
 from p2p.preparation import Prepared, assemble, prepare, shared_steps
 from p2p.sampling import DenoisingStep, denoise
+from p2p.schedulers import name_of, shared_scheduler
 from p2p.spec import EditSpec
 from p2p.tokens import TokenizedPrompt
 from p2p.trajectory import Keeper, Redenoising, Trajectory
@@ -48,6 +49,7 @@ class EditResult:
         noise: (1, channels, height, width), what the run started from.
         seconds: of the parts "encode", "denoise", "decode" of the whole batch.
         trajectory: the source's, where it was to be kept.
+        scheduler: the one that ran, by its name in a spec.
     """
 
     images: tuple[Image.Image, ...]
@@ -57,6 +59,7 @@ class EditResult:
     noise: Tensor
     seconds: dict[str, float]
     trajectory: Trajectory | None = None
+    scheduler: str = "unknown"
 
 
 def edit_steps(
@@ -70,6 +73,7 @@ def edit_steps(
     Raises:
         PromptTooLong: a prompt has more tokens than the model reads.
         UnsupportedSize: the model cannot draw the size asked for.
+        UnsupportedSampling: the scheduler cannot make so many steps.
     """
     for outcome in edit_batch_steps([spec], family, noises=[noise], keep=keep):
         if isinstance(outcome, DenoisingStep):
@@ -94,11 +98,11 @@ def edit_batch_steps(
     """Runs specs of any edit kinds, windows, seeds and guidance together: yields every step, then all results.
 
     Raises:
-        MixedBatch: the specs differ in their number of steps or in their size.
-        PromptTooLong, UnsupportedSize: as in `edit_steps`.
+        MixedBatch: the specs differ in their number of steps, their scheduler or their size.
+        PromptTooLong, UnsupportedSize, UnsupportedSampling: as in `edit_steps`.
     """
     clock = Clock()
-    scheduler = family.scheduler(shared_steps(specs))
+    scheduler = family.scheduler(shared_steps(specs), shared_scheduler(specs))
     jobs = [
         prepare(spec, family, len(scheduler.timesteps), noise, keep=keep)
         for spec, noise in zip(specs, noises or [None] * len(specs), strict=True)
@@ -116,7 +120,7 @@ def edit_batch_steps(
     clock.lap("decode")
     trajectories: Sequence[Trajectory | None] = [k.trajectory(scheduler) for k in keepers] or [None] * len(jobs)
     yield tuple(
-        _result(job, step.latents[of_job], pixels[of_job], clock, trajectory)
+        _result(job, step.latents[of_job], pixels[of_job], clock, trajectory, name_of(scheduler))
         for job, of_job, trajectory in zip(jobs, rows, trajectories, strict=True)
     )
 
@@ -128,10 +132,10 @@ def edit_again_steps(
 
     Raises:
         WrongTrajectory: the trajectory is of another source.
-        PromptTooLong, UnsupportedSize: as in `edit_steps`.
+        PromptTooLong, UnsupportedSize, UnsupportedSampling: as in `edit_steps`.
     """
     clock = Clock()
-    scheduler = family.scheduler(shared_steps([spec]))
+    scheduler = family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
     job = prepare(spec, family, len(scheduler.timesteps), trajectory.noise, source_maps=trajectory.maps)
     run = Redenoising(family, scheduler, job, trajectory)
     clock.lap("encode")
@@ -140,7 +144,7 @@ def edit_again_steps(
     clock.lap("denoise")
     pixels = family.decode(step.latents)
     clock.lap("decode")
-    yield _result(job, step.latents, pixels, clock, trajectory)
+    yield _result(job, step.latents, pixels, clock, trajectory, name_of(scheduler))
 
 
 class Clock:
@@ -156,7 +160,9 @@ class Clock:
         self.seconds[part], self._began = now - self._began, now
 
 
-def _result(job: Prepared, latents: Tensor, pixels: Tensor, clock: Clock, trajectory: Trajectory | None) -> EditResult:
+def _result(
+    job: Prepared, latents: Tensor, pixels: Tensor, clock: Clock, trajectory: Trajectory | None, scheduler: str
+) -> EditResult:
     return EditResult(
         images=to_images(pixels, truncate=job.spec.compat == "reference"),
         latents=latents,
@@ -165,6 +171,7 @@ def _result(job: Prepared, latents: Tensor, pixels: Tensor, clock: Clock, trajec
         noise=job.noise,
         seconds=clock.seconds,
         trajectory=trajectory,
+        scheduler=scheduler,
     )
 
 

@@ -4,6 +4,7 @@
     ├── PromptTooLong        the prompt has more tokens than the model reads
     ├── UnsupportedModel     the model cannot be controlled, and what about it cannot
     ├── UnsupportedSize      the model cannot draw this size
+    ├── UnsupportedSampling  the scheduler cannot make so many steps
     ├── UnsupportedPicture   a picture that is no input of the model as it is
     ├── UnsupportedInversion no such inversion, or not on this scheduler or with this guidance
     ├── MixedBatch           specs that cannot share a run were given as one batch
@@ -44,6 +45,12 @@ class UnsupportedSize(P2PError):
     code = "unsupported_size"
 
 
+class UnsupportedSampling(P2PError):
+    """The scheduler cannot make so many steps of this model."""
+
+    code = "unsupported_sampling"
+
+
 class UnsupportedPicture(P2PError):
     """A picture, or the latents given in its place, cannot be the model's input as it is."""
 
@@ -57,7 +64,7 @@ class UnsupportedInversion(P2PError):
 
 
 class MixedBatch(P2PError):
-    """Specs of different numbers of steps or sizes were given as one batch."""
+    """Specs of different numbers of steps, schedulers or sizes were given as one batch."""
 
     code = "mixed_batch"
 

@@ -23,6 +23,9 @@ MAX_SEED = 2**53 - 1
 #: An equalizer beyond this blows latents up to noise; the paper's demonstrations go to 10.
 MAX_WEIGHT = 50.0
 
+#: By the names of diffusers' classes: DDIMScheduler, DDPMScheduler, ...
+SchedulerName = Literal["ddim", "ddpm", "dpm_solver_multistep", "euler", "euler_ancestral", "lcm", "pndm"]
+
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Bound = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
@@ -183,6 +186,7 @@ class Sampling(Part):
     """How the pictures are made; what is absent takes the model's own default (`GET /v1/models`)."""
 
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    scheduler: SchedulerName | None = Field(None, description="The model's own where absent; the manifest names it.")
     guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     negative_prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT_CHARACTERS)] = ""
@@ -190,9 +194,17 @@ class Sampling(Part):
     width: Annotated[int, Field(ge=8, le=8192)] | None = None
 
 
-class Artifacts(Part):
-    """What is stored beside the pictures and the manifest."""
+PictureFormat = Literal["png", "jpeg", "webp"]
 
+
+class Artifacts(Part):
+    """What is stored, and how; pictures and the manifest always are."""
+
+    format: PictureFormat = Field(
+        "png",
+        description="Of the pictures. png loses nothing; jpeg is of quality 95 with colour at full resolution, webp of "
+        "quality 90. Heat maps are always PNG.",
+    )
     heatmaps: bool = Field(True, description="One PNG per word and picture: where the word acted.")
     raw_maps: bool = Field(True, description="The averaged maps as one .npz, float32.")
     trajectory: bool = Field(

@@ -11,6 +11,8 @@ from service.app import create_app
 from service.jobs.catalogue import load_catalogue
 from service.jobs.connection import patient_client, wait_for
 from service.jobs.errors import InvalidCatalogue, InvalidStorage, UnsafeRedis
+from service.jobs.logs import set_up_logs
+from service.jobs.metrics import API, show_process
 from service.jobs.settings import settings_or_exit
 from service.jobs.storage import open_storage
 from service.settings import Settings
@@ -24,12 +26,16 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def main() -> None:
     """Read the settings once and serve until told to stop."""
     settings = settings_or_exit(Settings)
+    set_up_logs(settings.log_format)
     try:
         token_counters(load_catalogue(settings.models_file))
         open_storage(settings.storage_url)
     except (InvalidCatalogue, InvalidStorage) as error:
         sys.exit(str(error))
-    uvicorn.run(create_app(settings), host=host_for(settings), port=settings.port)
+    show_process(API)
+    host = host_for(settings)
+    # uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.access.
+    uvicorn.run(create_app(settings), host=host, port=settings.port, log_config=None, access_log=False)
 
 
 def host_for(settings: Settings) -> str:

@@ -1,5 +1,7 @@
 """`python -m service.admin`: what an operator may want to see and to do.
 
+queues           every model: how many jobs wait and run, how long the next one has waited, and its workers
+workers          every worker that is alive, and what it does
 dead             jobs that failed because their workers were lost, the oldest first
 requeue ID ...   send each of them again, as a job of its own: an end that was written stays written
 keys             API keys: `keys create NAME`, `keys list`, `keys revoke ID`
@@ -13,9 +15,11 @@ from collections.abc import Sequence
 import redis
 
 from service.api_keys import TRUSTED, KeyRing
+from service.jobs.backlog import Backlog, Standing
 from service.jobs.connection import patient_client
 from service.jobs.errors import JobNotFound, JobPlaneError
 from service.jobs.model import Job, new_job
+from service.jobs.queue import RqJobQueue, SeenWorker
 from service.jobs.settings import PlaneSettings, settings_or_exit
 from service.jobs.store import JobStore, RedisJobStore
 from service.jobs.upkeep import Upkeep
@@ -56,6 +60,29 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
     return job
 
 
+QUEUES = ("model", "waiting", "running", "oldest wait", "workers")
+WORKERS = ("worker", "model", "state", "job", "host", "pid", "last seen")
+
+
+def queue_row(standing: Standing) -> Sequence[str]:
+    """A model's queue as a row of `QUEUES`."""
+    waits = f"{standing.oldest_wait:.1f} s" if standing.waiting else "-"
+    return (standing.model, str(standing.waiting), str(standing.running), waits, str(standing.workers))
+
+
+def worker_row(worker: SeenWorker) -> Sequence[str]:
+    """A worker as a row of `WORKERS`."""
+    did = worker.job_id or "-"
+    return (worker.name, worker.model, worker.state, did, worker.host, worker.pid, worker.last_seen)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need to be, two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
     """A new key; its token is said once."""
     limits = {name: getattr(arguments, name) for name in ("per_minute", "burst", "active")}
@@ -82,6 +109,8 @@ def revoke_key(ring: KeyRing, key_id: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service.admin", description=__doc__.splitlines()[0])
     actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("queues", help="how every model's queue stands")
+    actions.add_parser("workers", help="every worker that is alive, and what it does")
     actions.add_parser("dead", help="jobs that failed because their workers were lost")
     actions.add_parser("requeue", help="send dead letters again").add_argument("ids", nargs="+", metavar="ID")
     actions.add_parser("secret", help="a new secret to sign webhooks with")
@@ -105,8 +134,14 @@ def main() -> None:
     settings = settings_or_exit(PlaneSettings)
     client = patient_client(settings.redis_url)
     upkeep, store, ring = Upkeep(client), RedisJobStore(client), KeyRing(client)
+    # RQ reads bytes: a client of its own.
+    queue = RqJobQueue(redis.Redis.from_url(settings.redis_url))
     try:
         match arguments.action, getattr(arguments, "keys", None):
+            case "queues", _:
+                print(table(QUEUES, [queue_row(standing) for standing in Backlog(client, queue).standings()]))
+            case "workers", _:
+                print(table(WORKERS, [worker_row(worker) for worker in queue.workers()]))
             case "dead", _:
                 for job in dead_letters(upkeep, store):
                     print(job.id, job.model, job.finished_at, f"{job.attempt} attempts")

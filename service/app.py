@@ -5,13 +5,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
+from service.access import Access
 from service.body_limit import BodyLimit
 from service.connections import connected
 from service.errors import install_error_handlers
 from service.openapi import install_openapi
-from service.routes import artifacts, deliveries, edits, health, models
+from service.routes import artifacts, deliveries, edits, health, metrics, models
 from service.settings import Settings
 from service.submit import Plane
+from service.telemetry import TELEMETRY
 from service.webhooks.described import describe_webhooks
 
 Connect = Callable[[Settings], AbstractAsyncContextManager[Plane]]
@@ -33,10 +35,12 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         lifespan=lifespan,
         # A redirect would be built from the Host header, and no error has a body of its own.
         redirect_slashes=False,
+        telemetry=TELEMETRY,
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Access)  # added last, so that it is outside of the others
     install_error_handlers(app)
-    for routes in (edits, deliveries, models, artifacts, health):
+    for routes in (edits, deliveries, models, artifacts, health, metrics):
         app.include_router(routes.router)
     describe_webhooks(app)
     install_openapi(app)

@@ -6,8 +6,11 @@ from typing import Any
 
 import redis
 import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from service.api_keys import KeyHolders
+from service.jobs.backlog import Backlog
 from service.jobs.catalogue import load_catalogue
 from service.jobs.queue import RqJobQueue
 from service.jobs.storage import open_storage
@@ -20,6 +23,7 @@ from service.webhooks.deliveries import RedisDeliveries
 
 #: Seconds until a Redis that does not answer counts as down; a client waits for the answer.
 _REDIS_TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}
+_NO_RETRY = Retry(NoBackoff(), 0)
 
 
 @asynccontextmanager
@@ -33,10 +37,13 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     records = redis.asyncio.Redis.from_url(settings.redis_url, decode_responses=True, **_REDIS_TIMEOUTS)
     # RQ is blocking and reads bytes: a client of its own.
     messages = redis.Redis.from_url(settings.redis_url, **_REDIS_TIMEOUTS)
+    # Asked once a scrape, which does not wait long: what fails is shown as missing.
+    watcher = redis.Redis.from_url(settings.redis_url, decode_responses=True, retry=_NO_RETRY, **_REDIS_TIMEOUTS)
+    queue = RqJobQueue(messages)
     try:
         yield Plane(
             store=AsyncRedisJobStore(records),
-            queue=RqJobQueue(messages),
+            queue=queue,
             storage=open_storage(settings.storage_url),
             catalogue=catalogue,
             counters=token_counters(catalogue),
@@ -45,6 +52,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
             job_lifetime=settings.job_lifetime,
             url_lifetime=settings.url_lifetime,
             queue_limit=settings.queue_limit,
+            standings=Backlog(watcher, queue, catalogue).standings,
             backlog=settings.backlog,
             deliveries=RedisDeliveries(records),
             webhook_private=settings.webhook_private,
@@ -52,3 +60,4 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     finally:
         await records.aclose()
         messages.close()
+        watcher.close()

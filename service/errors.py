@@ -28,6 +28,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from service.access import method_of, route_of
 from service.invalid_input import Complaint, complaints_about
 from service.jobs.errors import (
     ArtifactNotFound,
@@ -44,6 +45,7 @@ from service.jobs.errors import (
     TooManyActive,
     UnsafeRedis,
 )
+from service.jobs.metrics import HTTP_PROBLEMS
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -195,6 +197,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:
     answer = _answer(error)
+    HTTP_PROBLEMS.labels(method_of(request.scope), route_of(request.scope), answer.code).inc()
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s %s: %s", request.method, request.url.path, answer.code, exc_info=error)
     return problem_response(answer, instance=request.url.path)

@@ -6,7 +6,8 @@ Who is told, when again, and what a killed sender leaves behind is in `service.w
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,11 +17,14 @@ import redis
 import redis.asyncio
 
 from service.addresses import GuardedTransport, checked_url, client_to
+from service.jobs import metrics
 from service.jobs.connection import patient_async_client, patient_client, wait_for
-from service.jobs.errors import JobNotFound, NewerRecord, UnsafeRedis
+from service.jobs.errors import JobNotFound, MetricsUnavailable, NewerRecord, UnsafeRedis
 from service.jobs.interruption import Interrupted, interruptible, look
+from service.jobs.logs import bound, set_up_logs
 from service.jobs.settings import settings_or_exit
 from service.jobs.store import AsyncRedisJobStore
+from service.jobs.trace import Trace
 from service.settings import OutboxSettings
 from service.webhooks.deliveries import Attempt
 from service.webhooks.messages import Message, is_wanted, message_about
@@ -57,6 +61,7 @@ async def send(outbox: Outbox, claim: Claim, client: httpx.AsyncClient, url: str
         outcome=follows.outcome,
     )
     again = follows.outcome == "retrying"
+    _count(claim, attempt)
     if follows.outcome != "delivered":
         level = logging.WARNING if again else logging.ERROR
         met = answer.error or f"status {answer.status}"
@@ -64,6 +69,21 @@ async def send(outbox: Outbox, claim: Claim, client: httpx.AsyncClient, url: str
         host = httpx.URL(url).host
         log.log(level, "job %s: attempt %d at %s: %s: %s", claim.job, claim.attempt, host, met, follows.outcome)
     await outbox.settle(claim, attempt, with_jitter(follows.delay) if again else None)
+
+
+def _count(claim: Claim, attempt: Attempt) -> None:
+    """Each attempt once: by what came of its message, or where another follows, by what it met with."""
+    if attempt.outcome == "delivered":
+        return metrics.webhook_delivered(claim.entry, time.time())
+    met = "refused" if attempt.status else "unreachable"
+    metrics.WEBHOOK_ATTEMPTS.labels(met if attempt.outcome == "retrying" else attempt.outcome).inc()
+
+
+def _about(message: Message) -> Mapping[str, object]:
+    """What every line that is logged about an attempt says."""
+    trace = Trace.parse(message.traceparent)
+    of_trace = {} if trace is None else {"trace_id": trace.trace_id}
+    return {"job_id": message.job, "key_id": message.owner, **of_trace}
 
 
 class Sender:
@@ -137,14 +157,18 @@ class Sender:
 
     async def _attempt(self, claim: Claim, url: str) -> None:
         client = self._others if claim.message.url else self._own
-        async with self._receivers.turn(url):
-            try:
-                secrets = await asyncio.to_thread(self._secrets_of, claim.message.owner)
-                await send(self._outbox, claim, client, url, secrets)
-            except redis.RedisError as error:
-                log.warning("job %s: how an attempt went could not be noted, another follows: %s", claim.job, error)
-            except Exception:
-                log.exception("job %s: an attempt failed here", claim.job)
+        with bound(**_about(claim.message)):
+            async with self._receivers.turn(url):
+                await self._try(claim, client, url)
+
+    async def _try(self, claim: Claim, client: httpx.AsyncClient, url: str) -> None:
+        try:
+            secrets = await asyncio.to_thread(self._secrets_of, claim.message.owner)
+            await send(self._outbox, claim, client, url, secrets)
+        except redis.RedisError as error:
+            log.warning("job %s: how an attempt went could not be noted, another follows: %s", claim.job, error)
+        except Exception:
+            log.exception("job %s: an attempt failed here", claim.job)
 
     async def _keep(self) -> None:
         """The claims in hand stay this sender's."""
@@ -197,13 +221,13 @@ async def _serve(settings: OutboxSettings) -> None:
 
 def main() -> None:
     """Send until told to stop."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = settings_or_exit(OutboxSettings)
+    set_up_logs(settings.log_format)
     try:
+        metrics.serve_metrics(metrics.OUTBOX, settings.metrics_host, settings.metrics_port)
         with patient_client(settings.redis_url) as client:
             wait_for(client)
-    except (UnsafeRedis, redis.RedisError) as error:
+    except (UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     whom = checked_url(settings.webhook_url).host if settings.webhook_url else "nobody"
     log.info("telling the webhooks that jobs name, and %s of all other jobs", whom)

@@ -18,17 +18,19 @@ from datetime import timedelta
 
 import redis
 
-from service.jobs import moves
+from service.jobs import metrics, moves
 from service.jobs.connection import patient_client, wait_for
 from service.jobs.errors import (
     IllegalTransition,
     InvalidStorage,
     JobNotFound,
     JobPlaneError,
+    MetricsUnavailable,
     NewerRecord,
     UnsafeRedis,
 )
 from service.jobs.interruption import Interrupted, interruptible, pause
+from service.jobs.logs import bound, set_up_logs
 from service.jobs.model import JobStatus
 from service.jobs.queue import JobQueue, RqJobQueue
 from service.jobs.settings import settings_or_exit
@@ -60,6 +62,7 @@ class Reaper:
             redis.RedisError, JobPlaneError: what is left is for the next sweep.
         """
         for model in self._upkeep.models():
+            metrics.begin_at_zero(metrics.REAPER, model)
             for job_id in self._upkeep.lapsed(model):
                 self._take_back(model, job_id)
             for job_id in self._upkeep.overdue(model):
@@ -71,6 +74,7 @@ class Reaper:
         with self._passing_over(model, job_id):
             job = self._store.make(moves.take_back(self._store.get(job_id), max_attempts=self._max_attempts))
             log.warning("job %s: its worker was lost in attempt %d; it is %s now", job.id, job.attempt, job.status)
+            metrics.WORKERS_LOST.labels(model).inc()
             self._queue.discard(job)
 
     def _expire(self, model: str, job_id: str) -> None:
@@ -87,6 +91,7 @@ class Reaper:
                 if job.status is JobStatus.QUEUED:
                     log.warning("job %s: its message was lost and is sent again", job_id)
                     self._queue.deliver(job_id, model)
+                    metrics.MESSAGES_SENT_AGAIN.labels(model).inc()
                     self._queue.discard(self._store.get(job_id))
                 missing -= {job_id}
         self._missing[model] = missing
@@ -101,7 +106,8 @@ class Reaper:
     def _passing_over(self, model: str, job_id: str) -> Iterator[None]:
         """Somebody else was faster, or the job is gone."""
         try:
-            yield
+            with bound(job_id=job_id, model=model):
+                yield
         except (IllegalTransition, NewerRecord) as reason:
             log.info("passed over: %s", reason)
         except JobNotFound:
@@ -110,13 +116,14 @@ class Reaper:
 
 def main() -> None:
     """Sweep until told to stop."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = settings_or_exit(ReaperSettings)
+    set_up_logs(settings.log_format)
     client = patient_client(settings.redis_url)
     try:
         storage = open_storage(settings.storage_url, patience=STORAGE_PATIENCE)
+        metrics.serve_metrics(metrics.REAPER, settings.metrics_host, settings.metrics_port)
         wait_for(client)
-    except (InvalidStorage, UnsafeRedis, redis.RedisError) as error:
+    except (InvalidStorage, UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     reaper = Reaper(
         Upkeep(client),
@@ -131,7 +138,10 @@ def main() -> None:
             began = time.monotonic()
             try:
                 reaper.sweep()
+                metrics.REAPER_SWEEPS.labels("complete").inc()
+                metrics.REAPER_SWEEP_SECONDS.observe(time.monotonic() - began)
             except (redis.RedisError, JobPlaneError) as error:
+                metrics.REAPER_SWEEPS.labels("cut_short").inc()
                 log.warning("this sweep ended early: %s", error)
             pause(settings.sweep_interval.total_seconds() - (time.monotonic() - began))
 

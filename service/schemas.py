@@ -89,7 +89,7 @@ class EditRequest(EditSpec):
         None, description="Seconds: an edit that no worker has begun by then expires. At most what the service allows."
     )
 
-    def asked(self, traceparent: str | None) -> Asked:
+    def asked(self, traceparent: str) -> Asked:
         """What is to be made, and what concerns the job alone."""
         spec = EditSpec.model_construct(**{name: getattr(self, name) for name in EditSpec.model_fields})
         within = None if self.start_within is None else timedelta(seconds=self.start_within)

@@ -7,11 +7,11 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from service.addresses import checked_url
-from service.jobs.settings import PlaneSettings, Span
+from service.jobs.settings import MetricsSettings, PlaneSettings, Span
 from service.webhooks.signature import key_of
 
 
-class ReaperSettings(PlaneSettings):
+class ReaperSettings(MetricsSettings):
     """The reaper's settings."""
 
     sweep_interval: Span = Field(
@@ -31,7 +31,7 @@ class WebhookSettings(PlaneSettings):
     )
 
 
-class OutboxSettings(WebhookSettings):
+class OutboxSettings(WebhookSettings, MetricsSettings):
     """The settings of the process that tells of ended jobs."""
 
     webhook_url: str = Field(

@@ -23,12 +23,16 @@ from service.errors import InvalidCursor, InvalidEdit, NobodyToTell, NotCancelab
 from service.invalid_input import Complaint
 from service.jobs import moves
 from service.jobs.admission import Admission
+from service.jobs.backlog import Standing
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.errors import IllegalTransition, JobNotFound, StorageUnavailable
+from service.jobs.logs import bind
+from service.jobs.metrics import JOBS_ACCEPTED
 from service.jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
 from service.jobs.queue import JobQueue
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import AsyncJobStore
+from service.jobs.trace import Trace
 from service.signing import UrlSigner
 from service.tokens import TokenCounter
 from service.webhooks.deliveries import Attempt, Deliveries
@@ -58,6 +62,8 @@ class Plane:
     backlog: int
     deliveries: Deliveries
     webhook_private: bool
+    #: How the queues stand, for the metrics; asks Redis, and waits for it.
+    standings: Callable[[], Sequence[Standing]] = tuple
 
     def url(self, key: str) -> str:
         """Where a client fetches an artifact, for a while: made anew for each answer, never kept."""
@@ -66,13 +72,17 @@ class Plane:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """An edit as it is asked for: what is to be made, and what concerns the job alone."""
+    """An edit as it is asked for: what is to be made, and what concerns the job alone.
+
+    Attributes:
+        traceparent: the request's; one that is absent or invalid is made anew.
+    """
 
     spec: EditSpec
     priority: Priority = "normal"
     start_within: timedelta | None = None
     webhook: Webhook | None = None
-    traceparent: str | None = None
+    traceparent: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -93,6 +103,7 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     """
     if asked.webhook is not None and not plane.webhook_private:
         _refuse_private(asked.webhook)
+    trace = Trace.parse(asked.traceparent) or Trace.new()
     limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
     job = new_job(
         resolved(asked.spec, plane),
@@ -101,13 +112,18 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
         owner=caller.owner,
         priority=asked.priority,
         webhook=asked.webhook,
-        traceparent=asked.traceparent,
+        traceparent=trace.header,
     )
+    bind(model=job.model, trace_id=trace.trace_id)
     limits = replace(caller.limits, backlog=plane.backlog)
     admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=asked.fingerprint if name else "")
     admitted = await plane.store.admit(admission)
     if admitted.replayed:
-        return await plane.store.get(admitted.job_ids[0]), True
+        there = await plane.store.get(admitted.job_ids[0])
+        bind(job_id=there.id)
+        return there, True
+    bind(job_id=job.id)
+    JOBS_ACCEPTED.labels(job.model).inc()
     return job, False
 
 
@@ -130,6 +146,7 @@ def own_id(job_id: str) -> str:
 def _seen(job: Job, caller: Caller) -> Job:
     if job.owner != caller.owner:
         raise JobNotFound(job.id)
+    bind(job_id=job.id)
     return job
 
 

@@ -1,5 +1,6 @@
 """The stack: Redis, the API and the workers, each a process of its own, up and ready."""
 
+import json
 import os
 import subprocess
 import time
@@ -26,6 +27,7 @@ class Stack:
         url: where the API answers.
         redis_url: its Redis.
         folder: its logs and, unless kept elsewhere, its artifacts.
+        metrics: where each process shows its metrics, by its name.
         processes: the API, the reaper, the outbox and the workers, by name.
         environment: the settings they were started with.
     """
@@ -33,6 +35,7 @@ class Stack:
     url: str
     redis_url: str
     folder: Path
+    metrics: Mapping[str, str]
     processes: Mapping[str, subprocess.Popen] = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
 
@@ -83,13 +86,18 @@ def stack(
             **(settings or {}),
         }
         processes: dict[str, subprocess.Popen] = {}
+        ports = {name: free_port() for name, _ in commands(workers) if name != "api"}
+        metrics = {"api": f"127.0.0.1:{port}", **{name: f"127.0.0.1:{own}" for name, own in ports.items()}}
+        _write_targets(folder / "metrics.json", metrics)
         for name, command in commands(workers):
             log = folder / f"{name}.log"
-            processes[name] = parts.enter_context(running(name, command, log, environment))
+            own = {"METRICS_PORT": str(ports.get(name, 0))}
+            processes[name] = parts.enter_context(running(name, command, log, environment | own))
         started = Stack(
             url=environment["PUBLIC_URL"],
             redis_url=redis_url,
             folder=folder,
+            metrics={name: f"http://{address}/metrics" for name, address in metrics.items()},
             processes=processes,
             environment=environment,
         )
@@ -105,6 +113,12 @@ def commands(workers: Mapping[str, int]) -> Iterator[tuple[str, list[str]]]:
     for model, count in workers.items():
         for number in range(1, count + 1):
             yield f"worker-{model}-{number}", python("-m", "worker", "--model", model)
+
+
+def _write_targets(path: Path, addresses: Mapping[str, str]) -> None:
+    """Where the metrics are, as Prometheus reads it (`file_sd_configs`)."""
+    targets = [{"targets": [address], "labels": {"process": name}} for name, address in addresses.items()]
+    path.write_text(json.dumps(targets, indent=2) + "\n", encoding="utf-8")
 
 
 def _threads(num_workers: int) -> dict[str, str]:

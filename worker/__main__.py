@@ -3,50 +3,66 @@
 import argparse
 import logging
 import sys
+from typing import TYPE_CHECKING
 
 import redis
 
 from p2p.errors import P2PError
 from service.jobs.catalogue import ModelDeclaration, load_catalogue
 from service.jobs.connection import patient_client, wait_for
-from service.jobs.errors import InvalidCatalogue, InvalidStorage, UnsafeRedis
+from service.jobs.errors import InvalidCatalogue, InvalidStorage, MetricsUnavailable, UnsafeRedis
+from service.jobs.logs import set_up_logs
+from service.jobs.metrics import WORKER, begin_at_zero, serve_metrics
 from service.jobs.queue import RqJobQueue
 from service.jobs.settings import settings_or_exit
 from service.jobs.sources import RedisKeptSources
 from service.jobs.storage import ObjectStorage, open_storage
 from service.jobs.store import RedisJobStore
 from worker.drain import Drain
-from worker.engine import Engine
 from worker.gpu_worker import GpuWorker
-from worker.models import load_family
-from worker.sampler import ModelSampler
+from worker.library_logs import adopt_library_logs
+from worker.moderation import InvalidModeration, Judge, load_moderation
 from worker.settings import WorkerSettings
-from worker.tasks import Post, take_post
+
+if TYPE_CHECKING:
+    from worker.engine import Engine
 
 log = logging.getLogger("worker")
 
 
 def main() -> None:
     """Load, then serve."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     arguments = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     arguments.add_argument("--model", required=True, help="id of the model to serve, as in the models file")
     settings = settings_or_exit(WorkerSettings)
+    set_up_logs(settings.log_format)
     declaration = _declared(arguments.parse_args().model, settings)
     try:
         storage = open_storage(settings.storage_url)
-    except InvalidStorage as error:
+        judge = Judge(load_moderation(settings.moderation))
+        serve_metrics(WORKER, settings.metrics_host, settings.metrics_port)
+    except (InvalidStorage, InvalidModeration, MetricsUnavailable) as error:
         sys.exit(str(error))
+    # Not at the head of the file: diffusers and transformers log while their parts are imported.
+    adopt_library_logs()
+    from worker.engine import Engine
+    from worker.models import load_family
+    from worker.sampler import ModelSampler
+
     try:
         family = load_family(declaration, device=settings.device, dtype=settings.dtype)
     except (P2PError, OSError, ValueError) as error:  # diffusers raises all of the latter two
         sys.exit(f"model {declaration.id} cannot be loaded from {declaration.path}: {error}")
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
-    serve(Engine(ModelSampler(family), declaration, revision=family.revision), declaration, settings, storage)
+    serve(
+        Engine(ModelSampler(family), declaration, revision=family.revision, judge=judge), declaration, settings, storage
+    )
 
 
-def serve(engine: Engine, declaration: ModelDeclaration, settings: WorkerSettings, storage: ObjectStorage) -> None:
+def serve(engine: "Engine", declaration: ModelDeclaration, settings: WorkerSettings, storage: ObjectStorage) -> None:
     """Work off the model's queue until told to stop; ends the process where Redis cannot be had."""
+    from worker.tasks import Post, take_post
+
     client = patient_client(settings.redis_url)
     try:
         wait_for(client)
@@ -54,6 +70,7 @@ def serve(engine: Engine, declaration: ModelDeclaration, settings: WorkerSetting
         sys.exit(str(error))
     # RQ reads bytes: a client of its own.
     messages = redis.Redis.from_url(settings.redis_url)
+    begin_at_zero(WORKER, declaration.id)
     drain = Drain(settings.grace)
     worker = GpuWorker(declaration.id, messages, drain)
     take_post(

@@ -18,6 +18,7 @@ from service.jobs.catalogue import ModelDeclaration
 from service.jobs.events import Event, Failed, Finished, Progress, Started
 from service.jobs.model import Job
 from worker.apart import edited_apart
+from worker.moderation import Judge, NotAllowed
 from worker.results import artifacts_of
 from worker.sampler import Sampler
 
@@ -31,6 +32,10 @@ def nothing_kept(source: str) -> None:
     """`FindSource` where no source is kept."""
 
 
+#: Nobody judges, and everything is allowed.
+NOBODY = Judge()
+
+
 class DeviceLost(Exception):
     """The GPU has failed: nothing in this process can use it any more (a CUDA error other than its memory's)."""
 
@@ -38,10 +43,13 @@ class DeviceLost(Exception):
 class Engine:
     """One model, ready to edit."""
 
-    def __init__(self, sampler: Sampler, declaration: ModelDeclaration, *, revision: str) -> None:
+    def __init__(
+        self, sampler: Sampler, declaration: ModelDeclaration, *, revision: str, judge: Judge = NOBODY
+    ) -> None:
         self._sampler = sampler
         self._declaration = declaration
         self._revision = revision
+        self._judge = judge
 
     def run(self, job: Job, find: FindSource = nothing_kept) -> Iterator[Event]:
         """The events of one job, in order; the last is `Finished` or `Failed`.
@@ -50,7 +58,10 @@ class Engine:
         """
         yield Started()
         try:
+            self._judge.judge_prompts(job)
             yield from self._edited(job, find(self._sampler.source_of(job.spec)))
+        except NotAllowed as refusal:
+            yield refusal.failure
         except P2PError as error:
             yield Failed(code=error.code, message=str(error))
         except (MemoryError, torch.OutOfMemoryError):
@@ -65,6 +76,7 @@ class Engine:
     def _edited(self, job: Job, kept: Trajectory | None) -> Iterator[Event]:
         for outcome in self._steps(job, kept):
             if isinstance(outcome, EditResult):
+                self._judge.judge_pictures(job, outcome.images)
                 yield from artifacts_of(
                     outcome, job, self._declaration, revision=self._revision, source_was_kept=kept is not None
                 )

@@ -10,7 +10,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 
 import redis
@@ -57,7 +59,9 @@ class Lease:
         self._step, self._alive, self._give_up, self._clock = step.total_seconds(), alive, give_up, clock
         self._limit, self._last_step = first_step.total_seconds(), clock()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease of {job.id}", daemon=True)
+        # With the log context of whoever holds the lease, which threads do not inherit.
+        keep = partial(copy_context().run, self._keep)
+        self._thread = threading.Thread(target=keep, name=f"lease of {job.id}", daemon=True)
 
     def __enter__(self) -> "Lease":
         self._thread.start()

@@ -24,6 +24,7 @@ def manifest(
         "attempt": job.attempt,
         "model": {"id": declaration.id, "family": declaration.family, "revision": revision},
         "seed": job.spec.sampling.seed,
+        "scheduler": result.scheduler,
         "source": "kept" if source_was_kept else "generated",
         "spec": job.spec.model_dump(mode="json"),
         "prompts": [

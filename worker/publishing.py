@@ -3,6 +3,7 @@
 A result is in the record only once it is in the storage, and the record says `succeeded` only once all are.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,8 @@ from service.jobs.model import Artifact, Job, JobError, JobProgress, artifact_ke
 from service.jobs.sources import KeptSources
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import JobStore
+
+log = logging.getLogger(__name__)
 
 #: Seconds between two writes of the progress: finer than anyone watches, coarser than a fast model's steps.
 PROGRESS_INTERVAL = 0.25
@@ -73,6 +76,8 @@ class Publisher:
                 self._store.make(moves.stop(self.job))
             case HandedBack():
                 self._store.make(moves.hand_back(self.job))
+        if said := _said(event):
+            log.info(said)
 
     def discard(self) -> None:
         """Remove what this execution stored: nobody will read it. What cannot be removed now, the reaper removes."""
@@ -107,3 +112,19 @@ class Publisher:
                 occurrence=ready.occurrence,
             )
         )
+
+
+def _said(event: Event) -> str | None:
+    """What the log says once an event is written down; of a failure its code alone, its message can hold a prompt."""
+    match event:
+        case Started():
+            return "begun"
+        case Finished():
+            return "succeeded"
+        case Failed(code=code):
+            return f"failed: {code}"
+        case Canceled():
+            return "canceled"
+        case HandedBack():
+            return "given back"
+    return None

@@ -13,6 +13,7 @@ from p2p.trajectory_file import dumped
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.events import ArtifactReady
 from service.jobs.model import Job
+from worker.encoding import ENCODINGS, encoded
 from worker.heatmaps import heatmap
 from worker.manifest import manifest
 
@@ -22,12 +23,13 @@ def artifacts_of(
 ) -> Iterator[ArtifactReady]:
     """Every artifact that a job asked for, the manifest last."""
     wanted = job.spec.artifacts
+    encoding = ENCODINGS[wanted.format]
     for index, image in enumerate(result.images):
         yield ArtifactReady(
-            name=f"{picture_name(index)}.png",
+            name=f"{picture_name(index)}{encoding.suffix}",
             kind="image",
-            content_type="image/png",
-            data=as_png(image),
+            content_type=encoding.content_type,
+            data=encoded(image, encoding),
             picture=index,
         )
     if wanted.heatmaps:
@@ -69,20 +71,14 @@ def raw_maps(maps: tuple[tuple[WordMap, ...], ...]) -> bytes:
     return file.getvalue()
 
 
-def as_png(image: Image.Image) -> bytes:
-    """A picture as a PNG file."""
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
 def _heatmaps(index: int, image: Image.Image, maps: tuple[WordMap, ...]) -> Iterator[ArtifactReady]:
     for position, word in enumerate(maps):
         yield ArtifactReady(
             name=f"heatmaps/{picture_name(index)}-{position:02d}-{_slug(word.word)}.png",
             kind="heatmap",
             content_type="image/png",
-            data=as_png(heatmap(word.map, image)),
+            # Whatever the pictures are: a map is read as a measurement, and compresses well.
+            data=encoded(heatmap(word.map, image), ENCODINGS["png"]),
             picture=index,
             word=word.word,
             occurrence=word.occurrence,

@@ -36,7 +36,8 @@ class ModelSampler:
         self._processors = {name: layer.processor for name, layer in family.attention_layers.items()}
 
     def source_of(self, spec: EditSpec) -> str:
-        return key_of(spec, self._family, self._family.scheduler(shared_steps([spec])))
+        scheduler = self._family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
+        return key_of(spec, self._family, scheduler)
 
     def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
         self._make_sure_it_is_whole()

@@ -6,16 +6,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.jobs.settings import PlaneSettings, Span
+from service.jobs.settings import MetricsSettings, Span
 
 
-class WorkerSettings(PlaneSettings):
+class WorkerSettings(MetricsSettings):
     """A worker's settings; read once, in `worker.__main__`, and handed on."""
 
     models_file: Path = Field(Path("models.toml"), description="The models this installation offers.")
     device: str = Field("auto", description='Where the model runs: "cpu", "cuda", "cuda:1"; "auto" prefers CUDA.')
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto", description='Precision of the model; "auto" is float16 on CUDA and float32 elsewhere.'
+    )
+    moderation: str = Field(
+        "",
+        description='Judges prompts and pictures: "package.module:function" (worker/moderation.py); nobody if empty.',
     )
     lease: Span = Field(
         timedelta(seconds=10),

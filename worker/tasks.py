@@ -6,27 +6,29 @@ listens, what the function works with.
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import cast
 
 import redis
 
 from service.jobs.catalogue import ModelPatience
 from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord, StorageUnavailable
 from service.jobs.events import Canceled, Event, Failed, HandedBack, Progress
-from service.jobs.model import JobStatus
+from service.jobs.logs import bind, bound
+from service.jobs.model import Job, JobStatus
 from service.jobs.queue import JobQueue
 from service.jobs.sources import KeptSources
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import JobStore
+from service.jobs.trace import Trace
 from worker.drain import Drain, Pace
 from worker.engine import DeviceLost, Engine
 from worker.kept_sources import kept_source
 from worker.lease import Lease, end_process
+from worker.observed import observed
 from worker.publishing import Publisher
 
 log = logging.getLogger(__name__)
@@ -62,10 +64,12 @@ def take_post(post: Post | None) -> None:
     _post = post
 
 
+@bound()
 def run_edit(job_id: str) -> None:
     """Work one job off. How it ended is in its record; nothing is raised for what went wrong inside it."""
     if _post is None:
         raise RuntimeError("no model is resident in this process: start it with `python -m worker --model ID`")
+    bind(job_id=job_id, model=_post.model)
     try:
         job = _post.store.get(job_id)
     except JobNotFound as reason:
@@ -82,6 +86,7 @@ def run_edit(job_id: str) -> None:
         log.warning("job %s is left to the reaper: it should have been begun by %s", job_id, job.start_by)
         return
     publisher = Publisher(job, _post.store, _post.storage, _post.sources, lease=_post.lease)
+    bind(**_about(publisher.job))
     try:
         _work(publisher, _post)
     except (IllegalTransition, JobNotFound) as reason:
@@ -98,7 +103,7 @@ def run_edit(job_id: str) -> None:
 
 def _work(publisher: Publisher, post: Post) -> None:
     find = partial(kept_source, publisher.job.owner, sources=post.sources, storage=post.storage)
-    events = cast(Generator[Event], post.engine.run(publisher.job, find))
+    events = observed(post.engine.run(publisher.job, find), publisher.job)
     try:
         with closing(events):  # whatever stops here, the model's own attention is back in place
             publisher.handle(next(events))  # `Started`: the job is this execution's from here on
@@ -114,6 +119,13 @@ def _work(publisher: Publisher, post: Post) -> None:
     except Exception:
         log.exception("job %s could not be published", publisher.job.id)
         publisher.handle(Failed(code="internal_error", message="something failed here: send the edit again"))
+
+
+def _about(job: Job) -> dict[str, object]:
+    """What every line that is logged about an execution says beside the job's id and model."""
+    trace = Trace.parse(job.traceparent)
+    of_trace = {} if trace is None else {"trace_id": trace.trace_id}
+    return {"execution": job.execution, "attempt": job.attempt, "key_id": job.owner, **of_trace}
 
 
 def _lease(publisher: Publisher, post: Post) -> Lease:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from p2p.attention.control import AttentionControl
 from p2p.attention.sites import AttentionSite, Levels
+from p2p.spec import SchedulerName
 from p2p.tokens import PromptTokenizer
 
 
@@ -98,8 +99,8 @@ class ModelFamily(Protocol):
         """Channels, height and width of the latents of a picture; the model's own size where none is given."""
         ...
 
-    def scheduler(self, steps: int) -> Any:
-        """A fresh scheduler, its timesteps set."""
+    def scheduler(self, steps: int, name: SchedulerName | None = None) -> Any:
+        """A fresh scheduler, its timesteps set: the model's own where none is named; raises `UnsupportedSampling`."""
         ...
 
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:

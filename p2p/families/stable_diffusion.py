@@ -5,16 +5,7 @@ from contextlib import contextmanager
 from functools import cached_property
 
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DDPMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    LCMScheduler,
-    PNDMScheduler,
-    StableDiffusionPipeline,
-)
+from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl
@@ -24,17 +15,8 @@ from p2p.errors import UnsupportedModel, UnsupportedSize
 from p2p.families.base import Conditioning
 from p2p.families.packed import pack
 from p2p.families.revision import revision_of
-
-#: Those compared with the plain pipeline in the tests: one model call a timestep, and noise from a given generator.
-SCHEDULERS = (
-    DDIMScheduler,
-    DDPMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    LCMScheduler,
-    PNDMScheduler,
-)
+from p2p.schedulers import SCHEDULERS, fresh
+from p2p.spec import SchedulerName
 
 
 class StableDiffusion:
@@ -45,8 +27,8 @@ class StableDiffusion:
     """
 
     def __init__(self, pipeline: StableDiffusionPipeline, revision: str = "unknown") -> None:
-        if not isinstance(pipeline.scheduler, SCHEDULERS):
-            known = ", ".join(kind.__name__ for kind in SCHEDULERS)
+        if not isinstance(pipeline.scheduler, tuple(SCHEDULERS.values())):
+            known = ", ".join(kind.__name__ for kind in SCHEDULERS.values())
             raise UnsupportedModel(f"{type(pipeline.scheduler).__name__} is not supported: use one of {known}")
         if pipeline.unet.config.time_cond_proj_dim is not None:
             raise UnsupportedModel("the UNet embeds the guidance scale (a distilled LCM), which is not supported yet")
@@ -108,11 +90,8 @@ class StableDiffusion:
             raise UnsupportedSize(f"{sides[0]}x{sides[1]} pixels: both sides must be multiples of {factor}")
         return self.network.config.in_channels, sides[0] // factor, sides[1] // factor
 
-    def scheduler(self, steps: int):
-        kind = type(self.pipeline.scheduler)
-        scheduler = kind.from_config(self.pipeline.scheduler.config)
-        scheduler.set_timesteps(steps, device=self.device)
-        return scheduler
+    def scheduler(self, steps: int, name: SchedulerName | None = None):
+        return fresh(self.pipeline.scheduler, name, steps, self.device)
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:

@@ -119,7 +119,7 @@ def invert_steps(
     sampling = with_defaults(sampling or Sampling())
     for text in (prompt, sampling.negative_prompt):
         tokenize(text, family.tokenizer)
-    scheduler = family.scheduler(cast(int, sampling.steps))
+    scheduler = family.scheduler(cast(int, sampling.steps), sampling.scheduler)
     source = SourceRun(
         family,
         scheduler,

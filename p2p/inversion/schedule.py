@@ -25,7 +25,8 @@ def check(scheduler) -> None:
     """
     if not isinstance(scheduler, DDIMScheduler):
         raise UnsupportedInversion(
-            f"{type(scheduler).__name__} cannot be run backwards: give the model a DDIMScheduler to invert pictures"
+            f"{type(scheduler).__name__} cannot be run backwards: ask for the scheduler ddim, or give the model a "
+            "DDIMScheduler, to invert pictures"
         )
     for setting in ("clip_sample", "thresholding"):
         if scheduler.config[setting]:

@@ -14,6 +14,7 @@
     ├── StorageUnavailable the object storage did not take or give an object
     ├── ArtifactNotFound   no object has this key
     ├── InvalidStorage     the setting STORAGE_URL cannot be used
+    ├── MetricsUnavailable the port of the metrics cannot be had
     └── InvalidCatalogue   the models file cannot be used
 
 `code` is stable and part of the API; the message says what was given, what was needed and what to do.
@@ -151,6 +152,15 @@ class InvalidStorage(JobPlaneError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"STORAGE_URL cannot be used: {reason}")
+
+
+class MetricsUnavailable(JobPlaneError):
+    """Nobody can listen on the address of the metrics, most often because another process does."""
+
+    code = "metrics_unavailable"
+
+    def __init__(self, host: str, port: int, reason: object) -> None:
+        super().__init__(f"METRICS_PORT {port} of {host} cannot be had ({reason}): give each process one of its own")
 
 
 class InvalidCatalogue(JobPlaneError):

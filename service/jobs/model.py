@@ -60,7 +60,8 @@ TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
 class Record(BaseModel):
     """Base of what is kept: immutable; a field written by a newer version is passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What cannot be read is said without what stands in it, which can be a prompt and would be logged.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 EventName = Literal["edit.succeeded", "edit.failed", "edit.canceled", "edit.expired"]

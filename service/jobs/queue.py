@@ -4,12 +4,15 @@ RQ is transport. That it holds, loses or repeats a message decides nothing: a wo
 no longer `queued` there is passed over, and what RQ lost the reaper sends again.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import redis
 from rq import Queue
 from rq.exceptions import NoSuchJobError
+from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
 from rq.job import Job as RqJob
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
@@ -38,6 +41,25 @@ class JobQueue(Protocol):
 
     def num_workers(self, model: str) -> int:
         """How many workers of a model are alive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenWorker:
+    """A worker as it last described itself.
+
+    Attributes:
+        state: RQ's word: "idle", "busy", "suspended".
+        job_id: what it works on.
+        last_seen: its last sign of life, as it wrote it.
+    """
+
+    name: str
+    model: str
+    state: str
+    job_id: str | None
+    host: str
+    pid: str
+    last_seen: str
 
 
 class RqJobQueue:
@@ -80,6 +102,29 @@ class RqJobQueue:
         names = get_keys(queue=self._queue(model))
         # A worker that was killed stays in the set; its own key expires.
         return self._client.exists(*names) if names else 0
+
+    def workers(self) -> Sequence[SeenWorker]:
+        """The workers of all models that are alive, by name."""
+        names = sorted(get_keys(connection=self._client))
+        return [seen for name in names if (seen := self._seen(name)) is not None]
+
+    def _seen(self, key: str) -> SeenWorker | None:
+        """A worker by its key; None where it is gone meanwhile."""
+        said = {name.decode(): value.decode() for name, value in cast(dict, self._client.hgetall(key)).items()}
+        if not said:
+            return None
+        name = key.rpartition(":")[2]
+        taken = cast(set[bytes], self._client.smembers(WORKER_EXECUTIONS_KEY_TEMPLATE.format(name)))
+        return SeenWorker(
+            name=name,
+            model=said.get("queues", "").removeprefix(queue_name("")),
+            state=said.get("state", "unknown"),
+            # RQ names what a worker has taken by the message and by an execution of its own.
+            job_id=next((job_of(each.decode().partition(":")[0]) for each in taken), None),
+            host=said.get("hostname", ""),
+            pid=said.get("pid", ""),
+            last_seen=said.get("last_heartbeat", ""),
+        )
 
     def _queue(self, model: str) -> Queue:
         return Queue(queue_name(model), connection=self._client, serializer=JSONSerializer)

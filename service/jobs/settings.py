@@ -7,6 +7,8 @@ from typing import Annotated, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.jobs.logs import LogFormat
+
 
 def _seconds(value: object) -> object:
     """A number of seconds, as the environment gives it; pydantic reads whole ones only."""
@@ -31,6 +33,18 @@ class PlaneSettings(BaseSettings):
         "s3+http://KEY:SECRET@host:port/bucket/prefix?public=https://...",
         repr=False,
     )
+    log_format: LogFormat = Field(
+        "auto", description='How lines on standard error look: "json", "text"; "auto" is text on a terminal, else JSON.'
+    )
+
+
+class MetricsSettings(PlaneSettings):
+    """What a process beside the API reads to show its metrics; the API shows its own at `/metrics`."""
+
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port on which the process shows its metrics, one of its own; 0 for none."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address on which it shows them.")
 
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)

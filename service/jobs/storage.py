@@ -31,7 +31,13 @@ PATIENCE = timedelta(seconds=40)
 #: How long one request may take; a picture on a slow line needs some of it.
 _TIMEOUT = timedelta(seconds=20)
 
-CONTENT_TYPES = {".png": "image/png", ".npz": "application/octet-stream", ".json": "application/json"}
+CONTENT_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".npz": "application/octet-stream",
+    ".json": "application/json",
+}
 
 
 class ObjectStorage(Protocol):

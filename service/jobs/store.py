@@ -40,6 +40,7 @@ from service.jobs.errors import (
     TooManyActive,
 )
 from service.jobs.message import list_of, message_about
+from service.jobs.metrics import job_ended
 from service.jobs.model import SCHEMA_VERSION, TRANSITIONS, Job, JobStatus, job_prefix
 from service.jobs.moves import MARGIN, Move
 
@@ -148,7 +149,7 @@ class RedisJobStore:
         return _found(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
 
     def make(self, move: Move) -> Job:
-        return _moved(move, self._move(*_request(move)))
+        return _counted(move, _moved(move, self._move(*_request(move))))
 
     def renew(self, job: Job, lease: timedelta) -> bool:
         names = [keys.record(job.id), keys.leases(job.model)]
@@ -179,7 +180,7 @@ class AsyncRedisJobStore:
         return _found(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
 
     async def make(self, move: Move) -> Job:
-        return _moved(move, await self._move(*_request(move)))
+        return _counted(move, _moved(move, await self._move(*_request(move))))
 
     async def erase(self, job: Job) -> None:
         names = [keys.record(job.id), keys.events(job.id), keys.LITTER, keys.DEAD, keys.owned(job.owner)]
@@ -328,6 +329,12 @@ def _moved(move: Move, answer: tuple[int, list[str]] | None) -> Job:
     begun = move.lease is not None and job.execution == move.changes.get("execution")
     if not done and not begun:
         raise IllegalTransition(move.job_id, job.status, move.to)
+    return job
+
+
+def _counted(move: Move, job: Job) -> Job:
+    if move.to.is_terminal:
+        job_ended(job)
     return job
 
 

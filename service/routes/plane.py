@@ -6,6 +6,7 @@ from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 
 from service.api_keys import Caller
+from service.jobs.logs import bind
 from service.submit import Plane
 
 
@@ -23,7 +24,9 @@ _bearer = HTTPBearer(
 
 
 async def _caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
-    return await request.app.state.plane.callers.of(request.headers.get("Authorization", ""))
+    caller: Caller = await request.app.state.plane.callers.of(request.headers.get("Authorization", ""))
+    bind(key_id=caller.owner)
+    return caller
 
 
 CallerOfRequest = Annotated[Caller, Depends(_caller)]

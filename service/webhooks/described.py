@@ -22,7 +22,9 @@ async def edit_ended(
         str | None,
         Header(description="By Standard Webhooks 1.0: `v1,` and base64, one for each secret, separated by spaces."),
     ] = None,
-    traceparent: Annotated[str | None, Header(description="That of the request that asked for the edit.")] = None,
+    traceparent: Annotated[
+        str | None, Header(description="Goes on from the one of the request that asked for the edit.")
+    ] = None,
 ) -> None:
     """An edit has ended. Verify the signature over the bytes of the body, then fetch the edit."""
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from service.jobs.model import EventName, Job, JobStatus, Record
+from service.jobs.trace import Trace
 
 #: What the type of a message is, by the end it tells of.
 EVENTS: Mapping[JobStatus, EventName] = {
@@ -67,6 +68,7 @@ class Message(Record):
     Attributes:
         id: `webhook-id`, the same over every attempt: what a receiver knows a repetition by.
         url: the job's own webhook; None for the installation's, whatever that is when an attempt is made.
+        traceparent: the job's trace, with a span of the message's own.
         body: as it is sent and signed, in every attempt.
     """
 
@@ -80,6 +82,7 @@ class Message(Record):
 
 def message_about(job: Job) -> Message:
     """What is told of a job that has ended."""
+    trace = Trace.parse(job.traceparent)
     links, error = EndedLinks(self=f"/v1/edits/{job.id}"), job.error and EndedError(code=job.error.code)
     told = EditEnded(
         type=EVENTS[job.status],
@@ -91,7 +94,7 @@ def message_about(job: Job) -> Message:
         job=job.id,
         owner=job.owner,
         url=job.webhook.url if job.webhook else None,
-        traceparent=job.traceparent,
+        traceparent=trace and trace.child().header,
         body=told.model_dump_json(exclude_none=True),
     )
 

@@ -44,12 +44,14 @@ class Claim:
     Attributes:
         holder: of this claim, and of no other.
         attempt: which one it is, from 1.
+        entry: the outbox's about it, whose id begins with the millisecond in which it was written.
     """
 
     job: str
     message: Message
     holder: str
     attempt: int
+    entry: str
 
 
 class Outbox:
@@ -95,6 +97,7 @@ class Outbox:
                 message=Message.model_validate_json(answer[0]),
                 holder=holder,
                 attempt=int(answer[1]) + 1,
+                entry=answer[2],
             )
             for job, holder, answer in zip(jobs, holders, answers, strict=True)
             if answer

@@ -79,6 +79,19 @@ def test_every_probe_is_a_route():
     assert {"/livez", "/readyz"} == set(asked) <= routes
 
 
+def test_every_process_shows_its_metrics_where_prometheus_looks():
+    # The API shows its own at its own port; what is over at once shows nothing.
+    for service in (service for name, service in OURS.items() if name not in ("api", "first-key")):
+        assert service["environment"]["METRICS_PORT"] == "9100"
+    for manifest in (manifest for manifest in MANIFESTS if manifest["kind"] == "Deployment"):
+        (container,) = manifest["spec"]["template"]["spec"]["containers"]
+        said = {variable["name"]: variable.get("value") for variable in container["env"]}
+        (port,) = (port["containerPort"] for port in container["ports"])
+        noted = manifest["spec"]["template"]["metadata"]["annotations"]
+        assert noted == {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
+        assert str(port) == said["PORT" if container["name"] == "api" else "METRICS_PORT"]
+
+
 def test_redis_keeps_what_was_accepted():
     command = COMPOSE["services"]["redis"]["command"]
 

@@ -1,6 +1,7 @@
 """A setting that cannot be ends a process with one line that names it."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -30,6 +31,8 @@ def test_a_storage_that_cannot_be_is_named_and_its_secret_is_not_shown(process):
         ("service", "PORT", "eighty"),
         ("service.reaper", "SWEEP_INTERVAL", "often"),
         ("worker --model scenes", "LEASE", "long"),
+        ("service", "LOG_FORMAT", "xml"),
+        ("service.outbox", "METRICS_PORT", "-1"),
         ("stack", "URL_LIFETIME", "x"),
         ("service.outbox", "WEBHOOK_URL", "backend:3000"),
         ("service.outbox", "WEBHOOK_PRIVATE", "perhaps"),
@@ -40,6 +43,25 @@ def test_a_value_that_cannot_be_is_named(process, variable, value):
 
     assert done.returncode == 1
     assert f"  {variable}: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_of_metrics_that_another_process_has_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = ended("service.reaper", METRICS_PORT=str(port), STORAGE_URL=str(tmp_path))
+
+    assert done.returncode == 1
+    assert f"METRICS_PORT {port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_moderation_hook_that_is_not_there_ends_the_worker(tmp_path):
+    """Rather than working without it."""
+    done = ended("worker --model scenes", MODERATION="no.such.module:judge", STORAGE_URL=str(tmp_path))
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("MODERATION='no.such.module:judge' cannot be used")
     assert "Traceback" not in done.stderr
 
 

@@ -13,8 +13,10 @@ from standardwebhooks import Webhook as OfficialWebhook
 from service import outbox as module
 from service.addresses import GuardedTransport, Resolve, client_to, resolved
 from service.jobs import keys, moves
+from service.jobs.metrics import OUTBOX, REGISTRIES
 from service.jobs.model import Job, Webhook, new_job
 from service.jobs.store import AsyncRedisJobStore, RedisJobStore
+from service.jobs.trace import Trace
 from service.outbox import Sender
 from service.webhooks import outbox, post, receivers, schedule
 from service.webhooks.deliveries import Attempt, RedisDeliveries
@@ -127,7 +129,10 @@ def test_an_end_is_told_once_where_it_is_taken(redis_client, receiver, tell):
     (got,) = receiver.got
     assert got.id == f"{job.id}-canceled"
     assert json.loads(got.body)["data"]["id"] == job.id
-    assert (got.headers["content-type"], got.headers["traceparent"]) == ("application/json", TRACE)
+    assert got.headers["content-type"] == "application/json"
+    sent, kept = Trace.parse(got.headers["traceparent"]), Trace.parse(TRACE)
+    assert (sent.trace_id, sent.flags) == (kept.trace_id, kept.flags)
+    assert sent.span_id != kept.span_id
     assert is_over(redis_client, job)
     (attempt,) = log_of(redis_client, job)
     assert (attempt.attempt, attempt.status, attempt.error, attempt.outcome) == (1, 204, None, "delivered")
@@ -640,3 +645,53 @@ def test_everything_is_taken_in_however_much_there_is(redis_client, receiver, te
     tell(6)
 
     assert sorted(receiver.ids) == sorted(f"{job.id}-canceled" for job in jobs)
+
+
+@pytest.fixture
+def more() -> Callable[..., float]:
+    """By how much a sample of the senders has grown since the test began."""
+
+    def now(name: str, **labels: str) -> float:
+        return REGISTRIES[OUTBOX].get_sample_value(name, labels) or 0.0
+
+    results = ("delivered", "refused", "unreachable", "given_up", "disabled")
+    asked = [("p2p_webhook_attempts_total", {"result": each}) for each in results]
+    asked += [("p2p_webhook_delivery_seconds_count", {}), ("p2p_webhook_delivery_seconds_sum", {})]
+    before = {(name, *labels.values()): now(name, **labels) for name, labels in asked}
+    return lambda name, **labels: now(name, **labels) - before[name, *labels.values()]
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "counted"),
+    [
+        (204, 1, {"delivered": 1}),
+        (500, 2, {"refused": 2}),
+        (None, 2, {"unreachable": 2}),
+        (500, len(ALWAYS), {"refused": len(ALWAYS) - 1, "given_up": 1}),
+        (410, 1, {"disabled": 1}),
+    ],
+)
+def test_every_attempt_is_counted_once_by_what_came_of_it(
+    redis_client, receiver, tell, more, status, attempts, counted
+):
+    ended(redis_client, "http://127.0.0.1:9/" if status is None else receiver.url)
+    receiver.status = status
+
+    tell(attempts)
+
+    results = ("delivered", "refused", "unreachable", "given_up", "disabled")
+    found = {each: more("p2p_webhook_attempts_total", result=each) for each in results}
+    assert {each: count for each, count in found.items() if count} == counted
+
+
+def test_the_lag_of_a_delivery_is_counted_from_the_end(redis_client, receiver, tell, more):
+    ended(redis_client, receiver.url)
+    # The end as it would have been written an hour ago.
+    ((entry, fields),) = redis_client.xrange(keys.OUTBOX)
+    redis_client.delete(keys.OUTBOX)
+    redis_client.xadd(keys.OUTBOX, fields, id=f"{int(entry.split('-')[0]) - 3_600_000}-0")
+
+    tell()
+
+    assert more("p2p_webhook_delivery_seconds_count") == 1
+    assert 3600 <= more("p2p_webhook_delivery_seconds_sum") < 3600 + PATIENCE

@@ -13,6 +13,7 @@ from service.admin import dead_letters, requeue
 from service.jobs import keys, moves
 from service.jobs.errors import ArtifactNotFound, JobNotFound
 from service.jobs.message import queue_name
+from service.jobs.metrics import REAPER, REGISTRIES
 from service.jobs.model import JobStatus, artifact_key, new_job
 from service.jobs.queue import RqJobQueue
 from service.jobs.store import AsyncRedisJobStore, RedisJobStore
@@ -182,3 +183,22 @@ def test_nothing_the_plane_keeps_stays_for_ever(plane):
     lasting = [key for key in plane.client.scan_iter() if plane.client.ttl(key) == -1 and not key.startswith("rq:")]
 
     assert lasting == []
+
+
+def test_what_the_reaper_puts_right_is_counted(plane):
+    def counted(name: str, **labels: str) -> float:
+        return REGISTRIES[REAPER].get_sample_value(name, {"model": "scenes", **labels}) or 0.0
+
+    names = {"p2p_workers_lost_total": {}, "p2p_messages_sent_again_total": {}}
+    names["p2p_jobs_ended_total"] = {"status": "expired", "code": ""}
+    before = {name: counted(name, **labels) for name, labels in names.items()}
+    lost, unheard, _ = accepted(plane), accepted(plane), accepted(plane, queue_limit=OVER)
+    plane.store.make(moves.begin(lost, "first", OVER))
+    plane.reaper.sweep()
+    plane.client.delete(f"rq:queue:{queue_name(unheard.model)}")
+    plane.reaper.sweep()
+    plane.reaper.sweep()
+
+    grown = {name: counted(name, **labels) - before[name] for name, labels in names.items()}
+    # Of both jobs that wait by then.
+    assert grown == {"p2p_workers_lost_total": 1, "p2p_messages_sent_again_total": 2, "p2p_jobs_ended_total": 1}

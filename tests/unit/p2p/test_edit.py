@@ -7,9 +7,10 @@ from diffusers import DDPMScheduler, EulerAncestralDiscreteScheduler, HeunDiscre
 
 from p2p.edit import edit, edit_batch_steps, edit_steps
 from p2p.errors import MixedBatch, PromptTooLong, UnsupportedModel, UnsupportedSize
-from p2p.families.stable_diffusion import SCHEDULERS, StableDiffusion
+from p2p.families.stable_diffusion import StableDiffusion
 from p2p.preparation import prepare
 from p2p.sampling import noise_streams
+from p2p.schedulers import SCHEDULERS
 from p2p.spec import EditSpec
 from tests import tiny
 
@@ -39,7 +40,7 @@ def spec(*targets: dict, steps: int = 4, guidance_scale: float = 5.0, seed: int 
 NO_MAPS = {"artifacts": {"heatmaps": False, "raw_maps": False}}
 
 
-@pytest.mark.parametrize("kind", SCHEDULERS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", SCHEDULERS.values(), ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("guidance_scale", [5.0, 1.0])
 def test_an_empty_plan_is_the_plain_pipeline_bit_for_bit(pipeline, kind, guidance_scale):
     pipeline = type(pipeline)(**{**pipeline.components, "scheduler": kind.from_config(pipeline.scheduler.config)})

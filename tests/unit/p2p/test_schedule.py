@@ -73,6 +73,18 @@ def test_a_scheduler_without_a_way_back_is_refused_by_name(kind):
         invert(PICTURE, "a cat", StableDiffusion(pipeline), sampling=FEW)
 
 
+def test_a_picture_is_inverted_on_the_scheduler_that_is_asked_for():
+    pipeline = tiny.pipeline()
+    own = StableDiffusion(pipeline)
+    pipeline = tiny.pipeline()
+    pipeline.scheduler = PNDMScheduler.from_config(pipeline.scheduler.config, skip_prk_steps=True)
+    other = StableDiffusion(pipeline)
+
+    asked = invert(PICTURE, "a cat", other, sampling=FEW.model_copy(update={"scheduler": "ddim"})).trajectory
+
+    assert torch.equal(asked.latents, invert(PICTURE, "a cat", own, sampling=FEW).trajectory.latents)
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [

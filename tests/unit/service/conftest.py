@@ -1,7 +1,8 @@
 """The API over the in-memory twins of the job plane."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 
 from service.api_keys import Everybody
 from service.app import create_app
+from service.jobs.backlog import Standing
 from service.jobs.catalogue import load_catalogue
 from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore, MemoryStorage, RecordingQueue
 from service.settings import Settings
@@ -57,10 +59,12 @@ def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
     """Makes a client of an API with some settings of its own."""
     opened: list[TestClient] = []
 
-    def start(**settings: object) -> TestClient:
+    def start(standings: Callable[[], Sequence[Standing]] = tuple, **settings: object) -> TestClient:
+        plane = replace(parts.plane, standings=standings)
+
         @asynccontextmanager
         async def connect(_):
-            yield parts.plane
+            yield plane
 
         app = create_app(Settings(**settings), connect)
         client = TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)

@@ -77,6 +77,8 @@ CASES = {
         "/targets/0/local_blend/words/0/word",
         "word_not_found",
     ),
+    "a format that is none": (body(artifacts={"format": "gif"}), "/artifacts/format", "literal_error"),
+    "a scheduler that is none": (body(sampling={"scheduler": "heun"}), "/sampling/scheduler", "literal_error"),
     "a window beyond the run": (
         body(targets=[target(cross_window={"stop": 1.5})]),
         "/targets/0/cross_window/stop",

@@ -7,6 +7,7 @@ import pytest
 from service.jobs import moves
 from service.jobs.errors import ArtifactNotFound, JobNotFound
 from service.jobs.model import Artifact, Job, JobError, JobStatus
+from service.jobs.trace import Trace
 
 
 def posted(client, edit: dict) -> str:
@@ -48,11 +49,21 @@ def test_what_was_asked_for_wins_over_the_models_defaults(client, edit, parts):
     assert (sampling.steps, sampling.guidance_scale) == (5, 0)
 
 
-@pytest.mark.parametrize(("header", "kept"), [("00-" + "a" * 32 + "-" + "b" * 16 + "-01", True), ("nonsense", False)])
-def test_a_trace_context_is_kept_where_it_is_one(client, edit, parts, header, kept):
+def test_a_trace_context_is_kept(client, edit, parts):
+    header = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
     response = client.post("/v1/edits", json=edit, headers={"traceparent": header})
 
-    assert parts.store.get(response.json()["id"]).traceparent == (header if kept else None)
+    assert parts.store.get(response.json()["id"]).traceparent == header
+
+
+@pytest.mark.parametrize("headers", [{}, {"traceparent": "nonsense"}])
+def test_an_edit_without_a_trace_context_begins_a_trace_of_its_own(client, edit, parts, headers):
+    first, second = (client.post("/v1/edits", json=edit, headers=headers).json()["id"] for _ in range(2))
+
+    traces = [Trace.parse(parts.store.get(job_id).traceparent) for job_id in (first, second)]
+    assert all(traces)
+    assert traces[0].trace_id != traces[1].trace_id
 
 
 def test_an_unknown_edit_is_not_found(client):

@@ -53,6 +53,7 @@ def painted(spec: EditSpec) -> Iterator[DenoisingStep | EditResult]:
         noise=torch.zeros(1),
         seconds={"encode": 0.1, "denoise": 2.0, "decode": 0.3},
         trajectory=KEPT if spec.artifacts.trajectory else None,
+        scheduler="ddim",
     )
 
 

@@ -62,6 +62,7 @@ def test_the_manifest_says_what_is_needed_to_do_it_again(engine, plane):
     assert manifest["model"] == {"id": "tiny", "family": "stable_diffusion", "revision": "sha256:0123"}
     assert manifest["spec"] == plane.job.spec.model_dump(mode="json")
     assert manifest["seed"] == 5
+    assert manifest["scheduler"] == "ddim"
     assert manifest["prompts"][1]["words"][1] == {"word": "dog", "occurrence": 1, "tokens": [2]}
     assert manifest["seconds"]["denoise"] == 2.0
     assert {"python", "torch", "diffusers"} <= manifest["versions"].keys()

@@ -1,0 +1,66 @@
+"""The schedulers that a run can be asked for, by the names that a spec gives them (`p2p.spec.SchedulerName`)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+    PNDMScheduler,
+)
+
+from p2p.errors import MixedBatch, UnsupportedSampling
+from p2p.spec import EditSpec, SchedulerName
+
+#: Those compared with the plain pipeline in the tests: one model call a timestep, and noise from a given generator.
+SCHEDULERS: Mapping[SchedulerName, Any] = {
+    "ddim": DDIMScheduler,
+    "ddpm": DDPMScheduler,
+    "dpm_solver_multistep": DPMSolverMultistepScheduler,
+    "euler": EulerDiscreteScheduler,
+    "euler_ancestral": EulerAncestralDiscreteScheduler,
+    "lcm": LCMScheduler,
+    "pndm": PNDMScheduler,
+}
+
+#: What a scheduler is told that takes another one's place. PNDM otherwise begins with Runge-Kutta steps: twelve more
+#: model calls, and none at all below four steps. Stable Diffusion's own configuration leaves them out as well.
+_IN_PLACE_OF_ANOTHER: Mapping[SchedulerName, Mapping[str, Any]] = {"pndm": {"skip_prk_steps": True}}
+
+
+def fresh(own: Any, name: SchedulerName | None, steps: int, device: Any) -> Any:
+    """A scheduler with its timesteps set: the model's own, or another one made of its configuration.
+
+    Raises:
+        UnsupportedSampling: it cannot make so many steps of this model.
+    """
+    # Models may bring a subclass of their own, which counts as what it derives from.
+    if name is None or isinstance(own, SCHEDULERS[name]):
+        scheduler = type(own).from_config(own.config)
+    else:
+        scheduler = SCHEDULERS[name].from_config(own.config, **_IN_PLACE_OF_ANOTHER.get(name, {}))
+    try:
+        scheduler.set_timesteps(steps, device=device)
+    except ValueError as error:
+        message = f"{name_of(scheduler)} cannot make {steps} steps of this model: ask for fewer, or another scheduler"
+        raise UnsupportedSampling(message) from error
+    return scheduler
+
+
+def name_of(scheduler: Any) -> str:
+    """The name by which a spec asks for a scheduler; its class's where none does."""
+    found = (name for name, kind in SCHEDULERS.items() if isinstance(scheduler, kind))
+    return next(found, type(scheduler).__name__)
+
+
+def shared_scheduler(specs: Sequence[EditSpec]) -> SchedulerName | None:
+    """The scheduler that specs which are to run together ask for; raises `MixedBatch` where they differ."""
+    names = {spec.sampling.scheduler for spec in specs}
+    if len(names) > 1:
+        said = " and ".join(sorted(name or "the model's own" for name in names))
+        raise MixedBatch(f"one batch cannot run the schedulers {said}: run them apart")
+    return names.pop()

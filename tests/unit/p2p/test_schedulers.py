@@ -1,0 +1,72 @@
+"""A run with the scheduler that was asked for."""
+
+from typing import get_args
+
+import pytest
+import torch
+
+from p2p.edit import edit, edit_batch_steps
+from p2p.errors import MixedBatch, UnsupportedSampling
+from p2p.families.stable_diffusion import StableDiffusion
+from p2p.schedulers import SCHEDULERS
+from p2p.spec import SchedulerName
+from p2p.trajectory import key_of
+from tests import tiny
+from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
+
+
+@pytest.fixture(scope="module")
+def family():
+    return StableDiffusion(tiny.pipeline())
+
+
+def asking_for(name: str | None, **sampling):
+    return spec(SWAP, sampling={"scheduler": name, **sampling}, **NO_MAPS)
+
+
+def key(family, name: str | None) -> str:
+    return key_of(asking_for(name), family, family.scheduler(4, name))
+
+
+def test_a_spec_can_name_every_scheduler_that_the_sampler_supports():
+    assert SCHEDULERS.keys() == set(get_args(SchedulerName))
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_scheduler_that_is_asked_for_runs_as_if_it_were_the_models_own(family, name):
+    pipeline = tiny.pipeline()
+    pipeline.scheduler = SCHEDULERS[name].from_config(pipeline.scheduler.config, skip_prk_steps=True)
+    own = StableDiffusion(pipeline)
+
+    asked, plain = edit(asking_for(name), family), edit(asking_for(None), own)
+
+    assert asked.scheduler == plain.scheduler == name
+    assert torch.equal(asked.latents, plain.latents)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_every_scheduler_makes_few_steps(family, name, steps):
+    assert edit(asking_for(name, steps=steps), family).latents.isfinite().all()
+
+
+def test_the_models_own_scheduler_runs_where_none_is_asked_for(family):
+    assert edit(asking_for(None), family).scheduler == "ddim"
+
+
+def test_steps_that_a_scheduler_cannot_make_are_refused_by_name(family):
+    with pytest.raises(UnsupportedSampling, match="lcm cannot make 60 steps"):
+        edit(asking_for("lcm", steps=60), family)
+
+
+def test_specs_of_different_schedulers_share_no_batch(family):
+    with pytest.raises(MixedBatch, match="euler and the model's own"):
+        next(edit_batch_steps([asking_for(None), asking_for("euler")], family))
+
+
+def test_a_kept_source_is_another_one_under_another_scheduler(family):
+    assert key(family, "euler") != key(family, "ddim")
+
+
+def test_a_kept_source_is_the_same_one_whether_the_models_own_scheduler_was_named_or_not(family):
+    assert key(family, None) == key(family, "ddim")

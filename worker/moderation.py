@@ -1,0 +1,129 @@
+"""The hook by which an installation judges what is asked for and what is painted; there is none by default.
+
+The setting `MODERATION="package.module:function"` names it. It is called in the worker with a `Material`: before the
+run with the prompts, and after it once with each finished picture, before any of them is stored. It gives None to
+allow, or the reason for which it refuses: the job then fails with the code `moderated`, and its owner is told why.
+A hook that raises, or gives anything else, fails the job with `moderation_failed`: what was not judged is not shown.
+
+The job's lease is renewed meanwhile; a worker whose hook takes longer than a step may (the model's `patience`) is taken
+for hung.
+"""
+
+import importlib
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from service.jobs.events import Failed
+from service.jobs.model import Job
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What is to be judged.
+
+    Attributes:
+        prompts: the source's, then each target's.
+        negative_prompt: what guidance pushes away from.
+        picture: a finished one, RGB; None before the run.
+        index: of the picture: 0 is the source, 1 the first edit.
+        model, job_id, owner: of the job.
+    """
+
+    prompts: tuple[str, ...]
+    negative_prompt: str
+    picture: Image.Image | None = None
+    index: int | None = None
+    model: str
+    job_id: str
+    owner: str
+
+
+class Moderation(Protocol):
+    """What the setting names."""
+
+    def __call__(self, material: Material, /) -> str | None:
+        """None where the material is allowed, else why it is not, in words for whoever asked."""
+
+
+class NotAllowed(Exception):
+    """The job must not go on.
+
+    Attributes:
+        failure: how it ends.
+    """
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class InvalidModeration(Exception):
+    """The setting names no function that can be called."""
+
+    def __init__(self, setting: str, reason: object) -> None:
+        super().__init__(f'MODERATION={setting!r} cannot be used: {reason}; it needs "package.module:function"')
+
+
+def load_moderation(setting: str) -> Moderation | None:
+    """The hook that a setting names; None where it is empty.
+
+    Raises:
+        InvalidModeration: there is no such function.
+    """
+    if not setting:
+        return None
+    module, _, name = setting.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidModeration(setting, error) from error
+    if not callable(found):
+        raise InvalidModeration(setting, f"{name} is no function")
+    return found
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A hook, or none, as the engine asks it."""
+
+    hook: Moderation | None = None
+
+    def judge_prompts(self, job: Job) -> None:
+        """Raises `NotAllowed` where the run must not begin."""
+        self._judge(job)
+
+    def judge_pictures(self, job: Job, pictures: tuple[Image.Image, ...]) -> None:
+        """Raises `NotAllowed` where any of a run's pictures must not be shown."""
+        for index, picture in enumerate(pictures):
+            self._judge(job, picture, index)
+
+    def _judge(self, job: Job, picture: Image.Image | None = None, index: int | None = None) -> None:
+        if self.hook is None:
+            return
+        material = Material(
+            prompts=job.spec.prompts,
+            negative_prompt=job.spec.sampling.negative_prompt,
+            # A copy: what a hook draws into it is not what is stored.
+            picture=None if picture is None else picture.copy(),
+            index=index,
+            model=job.model,
+            job_id=job.id,
+            owner=job.owner,
+        )
+        try:
+            reason = self.hook(material)
+            if reason is not None and not isinstance(reason, str):
+                raise TypeError(f"the hook gave {type(reason).__name__}, and may give None or a reason")
+        except Exception as error:
+            # The message of an exception may repeat the prompt, which is never logged.
+            log.error("the moderation hook failed: %s", type(error).__name__)
+            message = "it could not be judged whether this may be shown: send the edit again"
+            raise NotAllowed(Failed(code="moderation_failed", message=message)) from None
+        if reason is not None:
+            log.info("refused by moderation, %s", "the prompts" if index is None else f"picture {index}")
+            raise NotAllowed(Failed(code="moderated", message=f"refused: {reason or 'no reason is given'}"))
