@@ -12,7 +12,7 @@ from scenes.judge.training import train
 from scenes.judge.verdict import WEIGHTS, load, save, steps_seen
 
 VAE = Path("scenes/model/vae")
-STEPS, EXAMINED = 3600, 1000
+STEPS, EXAMINED = 3100, 1000
 
 
 def main() -> None:
