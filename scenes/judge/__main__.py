@@ -30,7 +30,9 @@ def main() -> None:
     elif arguments.train:
         save(train(arguments.steps, vae), arguments.steps, arguments.weights)
     judge = load(arguments.weights)
-    print(json.dumps({"renders": examine(judge, EXAMINED), "through_autoencoder": examine(judge, EXAMINED, vae)}))
+    print(
+        json.dumps({"renders": examine(judge, EXAMINED), "partly_through_autoencoder": examine(judge, EXAMINED, vae)})
+    )
 
 
 if __name__ == "__main__":
