@@ -6,6 +6,7 @@ the blend's own settings over local changes, with it. `--plot` draws the curves,
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -67,9 +68,10 @@ def swept(
         sources = [local for source in sources if (local := _local(source)).changes]
     found = []
     for value in values:
-        images = ours(sources, family, STEPS, local_blend=blend, **{field: {setting: value}})
+        images = ours(sources, family, STEPS, blended=blend, **{field: {setting: value}})
         figures = summary(rows(sources, images, judge))
         found.append({"value": value, **{name: figures[name] for name in FIGURES}})
+        print(name, found[-1], file=sys.stderr)
     return found
 
 

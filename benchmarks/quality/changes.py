@@ -112,11 +112,11 @@ KINDS: Mapping[str, tuple[Callable[[Scene, np.random.Generator], Change], ...]] 
 }
 
 
-def as_target(change: Change, *, local_blend: bool, **settings: dict) -> dict:
+def as_target(change: Change, *, blended: bool, **settings: dict) -> dict:
     """A change as a spec's target.
 
     Args:
-        local_blend: whether a local change is kept in its place by the words of its things.
+        blended: whether a local change is kept in its place by the words of its things.
         settings: fields of `p2p.spec.Target` in place of their defaults; of "local_blend" where there is one.
     """
     before, after = change.before.caption(), change.after.caption()
@@ -128,7 +128,7 @@ def as_target(change: Change, *, local_blend: bool, **settings: dict) -> dict:
         edits.append({"kind": "reweight", "weights": [{"word": change.word, "weight": change.weight}]})
     blend_settings = settings.pop("local_blend", {})
     target: dict = {"prompt": after, "edits": edits, **settings}
-    if local_blend and change.local:
+    if blended and change.local:
         words = [[{"word": n} for n in change.things if n in words] for words in (after.split(), before.split())]
         target["local_blend"] = {"words": words[0], "source_words": words[1], **blend_settings}
     return target

@@ -93,12 +93,12 @@ def room_for_one(taken: np.ndarray) -> np.ndarray:
 
 
 def ours(
-    sources: Sequence[Source], family: ModelFamily, steps: int, *, local_blend: bool, **settings: dict
+    sources: Sequence[Source], family: ModelFamily, steps: int, *, blended: bool, **settings: dict
 ) -> list[np.ndarray]:
     """Prompt-to-prompt by its defaults, all edits of a source in one run.
 
     Args:
-        local_blend: whether local changes are kept in their place.
+        blended: whether local changes are kept in their place.
         settings: in place of defaults (`changes.as_target`).
     """
     images: list[np.ndarray] = []
@@ -106,7 +106,7 @@ def ours(
         spec = EditSpec.model_validate(
             {
                 "source": {"prompt": source.scene.caption()},
-                "targets": [as_target(change, local_blend=local_blend, **settings) for change in source.changes],
+                "targets": [as_target(change, blended=blended, **settings) for change in source.changes],
                 "sampling": {"steps": steps, "guidance_scale": GUIDANCE_SCALE, "seed": source.seed},
                 "artifacts": {"heatmaps": False, "raw_maps": False},
             }
@@ -140,6 +140,6 @@ METHODS: Mapping[str, Callable[[Sequence[Source], ModelFamily, int], list[np.nda
     "sdedit_0.6": partial(sdedit, strength=0.6),
     "sdedit_0.8": partial(sdedit, strength=0.8),
     "blended_latents_true_mask": blended_latents,
-    "ours": partial(ours, local_blend=False),
-    "ours_local_blend": partial(ours, local_blend=True),
+    "ours": partial(ours, blended=False),
+    "ours_local_blend": partial(ours, blended=True),
 }

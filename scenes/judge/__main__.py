@@ -12,7 +12,7 @@ from scenes.judge.training import train
 from scenes.judge.verdict import WEIGHTS, load, save, steps_seen
 
 VAE = Path("scenes/model/vae")
-STEPS, EXAMINED = 3600, 1000
+STEPS, EXAMINED = 3100, 1000
 
 
 def main() -> None:
@@ -30,7 +30,9 @@ def main() -> None:
     elif arguments.train:
         save(train(arguments.steps, vae), arguments.steps, arguments.weights)
     judge = load(arguments.weights)
-    print(json.dumps({"renders": examine(judge, EXAMINED), "through_autoencoder": examine(judge, EXAMINED, vae)}))
+    print(
+        json.dumps({"renders": examine(judge, EXAMINED), "partly_through_autoencoder": examine(judge, EXAMINED, vae)})
+    )
 
 
 if __name__ == "__main__":

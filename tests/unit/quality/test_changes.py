@@ -22,10 +22,10 @@ def of_kind(kind: str, seed: int = 0):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("local_blend", [False, True])
-def test_every_change_is_a_valid_edit(kind, local_blend):
+@pytest.mark.parametrize("blended", [False, True])
+def test_every_change_is_a_valid_edit(kind, blended):
     for change in of_kind(kind):
-        target = as_target(change, local_blend=local_blend)
+        target = as_target(change, blended=blended)
 
         EditSpec.model_validate({"source": {"prompt": change.before.caption()}, "targets": [target]})
 
@@ -72,7 +72,15 @@ def test_a_tint_that_nobody_sees_is_not_asked_for():
 def test_a_removed_thing_is_kept_in_its_place_by_its_word_in_the_source():
     (first, _) = of_kind("remove")
 
-    assert as_target(first, local_blend=True)["local_blend"] == {"words": [], "source_words": [{"word": "cat"}]}
+    assert as_target(first, blended=True)["local_blend"] == {"words": [], "source_words": [{"word": "cat"}]}
+
+
+def test_settings_take_the_place_of_defaults():
+    (change,) = of_kind("thing")
+
+    target = as_target(change, blended=True, cross_window={"stop": 0.2}, local_blend={"threshold": 0.1})
+
+    assert (target["cross_window"], target["local_blend"]["threshold"]) == ({"stop": 0.2}, 0.1)
 
 
 def test_faders_have_no_true_answer_and_neither_has_the_place_of_a_new_thing():
