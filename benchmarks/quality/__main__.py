@@ -24,7 +24,7 @@ from scenes.judge.verdict import load as load_judge
 MODEL = Path("scenes/model")
 JUDGED, ONE_THING, TWO_THINGS = 1000, 500, 300
 #: The share of all of this in a quick run.
-QUICK = 0.04
+QUICK = 0.02
 
 
 def main() -> None:
