@@ -76,8 +76,8 @@ def peak(run: Callable[[], None], first: bool) -> int:
     gc.collect()
     libc = ctypes.CDLL(None)
     libc.malloc_trim(0)  # what is free but still held goes back, or the second run would hide in it
-    # What is there stays there: a kernel that reclaims pages it finds idle (DAMON does on virtual machines) would take
-    # some before the run, and the run, fetching them back, would be charged for them.
+    # What is mapped is brought in and stays: else the run is charged for pages that are not its own, those it touches
+    # first or that the kernel had reclaimed as idle (DAMON does on virtual machines). Half of what was counted was.
     libc.mlockall(MCL_CURRENT)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark (proc(5))
