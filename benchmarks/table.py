@@ -1,19 +1,51 @@
-"""`python -m benchmarks.table < report.json`: a report's rows as a Markdown table, as the docs hold it."""
+"""`python -m benchmarks.table < report.json`: any benchmark's report as Markdown tables, as the docs hold them.
 
+With `--into FILE --part NAME` they take the place of what stands between that part's markers there, so that nothing is
+typed by hand.
+"""
+
+import argparse
 import json
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks.quality.table import of_judge, of_quality, of_sweep
+from benchmarks.recovery.table import of_recovery
+from stack.markdown import put, table
 
 
-def table(report: dict) -> str:
+def of_rows(report: Mapping) -> str:
     """A line per row of a report, in its own words and figures."""
     rows = report["rows"]
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_shown(value) for value in row.values()] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return table(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _shown(value: object) -> str:
-    return " to ".join(map(str, value)) if isinstance(value, list) else str(value)
+#: Which tables a report has, by a key of it.
+TABLES: Mapping[str, Callable[[Mapping], str]] = {
+    "rows": of_rows,
+    "ours": of_recovery,
+    "methods": of_quality,
+    "renders": of_judge,
+}
+
+
+def tables(report: Mapping) -> str:
+    """A report's tables; one of no other kind is a sweep's."""
+    return next((made for key, made in TABLES.items() if key in report), of_sweep)(report)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--into", type=Path, help="a document that holds the part")
+    parser.add_argument("--part", default="full")
+    arguments = parser.parse_args()
+    text = tables(json.load(sys.stdin))
+    if arguments.into:
+        put(arguments.into, arguments.part, text)
+    else:
+        print(text, end="")
 
 
 if __name__ == "__main__":
-    print(table(json.load(sys.stdin)), end="")
+    main()

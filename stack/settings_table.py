@@ -3,7 +3,6 @@
 With --write it is put into README.md, between its two markers.
 """
 
-import argparse
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from service.settings import OutboxSettings, ReaperSettings, Settings
+from stack.markdown import print_or_put, table
 from worker.settings import WorkerSettings
 
 README = Path(__file__).parents[1] / "README.md"
@@ -20,7 +20,7 @@ READERS: dict[str, type[BaseSettings]] = {
     "reaper": ReaperSettings,
     "outbox": OutboxSettings,
 }
-START, END = "<!-- settings -->\n", "<!-- /settings -->"
+PART = "settings"
 
 
 def settings_table() -> str:
@@ -31,12 +31,13 @@ def settings_table() -> str:
         for name, field in settings.model_fields.items():
             readers.setdefault(name, []).append(reader)
             fields.setdefault(name, field)
-    rows = ["| variable | default | read by | |", "|---|---|---|---|"]
-    for name, field in fields.items():
-        rows.append(
-            f"| `{name.upper()}` | {_shown(field.default)} | {', '.join(readers[name])} | {field.description} |"
-        )
-    return "\n".join(rows) + "\n"
+    return table(
+        ("variable", "default", "read by", ""),
+        [
+            (f"`{name.upper()}`", _shown(field.default), ", ".join(readers[name]), field.description)
+            for name, field in fields.items()
+        ],
+    )
 
 
 def _shown(default: object) -> str:
@@ -44,20 +45,5 @@ def _shown(default: object) -> str:
     return f"`{value}`" if value != "" else ""
 
 
-def with_table(text: str) -> str:
-    """A README with its table renewed."""
-    head, rest = text.split(START)
-    return f"{head}{START}{settings_table()}{END}{rest.split(END)[1]}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="put it into README.md")
-    if parser.parse_args().write:
-        README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(settings_table(), end="")
-
-
 if __name__ == "__main__":
-    main()
+    print_or_put(__doc__.splitlines()[0], README, PART, settings_table())

@@ -1,13 +1,13 @@
-"""`python -m benchmarks.recovery.table < report.json`: the report as two Markdown tables, as the docs hold them."""
+"""The report of `benchmarks.recovery` as two Markdown tables."""
 
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
+
+from stack.markdown import table
 
 COUNTS = ("accepted", "lost", "published_twice", "outbox_twice")
 
 
-def tables(report: Mapping) -> str:
+def of_recovery(report: Mapping) -> str:
     """Windows beside stock RQ, then faults."""
     ours, stock = report["ours"], report["baseline"].get("by_window", {})
     windows = [
@@ -18,9 +18,9 @@ def tables(report: Mapping) -> str:
     total = ["all", ours["kills"], *(ours[key] for key in COUNTS), ours["recovery_p50_s"], ours["recovery_p99_s"], ""]
     faults = [[name, each["times"], *(each[key] for key in COUNTS)] for name, each in ours["faults"].items()]
     return (
-        _table(["window", "kills", *COUNTS, "recovery_p50_s", "recovery_p99_s", "stock RQ"], [*windows, total])
+        table(["window", "kills", *COUNTS, "recovery_p50_s", "recovery_p99_s", "stock RQ"], [*windows, total])
         + "\n"
-        + _table(["fault", "times", *COUNTS], faults)
+        + table(["fault", "times", *COUNTS], faults)
     )
 
 
@@ -40,12 +40,3 @@ def _outcome(kill: Mapping) -> str:
         return "not recovered"
     status, seconds = kill["became"][-1]
     return f"not recovered: {status}" + (f" after {seconds:.0f} s" if len(kill["became"]) > 1 else "")
-
-
-def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
-
-
-if __name__ == "__main__":
-    print(tables(json.load(sys.stdin)), end="")

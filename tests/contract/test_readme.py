@@ -4,13 +4,14 @@ import json
 import re
 
 from service.schemas import EditRequest
-from stack.settings_table import README, with_table
+from stack.markdown import with_part
+from stack.settings_table import PART, README, settings_table
 
 TEXT = README.read_text(encoding="utf-8")
 
 
 def test_the_settings_table_is_the_codes():
-    assert with_table(TEXT) == TEXT, "run `python -m stack.settings_table --write`"
+    assert with_part(TEXT, PART, settings_table()) == TEXT, "run `python -m stack.settings_table --write`"
 
 
 def test_the_first_request_is_accepted_by_the_schema():

@@ -4,8 +4,9 @@ import pytest
 
 from benchmarks.quality.changes import KINDS
 from benchmarks.quality.report import summary
-from benchmarks.quality.table import replaced, tables
 from benchmarks.sweep import SWEPT, plot
+from benchmarks.table import tables
+from stack.markdown import with_part
 
 NOTHING = summary([])
 
@@ -33,9 +34,9 @@ def test_the_judges_and_the_sweeps_reports_have_tables_too():
 def test_a_part_of_a_document_is_renewed_and_nothing_else():
     document = "a\n<!-- full -->\nold\n<!-- /full -->\nb"
 
-    assert replaced(document, "full", "new\n") == "a\n<!-- full -->\nnew\n<!-- /full -->\nb"
+    assert with_part(document, "full", "new\n") == "a\n<!-- full -->\nnew\n<!-- /full -->\nb"
     with pytest.raises(ValueError, match="no <!-- other -->"):
-        replaced(document, "other", "new\n")
+        with_part(document, "other", "new\n")
 
 
 def test_a_summary_has_every_kind_and_the_same_three_figures():
