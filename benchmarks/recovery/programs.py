@@ -96,7 +96,7 @@ def reaping(place: Place, name: str) -> None:
     wires.across(reaper.Reaper, "_deliver_again", "inside_maintenance", lambda this, model: "")
     # The job waits again, and nothing that its lost worker left in RQ or in the storage is tidied up yet.
     wires.across(RqJobQueue, "discard", "returning_a_job", lambda queue, job: job.id)
-    wires.noting(reaper.Reaper, "sweep")
+    wires.noting(reaper.Reaper, "sweep", "sweep")
     reaper.main()
 
 
