@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from p2p.attention.maps import AttentionMaps
+from p2p.blend import blend_mask
 from p2p.families.base import ModelFamily, to_images
 from p2p.preparation import Prepared, assemble, prepare, shared_steps
 from p2p.sampling import DenoisingStep, denoise
@@ -50,6 +51,8 @@ class EditResult:
         seconds: of the parts "encode", "denoise", "decode" of the whole batch.
         trajectory: the source's, where it was to be kept.
         scheduler: the one that ran, by its name in a spec.
+        masks: per target, (height, width) bool of the latents' size: where its local blend let it differ from the
+            source after the last step; None where it has no blend.
     """
 
     images: tuple[Image.Image, ...]
@@ -60,6 +63,7 @@ class EditResult:
     seconds: dict[str, float]
     trajectory: Trajectory | None = None
     scheduler: str = "unknown"
+    masks: tuple[np.ndarray | None, ...] = ()
 
 
 def edit_steps(
@@ -172,7 +176,18 @@ def _result(
         seconds=clock.seconds,
         trajectory=trajectory,
         scheduler=scheduler,
+        masks=blend_masks(job, (latents.shape[-2], latents.shape[-1])),
     )
+
+
+def blend_masks(job: Prepared, size: tuple[int, int]) -> tuple[np.ndarray | None, ...]:
+    """Per target, the mask that its blend ended with."""
+    blend = job.plan.blend
+    if blend is None or job.maps is None:
+        return (None,) * len(job.spec.targets)
+    maps = job.maps.mean()
+    masks = blend_mask(maps, blend.to(maps.device), job.plan.steps - 1, size).cpu().numpy()
+    return tuple(mask if t.local_blend else None for t, mask in zip(job.spec.targets, masks, strict=True))
 
 
 def word_maps(prompts: Sequence[TokenizedPrompt], maps: AttentionMaps) -> tuple[tuple[WordMap, ...], ...]:

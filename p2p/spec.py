@@ -135,10 +135,29 @@ Edit = Annotated[Replace | Refine | Reweight, Field(discriminator="kind")]
 Names = Annotated[tuple[WordName, ...], *_counted(0, 32)]
 
 
-class LocalBlend(Part):
-    """Keeps everything outside the named words' regions as it is in the source.
+class Box(Part):
+    """A part of the picture, in shares of its width from the left and of its height from the top."""
 
-    The region is where the source's or the target's map of these words is above `threshold` of its maximum.
+    left: Share
+    top: Share
+    right: Share
+    bottom: Share
+
+    @model_validator(mode="after")
+    def _has_a_size(self) -> Self:
+        for start, stop in (("left", "right"), ("top", "bottom")):
+            low, high = getattr(self, start), getattr(self, stop)
+            if high <= low:
+                message = f"{stop} is {high:g} and {start} is {low:g}: the box needs a size, so {stop} must be more"
+                raise _invalid([((stop,), "box_empty", message)])
+        return self
+
+
+class LocalBlend(Part):
+    """Keeps everything outside a region as it is in the source.
+
+    The region is where the source's or the target's map of the named words is above `threshold` of its maximum, as far
+    as it lies within the box; by itself, the box is the region.
     """
 
     words: Names = Field(
@@ -151,6 +170,7 @@ class LocalBlend(Part):
     )
     subtract_words: Names = Field((), description="Words of the edited prompt whose region must not change.")
     source_subtract_words: Names = Field((), description="Words of the source prompt whose region must not change.")
+    box: Box | None = Field(None, description="Outside it nothing changes.")
     # The null-text reference's defaults: before a fifth of the run the maps say little about the final place.
     # `benchmarks.sweep`: the start hardly matters; the built-in model, whose nouns look at a small part of their
     # things, does better with a threshold of .05, which is no reason for models whose maps cover theirs.
@@ -160,8 +180,8 @@ class LocalBlend(Part):
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
-        if not self.words and not self.source_words:
-            message = "no word says where the picture may change: name some in `words`, or in `source_words`"
+        if not self.words and not self.source_words and self.box is None:
+            message = "nothing says where the picture may change: name `words`, or `source_words`, or give a `box`"
             raise _invalid([(("words",), "blend_without_words", message)])
         return self
 

@@ -32,6 +32,9 @@ def artifacts_of(
             data=encoded(image, encoding),
             picture=index,
         )
+    for index, mask in enumerate(result.masks, start=1):
+        if mask is not None:
+            yield mask_artifact(index, mask, result.images[index].size)
     if wanted.heatmaps:
         for index, (image, maps) in enumerate(zip(result.images, result.maps, strict=True)):
             yield from _heatmaps(index, image, maps)
@@ -69,6 +72,18 @@ def raw_maps(maps: tuple[tuple[WordMap, ...], ...]) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
+
+
+def mask_artifact(index: int, mask: np.ndarray, size: tuple[int, int]) -> ArtifactReady:
+    """Where an edit was let differ from its source: white, in the picture's size."""
+    image = Image.fromarray(mask).convert("L").resize(size, Image.Resampling.NEAREST)
+    return ArtifactReady(
+        name=f"masks/{picture_name(index)}.png",
+        kind="mask",
+        content_type="image/png",
+        data=encoded(image, ENCODINGS["png"]),
+        picture=index,
+    )
 
 
 def _heatmaps(index: int, image: Image.Image, maps: tuple[WordMap, ...]) -> Iterator[ArtifactReady]:

@@ -27,7 +27,7 @@ class ArtifactReady:
     """A result to be stored under `name`; `source` is the digest of the source whose trajectory it is."""
 
     name: str
-    kind: Literal["image", "heatmap", "maps", "manifest", "trajectory"]
+    kind: Literal["image", "heatmap", "mask", "maps", "manifest", "trajectory"]
     content_type: str
     data: bytes
     picture: int | None = None

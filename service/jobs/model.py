@@ -93,7 +93,7 @@ class Artifact(Record):
     """One stored result."""
 
     name: str = Field(description="Unique within the job; looks like a path.")
-    kind: Literal["image", "heatmap", "maps", "manifest", "trajectory"]
+    kind: Literal["image", "heatmap", "mask", "maps", "manifest", "trajectory"]
     key: str = Field(description="Where it lies in the object storage.")
     content_type: str
     bytes: int

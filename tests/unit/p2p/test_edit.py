@@ -128,6 +128,20 @@ def test_local_blend_keeps_the_source_outside_the_region(family):
     assert 0 < equal.float().mean() < 1
 
 
+@pytest.mark.parametrize("maps", [True, False])
+def test_a_box_keeps_the_source_outside_and_comes_back_as_the_mask(family, maps):
+    box = {"left": 0, "top": 0, "right": 0.5, "bottom": 1}
+    bounded = SWAP | {"local_blend": {"box": box, "start": 0}}
+    result = edit(spec(bounded, SWAP, **({} if maps else NO_MAPS)), family)
+    half = result.latents.shape[-1] // 2
+
+    assert torch.equal(result.latents[1, :, :, half:], result.latents[0, :, :, half:])
+    assert not torch.equal(result.latents[1, :, :, :half], result.latents[0, :, :, :half])
+    mask, none = result.masks
+    assert mask[:, :half].all() and not mask[:, half:].any()
+    assert none is None
+
+
 def test_targets_with_and_without_a_blend_share_a_run(family):
     alone = edit(spec(SWAP, SWAP), family).latents[1]
     beside = edit(spec(SWAP, BLEND), family).latents[1]

@@ -77,6 +77,21 @@ def test_a_blend_says_where_the_picture_may_change(blend):
     assert complaints(spec(local_blend=blend)) == [("blend_without_words", at)]
 
 
+def test_a_box_alone_says_where_the_picture_may_change():
+    box = {"left": 0.25, "top": 0, "right": 1, "bottom": 0.5}
+
+    assert EditSpec.model_validate(spec(local_blend={"box": box})).targets[0].local_blend.box.left == 0.25
+
+
+@pytest.mark.parametrize(("side", "at"), [("left", "right"), ("top", "bottom")])
+def test_a_box_has_a_size(side, at):
+    box = {"left": 0, "top": 0, "right": 1, "bottom": 1, side: 1}
+
+    assert complaints(spec(local_blend={"box": box})) == [
+        ("box_empty", ("targets", 0, "local_blend", "box", at)),
+    ]
+
+
 def test_an_occurrence_that_is_not_there_is_pointed_at():
     body = spec(word_windows=[{"word": "a", "occurrence": 3, "window": {"stop": 0.5}}])
 
