@@ -138,7 +138,8 @@ def test_a_box_keeps_the_source_outside_and_comes_back_as_the_mask(family, maps)
     assert torch.equal(result.latents[1, :, :, half:], result.latents[0, :, :, half:])
     assert not torch.equal(result.latents[1, :, :, :half], result.latents[0, :, :, :half])
     mask, none = result.masks
-    assert mask[:, :half].all() and not mask[:, half:].any()
+    assert mask[:, :half].all()
+    assert not mask[:, half:].any()
     assert none is None
 
 

@@ -58,4 +58,5 @@ def test_a_mask_is_white_where_the_picture_was_let_change_and_of_its_size():
 
     assert (artifact.name, artifact.kind, artifact.picture) == ("masks/edit-1.png", "mask", 1)
     assert pixels.shape == (4, 8)
-    assert (pixels[:2, 4:] == 255).all() and pixels.sum() == 255 * 8
+    assert (pixels[:2, 4:] == 255).all()
+    assert pixels.sum() == 255 * 8
