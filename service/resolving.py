@@ -43,9 +43,16 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
     if (steps := sampling.steps or 0) > limits.max_steps:
         detail = f"{steps} steps, and {model.id} takes at most {limits.max_steps}: ask for fewer"
         yield Complaint.at("sampling", "steps", code="too_many_steps", detail=detail)
-    if len(spec.targets) > limits.max_targets:
-        detail = f"{len(spec.targets)} targets, and {model.id} takes at most {limits.max_targets}: send the rest apart"
+    targets, seeds = len(spec.targets), len(spec.seeds)
+    if targets > limits.max_targets:
+        detail = f"{targets} targets, and {model.id} takes at most {limits.max_targets}: send the rest apart"
         yield Complaint.at("targets", code="too_many_targets", detail=detail)
+    elif targets * seeds > limits.max_targets:
+        detail = (
+            f"{targets} targets of {seeds} seeds are {targets * seeds} edited pictures, and {model.id} makes at most "
+            f"{limits.max_targets} at once: send some of the seeds apart"
+        )
+        yield Complaint.at("sampling", "seeds", code="too_many_seeds", detail=detail)
     if (sampling.height, sampling.width) not in model.sizes:
         offered = ", ".join(f"{height}x{width}" for height, width in model.sizes)
         detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"
