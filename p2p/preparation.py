@@ -10,7 +10,7 @@ from torch import Tensor
 from p2p.attention.control import AttentionControl, Controlled, PairRows
 from p2p.attention.maps import AttentionMaps
 from p2p.edits import compile_plan
-from p2p.errors import MixedBatch
+from p2p.errors import MixedBatch, SeveralSeeds
 from p2p.families.base import Conditioning, ModelFamily
 from p2p.masks import within
 from p2p.plan import EditPlan
@@ -88,7 +88,11 @@ def prepare(
         noise: instead of the seed's.
         keep: whether the source is to be kept: all its maps are gathered, whatever a later edit may read.
         source_maps: (calls, tokens, height, width), of a source that is kept.
+    Raises:
+        SeveralSeeds: the spec has several: `EditSpec.of_seeds` gives it one.
     """
+    if spec.sampling.seeds is not None:
+        raise SeveralSeeds(spec.seeds)
     sampling = with_defaults(spec.sampling)
     tokenize(sampling.negative_prompt, family.tokenizer)
     prompts = tokenize_all(spec.prompts, family.tokenizer)

@@ -26,6 +26,7 @@ MAX_WEIGHT = 50.0
 #: By the names of diffusers' classes: DDIMScheduler, DDPMScheduler, ...
 SchedulerName = Literal["ddim", "ddpm", "dpm_solver_multistep", "euler", "euler_ancestral", "lcm", "pndm"]
 
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Bound = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
@@ -211,10 +212,26 @@ class Sampling(Part):
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     scheduler: SchedulerName | None = Field(None, description="The model's own where absent; the manifest names it.")
     guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    seed: Seed = 0
+    seeds: Annotated[tuple[Seed, ...], *_counted(1, 64)] | None = Field(
+        None,
+        description="Several in place of `seed`: everything is made once for each. Targets times seeds are at most the "
+        "model's `max_targets`.",
+    )
     negative_prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT_CHARACTERS)] = ""
     height: Annotated[int, Field(ge=8, le=8192)] | None = None
     width: Annotated[int, Field(ge=8, le=8192)] | None = None
+
+    @model_validator(mode="after")
+    def _seeded_once(self) -> Self:
+        if self.seeds is None:
+            return self
+        if self.seed:
+            raise _invalid([(("seed",), "seeds_conflict", "`seed` and `seeds` are both given: keep one of them")])
+        for index, seed in enumerate(self.seeds):
+            if seed in self.seeds[:index]:
+                raise _invalid([(("seeds", index), "seed_repeated", f"{seed} is there already: take it out")])
+        return self
 
 
 PictureFormat = Literal["png", "jpeg", "webp"]
@@ -264,6 +281,16 @@ class EditSpec(Part):
     def prompts(self) -> tuple[str, ...]:
         """The source's prompt, then each target's: the rows of the run."""
         return (self.source.prompt, *(target.prompt for target in self.targets))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One for each run of the whole."""
+        return self.sampling.seeds or (self.sampling.seed,)
+
+    def of_seeds(self, *seeds: int) -> "EditSpec":
+        """The same edits from other seeds, at least one."""
+        given = {"seed": seeds[0], "seeds": None} if len(seeds) == 1 else {"seed": 0, "seeds": seeds}
+        return self.model_copy(update={"sampling": self.sampling.model_copy(update=given)})
 
     def _complaints(self) -> Iterator[Complaint]:
         for index, target in enumerate(self.targets):

@@ -75,7 +75,7 @@ def key_of(spec: EditSpec, family: ModelFamily, scheduler, inverted: Inverted | 
         return inverted_key(spec.source.prompt, spec.sampling, shape, family, scheduler, inverted)
     source = spec.source.model_dump(mode="json")
     # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
-    sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler"})
+    sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds"})
     return _digest(family, scheduler, source=source, sampling=sampling)
 
 

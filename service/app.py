@@ -10,9 +10,9 @@ from service.body_limit import BodyLimit
 from service.connections import connected
 from service.errors import install_error_handlers
 from service.openapi import install_openapi
+from service.plane import Plane
 from service.routes import artifacts, deliveries, edits, health, metrics, models
 from service.settings import Settings
-from service.submit import Plane
 from service.telemetry import TELEMETRY
 from service.webhooks.described import describe_webhooks
 

@@ -15,9 +15,9 @@ from service.jobs.catalogue import load_catalogue
 from service.jobs.queue import RqJobQueue
 from service.jobs.storage import open_storage
 from service.jobs.store import AsyncRedisJobStore
+from service.plane import Plane
 from service.settings import Settings
 from service.signing import UrlSigner, artifact_secret
-from service.submit import Plane
 from service.tokens import token_counters
 from service.webhooks.deliveries import RedisDeliveries
 

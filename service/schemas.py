@@ -131,6 +131,7 @@ class ArtifactView(BaseModel):
 
     name: str = Field(description="Unique within the edit; looks like a path.")
     kind: Literal["image", "heatmap", "mask", "maps", "manifest", "trajectory"]
+    seed: int | None = Field(description="Of the run that it is of; null for what concerns all.")
     picture: int | None = Field(description="0 is the source, 1 the first edit; null for what concerns all.")
     word: str | None = Field(description="A heat map's word.")
     occurrence: int | None = Field(description="Which of the word's occurrences, from 1.")

@@ -31,6 +31,7 @@ class Material:
         negative_prompt: what guidance pushes away from.
         picture: a finished one, RGB; None before the run.
         index: of the picture: 0 is the source, 1 the first edit.
+        seed: of the picture's run.
         model, job_id, owner: of the job.
     """
 
@@ -38,6 +39,7 @@ class Material:
     negative_prompt: str
     picture: Image.Image | None = None
     index: int | None = None
+    seed: int | None = None
     model: str
     job_id: str
     owner: str
@@ -97,12 +99,14 @@ class Judge:
         """Raises `NotAllowed` where the run must not begin."""
         self._judge(job)
 
-    def judge_pictures(self, job: Job, pictures: tuple[Image.Image, ...]) -> None:
-        """Raises `NotAllowed` where any of a run's pictures must not be shown."""
+    def judge_pictures(self, job: Job, pictures: tuple[Image.Image, ...], seed: int) -> None:
+        """Raises `NotAllowed` where any of a seed's pictures must not be shown."""
         for index, picture in enumerate(pictures):
-            self._judge(job, picture, index)
+            self._judge(job, picture, index, seed)
 
-    def _judge(self, job: Job, picture: Image.Image | None = None, index: int | None = None) -> None:
+    def _judge(
+        self, job: Job, picture: Image.Image | None = None, index: int | None = None, seed: int | None = None
+    ) -> None:
         if self.hook is None:
             return
         material = Material(
@@ -111,6 +115,7 @@ class Judge:
             # A copy: what a hook draws into it is not what is stored.
             picture=None if picture is None else picture.copy(),
             index=index,
+            seed=seed,
             model=job.model,
             job_id=job.id,
             owner=job.owner,

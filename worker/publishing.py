@@ -110,6 +110,7 @@ class Publisher:
                 picture=ready.picture,
                 word=ready.word,
                 occurrence=ready.occurrence,
+                seed=ready.seed,
             )
         )
 

@@ -21,10 +21,10 @@ class Sampler(Protocol):
         """The digest of all that determines a spec's source."""
 
     def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
-        """Every step of a run, then its one result.
+        """Every step of a run, then one result for each of the spec's seeds.
 
         Args:
-            kept: the source's run, where it is known already.
+            kept: the source's run, where it is known already; of a spec of one seed.
         """
 
 

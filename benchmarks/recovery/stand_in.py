@@ -35,7 +35,8 @@ class StandIn:
             yield DenoisingStep(index=index, num_steps=num_steps, latents=latents)
         gradient = Image.radial_gradient("L").convert("RGB")
         images = tuple(gradient.rotate(number) for number in range(1 + len(spec.targets)))
-        yield EditResult(images=images, latents=latents, prompts=(), maps=(), noise=latents, seconds={})
+        for seed in spec.seeds:
+            yield EditResult(images=images, latents=latents, prompts=(), maps=(), noise=latents, seconds={}, seed=seed)
 
 
 class Noted:

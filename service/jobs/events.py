@@ -24,7 +24,10 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactReady:
-    """A result to be stored under `name`; `source` is the digest of the source whose trajectory it is."""
+    """A result to be stored under `name`; `source` is the digest of the source whose trajectory it is.
+
+    `seed` is that of its picture or pictures; None for what concerns all seeds.
+    """
 
     name: str
     kind: Literal["image", "heatmap", "mask", "maps", "manifest", "trajectory"]
@@ -34,6 +37,7 @@ class ArtifactReady:
     word: str | None = None
     occurrence: int | None = None
     source: str | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

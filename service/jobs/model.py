@@ -100,6 +100,7 @@ class Artifact(Record):
     picture: int | None = Field(None, description="0 is the source, 1 the first edit.")
     word: str | None = None
     occurrence: int | None = None
+    seed: int | None = Field(None, description="Of the run that it is of.")
 
 
 Priority = Literal["high", "normal", "low"]

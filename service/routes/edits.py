@@ -6,10 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from service import submit
+from service import listing, submit
 from service.following import EVENT_ID, JobEvent, ended, entity_tag, events, is_known
 from service.jobs.model import Job, JobProgress, JobStatus
 from service.openapi import problems
+from service.plane import Plane
 from service.preferences import seconds_to_wait
 from service.routes.plane import CallerOfRequest, EditId, PlaneOfApp
 from service.schemas import EditAccepted, EditEvent, EditList, EditRequest, EditView
@@ -79,7 +80,7 @@ async def list_edits(
     cursor: Annotated[str | None, Query(max_length=200, description="Of the page before.")] = None,
 ) -> EditList:
     """The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it."""
-    page = await submit.page(plane, caller, status=status, cursor=cursor, limit=limit)
+    page = await listing.page(plane, caller, status=status, cursor=cursor, limit=limit)
     return EditList(edits=tuple(map(EditAccepted.of, page.jobs)), cursor=page.cursor)
 
 
@@ -139,7 +140,7 @@ async def erase_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest
     await submit.erase(edit_id, plane, caller)
 
 
-async def _answered(job: Job, plane: submit.Plane, response: Response, prefer: str) -> EditAccepted | EditView:
+async def _answered(job: Job, plane: Plane, response: Response, prefer: str) -> EditAccepted | EditView:
     """202, or 200 with the whole edit where the client would rather wait and it has ended meanwhile."""
     accepted = EditAccepted.of(job)
     response.headers["Location"] = accepted.links.self
@@ -152,7 +153,7 @@ async def _answered(job: Job, plane: submit.Plane, response: Response, prefer: s
     return accepted
 
 
-async def _view(job: Job, plane: submit.Plane) -> EditView:
+async def _view(job: Job, plane: Plane) -> EditView:
     place = await plane.store.place(job) if job.status is JobStatus.QUEUED else None
     return EditView.with_urls(job, plane.url, place)
 

@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 
 from service.api_keys import Caller
 from service.jobs.logs import bind
-from service.submit import Plane
+from service.plane import Plane
 
 
 def _plane(request: Request) -> Plane:

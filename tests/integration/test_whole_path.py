@@ -51,6 +51,27 @@ def test_the_manifests_spec_posted_again_gives_the_same_pictures(api, post, unti
             assert api.get(a["url"]).content == api.get(b["url"]).content, a["name"]
 
 
+def test_several_seeds_of_one_edit_are_the_edits_of_each_seed(api, post, until):
+    alone = {seed: until(post(steps=3, seed=seed)) for seed in (4, 9)}
+    spec = alone[4]["spec"]
+    targets, sampling = spec["targets"][:1], {**spec["sampling"], "seed": 0, "seeds": [9, 4]}
+    several = until(api.post("/v1/edits", json={**spec, "targets": targets, "sampling": sampling}).headers["Location"])
+
+    assert several["status"] == "succeeded", several["error"]
+    assert manifest(api, several)["seeds"] == [{"seed": 9, "source": "generated"}, {"seed": 4, "source": "generated"}]
+    images = {a["name"]: a["seed"] for a in several["artifacts"] if a["kind"] == "image"}
+    assert images == {"seed-9/source.png": 9, "seed-9/edit-1.png": 9, "seed-4/source.png": 4, "seed-4/edit-1.png": 4}
+    for name, seed in images.items():
+        one, other = (
+            np.asarray(Image.open(io.BytesIO(fetched(api, job, of))))
+            for job, of in ((several, name), (alone[seed], name.partition("/")[2]))
+        )
+        # What shares the batch changes a picture by rounding alone, which may tip a level of 256.
+        assert np.abs(one.astype(int) - other).max() <= 1
+    again = until(api.post("/v1/edits", json=several["spec"]).headers["Location"])
+    assert again["status"] == "succeeded"
+
+
 def test_a_source_that_is_kept_is_taken_up_by_later_edits_of_it(api, post, until):
     first = until(post(steps=4, seed=31))
     spec = first["spec"]

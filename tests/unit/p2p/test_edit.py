@@ -6,7 +6,7 @@ import torch
 from diffusers import DDPMScheduler, EulerAncestralDiscreteScheduler, HeunDiscreteScheduler, LCMScheduler
 
 from p2p.edit import edit, edit_batch_steps, edit_steps
-from p2p.errors import MixedBatch, PromptTooLong, UnsupportedModel, UnsupportedSize
+from p2p.errors import MixedBatch, PromptTooLong, SeveralSeeds, UnsupportedModel, UnsupportedSize
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.preparation import prepare
 from p2p.sampling import noise_streams
@@ -167,6 +167,24 @@ def test_jobs_that_share_a_batch_are_each_what_they_are_alone(family):
         # Another batch shape chooses other kernels: fp32 rounding, which four steps carry to 1e-4 of unit deviation.
         torch.testing.assert_close(together.latents, alone.latents, rtol=0, atol=1e-4)
         assert [[w.word for w in maps] for maps in together.maps] == [[w.word for w in maps] for maps in alone.maps]
+
+
+def test_a_spec_of_several_seeds_gives_a_result_for_each(family):
+    asked = spec(BLEND, sampling={"seed": 0, "seeds": [3, 1]})
+    steps = [outcome for outcome in edit_steps(asked, family)]
+    results = steps[4:]
+
+    assert [result.seed for result in results] == [3, 1]
+    for result in results:
+        alone = edit(spec(BLEND, seed=result.seed), family)
+        # As above.
+        torch.testing.assert_close(result.latents, alone.latents, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("runs_one", [edit, lambda asked, family: run_together([asked], family)])
+def test_several_seeds_are_refused_where_one_is_run(family, runs_one):
+    with pytest.raises(SeveralSeeds, match="2 seeds"):
+        runs_one(spec(SWAP, sampling={"seed": 0, "seeds": [3, 1]}), family)
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])

@@ -120,3 +120,26 @@ def test_an_unknown_field_is_refused():
 def test_braces_in_a_prompt_survive_in_the_message():
     with pytest.raises(ValidationError, match=r"'\{dog\}s' is not in"):
         EditSpec.model_validate(spec(word_windows=[{"word": "{dog}s", "window": {}}]))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "complaint"),
+    [
+        ({"seed": 3, "seeds": [1, 2]}, ("seeds_conflict", ("sampling", "seed"))),
+        ({"seeds": [1, 2, 1]}, ("seed_repeated", ("sampling", "seeds", 2))),
+        ({"seeds": []}, ("too_short", ("sampling", "seeds"))),
+        ({"seeds": list(range(65))}, ("too_long", ("sampling", "seeds"))),
+        ({"seeds": [-1]}, ("greater_than_equal", ("sampling", "seeds", 0))),
+    ],
+)
+def test_seeds_are_told_apart_and_are_not_too_many(sampling, complaint):
+    assert complaints(spec() | {"sampling": sampling}) == [complaint]
+
+
+def test_seeds_are_what_is_run_whether_one_is_given_or_several():
+    one, several = (EditSpec.model_validate(spec() | {"sampling": s}) for s in ({"seed": 5}, {"seeds": [7, 0]}))
+
+    assert (one.seeds, several.seeds) == ((5,), (7, 0))
+    assert several.of_seeds(5) == one
+    assert one.of_seeds(7, 0) == several
+    assert EditSpec.model_validate_json(several.model_dump_json()) == several

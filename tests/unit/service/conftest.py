@@ -15,9 +15,9 @@ from service.app import create_app
 from service.jobs.backlog import Standing
 from service.jobs.catalogue import load_catalogue
 from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore, MemoryStorage, RecordingQueue
+from service.plane import Plane
 from service.settings import Settings
 from service.signing import UrlSigner
-from service.submit import Plane
 from service.tokens import token_counters
 from service.webhooks.testing import InMemoryDeliveries
 
