@@ -1,4 +1,4 @@
-"""Where job records are kept: one Redis hash per job, each field of `Job` as JSON; those that never change as one.
+"""Where job records are kept: one Redis hash per job (`service.jobs.record`), and the scripts that change it.
 
 Rules.
 1. Every change is a `Move` (`service.jobs.moves`), done by one script that looks and writes in one turn of Redis, so of
@@ -10,51 +10,30 @@ Rules.
    message, which stands in RQ's list where its turn is.
 5. Every record has a lifetime, which no active job reaches: its key expires at `expires_at`.
 
-The API reads and writes through `AsyncRedisJobStore`, workers through `RedisJobStore`; both send what the functions at
-the end of this file make, and read the answers with them. Clients must be made with `decode_responses=True`.
+The API reads and writes through `AsyncRedisJobStore`, workers through `RedisJobStore`; what they send and what is
+answered is `service.jobs.calls`. Clients must be made with `decode_responses=True`.
 """
 
 import json
 import time
-import zlib
-from base64 import b85decode, b85encode
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple, Protocol, cast
 
 import redis
 import redis.asyncio
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from service.jobs import keys, scripts
 from service.jobs.admission import Admission, Admitted
+from service.jobs.calls import admission_answer, admission_call, milliseconds, move_answer, move_call
 from service.jobs.connection import refuse_eviction
-from service.jobs.errors import (
-    IllegalTransition,
-    JobNotFound,
-    NameReused,
-    NewerRecord,
-    QueueFull,
-    RateLimited,
-    StillActive,
-    TooManyActive,
-)
-from service.jobs.message import list_of, message_about
+from service.jobs.errors import JobNotFound, NewerRecord, StillActive
 from service.jobs.metrics import job_ended
-from service.jobs.model import SCHEMA_VERSION, TRANSITIONS, Job, JobStatus, job_prefix
-from service.jobs.moves import MARGIN, Move
+from service.jobs.model import TRANSITIONS, Job, JobStatus, job_prefix
+from service.jobs.moves import Move
+from service.jobs.record import decode, existing
 
-#: Characters of a value from which on it is kept packed: a finished job's list of artifacts is, and a long spec.
-PACKED_FROM = 400
-
-
-#: Fields that are written once: together they take a third of what they would take apart.
-FIXED = (
-    "schema_version", "id", "owner", "model", "spec", "priority", "created_at", "queue_limit", "lifetime",
-    "traceparent", "webhook",
-)  # fmt: skip
-#: Seconds after which one who has too many jobs under way may ask again: one of them may have ended by then.
-ACTIVE_RETRY = 2.0
 #: Milliseconds that one read of a job's events waits, and how many jobs of an owner may be of one millisecond.
 EVENTS_TURN, SAME = 2000, 100
 #: Seconds for which the API takes Redis's eviction policy for what it last was.
@@ -143,17 +122,17 @@ class RedisJobStore:
 
     def create(self, job: Job) -> None:
         admission = Admission(jobs=[job])
-        _admitted(admission, self._admit(*_admission(admission)))
+        admission_answer(admission, self._admit(*admission_call(admission)))
 
     def get(self, job_id: str) -> Job:
-        return _found(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
+        return existing(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
 
     def make(self, move: Move) -> Job:
-        return _counted(move, _moved(move, self._move(*_request(move))))
+        return _counted(move, move_answer(move, self._move(*move_call(move))))
 
     def renew(self, job: Job, lease: timedelta) -> bool:
         names = [keys.record(job.id), keys.leases(job.model)]
-        return bool(self._renew(names, [job.id, json.dumps(job.execution), _milliseconds(lease)]))
+        return bool(self._renew(names, [job.id, json.dumps(job.execution), milliseconds(lease)]))
 
     def watch(self, job_id: str) -> Watch:
         fields = self._client.hmget(keys.record(job_id), "execution", "cancel_requested")
@@ -174,13 +153,13 @@ class AsyncRedisJobStore:
     async def admit(self, admission: Admission) -> Admitted:
         if time.monotonic() > self._safe_until:
             await self.ping()
-        return _admitted(admission, await self._admit(*_admission(admission)))
+        return admission_answer(admission, await self._admit(*admission_call(admission)))
 
     async def get(self, job_id: str) -> Job:
-        return _found(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
+        return existing(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
 
     async def make(self, move: Move) -> Job:
-        return _counted(move, _moved(move, await self._move(*_request(move))))
+        return _counted(move, move_answer(move, await self._move(*move_call(move))))
 
     async def erase(self, job: Job) -> None:
         names = [keys.record(job.id), keys.events(job.id), keys.LITTER, keys.DEAD, keys.owned(job.owner)]
@@ -233,115 +212,10 @@ class AsyncRedisJobStore:
         self._safe_until = time.monotonic() + TRUSTED
 
 
-def _admission(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `scripts.ADMIT`."""
-    owner, limits = admission.jobs[0].owner, admission.limits
-    names = [keys.named(owner, admission.name or ""), keys.active(owner), keys.bucket(owner), keys.owned(owner)]
-    names.append(keys.MODELS)
-    jobs, fields = [], []
-    for job in admission.jobs:
-        message = message_about(job.id, job.model)
-        kept = _pairs({**{name: getattr(job, name) for name in Job.model_fields}, "message": message.id})
-        names += [keys.record(job.id), keys.events(job.id), keys.waiting(job.model), keys.order(job.model)]
-        names += [message.list, keys.leases(job.model), keys.pace(job.model)]
-        jobs.append(
-            {
-                "id": job.id,
-                "model": job.model,
-                "created_at": _instant(job.created_at),
-                "expires_at": _instant(job.expires_at),
-                "start_by": _instant(job.start_by),
-                "message": message.id,
-                "turn": job.turn,
-                "fields": len(kept),
-                "message_fields": len(message.fields),
-            }
-        )
-        fields += [*kept, *message.fields]
-    life = max(job.expires_at - job.created_at for job in admission.jobs)
-    asked = {
-        "fingerprint": admission.fingerprint if admission.name is not None else None,
-        "per_minute": limits.per_minute,
-        "burst": limits.burst,
-        "active": limits.active,
-        "backlog": limits.backlog,
-        "oldest": _milliseconds(life + MARGIN + timedelta(days=1)),
-        "jobs": jobs,
-    }
-    return names, [json.dumps({name: value for name, value in asked.items() if value is not None}), *fields]
-
-
-def _admitted(admission: Admission, answer: Sequence[Any]) -> Admitted:
-    limits, job_ids = admission.limits, [job.id for job in admission.jobs]
-    match answer:
-        case ["admitted"]:
-            return Admitted(job_ids)
-        case ["replayed", before]:
-            return Admitted(before.split(), replayed=True)
-        case ["rate", milliseconds]:
-            raise RateLimited(milliseconds / 1000)
-        case ["active", active]:
-            raise TooManyActive(active, limits.active or 0, ACTIVE_RETRY)
-        case ["full", index, waiting, milliseconds]:
-            raise QueueFull(admission.jobs[index - 1].model, waiting, milliseconds / 1000)
-    raise NameReused
-
-
-def _request(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `scripts.MOVE`."""
-    names = [keys.record(move.job_id), keys.events(move.job_id), keys.waiting(move.model), keys.leases(move.model)]
-    names += [keys.LITTER, keys.OUTBOX, keys.DEAD, keys.order(move.model), list_of(move.model)]
-    names += [keys.active(move.owner), keys.pace(move.model)]
-    message = None if move.turn is None else message_about(move.job_id, move.model)
-    changes: dict[str, object] = {**move.changes, "status": move.to}
-    if message:
-        changes["message"] = message.id
-    fields = _pairs(changes)
-    asked: dict[str, object] = {
-        "id": move.job_id,
-        "from": to_json(move.from_).decode(),
-        "to": to_json(move.to).decode(),
-        "ends": str(move.to) if move.to.is_terminal else None,
-        "holder": None if move.holder is None else json.dumps(move.holder),
-        "lapsed": move.lapsed,
-        "attempts": move.attempts,
-        "lease": None if move.lease is None else _milliseconds(move.lease),
-        "litter": [(prefix, _instant(when)) for prefix, when in move.litter],
-        "event": move.event,
-        "dead": move.dead,
-        "turn": move.turn,
-        "took": move.took,
-        "message": message and message.id,
-        "fields": len(fields),
-        **{name: _instant(cast(datetime, changes[name])) for name in ("expires_at", "start_by") if name in changes},
-    }
-    # What is absent is nil to Lua; a JSON null would be a value of its own.
-    told = json.dumps({name: value for name, value in asked.items() if value is not None})
-    return names, [told, *fields, *(message.fields if message else ())]
-
-
-def _moved(move: Move, answer: tuple[int, list[str]] | None) -> Job:
-    if answer is None:
-        raise JobNotFound(move.job_id)
-    done, flat = answer
-    job = _found(move.job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
-    # The execution that it names already: begun once before, when the answer was lost on its way.
-    begun = move.lease is not None and job.execution == move.changes.get("execution")
-    if not done and not begun:
-        raise IllegalTransition(move.job_id, job.status, move.to)
-    return job
-
-
 def _counted(move: Move, job: Job) -> Job:
     if move.to.is_terminal:
         job_ended(job)
     return job
-
-
-def _found(job_id: str, fields: Mapping[str, str]) -> Job:
-    if not fields:
-        raise JobNotFound(job_id)
-    return decode(fields)
 
 
 def _readable(fields: Mapping[str, str]) -> Job | None:
@@ -349,54 +223,3 @@ def _readable(fields: Mapping[str, str]) -> Job | None:
         return decode(fields) if fields else None
     except NewerRecord:
         return None
-
-
-def _pairs(changes: Mapping[str, object]) -> list[str]:
-    return [part for pair in encode(changes).items() for part in pair]
-
-
-def _instant(moment: datetime) -> int:
-    """Milliseconds since 1970, as Redis counts them."""
-    return int(moment.timestamp() * 1000)
-
-
-def _milliseconds(span: timedelta) -> int:
-    return int(span.total_seconds() * 1000)
-
-
-def encode(fields: Mapping[str, object]) -> dict[str, str]:
-    """Fields of a job as the hash holds them: each value is JSON of its own, a long one packed.
-
-    What never changes, which only a new record has, is one value; what a new record does not have yet is left out.
-    """
-    if unknown := fields.keys() - Job.model_fields.keys():
-        raise TypeError(f"a job has no {', '.join(sorted(unknown))}")
-    fixed = {name: fields[name] for name in FIXED if name in fields}
-    if not fixed:
-        return {name: _packed(to_json(value)) for name, value in fields.items()}
-    present = {name: value for name, value in fields.items() if name not in FIXED and value is not None}
-    return {"fixed": _packed(to_json(fixed)), **{name: _packed(to_json(value)) for name, value in present.items()}}
-
-
-def decode(fields: Mapping[str, str]) -> Job:
-    """The job that a hash holds.
-
-    Raises:
-        NewerRecord: a newer version of this program wrote it.
-    """
-    texts = {name: _unpacked(text) for name, text in fields.items()}
-    fixed = texts.pop("fixed")
-    version = from_json(fixed)["schema_version"]
-    if version > SCHEMA_VERSION:
-        raise NewerRecord(version)
-    rest = "".join(f",{json.dumps(name)}:{text}" for name, text in texts.items())
-    return Job.model_validate_json(fixed[:-1] + rest + "}")
-
-
-def _packed(text: bytes) -> str:
-    # "z" begins no JSON value.
-    return text.decode() if len(text) < PACKED_FROM else "z" + b85encode(zlib.compress(text, 9)).decode()
-
-
-def _unpacked(text: str) -> str:
-    return zlib.decompress(b85decode(text[1:])).decode() if text.startswith("z") else text

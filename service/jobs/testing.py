@@ -11,8 +11,9 @@ from service.jobs.admission import Admission, Admitted
 from service.jobs.errors import IllegalTransition, JobNotFound, NameReused, StillActive
 from service.jobs.model import Job, JobStatus
 from service.jobs.moves import Move
+from service.jobs.record import decode, encode
 from service.jobs.storage import ObstoreStorage
-from service.jobs.store import Owned, Place, Watch, decode, encode
+from service.jobs.store import Owned, Place, Watch
 
 
 class InMemoryJobStore:

@@ -20,7 +20,8 @@ from service.jobs.model import (
     new_job,
 )
 from service.jobs.moves import Move
-from service.jobs.store import RedisJobStore, decode, encode
+from service.jobs.record import decode, encode
+from service.jobs.store import RedisJobStore
 from service.jobs.testing import InMemoryJobStore
 from tests.edits import CAT_TO_DOG
 
