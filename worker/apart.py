@@ -21,7 +21,9 @@ def edited_apart(sampler: Sampler, spec: EditSpec, kept: Trajectory | None) -> I
                 results.append(outcome)
             else:
                 before = number * outcome.num_steps
-                yield replace(outcome, index=before + outcome.index, num_steps=len(spec.targets) * outcome.num_steps)
+                steps = len(spec.targets) * outcome.num_steps
+                # No previews: they would show one edit at a time, and memory is short already.
+                yield replace(outcome, index=before + outcome.index, num_steps=steps, clean=None)
     yield together(results)
 
 

@@ -6,19 +6,23 @@ Knows neither Redis nor the storage, and lets no exception out: whatever goes wr
 
 import gc
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
+from PIL import Image
 
 from p2p.edit import EditResult
 from p2p.errors import P2PError
+from p2p.previews import preview_steps
 from p2p.sampling import DenoisingStep
 from p2p.trajectory import Trajectory
 from service.jobs.catalogue import ModelDeclaration
-from service.jobs.events import Event, Failed, Finished, Progress, Started
+from service.jobs.events import Event, Failed, Finished, PreviewReady, Progress, Started
 from service.jobs.model import Job
 from worker.apart import edited_apart
 from worker.moderation import Judge, NotAllowed
+from worker.previews import sheet
 from worker.results import artifacts_of
 from worker.sampler import Sampler
 
@@ -74,6 +78,7 @@ class Engine:
             yield Failed(code="internal_error", message="something failed here that should not: send the edit again")
 
     def _edited(self, job: Job, kept: Trajectory | None) -> Iterator[Event]:
+        previews = job.spec.artifacts.previews
         for outcome in self._steps(job, kept):
             if isinstance(outcome, EditResult):
                 self._judge.judge_pictures(job, outcome.images)
@@ -82,7 +87,24 @@ class Engine:
                 )
             else:
                 yield Progress(step=outcome.index + 1, steps=outcome.num_steps)
+                if outcome.clean and outcome.index + 1 in preview_steps(previews, outcome.num_steps):
+                    yield from self._previewed(job, outcome)
         yield Finished()
+
+    def _previewed(self, job: Job, step: DenoisingStep) -> Iterator[PreviewReady]:
+        """What a step foretells; nothing where it cannot be shown, which is no reason to fail."""
+        try:
+            pictures = self._sampler.preview(step)
+        except torch.AcceleratorError:
+            raise
+        except Exception:
+            log.warning("job %s: no preview of step %d", job.id, step.index + 1, exc_info=True)
+            return
+        judged = partial(self._judged, job, pictures)
+        yield PreviewReady(step=step.index + 1, steps=step.num_steps, judged=judged)
+
+    def _judged(self, job: Job, pictures: Sequence[Image.Image]) -> bytes | None:
+        return sheet(pictures) if self._judge.allows_preview(job, pictures) else None
 
     def _steps(self, job: Job, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
         """The steps of a job; where they do not fit into memory, once more with each edit apart."""
