@@ -23,6 +23,9 @@ MAX_SEED = 2**53 - 1
 #: An equalizer beyond this blows latents up to noise; the paper's demonstrations go to 10.
 MAX_WEIGHT = 50.0
 
+#: What a picture will be is settled early: four looks at it, a fifth of the run apart, tell all there is to tell.
+MAX_PREVIEWS = 4
+
 #: By the names of diffusers' classes: DDIMScheduler, DDPMScheduler, ...
 SchedulerName = Literal["ddim", "ddpm", "dpm_solver_multistep", "euler", "euler_ancestral", "lcm", "pndm"]
 
@@ -251,6 +254,13 @@ class Artifacts(Part):
         False,
         description="The source's run. As long as this job is kept, edits of the same source by the same model and "
         "sampling take it up, and take less time.",
+    )
+    # None by default: each is decoded, judged by the moderation hook and stored, and whoever waits for a webhook or
+    # polls never sees one.
+    previews: Annotated[int, Field(ge=0, le=MAX_PREVIEWS)] = Field(
+        0,
+        description="How many times, evenly over the run, its events tell of a small picture of how it stands: all "
+        "pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.",
     )
 
     @property

@@ -198,6 +198,7 @@ class EditEvent(BaseModel):
     status: JobStatus | None = Field(None, description="The state that it is in from here on, where that changed.")
     step: int | None = Field(None, description="How many steps are done.")
     steps: int | None = Field(None, description="Of how many.")
+    url: str | None = Field(None, description="Of a preview: a JPEG, all pictures side by side. Works for a while.")
 
 
 class DeliveriesView(BaseModel):

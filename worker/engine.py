@@ -6,18 +6,22 @@ Knows neither Redis nor the storage, and lets no exception out: whatever goes wr
 
 import gc
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
+from PIL import Image
 
 from p2p.edit import EditResult
 from p2p.errors import P2PError
+from p2p.previews import preview_steps
 from p2p.sampling import DenoisingStep
 from p2p.trajectory import Trajectory
 from service.jobs.catalogue import ModelDeclaration
-from service.jobs.events import Event, Failed, Finished, Progress, Started
+from service.jobs.events import Event, Failed, Finished, PreviewReady, Progress, Started
 from service.jobs.model import Job
 from worker.moderation import Judge, NotAllowed
+from worker.previews import sheet
 from worker.results import artifacts_of
 from worker.runs import run_all, ways
 from worker.sampler import Sampler
@@ -80,14 +84,32 @@ class Engine:
         return {seed: trajectory for seed, trajectory in found.items() if trajectory is not None}
 
     def _edited(self, job: Job, kept: Mapping[int, Trajectory]) -> Iterator[Event]:
+        previews = job.spec.artifacts.previews
         for outcome in self._steps(job, kept):
             if isinstance(outcome, DenoisingStep):
                 yield Progress(step=outcome.index + 1, steps=outcome.num_steps)
+                if outcome.clean and outcome.index + 1 in preview_steps(previews, outcome.num_steps):
+                    yield from self._previewed(job, outcome)
                 continue
             for result in outcome:
                 self._judge.judge_pictures(job, result.images, result.seed)
             yield from artifacts_of(outcome, job, self._declaration, revision=self._revision, kept=kept.keys())
         yield Finished()
+
+    def _previewed(self, job: Job, step: DenoisingStep) -> Iterator[PreviewReady]:
+        """What a step foretells; nothing where it cannot be shown, which is no reason to fail."""
+        try:
+            pictures = self._sampler.preview(step)
+        except torch.AcceleratorError:
+            raise
+        except Exception:
+            log.warning("job %s: no preview of step %d", job.id, step.index + 1, exc_info=True)
+            return
+        judged = partial(self._judged, job, pictures)
+        yield PreviewReady(step=step.index + 1, steps=step.num_steps, judged=judged)
+
+    def _judged(self, job: Job, pictures: Sequence[Image.Image]) -> bytes | None:
+        return sheet(pictures) if self._judge.allows_preview(job, pictures) else None
 
     def _steps(self, job: Job, kept: Mapping[int, Trajectory]) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
         """The steps of a job; where its runs do not fit into memory, once more in smaller ones."""

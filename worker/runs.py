@@ -49,8 +49,12 @@ def run_all(
                 results.setdefault(outcome.seed, []).append(outcome)
             else:
                 # All runs of a job have as many steps.
-                before = number * outcome.num_steps
-                yield replace(outcome, index=before + outcome.index, num_steps=len(runs) * outcome.num_steps)
+                of_all = {
+                    "index": number * outcome.num_steps + outcome.index,
+                    "num_steps": len(runs) * outcome.num_steps,
+                }
+                # A part of the pictures is no preview of the job, and memory may be short.
+                yield replace(outcome, **of_all, **({} if len(runs) == 1 else {"clean": None}))
     yield tuple(joined(results[seed]) for seed in seeds)
 
 

@@ -1,4 +1,4 @@
-"""An edit of every kind by the methods that matter, beside the truth where there is one; the first of each, unchosen."""
+"""An edit of every kind by the methods that matter, beside the truth where there is one; the first, unchosen."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
 """A sampler that takes a job's steps and time and no model's, and one that notes what another does."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from PIL import Image
@@ -38,6 +38,9 @@ class StandIn:
         for seed in spec.seeds:
             yield EditResult(images=images, latents=latents, prompts=(), maps=(), noise=latents, seconds={}, seed=seed)
 
+    def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
+        return (Image.radial_gradient("L").convert("RGB"),)
+
 
 class Noted:
     """`Sampler` that writes another's steps into the journal, with a wire in the middle of a run."""
@@ -55,3 +58,6 @@ class Noted:
                 if outcome.index == MIDDLE:
                     self._wires.trip("while_running", self._wires.in_hand)
             yield outcome
+
+    def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
+        return self._sampler.preview(step)

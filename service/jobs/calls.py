@@ -98,6 +98,7 @@ def move_call(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
         "dead": move.dead,
         "turn": move.turn,
         "took": move.took,
+        "once": None if move.once is None else pairs({move.once: changes[move.once]}),
         "message": message and message.id,
         "fields": len(fields),
         **{name: instant(cast(datetime, changes[name])) for name in ("expires_at", "start_by") if name in changes},

@@ -121,6 +121,7 @@ class Job(Record):
     model: str
     spec: EditSpec
     progress: JobProgress | None = None
+    preview: str | None = Field(None, description="Where the latest preview that was told of lies.")
     artifacts: tuple[Artifact, ...] = ()
     error: JobError | None = None
     cancel_requested: bool = Field(False, description="The client wants it stopped; its worker looks at every step.")

@@ -123,6 +123,9 @@ if status ~= move.from or not held or not lapsed then
   local done = move.ends and move.holder ~= nil and held and status == move.to
   return {done and 1 or 0, redis.call('HGETALL', KEYS[1])}
 end
+if move.once and redis.call('HGET', KEYS[1], move.once[1]) == move.once[2] then
+  return {1, redis.call('HGETALL', KEYS[1])}
+end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2, 1 + move.fields))
 redis.call('HINCRBY', KEYS[1], 'revision', 1)
 if move.attempts ~= 0 then redis.call('HINCRBY', KEYS[1], 'attempt', move.attempts) end

@@ -52,6 +52,8 @@ class InMemoryJobStore:
         lapsed = not move.lapsed or self.leases.get(job.id, 0) <= self._clock()
         if job.status is not move.from_ or move.holder not in (None, job.execution) or not lapsed:
             raise IllegalTransition(job.id, job.status, move.to)
+        if move.once is not None and getattr(job, move.once) == move.changes[move.once]:
+            return job
         changes = {
             **move.changes,
             "status": move.to,

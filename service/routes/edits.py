@@ -1,6 +1,6 @@
 """Edits: post one, follow it, list them, cancel one, erase one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -8,7 +8,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service import listing, submit
 from service.following import EVENT_ID, JobEvent, ended, entity_tag, events, is_known
-from service.jobs.model import Job, JobProgress, JobStatus
+from service.jobs.model import Job, JobStatus
 from service.openapi import problems
 from service.plane import Plane
 from service.preferences import seconds_to_wait
@@ -115,11 +115,16 @@ async def follow_edit(
     plane: PlaneOfApp,
     last_event_id: Annotated[str, Header(description="The last event that was seen: what follows is sent.")] = "",
 ) -> AsyncIterator[ServerSentEvent]:
-    """An edit's events, from the first, as server-sent events: `queued`, `started`, `progress`, `retrying`, and the
-    state that it ends in, after which the stream is over."""
+    """An edit's events, from the first, as server-sent events: `queued`, `started`, `progress`, `preview`, `retrying`,
+    and the state that it ends in, after which the stream is over.
+
+    There are previews where `artifacts.previews` asks for some and moderation allows them. Those of an execution that
+    is over and has not succeeded are gone, and are told of no more.
+    """
     after = last_event_id if EVENT_ID.fullmatch(last_event_id) else "0-0"
     async for event in events(job, plane.store, after=after):
-        yield ServerSentEvent(id=event.id, event=event.name, raw_data=_data(event).model_dump_json(exclude_none=True))
+        data = _data(event, plane.url)
+        yield ServerSentEvent(id=event.id, event=event.name, raw_data=data.model_dump_json(exclude_none=True))
 
 
 @router.post("/{edit_id}/cancel", responses={202: {"model": EditView}, **problems(401, 404, 409, 422, 503)})
@@ -164,9 +169,9 @@ _STATUS = {"queued": JobStatus.QUEUED, "retrying": JobStatus.QUEUED, "started": 
 }
 
 
-def _data(event: JobEvent) -> EditEvent:
-    progress = None
-    if event.name == "progress":
-        step, _, steps = event.detail.partition("/")
-        progress = JobProgress(step=int(step), steps=int(steps))
-    return EditEvent(status=_STATUS.get(event.name), step=progress and progress.step, steps=progress and progress.steps)
+def _data(event: JobEvent, url: Callable[[str], str]) -> EditEvent:
+    if event.name not in {"progress", "preview"}:
+        return EditEvent(status=_STATUS.get(event.name))
+    progress, _, key = event.detail.partition(" ")
+    step, _, steps = progress.partition("/")
+    return EditEvent(step=int(step), steps=int(steps), url=url(key) if key else None)

@@ -1,6 +1,6 @@
 """A job in an in-memory plane, and a sampler that paints nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -48,7 +48,7 @@ def painted(spec: EditSpec) -> Iterator[DenoisingStep | EditResult]:
     """Every step of a spec, then grey pictures for each seed; a word's map is a slope."""
     assert spec.sampling.steps
     for index in range(spec.sampling.steps):
-        yield DenoisingStep(index=index, num_steps=spec.sampling.steps, latents=torch.zeros(1))
+        yield DenoisingStep(index, spec.sampling.steps, torch.zeros(1), clean=lambda: torch.zeros(1))
     slope = np.linspace(0, 0.5, 16, dtype=np.float32).reshape(4, 4)
     prompts = [tokenize(prompt, tiny.tokenizer()) for prompt in spec.prompts]
     maps = [tuple(WordMap(word.word, word.occurrence, word.tokens, slope) for word in p.words()) for p in prompts]
@@ -82,6 +82,9 @@ class PaintingSampler:
         self.started_from.append(kept)
         self.ran.append((spec.seeds, kept))
         return painted(spec)
+
+    def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
+        return [Image.new("RGB", (24, 16), (step.index * 40, index * 40, 0)) for index in range(3)]
 
 
 @pytest.fixture
