@@ -48,8 +48,12 @@ if asked.fingerprint then
   local before = redis.call('GET', KEYS[1])
   if before then
     local fingerprint, ids = string.match(before, '^(%S+) (.+)$')
-    if fingerprint == asked.fingerprint then return {'replayed', ids} end
-    return {'reused'}
+    -- What was erased since, a name does not stand for any more.
+    local first = string.match(ids, '^%S+')
+    if redis.call('EXISTS', 'job:' .. first, 'batch:' .. first) > 0 then
+      if fingerprint == asked.fingerprint then return {'replayed', ids} end
+      return {'reused'}
+    end
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)

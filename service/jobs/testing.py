@@ -112,7 +112,7 @@ class AsyncInMemoryJobStore:
     async def admit(self, admission: Admission) -> Admitted:
         """Without limits: those are Redis's to count."""
         name = admission.jobs[0].owner, admission.name
-        if admission.name is not None and name in self._named:
+        if admission.name is not None and name in self._named and self._is_there(self._named[name][1]):
             fingerprint, admitted = self._named[name]
             if fingerprint != admission.fingerprint:
                 raise NameReused
@@ -128,6 +128,12 @@ class AsyncInMemoryJobStore:
             Admitted([job.id for job in admission.jobs], batch_id=batch.id if batch else None),
         )
         return self._named[name][1]
+
+    def _is_there(self, admitted: Admitted) -> bool:
+        """What was erased since, a name does not stand for any more."""
+        if admitted.batch_id is not None:
+            return admitted.batch_id in self._store.batches
+        return any(job.id == admitted.job_ids[0] for job in self._store.all())
 
     async def named(self, owner: str, name: str) -> str | None:
         return self._named[owner, name][1].job_ids[0] if (owner, name) in self._named else None
