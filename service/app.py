@@ -11,7 +11,7 @@ from service.connections import connected
 from service.errors import install_error_handlers
 from service.openapi import install_openapi
 from service.plane import Plane
-from service.routes import artifacts, deliveries, edits, health, metrics, models
+from service.routes import artifacts, batches, deliveries, edits, health, metrics, models
 from service.settings import Settings
 from service.telemetry import TELEMETRY
 from service.webhooks.described import describe_webhooks
@@ -40,7 +40,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Access)  # added last, so that it is outside of the others
     install_error_handlers(app)
-    for routes in (edits, deliveries, models, artifacts, health, metrics):
+    for routes in (edits, batches, deliveries, models, artifacts, health, metrics):
         app.include_router(routes.router)
     describe_webhooks(app)
     install_openapi(app)

@@ -11,6 +11,7 @@ from redis.retry import Retry
 
 from service.api_keys import KeyHolders
 from service.jobs.backlog import Backlog
+from service.jobs.batches import RedisBatches
 from service.jobs.catalogue import load_catalogue
 from service.jobs.queue import RqJobQueue
 from service.jobs.storage import open_storage
@@ -43,6 +44,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     try:
         yield Plane(
             store=AsyncRedisJobStore(records),
+            batches=RedisBatches(records),
             queue=queue,
             storage=open_storage(settings.storage_url),
             catalogue=catalogue,

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from service.api_keys import Callers
 from service.jobs.backlog import Standing
+from service.jobs.batches import Batches
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.queue import JobQueue
 from service.jobs.storage import ObjectStorage
@@ -20,6 +21,7 @@ class Plane:
     """What a use case works with."""
 
     store: AsyncJobStore
+    batches: Batches
     queue: JobQueue
     storage: ObjectStorage
     catalogue: Mapping[str, ModelDeclaration]

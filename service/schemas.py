@@ -26,7 +26,7 @@ from service.jobs.store import Place
 from service.submit import Asked
 from service.webhooks.deliveries import Attempt
 
-_EXAMPLE: JsonDict = {
+EXAMPLE: JsonDict = {
     "source": {"prompt": "a cat on a beach"},
     "targets": [
         {
@@ -40,7 +40,8 @@ _EXAMPLE: JsonDict = {
 }
 
 
-def _callable(url: str) -> str:
+def callable_url(url: str) -> str:
+    """A webhook's address as it is kept, or what is wrong with it, for pydantic."""
     try:
         return str(checked_url(url))
     except UrlRefused as error:
@@ -60,7 +61,7 @@ def _counted(events: tuple[EventName, ...]) -> tuple[EventName, ...]:
 class WebhookRequest(Part):
     """Who is to be told of the edit's end."""
 
-    url: Annotated[str, AfterValidator(_callable)] = Field(
+    url: Annotated[str, AfterValidator(callable_url)] = Field(
         description="https or http, with a public address; it is sent a POST.", max_length=MAX_CHARACTERS
     )
     events: Annotated[tuple[EventName, ...], AfterValidator(_counted)] = Field(
@@ -77,7 +78,7 @@ class WebhookRequest(Part):
 class EditRequest(EditSpec):
     """A source picture and the edits of it. What is absent takes the model's own default."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     webhook: WebhookRequest | None = Field(
         None, description="Told of the edit's end; where absent, whoever the installation names."

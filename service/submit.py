@@ -67,20 +67,9 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
         NameReused: the name stands for another request.
         Refused: nothing was accepted, for now.
     """
-    if asked.webhook is not None and not plane.webhook_private:
-        _refuse_private(asked.webhook)
     trace = Trace.parse(asked.traceparent) or Trace.new()
-    limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
-    job = new_job(
-        resolved(asked.spec, plane.catalogue, plane.counters),
-        lifetime=plane.job_lifetime,
-        queue_limit=limit,
-        owner=caller.owner,
-        priority=asked.priority,
-        webhook=asked.webhook,
-        traceparent=trace.header,
-    )
-    bind(model=job.model, trace_id=trace.trace_id)
+    bind(model=asked.spec.model, trace_id=trace.trace_id)
+    job = job_for(asked, plane, caller, trace)
     limits = replace(caller.limits, backlog=plane.backlog)
     admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=asked.fingerprint if name else "")
     admitted = await plane.store.admit(admission)
@@ -91,6 +80,22 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     bind(job_id=job.id)
     JOBS_ACCEPTED.labels(job.model).inc()
     return job, False
+
+
+def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
+    """The new job of an edit; raises `InvalidEdit`."""
+    if asked.webhook is not None:
+        refuse_private_webhook(asked.webhook.url, plane)
+    limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
+    return new_job(
+        resolved(asked.spec, plane.catalogue, plane.counters),
+        lifetime=plane.job_lifetime,
+        queue_limit=limit,
+        owner=caller.owner,
+        priority=asked.priority,
+        webhook=asked.webhook,
+        traceparent=trace.header,
+    )
 
 
 async def fetch(job_id: str, plane: Plane, caller: Caller) -> Job:
@@ -123,12 +128,18 @@ async def cancel(job_id: str, plane: Plane, caller: Caller) -> Job:
         JobNotFound: there is no such edit.
         NotCancelable: it has ended otherwise.
     """
+    job = await canceled(job_id, plane, caller)
+    if job.status.is_terminal and job.status is not JobStatus.CANCELED:
+        raise NotCancelable(job.status)
+    return job
+
+
+async def canceled(job_id: str, plane: Plane, caller: Caller) -> Job:
+    """`cancel` that leaves an edit that has ended as it is; raises `JobNotFound`."""
     while True:
         job = await fetch(job_id, plane, caller)
         move = CANCELING.get(job.status)
         if move is None:
-            if job.status is not JobStatus.CANCELED:
-                raise NotCancelable(job.status)
             return job
         try:
             return await plane.store.make(move(job))
@@ -180,8 +191,11 @@ async def deliver_again(job_id: str, plane: Plane, caller: Caller) -> Job:
     return job
 
 
-def _refuse_private(webhook: Webhook) -> None:
+def refuse_private_webhook(url: str, plane: Plane) -> None:
+    """Raises `InvalidEdit` where the address of a webhook is written as a private one."""
+    if plane.webhook_private:
+        return
     try:
-        refuse_private(checked_url(webhook.url))
+        refuse_private(checked_url(url))
     except UrlRefused as error:
         raise InvalidEdit([Complaint.at("webhook", "url", code=error.code, detail=str(error))]) from error

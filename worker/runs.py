@@ -49,12 +49,10 @@ def run_all(
                 results.setdefault(outcome.seed, []).append(outcome)
             else:
                 # All runs of a job have as many steps.
-                of_all = {
-                    "index": number * outcome.num_steps + outcome.index,
-                    "num_steps": len(runs) * outcome.num_steps,
-                }
+                done, total = number * outcome.num_steps + outcome.index, len(runs) * outcome.num_steps
                 # A part of the pictures is no preview of the job, and memory may be short.
-                yield replace(outcome, **of_all, **({} if len(runs) == 1 else {"clean": None}))
+                clean = outcome.clean if len(runs) == 1 else None
+                yield replace(outcome, index=done, num_steps=total, clean=clean)
     yield tuple(joined(results[seed]) for seed in seeds)
 
 

@@ -103,6 +103,6 @@ def reaping(place: Place, name: str) -> None:
 def telling(place: Place, name: str) -> None:
     """The sender of the outbox."""
     wires = begun(place, name)
-    wires.across(outbox, "send", "before_webhook", lambda box, claim, *_: claim.job)
-    wires.around_awaiting(outbox, "send", lambda box, claim, *_: claim.job)
+    wires.across(outbox, "send", "before_webhook", lambda box, claim, *_: claim.subject)
+    wires.around_awaiting(outbox, "send", lambda box, claim, *_: claim.subject)
     outbox.main()

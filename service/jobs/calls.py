@@ -52,6 +52,7 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
         "active": limits.active,
         "backlog": limits.backlog,
         "oldest": milliseconds(life + MARGIN + timedelta(days=1)),
+        "batch": admission.batch and {"id": admission.batch.id, "about": admission.batch.model_dump_json()},
         "jobs": jobs,
     }
     return names, [json.dumps({name: value for name, value in asked.items() if value is not None}), *fields]
@@ -62,7 +63,9 @@ def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
     limits, job_ids = admission.limits, [job.id for job in admission.jobs]
     match answer:
         case ["admitted"]:
-            return Admitted(job_ids)
+            return Admitted(job_ids, batch_id=admission.batch.id if admission.batch else None)
+        case ["replayed", before] if admission.batch:
+            return Admitted((), replayed=True, batch_id=before)
         case ["replayed", before]:
             return Admitted(before.split(), replayed=True)
         case ["rate", after]:

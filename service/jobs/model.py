@@ -137,6 +137,12 @@ class Job(Record):
     revision: int = Field(0, description="How many moves were made.")
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
     webhook: Webhook | None = Field(None, description="Told of its end; where absent, whom the installation names.")
+    batch: str | None = Field(None, description="The batch that it was posted in: every turn that ends it looks there.")
+
+    @property
+    def subject(self) -> str:
+        """What the outbox calls it."""
+        return self.id
 
     @property
     def turn(self) -> float:

@@ -137,6 +137,19 @@ def test_another_request_under_the_same_name_is_refused(client, admit):
     assert len(in_line(client)) == 1
 
 
+@pytest.mark.parametrize("fingerprint", ["same", "other"])
+def test_the_name_of_what_was_erased_is_free_again(client, admit, fingerprint):
+    first = admit(job(), name="mine")
+    RedisJobStore(client).make(moves.cancel(RedisJobStore(client).get(first.job_ids[0])))
+    client.delete(keys.record(first.job_ids[0]))
+
+    again = admit(job(), name="mine", fingerprint=fingerprint)
+
+    assert not again.replayed
+    assert in_line(client) == list(again.job_ids)
+    assert admit(job(), name="mine", fingerprint=fingerprint).job_ids == again.job_ids
+
+
 def test_another_owners_equal_name_is_another_job(client, admit):
     first = admit(job("one"), name="mine")
 

@@ -120,13 +120,16 @@ def two(ring, redis_url, redis_client, tiny_models, tmp_path) -> Iterator[Simple
     headers = [{"Authorization": f"Bearer {ring.create(name)[1]}"} for name in ("first", "second")]
     with TestClient(create_app(settings), base_url="http://api.test", raise_server_exceptions=False) as client:
         job_id = client.put("/v1/edits/mine", json=EDIT, headers=headers[0]).json()["id"]
+        batch_id = client.post("/v1/batches", json={"edits": [EDIT]}, headers=headers[0]).json()["id"]
+        client.post(f"/v1/batches/{batch_id}/cancel", headers=headers[0]).raise_for_status()
         store = RedisJobStore(redis_client)
         job = store.make(moves.begin(store.get(job_id), "execution", moves.LATE))
         key = artifact_key(job_id, "execution", "source.png")
         storage.put(key, b"a picture", "image/png")
         artifact = Artifact(name="source.png", kind="image", key=key, content_type="image/png", bytes=9)
         store.make(moves.finish(job, (artifact,)))
-        yield SimpleNamespace(client=client, first=headers[0], second=headers[1], job_id=job_id, key=key)
+        first, second = headers
+        yield SimpleNamespace(client=client, first=first, second=second, job_id=job_id, batch_id=batch_id, key=key)
 
 
 def operations() -> list[tuple[str, str]]:
@@ -140,6 +143,7 @@ def operations() -> list[tuple[str, str]]:
 def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     """One case for each verb and address of the OpenAPI document, so that a new route cannot be forgotten."""
     place = address.replace("{edit_id}", two.job_id if named == "job_id" else "mine").replace("{key}", two.key)
+    place = place.replace("{batch_id}", two.batch_id)
     assert "{" not in place, "this test does not know what the address names: teach it"
     body = {"json": EDIT} if verb == "PUT" else {}
 
@@ -151,14 +155,16 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     elif "/artifacts/" in place:  # by its URL's signature alone, which nobody but the owner was given
         assert response.status_code == 403
     else:
-        assert (response.status_code, response.json()["code"]) == (404, "job_not_found")
+        missing = "batch_not_found" if "/batches/" in place else "job_not_found"
+        assert (response.status_code, response.json()["code"]) == (404, missing)
     assert two.client.get(f"/v1/edits/{two.job_id}", headers=two.first).json()["status"] == "succeeded"
 
 
 def test_a_list_holds_the_keys_own_edits(two):
     mine, other = (two.client.get("/v1/edits", headers=headers).json()["edits"] for headers in (two.first, two.second))
+    (in_batch,) = two.client.get(f"/v1/batches/{two.batch_id}", headers=two.first).json()["edits"]
 
-    assert ([edit["id"] for edit in mine], other) == ([two.job_id], [])
+    assert ([edit["id"] for edit in mine], other) == ([in_batch["id"], two.job_id], [])
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE"])

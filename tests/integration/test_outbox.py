@@ -13,6 +13,7 @@ from standardwebhooks import Webhook as OfficialWebhook
 from service import outbox as module
 from service.addresses import GuardedTransport, Resolve, client_to, resolved
 from service.jobs import keys, moves
+from service.jobs.batches import RedisBatches
 from service.jobs.metrics import OUTBOX, REGISTRIES
 from service.jobs.model import Job, Webhook, new_job
 from service.jobs.store import AsyncRedisJobStore, RedisJobStore
@@ -81,6 +82,7 @@ class Senders:
         return Sender(
             Outbox(self.client),
             AsyncRedisJobStore(self.client),
+            RedisBatches(self.client),
             own=own,
             others=others,
             webhook_url=url,
@@ -469,7 +471,7 @@ def test_two_senders_share_the_work_and_tell_nobody_twice(redis_client, redis_ur
 
                 async def noted(most: int, claim: Callable = claim, mine: list[str] = mine) -> Sequence:
                     claims = await claim(most)
-                    mine += [each.job for each in claims]
+                    mine += [each.subject for each in claims]
                     return claims
 
                 monkeypatch.setattr(sender._outbox, "claim", noted)

@@ -95,6 +95,24 @@ def manifest(api, job: dict) -> dict:
     return json.loads(fetched(api, job, "manifest.json"))
 
 
+def test_a_batch_is_worked_off_by_all_workers_and_waited_for_as_one(api, post):
+    edit = {
+        "model": "tiny",
+        "source": {"prompt": "a cat on the beach"},
+        "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
+        "sampling": {"steps": 2},
+    }
+    other = {**edit, "model": "tiny-too"}
+
+    address = api.post("/v1/batches", json={"edits": [edit, other, edit]}).headers["Location"]
+
+    while (batch := api.get(address, params={"wait": 20}).raise_for_status().json())["status"] == "active":
+        pass
+    assert batch["counts"]["succeeded"] == 3
+    models = [api.get(one["links"]["self"]).json()["model"] for one in batch["edits"]]
+    assert models == ["tiny", "tiny-too", "tiny"]
+
+
 def test_ten_jobs_are_shared_by_two_workers(served, post, until):
     client = redis.Redis.from_url(served.redis_url, decode_responses=True)
 
