@@ -92,7 +92,9 @@ def test_an_id_that_cannot_be_one_is_refused(client, edit, edit_id):
         ("wait=5", 5, "wait=5"),
         ("wait=5, handling=lenient", 5, "wait=5"),
         ("wait=9999", 60, "wait=60"),
-        ("respond-async, wait=5", 0, "respond-async"),
+        ("respond-async, wait=5", 5, "respond-async, wait=5"),
+        ("wait=5; respond-async", 5, "respond-async, wait=5"),
+        ("wait=5, wait=9", 5, "wait=5"),
         ("respond-async", 0, "respond-async"),
         ("wait=soon", 0, None),
         ("return=minimal", 0, None),
@@ -110,6 +112,13 @@ def test_an_edit_that_has_ended_is_answered_whole_to_who_would_rather_wait(clien
 
     assert (response.status_code, response.json()["status"]) == (200, "succeeded")
     assert response.headers["Preference-Applied"] == "wait=1"
+
+
+def test_an_edit_that_has_not_ended_in_time_is_accepted_as_it_was(client, edit):
+    response = client.post("/v1/edits", json=edit, headers={"Prefer": "respond-async, wait=1"})
+
+    assert (response.status_code, response.json()["status"]) == (202, "queued")
+    assert response.headers["Preference-Applied"] == "respond-async, wait=1"
 
 
 def test_an_answer_that_is_known_is_not_given_again(client, parts, posted):
