@@ -1,8 +1,9 @@
 """In-memory twins of the job plane, shipped with it: what unit tests use in place of Redis, RQ and a directory."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import obstore
 from obstore.store import MemoryStore
@@ -11,7 +12,7 @@ from service.jobs.admission import Admission, Admitted
 from service.jobs.errors import IllegalTransition, JobNotFound, NameReused, StillActive
 from service.jobs.model import Job, JobStatus
 from service.jobs.moves import Move
-from service.jobs.record import decode, encode
+from service.jobs.record import decode, encode, plain
 from service.jobs.storage import ObstoreStorage
 from service.jobs.store import Owned, Place, Watch
 
@@ -46,6 +47,12 @@ class InMemoryJobStore:
         if job_id not in self._records:
             raise JobNotFound(job_id)
         return decode(self._records[job_id])
+
+    def look(self, job_id: str) -> Mapping[str, Any]:
+        """The record as plain data."""
+        if job_id not in self._records:
+            raise JobNotFound(job_id)
+        return plain(self._records[job_id])
 
     def make(self, move: Move) -> Job:
         job = self.get(move.job_id)
@@ -117,8 +124,9 @@ class AsyncInMemoryJobStore:
             if number > int(after.split("-")[0])
         ]
 
-    async def place(self, job: Job) -> Place:
-        waiting = [each for each in self._store.all() if each.status is JobStatus.QUEUED and each.turn < job.turn]
+    async def place(self, job_id: str, model: str, message: str | None) -> Place:
+        turn = self._store.get(job_id).turn
+        waiting = [each for each in self._store.all() if each.status is JobStatus.QUEUED and each.turn < turn]
         return Place(len(waiting), None)
 
     async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
@@ -130,6 +138,9 @@ class AsyncInMemoryJobStore:
 
     async def get(self, job_id: str) -> Job:
         return self._store.get(job_id)
+
+    async def look(self, job_id: str) -> Mapping[str, Any]:
+        return self._store.look(job_id)
 
     async def make(self, move: Move) -> Job:
         return self._store.make(move)
