@@ -11,6 +11,8 @@ import redis.asyncio
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
+from service.__main__ import UVICORN
+
 
 def create_app(redis_url: str, status_bytes: int, accepted_bytes: int) -> FastAPI:
     """An API that keeps and gives bodies."""
@@ -38,4 +40,4 @@ def create_app(redis_url: str, status_bytes: int, accepted_bytes: int) -> FastAP
 
 if __name__ == "__main__":
     port, redis_url, status_bytes, accepted_bytes = sys.argv[1:]
-    uvicorn.run(create_app(redis_url, int(status_bytes), int(accepted_bytes)), port=int(port))
+    uvicorn.run(create_app(redis_url, int(status_bytes), int(accepted_bytes)), port=int(port), **UVICORN)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Any
 
 import redis
 import uvicorn
@@ -20,6 +21,8 @@ from service.tokens import token_counters
 
 log = logging.getLogger("service")
 
+#: uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.access.
+UVICORN: dict[str, Any] = {"log_config": None, "access_log": False}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -34,8 +37,7 @@ def main() -> None:
         sys.exit(str(error))
     show_process(API)
     host = host_for(settings)
-    # uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.access.
-    uvicorn.run(create_app(settings), host=host, port=settings.port, log_config=None, access_log=False)
+    uvicorn.run(create_app(settings), host=host, port=settings.port, **UVICORN)
 
 
 def host_for(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from service.errors import install_error_handlers
 from service.openapi import install_openapi
 from service.plane import Plane
 from service.routes import artifacts, batches, deliveries, edits, health, metrics, models
+from service.routes.polling import Polling
 from service.settings import Settings
 from service.telemetry import TELEMETRY
 from service.webhooks.described import describe_webhooks
@@ -42,6 +43,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     install_error_handlers(app)
     for routes in (edits, batches, deliveries, models, artifacts, health, metrics):
         app.include_router(routes.router)
+    app.router.routes.insert(0, Polling())
     describe_webhooks(app)
     install_openapi(app)
     return app

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from service.jobs.errors import JobNotFound
 from service.jobs.model import Job, JobStatus
-from service.jobs.store import AsyncJobStore
+from service.jobs.store import AsyncJobStore, Place
 
 #: Seconds a request may wait at most (RFC 7240 leaves it to the server), and a stream of events be open.
 LONGEST_WAIT, LONGEST_STREAM = 60.0, 600.0
@@ -82,23 +82,27 @@ def there(entries: Sequence[tuple[str, str]]) -> Sequence[JobEvent]:
 
 async def ended(job: Job, store: AsyncJobStore, seconds: float) -> Job:
     """The job once it has ended, or as it stands after so many seconds."""
-    deadline = time.monotonic() + min(seconds, LONGEST_WAIT)
-    # First where the stream stands, then the record: what happens between the two is seen twice and not missed.
-    seen = await store.events(job.id, "0-0", 0)
-    after, job = seen[-1][0] if seen else "0-0", await store.get(job.id)
+    deadline, after = time.monotonic() + min(seconds, LONGEST_WAIT), "0-0"
     while not job.status.is_terminal and (left := deadline - time.monotonic()) > 0:
-        found: Sequence[tuple[str, str]] = await store.events(job.id, after, left)
-        after = found[-1][0] if found else after
-        if not found or JobEvent.of(*found[-1]).is_end:
+        # The first turn gives what was told before: an end that came since the job was read is among it.
+        told = [JobEvent.of(*each) for each in await store.events(job.id, after, left)]
+        after = told[-1].id if told else after
+        if not told or told[-1].is_end or time.monotonic() >= deadline:
             job = await store.get(job.id)
-    return await store.get(job.id)
+    return job
 
 
-def entity_tag(job: Job, url_lifetime: timedelta) -> str:
-    """A weak tag (RFC 9110, 8.8.1): another one after each move, and while the URLs given with it still work."""
-    tag = f"{job.id}-{job.revision}"
-    if job.artifacts:
-        tag += f"-{int(time.time() / (url_lifetime.total_seconds() / 2))}"
+def entity_tag(job_id: str, revision: int, *, place: Place | None, urls_last: timedelta | None) -> str:
+    """A weak tag (RFC 9110, 8.8.1) of an answer about a job: another one whenever the answer says something else.
+
+    Args:
+        revision: of the job's record: each move makes another one.
+        place: where it waits, if it does, which no move of its own changes.
+        urls_last: how long the URLs in the answer work, if there are any: they are known for half as long.
+    """
+    tag = f"{job_id} {revision} {place}"
+    if urls_last is not None:
+        tag += f" {int(time.time() / (urls_last.total_seconds() / 2))}"
     return f'W/"{hashlib.sha256(tag.encode()).hexdigest()[:16]}"'
 
 

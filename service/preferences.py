@@ -10,13 +10,14 @@ _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,6})\"?")
 def seconds_to_wait(prefer: str) -> tuple[float, str | None]:
     """How long an answer may be held back, and what to say of it in `Preference-Applied`; None for nothing.
 
-    `respond-async` goes before `wait`, as it does where the answer would take longer than that anyway.
+    Both together mean: answer within that time if it is done by then, with 202 if not (section 4.3). An edit is always
+    answered like that, so `respond-async` alone is honoured by not waiting.
     """
     wished = [each.strip().lower() for each in re.split(r"[,;]", prefer)]
-    if "respond-async" in wished:
-        return 0.0, "respond-async"
-    for each in wished:
-        if found := _WAIT.fullmatch(each):
-            seconds = min(float(found[1]), LONGEST_WAIT)
-            return seconds, f"wait={seconds:.0f}"
-    return 0.0, None
+    applied = ["respond-async"] if "respond-async" in wished else []
+    seconds = 0.0
+    # Of a preference that is named twice, the first holds (section 2).
+    if found := next(filter(None, map(_WAIT.fullmatch, wished)), None):
+        seconds = min(float(found[1]), LONGEST_WAIT)
+        applied.append(f"wait={seconds:.0f}")
+    return seconds, ", ".join(applied) or None

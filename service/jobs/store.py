@@ -32,7 +32,7 @@ from service.jobs.errors import JobNotFound, NewerRecord, StillActive
 from service.jobs.metrics import job_ended
 from service.jobs.model import TRANSITIONS, Job, JobStatus, job_prefix
 from service.jobs.moves import Move
-from service.jobs.record import decode, existing
+from service.jobs.record import decode, existing, plain
 
 #: Milliseconds that one read of a job's events waits, and how many jobs of an owner may be of one millisecond.
 EVENTS_TURN, SAME = 2000, 100
@@ -92,13 +92,17 @@ class AsyncJobStore(Protocol):
         """Accept jobs, all or none; raises `Refused` or `NameReused`."""
 
     async def get(self, job_id: str) -> Job: ...
+
+    async def look(self, job_id: str) -> Mapping[str, Any]:
+        """`get` as plain data (`service.jobs.record.plain`), for who only shows it."""
+
     async def make(self, move: Move) -> Job: ...
 
     async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
         """What happened to a job after an event, ids and texts; waits a moment for it, never longer than asked."""
 
-    async def place(self, job: Job) -> Place:
-        """Where a waiting job stands."""
+    async def place(self, job_id: str, model: str, message: str | None) -> Place:
+        """Where a waiting job stands; `message` is its record's."""
 
     async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
         """An owner's jobs, the newest first, from the one after `before` on; None in place of what is over."""
@@ -158,6 +162,12 @@ class AsyncRedisJobStore:
     async def get(self, job_id: str) -> Job:
         return existing(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
 
+    async def look(self, job_id: str) -> Mapping[str, Any]:
+        fields = cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id)))
+        if not fields:
+            raise JobNotFound(job_id)
+        return plain(fields)
+
     async def make(self, move: Move) -> Job:
         return _counted(move, move_answer(move, await self._move(*move_call(move))))
 
@@ -177,11 +187,11 @@ class AsyncRedisJobStore:
         found = cast(Any, await self._client.xread({keys.events(job_id): after}, block=block))
         return [(event_id, fields["e"]) for _, entries in found or () for event_id, fields in entries]
 
-    async def place(self, job: Job) -> Place:
+    async def place(self, job_id: str, model: str, message: str | None) -> Place:
         async with self._client.pipeline(transaction=False) as commands:
-            commands.zrank(keys.order(job.model), job.message or "")
-            commands.hget(keys.pace(job.model), "seconds")
-            commands.zcard(keys.leases(job.model))
+            commands.zrank(keys.order(model), message or "")
+            commands.hget(keys.pace(model), "seconds")
+            commands.zcard(keys.leases(model))
             ahead, seconds, running = await commands.execute()
         if ahead is None or seconds is None:
             return Place(ahead, None)

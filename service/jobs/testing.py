@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import obstore
 from obstore.store import MemoryStore
@@ -15,7 +15,7 @@ from service.jobs.batches import BatchStanding
 from service.jobs.errors import BatchNotFound, IllegalTransition, JobNotFound, NameReused, StillActive
 from service.jobs.model import Job, JobStatus
 from service.jobs.moves import Move
-from service.jobs.record import decode, encode
+from service.jobs.record import decode, encode, plain
 from service.jobs.storage import ObstoreStorage
 from service.jobs.store import Owned, Place, Watch
 
@@ -53,6 +53,12 @@ class InMemoryJobStore:
         if job_id not in self._records:
             raise JobNotFound(job_id)
         return decode(self._records[job_id])
+
+    def look(self, job_id: str) -> Mapping[str, Any]:
+        """The record as plain data."""
+        if job_id not in self._records:
+            raise JobNotFound(job_id)
+        return plain(self._records[job_id])
 
     def make(self, move: Move) -> Job:
         job = self.get(move.job_id)
@@ -148,8 +154,9 @@ class AsyncInMemoryJobStore:
             if number > int(after.split("-")[0])
         ]
 
-    async def place(self, job: Job) -> Place:
-        waiting = [each for each in self._store.all() if each.status is JobStatus.QUEUED and each.turn < job.turn]
+    async def place(self, job_id: str, model: str, message: str | None) -> Place:
+        turn = self._store.get(job_id).turn
+        waiting = [each for each in self._store.all() if each.status is JobStatus.QUEUED and each.turn < turn]
         return Place(len(waiting), None)
 
     async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
@@ -161,6 +168,9 @@ class AsyncInMemoryJobStore:
 
     async def get(self, job_id: str) -> Job:
         return self._store.get(job_id)
+
+    async def look(self, job_id: str) -> Mapping[str, Any]:
+        return self._store.look(job_id)
 
     async def make(self, move: Move) -> Job:
         return self._store.make(move)

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service import listing, submit
-from service.following import EVENT_ID, JobEvent, ended, entity_tag, events, is_known
+from service.following import EVENT_ID, JobEvent, ended, events
 from service.jobs.model import Job, JobStatus
 from service.openapi import problems
 from service.plane import Plane
 from service.preferences import seconds_to_wait
 from service.routes.plane import CallerOfRequest, EditId, PlaneOfApp
+from service.routes.polling import shown_job
 from service.schemas import EditAccepted, EditEvent, EditList, EditRequest, EditView
 
 router = APIRouter(prefix="/v1/edits", tags=["edits"])
@@ -87,21 +88,16 @@ async def list_edits(
 @router.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 422, 503)})
 async def fetch_edit(
     edit_id: EditId,
-    response: Response,
     plane: PlaneOfApp,
     caller: CallerOfRequest,
     wait: Annotated[int, Query(ge=0, le=60, description="Seconds to wait for its end.")] = 0,
     if_none_match: Annotated[str, Header()] = "",
-) -> EditView | Response:
+) -> Response:
     """How an edit stands, and once it has succeeded, its artifacts."""
     job = await submit.fetch(edit_id, plane, caller)
     if wait:
         job = await ended(job, plane.store, wait)
-    tag = entity_tag(job, plane.url_lifetime)
-    if is_known(tag, if_none_match):
-        return Response(status_code=304, headers={"ETag": tag})
-    response.headers["ETag"] = tag
-    return await _view(job, plane)
+    return await shown_job(job, plane, if_none_match)
 
 
 async def _followed(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest) -> Job:
@@ -159,7 +155,9 @@ async def _answered(job: Job, plane: Plane, response: Response, prefer: str) -> 
 
 
 async def _view(job: Job, plane: Plane) -> EditView:
-    place = await plane.store.place(job) if job.status is JobStatus.QUEUED else None
+    place = None
+    if job.status is JobStatus.QUEUED:
+        place = await plane.store.place(job.id, job.model, job.message)
     return EditView.with_urls(job, plane.url, place)
 
 

@@ -10,7 +10,8 @@ from service.jobs.logs import bind
 from service.plane import Plane
 
 
-def _plane(request: Request) -> Plane:
+# Neither this nor the next blocks, and what is not `async` FastAPI runs in a thread, which takes longer than Redis.
+async def _plane(request: Request) -> Plane:
     return request.app.state.plane
 
 
@@ -23,10 +24,15 @@ _bearer = HTTPBearer(
 )
 
 
-async def _caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+async def caller_of(request: Request) -> Caller:
+    """Who asks, from here on in every line that is logged; raises `Unauthenticated`."""
     caller: Caller = await request.app.state.plane.callers.of(request.headers.get("Authorization", ""))
     bind(key_id=caller.owner)
     return caller
+
+
+async def _caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+    return await caller_of(request)
 
 
 CallerOfRequest = Annotated[Caller, Depends(_caller)]

@@ -1,0 +1,45 @@
+"""An edit as it is shown, put together from its record as it lies: what is asked most is answered like this.
+
+`service.schemas.EditView` says what such an answer is; to make a `Job` of the record and an `EditView` of the job takes
+ten times as long. `tests/unit/service/test_views.py` holds both equal, for any record.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic_core import to_json
+
+from service.jobs.store import Place
+from service.schemas import ArtifactView
+
+_FIRST = ("id", "status", "model", "created_at", "expires_at")
+_STATE = ("attempt", "cancel_requested", "progress", "started_at", "finished_at", "error")
+_OF_ARTIFACT = tuple(name for name in ArtifactView.model_fields if name != "url")
+
+
+def shown(record: Mapping[str, Any], url: Callable[[str], str], place: Place | None = None) -> bytes:
+    """The JSON of an edit.
+
+    Args:
+        record: as plain data (`service.jobs.record.plain`).
+        url: gives an artifact's address for its key.
+        place: where it waits, if it does.
+    """
+    address = f"/v1/edits/{record['id']}"
+    return to_json(
+        {
+            **{name: record[name] for name in _FIRST},
+            "links": {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"},
+            "queue": _queue(place),
+            **{name: record[name] for name in _STATE},
+            "artifacts": [
+                {**{name: artifact[name] for name in _OF_ARTIFACT}, "url": url(artifact["key"])}
+                for artifact in record["artifacts"]
+            ],
+            "spec": record["spec"],
+        }
+    )
+
+
+def _queue(place: Place | None) -> Mapping[str, Any] | None:
+    return None if place is None or place.ahead is None else {"ahead": place.ahead, "starts_in": place.seconds}

@@ -1,0 +1,138 @@
+"""The fast way to an edit and FastAPI's say the same."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from service.api_keys import Caller
+from service.errors import Unauthenticated
+from service.jobs import metrics, moves
+from service.jobs.model import Artifact, JobError, JobProgress
+
+PICTURE = Artifact(
+    name="source.png", kind="image", key="jobs/1/e1/source.png", content_type="image/png", bytes=3, picture=0
+)
+
+
+def queued(parts, job):
+    return job
+
+
+def running(parts, job):
+    begun = parts.store.make(moves.begin(job, "e1", timedelta(seconds=10)))
+    return parts.store.make(moves.report(begun, JobProgress(step=1, steps=3)))
+
+
+def canceled(parts, job):
+    return parts.store.make(moves.cancel(job))
+
+
+def succeeded(parts, job):
+    return parts.store.make(moves.finish(running(parts, job), (PICTURE,)))
+
+
+def failed(parts, job):
+    return parts.store.make(moves.fail(running(parts, job), JobError(code="x", message="ä")))
+
+
+@pytest.fixture
+def in_state(client, edit, parts):
+    """Posts an edit, brings it into a state and gives its address."""
+
+    def brought(state) -> str:
+        address = client.post("/v1/edits", json=edit).headers["Location"]
+        state(parts, parts.store.get(address.rpartition("/")[2]))
+        return address
+
+    return brought
+
+
+@pytest.mark.parametrize("state", [queued, running, canceled, succeeded, failed])
+def test_both_ways_give_the_same_answer(client, in_state, state):
+    address = in_state(state)
+
+    # FastAPI's route reads queries, even one that asks for nothing.
+    fast, whole = client.get(address), client.get(address, params={"wait": 0})
+
+    assert fast.status_code == whole.status_code == 200
+    assert fast.content == whole.content
+    assert fast.headers == whole.headers
+
+
+@pytest.mark.parametrize("state", [queued, running, succeeded])
+def test_a_tag_of_either_way_is_known_on_the_other(client, in_state, state):
+    address = in_state(state)
+    tag = client.get(address).headers["ETag"]
+
+    for query in ({}, {"wait": 0}):
+        response = client.get(address, params=query, headers={"If-None-Match": tag})
+        assert (response.status_code, response.content, response.headers["ETag"]) == (304, b"", tag)
+
+
+def test_a_place_that_has_changed_is_something_new(client, edit, in_state):
+    address = in_state(queued)
+    tag = client.get(address).headers["ETag"]
+    client.post("/v1/edits", json={**edit, "priority": "high"})
+
+    response = client.get(address, headers={"If-None-Match": tag})
+
+    assert (response.status_code, response.json()["queue"]["ahead"]) == (200, 1)
+
+
+@pytest.mark.parametrize("edit_id", ["0" * 32, "nobody"])
+def test_what_is_not_there_is_the_same_problem_on_both(client, edit_id):
+    fast, whole = client.get(f"/v1/edits/{edit_id}"), client.get(f"/v1/edits/{edit_id}?wait=0")
+
+    assert (fast.status_code, fast.json()) == (whole.status_code, whole.json())
+    assert fast.json()["code"] == "job_not_found"
+
+
+def test_an_id_of_ones_own_may_look_like_one_of_ours(client, edit):
+    edit_id = "0123456789abcdef" * 2
+
+    posted = client.put(f"/v1/edits/{edit_id}", json=edit).json()
+
+    assert client.get(f"/v1/edits/{edit_id}").json()["id"] == posted["id"]
+
+
+class TwoKeys:
+    """`Callers` who are told apart by what they say."""
+
+    async def of(self, authorization: str) -> Caller:
+        if not authorization:
+            raise Unauthenticated
+        return Caller(owner=authorization)
+
+
+def test_only_its_owner_is_shown_an_edit(parts, serve, edit):
+    parts.plane = replace(parts.plane, callers=TwoKeys())
+    client = serve()
+    address = client.post("/v1/edits", json=edit, headers={"Authorization": "one"}).headers["Location"]
+
+    answers = [client.get(address, headers=headers) for headers in ({"Authorization": "other"}, {})]
+
+    assert [(each.status_code, each.json()["code"]) for each in answers] == [
+        (404, "job_not_found"),
+        (401, "unauthenticated"),
+    ]
+
+
+def test_both_ways_are_one_route_to_the_metrics(client, in_state):
+    address = in_state(queued)
+    labels = {"method": "GET", "route": "/v1/edits/{edit_id}", "status": "2xx"}
+
+    def count() -> float:
+        registry = metrics.REGISTRIES[metrics.API]
+        return registry.get_sample_value("p2p_http_request_seconds_count", labels) or 0
+
+    before = count()
+    client.get(address)
+    client.get(address, params={"wait": 0})
+
+    assert count() == before + 2
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PATCH"])
+def test_no_other_method_is_taken(client, in_state, method):
+    assert client.request(method, in_state(queued)).status_code == 405

@@ -1,0 +1,94 @@
+"""What clients are shown of a record."""
+
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2p.spec import EditSpec
+from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Webhook
+from service.jobs.record import encode, plain
+from service.jobs.store import Place
+from service.schemas import EditView
+from service.views import shown
+
+# Everything that UTF-8 can write: a record holds nothing else.
+texts = st.text(st.characters(codec="utf-8"), max_size=40)
+words = st.lists(st.sampled_from(["cat", "dög", "日", 'a"b', "<&>"]), min_size=1, max_size=5).map(" ".join)
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+numbers = st.integers(0, 2**31)
+
+
+def maybe(strategy: st.SearchStrategy) -> st.SearchStrategy:
+    return st.none() | strategy
+
+
+@st.composite
+def specs(draw) -> EditSpec:
+    prompt = draw(words)
+    share = st.floats(0, 1)
+    target = {
+        "prompt": prompt,
+        "edits": [{"kind": "reweight", "weights": [{"word": prompt, "weight": draw(st.floats(-50, 50))}]}],
+        "cross_window": {"stop": draw(share)},
+        "local_blend": draw(maybe(st.fixed_dictionaries({"words": st.just([{"word": prompt}]), "threshold": share}))),
+    }
+    sampling = {
+        "seed": draw(st.integers(0, 2**53 - 1)),
+        "guidance_scale": draw(maybe(st.floats(0, 50))),
+        "negative_prompt": draw(texts),
+        "steps": draw(maybe(st.integers(1, 1000))),
+    }
+    # Long ones are packed in the record, short ones are not.
+    return EditSpec(source={"prompt": prompt}, targets=[target] * draw(st.integers(1, 9)), sampling=sampling)
+
+
+artifacts = st.builds(
+    Artifact,
+    name=texts,
+    kind=st.sampled_from(get_args(Artifact.model_fields["kind"].annotation)),
+    key=texts,
+    content_type=texts,
+    bytes=numbers,
+    picture=maybe(numbers),
+    word=maybe(texts),
+    occurrence=maybe(numbers),
+)
+jobs = st.builds(
+    Job,
+    id=st.uuids().map(lambda each: each.hex),
+    owner=texts,
+    status=st.sampled_from(JobStatus),
+    attempt=numbers,
+    execution=maybe(texts),
+    model=texts,
+    spec=specs(),
+    progress=maybe(st.builds(JobProgress, step=numbers, steps=numbers)),
+    artifacts=st.lists(artifacts, max_size=4).map(tuple),
+    error=maybe(st.builds(JobError, code=texts, message=texts)),
+    cancel_requested=st.booleans(),
+    created_at=moments,
+    queue_limit=st.timedeltas(timedelta(0), timedelta(days=400)),
+    start_by=moments,
+    started_at=maybe(moments),
+    finished_at=maybe(moments),
+    expires_at=moments,
+    lifetime=st.timedeltas(timedelta(0), timedelta(days=400)),
+    message=maybe(texts),
+    revision=numbers,
+    traceparent=maybe(texts),
+    webhook=maybe(st.builds(Webhook, url=texts)),
+)
+places = st.builds(Place, ahead=maybe(numbers), seconds=maybe(st.floats(0, 1e9)))
+
+
+def url(key: str) -> str:
+    return f"http://api.test/v1/artifacts/{key}?signature=0"
+
+
+@given(jobs, maybe(places))
+def test_an_edit_is_shown_from_its_record_as_its_view_says_it(job, place):
+    record = plain(encode({name: getattr(job, name) for name in Job.model_fields}))
+
+    assert shown(record, url, place) == EditView.with_urls(job, url, place).model_dump_json().encode()
