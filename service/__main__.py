@@ -20,8 +20,6 @@ from service.tokens import token_counters
 
 log = logging.getLogger("service")
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 def main() -> None:
     """Read the settings once and serve until told to stop."""
@@ -33,14 +31,15 @@ def main() -> None:
     except (InvalidCatalogue, InvalidStorage) as error:
         sys.exit(str(error))
     show_process(API)
-    host = host_for(settings)
+    # Where it listens decides who is let in without a key: everything is told the same.
+    settings = settings.model_copy(update={"host": host_for(settings)})
     # uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.access.
-    uvicorn.run(create_app(settings), host=host, port=settings.port, log_config=None, access_log=False)
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
 
 
 def host_for(settings: Settings) -> str:
     """Where to listen: on loopback alone while there is no key, whatever is set. Ends the process without Redis."""
-    if settings.host in LOOPBACK:
+    if settings.is_on_loopback:
         return settings.host
     client = patient_client(settings.redis_url)
     try:

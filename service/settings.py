@@ -10,6 +10,9 @@ from service.addresses import checked_url
 from service.jobs.settings import MetricsSettings, PlaneSettings, Span
 from service.webhooks.signature import key_of
 
+#: Hosts that nobody but this machine reaches.
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 class ReaperSettings(MetricsSettings):
     """The reaper's settings."""
@@ -87,6 +90,11 @@ class Settings(WebhookSettings):
     )
     backlog: int = Field(1000, ge=1, description="How many jobs of one model may wait; more are refused for a while.")
     max_body_bytes: int = Field(262_144, ge=1, description="The largest request body that is read.")
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether nobody but this machine reaches `host`."""
+        return self.host in LOOPBACK
 
     @property
     def base_url(self) -> str:
