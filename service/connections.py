@@ -50,7 +50,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
             catalogue=catalogue,
             counters=token_counters(catalogue),
             signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
-            callers=KeyHolders(records),
+            callers=KeyHolders(records, open_without_keys=settings.is_on_loopback),
             job_lifetime=settings.job_lifetime,
             url_lifetime=settings.url_lifetime,
             queue_limit=settings.queue_limit,

@@ -33,7 +33,7 @@ from service.webhooks.outbox import LEASE, Claim, Outbox
 from service.webhooks.post import TIMEOUT, post
 from service.webhooks.receivers import LATEST, Receivers
 from service.webhooks.schedule import verdict, with_jitter
-from service.webhooks.signature import SecretsOf
+from service.webhooks.secrets import SecretRing, SecretsOf, Signing
 
 log = logging.getLogger("service.outbox")
 
@@ -101,7 +101,7 @@ class Sender:
         own: for the address that the installation names, which may be a private one.
         others: for addresses that clients named.
         webhook_url: told of jobs that name nobody; "" for nobody.
-        secrets_of: an owner's secrets.
+        secrets_of: what signs a message.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Sender:
 
     async def _try(self, claim: Claim, client: httpx.AsyncClient, url: str) -> None:
         try:
-            secrets = await asyncio.to_thread(self._secrets_of, claim.message.owner)
+            secrets = await asyncio.to_thread(self._secrets_of, claim.message)
             await send(self._outbox, claim, client, url, secrets)
         except redis.RedisError as error:
             log.warning("%s: how an attempt went could not be noted, another follows: %s", _named(claim.subject), error)
@@ -216,21 +216,22 @@ async def _listen() -> None:
 
 async def _serve(settings: OutboxSettings) -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
-    secrets = settings.webhook_secrets
-    async with (
-        patient_async_client(settings.redis_url) as client,
-        client_to(GuardedTransport(private=True), timeout=TIMEOUT) as own,
-        client_to(GuardedTransport(private=settings.webhook_private), timeout=TIMEOUT) as others,
-    ):
-        await Sender(
-            Outbox(client),
-            AsyncRedisJobStore(client),
-            RedisBatches(client),
-            own=own,
-            others=others,
-            webhook_url=settings.webhook_url,
-            secrets_of=lambda _: secrets,
-        ).run()
+    # Blocking: it is asked in threads, for keys' secrets.
+    with patient_client(settings.redis_url) as blocking:
+        async with (
+            patient_async_client(settings.redis_url) as client,
+            client_to(GuardedTransport(private=True), timeout=TIMEOUT) as own,
+            client_to(GuardedTransport(private=settings.webhook_private), timeout=TIMEOUT) as others,
+        ):
+            await Sender(
+                Outbox(client),
+                AsyncRedisJobStore(client),
+                RedisBatches(client),
+                own=own,
+                others=others,
+                webhook_url=settings.webhook_url,
+                secrets_of=Signing(SecretRing(blocking), settings.webhook_secrets),
+            ).run()
 
 
 def main() -> None:
@@ -246,7 +247,10 @@ def main() -> None:
     whom = checked_url(settings.webhook_url).host if settings.webhook_url else "nobody"
     log.info("telling the webhooks that jobs name, and %s of all other jobs", whom)
     if not settings.webhook_secrets:
-        log.warning("WEBHOOK_SECRET is empty: messages are not signed, and no receiver can tell who sent them")
+        log.warning(
+            "WEBHOOK_SECRET is empty: messages are not signed, but for those of keys with a secret of their own, and "
+            "no receiver can tell who sent them"
+        )
     if settings.webhook_private:
         log.warning("WEBHOOK_PRIVATE is set: clients may have webhooks sent to private addresses")
     with suppress(Interrupted), interruptible():

@@ -224,6 +224,25 @@ def test_a_full_queue_is_said_to_empty_as_fast_as_its_jobs_end(client, admit):
     assert refused.value.retry_after == 10
 
 
+def test_a_waiting_job_is_said_to_begin_as_soon_as_those_before_it_have_ended(client, admit, redis_url):
+    """Three workers, each of which ends a job in half a minute of late; two jobs go before the third."""
+
+    async def place_of(each: Job):
+        async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as connected:
+            store = AsyncRedisJobStore(connected)
+            return await store.place(await store.get(each.id))
+
+    jobs = [job() for _ in range(3)]
+    for each in jobs:
+        admit(each)
+    assert asyncio.run(place_of(jobs[2])) == (2, None)
+    client.hset(keys.pace(MODEL), "seconds", 30)
+    client.zadd(keys.leases(MODEL), {"one": 0, "two": 0, "three": 0})
+
+    assert asyncio.run(place_of(jobs[2])) == (2, 30)
+    assert asyncio.run(place_of(jobs[0])) == (0, 10)
+
+
 def test_nothing_stays_for_ever(client, admit):
     admit(job(), limits=Limits(per_minute=6, burst=2, active=5), name="mine")
 

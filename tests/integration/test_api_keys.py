@@ -11,6 +11,7 @@ import pytest
 import redis.asyncio
 from starlette.testclient import TestClient
 
+from service import __main__ as program
 from service.__main__ import host_for
 from service.api_keys import KEYS, KeyHolders, KeyRing
 from service.app import create_app
@@ -39,10 +40,10 @@ def ring(redis_client) -> KeyRing:
 def caller_of(redis_url):
     """Who sends a header, to an API that has just started."""
 
-    def found(header: str):
+    def found(header: str, *, open_without_keys: bool = True):
         async def asked():
             async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
-                return await KeyHolders(client).of(header)
+                return await KeyHolders(client, open_without_keys=open_without_keys).of(header)
 
         return asyncio.run(asked())
 
@@ -69,6 +70,52 @@ def test_a_revoked_key_opens_nothing_and_leaves_the_door_closed(ring, caller_of)
     for header in (f"Bearer {token}", ""):
         with pytest.raises(Unauthenticated):
             caller_of(header)
+
+
+def test_where_nobody_is_let_in_without_a_key_a_redis_that_was_emptied_lets_nobody_in(ring, redis_client, caller_of):
+    _, token = ring.create("one")
+    redis_client.flushdb()
+
+    for header in ("", f"Bearer {token}"):
+        with pytest.raises(Unauthenticated):
+            caller_of(header, open_without_keys=False)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("127.0.0.1", 200), ("::1", 200), ("localhost", 200), ("0.0.0.0", 401), ("10.0.0.7", 401)]
+)
+def test_without_any_key_loopback_alone_is_open(ring, redis_url, tiny_models, tmp_path, host, status):
+    settings = Settings(redis_url=redis_url, host=host, models_file=tiny_models, storage_url=str(tmp_path))
+
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        assert client.get("/v1/edits").status_code == status
+
+
+@pytest.mark.parametrize(("has_key", "listens_on"), [(False, "127.0.0.1"), (True, "0.0.0.0")])
+def test_the_application_is_told_where_it_listens(
+    ring, redis_url, tiny_models, tmp_path, monkeypatch, has_key, listens_on
+):
+    """Not where it was to listen: on loopback for want of a key it is open, and elsewhere it is not."""
+    if has_key:
+        ring.create("one")
+    told = []
+    for name, value in {
+        "REDIS_URL": redis_url,
+        "HOST": "0.0.0.0",
+        "MODELS_FILE": tiny_models,
+        "STORAGE_URL": tmp_path,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    # Of the process, which is the tests' own here.
+    monkeypatch.setattr(program, "set_up_logs", lambda _: None)
+    monkeypatch.setattr(program, "show_process", lambda _: None)
+    monkeypatch.setattr(program, "create_app", told.append)
+    monkeypatch.setattr(program.uvicorn, "run", lambda app, *, host, **_: told.append(host))
+
+    program.main()
+
+    settings, host = told
+    assert (settings.host, host) == (listens_on, listens_on)
 
 
 def test_a_secret_is_kept_as_a_digest_alone(ring, redis_client):

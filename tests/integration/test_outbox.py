@@ -23,6 +23,7 @@ from service.webhooks import outbox, post, receivers, schedule
 from service.webhooks.deliveries import Attempt, RedisDeliveries
 from service.webhooks.messages import Message
 from service.webhooks.outbox import Outbox
+from service.webhooks.secrets import SecretsOf
 from service.webhooks.signature import new_secret
 from tests.edits import CAT_TO_DOG
 from tests.receiver import Receiver, receiving
@@ -73,7 +74,13 @@ class Senders:
         await self._parts.aclose()
 
     async def one(
-        self, url: str = "", *, secrets: Sequence[str] = (), private: bool = True, resolve: Resolve = resolved
+        self,
+        url: str = "",
+        *,
+        secrets: Sequence[str] = (),
+        secrets_of: SecretsOf | None = None,
+        private: bool = True,
+        resolve: Resolve = resolved,
     ) -> Sender:
         own, others = [
             await self._parts.enter_async_context(client_to(GuardedTransport(private=may, resolve=resolve), timeout=60))
@@ -86,7 +93,7 @@ class Senders:
             own=own,
             others=others,
             webhook_url=url,
-            secrets_of=lambda _: secrets,
+            secrets_of=secrets_of or (lambda _: secrets),
         )
 
 

@@ -58,6 +58,23 @@ def test_an_empty_plan_is_the_plain_pipeline_bit_for_bit(pipeline, kind, guidanc
     assert torch.equal(ours, plain)
 
 
+def test_with_a_negative_prompt_too_an_empty_plan_is_the_plain_pipeline(pipeline):
+    pipeline.set_progress_bar_config(disable=True)
+    family, without = StableDiffusion(pipeline), edit(spec(SWAP | OFF, **NO_MAPS), StableDiffusion(pipeline)).latents
+
+    ours = edit(spec(SWAP | OFF, sampling={"negative_prompt": "a house"}, **NO_MAPS), family).latents
+    plain = pipeline(
+        ["a cat on a beach", SWAP["prompt"]],
+        negative_prompt=["a house"] * 2,
+        num_inference_steps=4,
+        guidance_scale=5.0,
+        generator=noise_streams(1, 2),
+        output_type="latent",
+    ).images
+    assert torch.equal(ours, plain)
+    assert not torch.equal(ours, without)
+
+
 def test_the_source_is_the_same_whatever_is_edited(family):
     """At the same batch shape: other shapes choose other kernels, which round differently."""
     swapped, refined = (edit(spec(target), family).latents[0] for target in (SWAP, REFINE | OFF))
