@@ -77,7 +77,7 @@ def peak(run: Callable[[], None], first: bool) -> int:
     libc = ctypes.CDLL(None)
     libc.malloc_trim(0)  # what is free but still held goes back, or the second run would hide in it
     # What is mapped is brought in and stays: else the run is charged for pages that are not its own, those it touches
-    # first or that the kernel had reclaimed as idle (DAMON does on virtual machines). Half of what was counted was.
+    # first or that the kernel had reclaimed as idle (DAMON does on virtual machines).
     libc.mlockall(MCL_CURRENT)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark (proc(5))

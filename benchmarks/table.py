@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.quality.table import of_judge, of_quality, of_sweep
+from benchmarks.quality.table import of_inversion, of_judge, of_quality, of_sweep
 from benchmarks.recovery.table import of_recovery
 from stack.markdown import put, table
 
@@ -25,6 +25,7 @@ def of_rows(report: Mapping) -> str:
 TABLES: Mapping[str, Callable[[Mapping], str]] = {
     "rows": of_rows,
     "ours": of_recovery,
+    "at_7_5": of_inversion,
     "methods": of_quality,
     "renders": of_judge,
 }

@@ -18,14 +18,25 @@ def local_blend(latents: Tensor, maps: Tensor, plan: BlendPlan, step: int) -> Te
     Returns:
         New latents; a target whose blend has not begun is as it was.
     """
-    size = latents.shape[-2], latents.shape[-1]
-    may_change = region(maps, plan.words, plan.threshold, size, widened=True)
-    must_not = region(maps, plan.subtract_words, plan.subtract_threshold, size, widened=False)
-    mask = (may_change & ~must_not) | (plan.first_step > step)[:, None, None]
+    mask = blend_mask(maps, plan, step, (latents.shape[-2], latents.shape[-1]))
     source = latents[:1]
     # In the latents' own dtype: a float mask would turn half-precision latents into float.
     blended = source + mask[:, None].to(latents.dtype) * (latents[1:] - source)
     return torch.cat([source, blended])
+
+
+def blend_mask(maps: Tensor, plan: BlendPlan, step: int, size: tuple[int, int]) -> Tensor:
+    """Where each target may differ from its source after a step, (targets, height, width) bool.
+
+    The words' region without the subtracted words', inside of what bounds it; where no word is named, all of that.
+    """
+    may_change = region(maps, plan.words, plan.threshold, size, widened=True)
+    may_change |= (plan.words.sum((1, 2)) == 0)[:, None, None]
+    must_not = region(maps, plan.subtract_words, plan.subtract_threshold, size, widened=False)
+    mask = may_change & ~must_not
+    if plan.within is not None:
+        mask &= plan.within
+    return mask | (plan.first_step > step)[:, None, None]
 
 
 def region(maps: Tensor, words: Tensor, threshold: Tensor, size: tuple[int, int], *, widened: bool) -> Tensor:

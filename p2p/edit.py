@@ -10,6 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from p2p.attention.maps import AttentionMaps
+from p2p.blend import blend_mask
+from p2p.errors import SeveralSeeds
 from p2p.families.base import ModelFamily, to_images
 from p2p.preparation import Prepared, assemble, prepare, shared_steps
 from p2p.sampling import DenoisingStep, denoise
@@ -50,6 +52,9 @@ class EditResult:
         seconds: of the parts "encode", "denoise", "decode" of the whole batch.
         trajectory: the source's, where it was to be kept.
         scheduler: the one that ran, by its name in a spec.
+        masks: per target, (height, width) bool of the latents' size: where its local blend let it differ from the
+            source after the last step; None where it has no blend.
+        seed: what the noise was drawn from, unless it was given.
     """
 
     images: tuple[Image.Image, ...]
@@ -60,22 +65,25 @@ class EditResult:
     seconds: dict[str, float]
     trajectory: Trajectory | None = None
     scheduler: str = "unknown"
+    masks: tuple[np.ndarray | None, ...] = ()
+    seed: int = 0
 
 
 def edit_steps(
     spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None, keep: bool = False
 ) -> Iterator[DenoisingStep | EditResult]:
-    """Runs a spec: yields every `DenoisingStep`, then the one `EditResult`.
+    """Runs a spec: yields every `DenoisingStep`, then the `EditResult` of each of its seeds, which share the run.
 
     Args:
-        noise: the starting noise, (1, channels, height, width), instead of the seed's.
+        noise: the starting noise, (1, channels, height, width), instead of a seed's.
         keep: whether the result holds the source's trajectory, for `edit_again_steps`.
     Raises:
         PromptTooLong: a prompt has more tokens than the model reads.
         UnsupportedSize: the model cannot draw the size asked for.
         UnsupportedSampling: the scheduler cannot make so many steps.
     """
-    for outcome in edit_batch_steps([spec], family, noises=[noise], keep=keep):
+    specs = [spec.of_seeds(seed) for seed in spec.seeds]
+    for outcome in edit_batch_steps(specs, family, noises=[noise] * len(specs), keep=keep):
         if isinstance(outcome, DenoisingStep):
             yield outcome
         else:
@@ -83,7 +91,9 @@ def edit_steps(
 
 
 def edit(spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None, keep: bool = False) -> EditResult:
-    """Runs a spec to its end; see `edit_steps`."""
+    """Runs a spec of one seed to its end; see `edit_steps`."""
+    if len(spec.seeds) > 1:
+        raise SeveralSeeds(spec.seeds)
     *_, result = edit_steps(spec, family, noise=noise, keep=keep)
     return cast(EditResult, result)
 
@@ -172,7 +182,19 @@ def _result(
         seconds=clock.seconds,
         trajectory=trajectory,
         scheduler=scheduler,
+        masks=blend_masks(job, (latents.shape[-2], latents.shape[-1])),
+        seed=job.spec.sampling.seed,
     )
+
+
+def blend_masks(job: Prepared, size: tuple[int, int]) -> tuple[np.ndarray | None, ...]:
+    """Per target, the mask that its blend ended with."""
+    blend = job.plan.blend
+    if blend is None or job.maps is None:
+        return (None,) * len(job.spec.targets)
+    maps = job.maps.mean()
+    masks = blend_mask(maps, blend.to(maps.device), job.plan.steps - 1, size).cpu().numpy()
+    return tuple(mask if t.local_blend else None for t, mask in zip(job.spec.targets, masks, strict=True))
 
 
 def word_maps(prompts: Sequence[TokenizedPrompt], maps: AttentionMaps) -> tuple[tuple[WordMap, ...], ...]:

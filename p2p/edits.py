@@ -8,6 +8,7 @@ from dataclasses import replace as changed
 import torch
 from torch import Tensor
 
+from p2p import masks
 from p2p import spec as asked
 from p2p.alignment import refinement_mapper, replacement_mapper
 from p2p.plan import BlendPlan, CrossAttentionEdit, EditPlan
@@ -122,7 +123,7 @@ def blend_plan(targets: Sequence[asked.Target], rows: Sequence[Correspondence], 
     words, subtract, thresholds, subtract_thresholds, first = [], [], [], [], []
     for target, row in zip(targets, rows, strict=True):
         blend = target.local_blend
-        names = blend or asked.LocalBlend(words=(asked.WordName(word="-"),))
+        names = blend or asked.LocalBlend(box=masks.EVERYWHERE)
         own = marked(row.target, names.words)
         if names.source_words is None:
             # Where the named tokens' maps come from. Counted over the mapper alone: reweighting moves no word.

@@ -7,6 +7,7 @@
     ├── UnsupportedSampling  the scheduler cannot make so many steps
     ├── UnsupportedPicture   a picture that is no input of the model as it is
     ├── UnsupportedInversion no such inversion, or not on this scheduler or with this guidance
+    ├── SeveralSeeds         a spec of several seeds where one run is made
     ├── MixedBatch           specs that cannot share a run were given as one batch
     └── WrongTrajectory      a kept source is not the one that a spec edits
 
@@ -61,6 +62,15 @@ class UnsupportedInversion(P2PError):
     """There is no such inversion, or it cannot be done on this scheduler or with this guidance."""
 
     code = "unsupported_inversion"
+
+
+class SeveralSeeds(P2PError):
+    """A spec of several seeds was given to what runs one."""
+
+    code = "several_seeds"
+
+    def __init__(self, seeds: tuple[int, ...]) -> None:
+        super().__init__(f"the spec has {len(seeds)} seeds and this runs one: `edit_steps` runs them all")
 
 
 class MixedBatch(P2PError):

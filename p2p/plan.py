@@ -52,6 +52,8 @@ class BlendPlan:
             target (1).
         threshold, subtract_threshold: (targets,), shares of a map's maximum.
         first_step: (targets,), the first step after which latents are blended; beyond the run for no blend.
+        within: (targets, height, width) bool, of the latents' size: outside, nothing may change whatever the maps say.
+            None where no target is bounded so.
     """
 
     words: Tensor
@@ -59,6 +61,7 @@ class BlendPlan:
     threshold: Tensor
     subtract_threshold: Tensor
     first_step: Tensor
+    within: Tensor | None = None
 
     def of_tokens(self, columns: Callable[[Tensor, int], Tensor]) -> "BlendPlan":
         """The same plan for maps that hold some of the tokens only: `columns` picks them from an axis."""
@@ -66,7 +69,8 @@ class BlendPlan:
 
     def to(self, device: torch.device | str) -> "BlendPlan":
         """The same plan with its tensors on a device."""
-        return BlendPlan(**{name: value.to(device) for name, value in vars(self).items()})
+        moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,8 +10,9 @@ from torch import Tensor
 from p2p.attention.control import AttentionControl, Controlled, PairRows
 from p2p.attention.maps import AttentionMaps
 from p2p.edits import compile_plan
-from p2p.errors import MixedBatch
+from p2p.errors import MixedBatch, SeveralSeeds
 from p2p.families.base import Conditioning, ModelFamily
+from p2p.masks import within
 from p2p.plan import EditPlan
 from p2p.sampling import BatchDenoising, noise_streams, starting_noise
 from p2p.spec import EditSpec, Sampling
@@ -87,7 +88,11 @@ def prepare(
         noise: instead of the seed's.
         keep: whether the source is to be kept: all its maps are gathered, whatever a later edit may read.
         source_maps: (calls, tokens, height, width), of a source that is kept.
+    Raises:
+        SeveralSeeds: the spec has several: `EditSpec.of_seeds` gives it one.
     """
+    if spec.sampling.seeds is not None:
+        raise SeveralSeeds(spec.seeds)
     sampling = with_defaults(spec.sampling)
     tokenize(sampling.negative_prompt, family.tokenizer)
     prompts = tokenize_all(spec.prompts, family.tokenizer)
@@ -99,7 +104,8 @@ def prepare(
     if keep or plan.blend is not None or spec.artifacts.any_maps:
         maps = AttentionMaps(None if keep else _tokens_read(spec, prompts, plan), source_maps)
     if maps is not None and plan.blend is not None:
-        plan = replace(plan, blend=plan.blend.of_tokens(maps.columns))
+        blend = replace(plan.blend, within=within(spec.targets, (drawn.shape[-2], drawn.shape[-1])))
+        plan = replace(plan, blend=blend.of_tokens(maps.columns))
     return Prepared(
         spec=spec,
         prompts=prompts,

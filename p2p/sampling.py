@@ -1,6 +1,6 @@
 """The denoising loop, a generator: progress, cancelling and previews are the caller's business."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Protocol
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from p2p.attention.control import AttentionControl, controlled
 from p2p.blend import local_blend
+from p2p.clean import clean_latents
 from p2p.families.base import Conditioning, ModelFamily
 
 
@@ -21,11 +22,14 @@ class DenoisingStep:
         index: from 0.
         num_steps: of the run.
         latents: (rows, channels, height, width) after the step and its local blend; a job's source comes first.
+        clean: gives the latents that the run is heading for, of the same shape, as its last prediction has it; to be
+            called before the run goes on. None where nobody can say.
     """
 
     index: int
     num_steps: int
     latents: Tensor
+    clean: Callable[[], Tensor] | None = None
 
 
 def noise_streams(seed: int, rows: int) -> list[torch.Generator]:
@@ -51,11 +55,14 @@ class Denoising(Protocol):
     def step(self, index: int) -> Tensor:
         """Does a step; the latents of all rows after it and its local blend, (rows, channels, height, width)."""
 
+    def clean(self) -> Tensor:
+        """The clean latents that the last step's prediction points at, of the same shape, with its local blend."""
+
 
 def denoise(run: Denoising) -> Iterator[DenoisingStep]:
     """Yields after each step of a run; the model's own attention is in place whenever the generator is not running."""
     for index in range(run.num_steps):
-        yield DenoisingStep(index, run.num_steps, run.step(index))
+        yield DenoisingStep(index, run.num_steps, run.step(index), run.clean)
 
 
 class BatchDenoising:
@@ -92,7 +99,13 @@ class BatchDenoising:
         latents = self.scheduler.step(prediction, timestep, self.latents, **self.drawn, return_dict=False)[0]
         self.control.end_step()
         self.latents = blended(latents, self.control, index)
+        self._last = index, scaled, prediction
         return self.latents
+
+    def clean(self) -> Tensor:
+        index, scaled, prediction = self._last
+        clean = clean_latents(scaled, prediction, self.scheduler.timesteps[index], self.scheduler)
+        return blended(clean, self.control, index)
 
 
 def noise_for(scheduler, streams: Sequence[torch.Generator]) -> dict[str, list[torch.Generator]]:

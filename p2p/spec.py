@@ -23,9 +23,13 @@ MAX_SEED = 2**53 - 1
 #: An equalizer beyond this blows latents up to noise; the paper's demonstrations go to 10.
 MAX_WEIGHT = 50.0
 
+#: What a picture will be is settled early: four looks at it, a fifth of the run apart, tell all there is to tell.
+MAX_PREVIEWS = 4
+
 #: By the names of diffusers' classes: DDIMScheduler, DDPMScheduler, ...
 SchedulerName = Literal["ddim", "ddpm", "dpm_solver_multistep", "euler", "euler_ancestral", "lcm", "pndm"]
 
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Bound = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
@@ -135,10 +139,29 @@ Edit = Annotated[Replace | Refine | Reweight, Field(discriminator="kind")]
 Names = Annotated[tuple[WordName, ...], *_counted(0, 32)]
 
 
-class LocalBlend(Part):
-    """Keeps everything outside the named words' regions as it is in the source.
+class Box(Part):
+    """A part of the picture, in shares of its width from the left and of its height from the top."""
 
-    The region is where the source's or the target's map of these words is above `threshold` of its maximum.
+    left: Share
+    top: Share
+    right: Share
+    bottom: Share
+
+    @model_validator(mode="after")
+    def _has_a_size(self) -> Self:
+        for start, stop in (("left", "right"), ("top", "bottom")):
+            low, high = getattr(self, start), getattr(self, stop)
+            if high <= low:
+                message = f"{stop} is {high:g} and {start} is {low:g}: the box needs a size, so {stop} must be more"
+                raise _invalid([((stop,), "box_empty", message)])
+        return self
+
+
+class LocalBlend(Part):
+    """Keeps everything outside a region as it is in the source.
+
+    The region is where the source's or the target's map of the named words is above `threshold` of its maximum, as far
+    as it lies within the box; by itself, the box is the region.
     """
 
     words: Names = Field(
@@ -151,6 +174,7 @@ class LocalBlend(Part):
     )
     subtract_words: Names = Field((), description="Words of the edited prompt whose region must not change.")
     source_subtract_words: Names = Field((), description="Words of the source prompt whose region must not change.")
+    box: Box | None = Field(None, description="Outside it nothing changes.")
     # The null-text reference's defaults: before a fifth of the run the maps say little about the final place.
     # `benchmarks.sweep`: the start hardly matters; the built-in model, whose nouns look at a small part of their
     # things, does better with a threshold of .05, which is no reason for models whose maps cover theirs.
@@ -160,8 +184,8 @@ class LocalBlend(Part):
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
-        if not self.words and not self.source_words:
-            message = "no word says where the picture may change: name some in `words`, or in `source_words`"
+        if not self.words and not self.source_words and self.box is None:
+            message = "nothing says where the picture may change: name `words`, or `source_words`, or give a `box`"
             raise _invalid([(("words",), "blend_without_words", message)])
         return self
 
@@ -191,10 +215,26 @@ class Sampling(Part):
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     scheduler: SchedulerName | None = Field(None, description="The model's own where absent; the manifest names it.")
     guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    seed: Seed = 0
+    seeds: Annotated[tuple[Seed, ...], *_counted(1, 64)] | None = Field(
+        None,
+        description="Several in place of `seed`: everything is made once for each. Targets times seeds are at most the "
+        "model's `max_targets`.",
+    )
     negative_prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT_CHARACTERS)] = ""
     height: Annotated[int, Field(ge=8, le=8192)] | None = None
     width: Annotated[int, Field(ge=8, le=8192)] | None = None
+
+    @model_validator(mode="after")
+    def _seeded_once(self) -> Self:
+        if self.seeds is None:
+            return self
+        if self.seed:
+            raise _invalid([(("seed",), "seeds_conflict", "`seed` and `seeds` are both given: keep one of them")])
+        for index, seed in enumerate(self.seeds):
+            if seed in self.seeds[:index]:
+                raise _invalid([(("seeds", index), "seed_repeated", f"{seed} is there already: take it out")])
+        return self
 
 
 PictureFormat = Literal["png", "jpeg", "webp"]
@@ -214,6 +254,13 @@ class Artifacts(Part):
         False,
         description="The source's run. As long as this job is kept, edits of the same source by the same model and "
         "sampling take it up, and take less time.",
+    )
+    # None by default: each is decoded, judged by the moderation hook and stored, and whoever waits for a webhook or
+    # polls never sees one.
+    previews: Annotated[int, Field(ge=0, le=MAX_PREVIEWS)] = Field(
+        0,
+        description="How many times, evenly over the run, its events tell of a small picture of how it stands: all "
+        "pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.",
     )
 
     @property
@@ -244,6 +291,16 @@ class EditSpec(Part):
     def prompts(self) -> tuple[str, ...]:
         """The source's prompt, then each target's: the rows of the run."""
         return (self.source.prompt, *(target.prompt for target in self.targets))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One for each run of the whole."""
+        return self.sampling.seeds or (self.sampling.seed,)
+
+    def of_seeds(self, *seeds: int) -> "EditSpec":
+        """The same edits from other seeds, at least one."""
+        given = {"seed": seeds[0], "seeds": None} if len(seeds) == 1 else {"seed": 0, "seeds": seeds}
+        return self.model_copy(update={"sampling": self.sampling.model_copy(update=given)})
 
     def _complaints(self) -> Iterator[Complaint]:
         for index, target in enumerate(self.targets):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl, Controlled, PairRows, controlled
+from p2p.clean import clean_latents
 from p2p.errors import WrongTrajectory
 from p2p.families.base import Conditioning, ModelFamily
 from p2p.plan import EditPlan
@@ -75,7 +76,7 @@ def key_of(spec: EditSpec, family: ModelFamily, scheduler, inverted: Inverted | 
         return inverted_key(spec.source.prompt, spec.sampling, shape, family, scheduler, inverted)
     source = spec.source.model_dump(mode="json")
     # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
-    sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler"})
+    sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds"})
     return _digest(family, scheduler, source=source, sampling=sampling)
 
 
@@ -137,6 +138,7 @@ class Redenoising:
         with controlled(self.family.attention_layers, part.processors):
             scaled = self.scheduler.scale_model_input(rows, timestep)
             prediction = self.family.predict(scaled, timestep, part.conditioning(index))[-self.num_targets :]
+        self._last = index, scaled[-self.num_targets :], prediction
         added = self._added(index)
         latents = self.scheduler.step(prediction, timestep, self.latents, **added, return_dict=False)[0]
         part.control.end_step()
@@ -144,6 +146,13 @@ class Redenoising:
         pictures = blended(torch.cat([self.source, latents]), self.with_source.control, index)
         self.latents = pictures[1:]
         return pictures
+
+    def clean(self) -> Tensor:
+        """Of the source what it is known to end as."""
+        index, scaled, prediction = self._last
+        targets = clean_latents(scaled, prediction, self.scheduler.timesteps[index], self.scheduler)
+        source = self.trajectory.latents[-1:].to(targets)
+        return blended(torch.cat([source, targets]), self.with_source.control, index)
 
     def _added(self, index: int) -> dict:
         """What a step adds: the noise of a picture's inversion where it found some, else what the sampler draws."""

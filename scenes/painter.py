@@ -1,9 +1,9 @@
 """The text encoder and the UNet, trained together on cached latents.
 
-Two choices make a small network learn in hours (measured by the prototype, equal time each):
-v-prediction paints the asked-for place and style where epsilon-prediction paints nothing recognisable, and
-an auxiliary loss that keeps each noun's cross-attention inside the thing it names brings about 90 % of that
-attention there in the first minutes, at no cost a step. The second is what makes local blend and maps work.
+Three choices make a small network learn in hours what can be edited: v-prediction paints the asked-for place and style
+where epsilon-prediction paints nothing recognisable; each noun's cross-attention is asked to lie on the thing it names
+(`scenes.attention_terms`), without which there is no local blend; and each word has to speak for itself
+(`scenes.words_apart`), without which there is no fader.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
-from torch.nn import functional
 from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from scenes import checkpoint
+from scenes.attention_terms import CatchAttention, attention_missing, attention_outside
 from scenes.dataset import Examples, shard
+from scenes.words_apart import WordsApart
 
 BATCH = 32
 PEAK_LEARNING_RATE = 1.2e-3
@@ -75,41 +76,6 @@ def build(tokenizer: CLIPTokenizer) -> tuple[UNet2DConditionModel, CLIPTextModel
     return unet, text_encoder
 
 
-class CatchAttention:
-    """Cross-attention that also keeps its probabilities, (batch, pixels, tokens), averaged over heads."""
-
-    def __init__(self, caught: list[torch.Tensor]) -> None:
-        self.caught = caught
-
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **_):
-        q, k, v = attn.to_q(hidden_states), attn.to_k(encoder_hidden_states), attn.to_v(encoder_hidden_states)
-        q, k, v = (t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in (q, k, v))
-        probs = (q @ k.transpose(-1, -2) * attn.scale).softmax(-1)  # (batch, heads, pixels, tokens)
-        self.caught.append(probs.float().mean(1))
-        return attn.to_out[0]((probs @ v).transpose(1, 2).flatten(2))
-
-
-def attention_outside(caught: list[torch.Tensor], named: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
-    """The mean share of a noun's attention that falls outside the thing it names.
-
-    Args:
-        caught: per layer, (batch, pixels, tokens).
-        named: (batch, tokens), index of the thing or -1.
-        cells: (batch, 2, 16, 16).
-    """
-    counted = (named >= 0).float()
-    where = torch.gather(cells.flatten(2).float(), 1, named.clamp(min=0)[..., None].expand(-1, -1, cells[0, 0].numel()))
-    where = where.unflatten(-1, cells.shape[-2:])  # (batch, tokens, 16, 16)
-    loss = torch.zeros((), device=named.device)
-    for probs in caught:
-        side = round(probs.shape[1] ** 0.5)
-        inside = functional.adaptive_max_pool2d(where, side).flatten(2)  # (batch, tokens, pixels)
-        by_token = probs.transpose(1, 2)
-        share = (by_token * inside).sum(2) / (by_token.sum(2) + 1e-6)
-        loss = loss + ((1 - share) * counted).sum() / (counted.sum() + 1e-6)
-    return loss / len(caught)
-
-
 def train(
     folder: Path, steps: int, device: torch.device, tokenizer: CLIPTokenizer, look: Callable[[int], None]
 ) -> None:
@@ -120,6 +86,7 @@ def train(
     """
     vae = AutoencoderKL.from_pretrained(folder / "vae").to(device).eval()
     unet, text_encoder = (module.to(device) for module in build(tokenizer))
+    words_apart = WordsApart(text_encoder, tokenizer, device)
     caught: list[torch.Tensor] = []
     stock = unet.attn_processors
     catching = {n: CatchAttention(caught) if "attn2" in n else p for n, p in stock.items()}
@@ -170,19 +137,22 @@ def train(
         unet.set_attn_processor(dict(catching))
         caught.clear()
         with torch.autocast(device.type, torch.bfloat16):
-            embeddings = text_encoder(tokens).last_hidden_state
+            embeddings = words_apart(tokens, generator)
             velocity = unet(schedule.add_noise(z, noise, t), t, embeddings).sample.float()
         weight = snr[t].clamp(max=MAX_SNR) / (snr[t] + 1)
         error = ((velocity - schedule.get_velocity(z, noise, t)) ** 2).mean((1, 2, 3))
         loss = (error * weight).mean()
-        outside = attention_outside(caught, named, examples.cells[chosen].to(device))
+        cells = examples.cells[chosen].to(device)
+        outside, missing = attention_outside(caught, named, cells), attention_missing(caught, named, cells)
         optimizer.zero_grad()
-        (loss + ATTENTION_WEIGHT * outside).backward()
+        (loss + ATTENTION_WEIGHT * (outside + missing)).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         ema.update(step)
         if step % 50 == 0:
-            progress.set_postfix(loss=f"{loss.item():.4f}", outside=f"{outside.item():.3f}")
+            progress.set_postfix(
+                loss=f"{loss.item():.4f}", outside=f"{outside.item():.3f}", missing=f"{missing.item():.3f}"
+            )
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             unet.set_attn_processor(dict(stock))
             save(step + 1)

@@ -23,7 +23,6 @@ log = logging.getLogger("service")
 
 #: uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.access.
 UVICORN: dict[str, Any] = {"log_config": None, "access_log": False}
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main() -> None:
@@ -36,13 +35,14 @@ def main() -> None:
     except (InvalidCatalogue, InvalidStorage) as error:
         sys.exit(str(error))
     show_process(API)
-    host = host_for(settings)
-    uvicorn.run(create_app(settings), host=host, port=settings.port, **UVICORN)
+    # Where it listens decides who is let in without a key: everything is told the same.
+    settings = settings.model_copy(update={"host": host_for(settings)})
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, **UVICORN)
 
 
 def host_for(settings: Settings) -> str:
     """Where to listen: on loopback alone while there is no key, whatever is set. Ends the process without Redis."""
-    if settings.host in LOOPBACK:
+    if settings.is_on_loopback:
         return settings.host
     client = patient_client(settings.redis_url)
     try:

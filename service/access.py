@@ -35,7 +35,6 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # What happens without an answer becomes a 500 outside of here.
         began, took, status = perf_counter(), -1.0, 500
 
         async def noted(message: Message) -> None:

@@ -5,12 +5,14 @@ workers          every worker that is alive, and what it does
 dead             jobs that failed because their workers were lost, the oldest first
 requeue ID ...   send each of them again, as a job of its own: an end that was written stays written
 keys             API keys: `keys create NAME`, `keys list`, `keys revoke ID`
-secret           a new secret to sign webhooks with, for WEBHOOK_SECRET
+secret           a new secret to sign webhooks with, for WEBHOOK_SECRET; a key's own: `secret create KEY`,
+                 `secret rotate KEY`, `secret drop KEY`, `secret list`
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 
 import redis
 
@@ -23,6 +25,8 @@ from service.jobs.queue import RqJobQueue, SeenWorker
 from service.jobs.settings import PlaneSettings, settings_or_exit
 from service.jobs.store import JobStore, RedisJobStore
 from service.jobs.upkeep import Upkeep
+from service.webhooks.secrets import TRUSTED as SECRETS_TRUSTED
+from service.webhooks.secrets import SecretRing
 from service.webhooks.signature import new_secret
 
 
@@ -106,6 +110,41 @@ def revoke_key(ring: KeyRing, key_id: str) -> None:
         sys.exit(f"there is no key {key_id}: `keys list` shows them")
 
 
+def create_secret(ring: KeyRing, secrets: SecretRing, key_id: str) -> None:
+    """A key's first secret; it is said once."""
+    _known(ring, key_id)
+    if secrets.of(key_id):
+        sys.exit(f"key {key_id} has a secret: `secret rotate {key_id}` makes another")
+    print(secrets.rotate(key_id, timedelta(0)))
+
+
+def rotate_secret(ring: KeyRing, secrets: SecretRing, key_id: str, overlap: timedelta) -> None:
+    """A key's next secret; it is said once."""
+    _known(ring, key_id)
+    print(secrets.rotate(key_id, overlap))
+
+
+def list_secrets(ring: KeyRing, secrets: SecretRing) -> None:
+    """Every key that has secrets of its own, without them."""
+    names = {key.id: key.name for key in ring.all().values()}
+    for key_id, found in secrets.all().items():
+        for each in found:
+            until = f"signs until {each.ends_at:%F %T} UTC" if each.ends_at else "signs"
+            print(key_id, names.get(key_id, "?"), f"made {each.made_at:%F %T} UTC", until, sep="\t")
+
+
+def drop_secret(secrets: SecretRing, key_id: str) -> None:
+    """The installation's own sign for the key from now on."""
+    if not secrets.drop(key_id):
+        sys.exit(f"key {key_id} has no secret of its own: `secret list` shows those that have")
+    print(f"what is sent for {key_id} is signed with WEBHOOK_SECRET, within {SECRETS_TRUSTED:g} s")
+
+
+def _known(ring: KeyRing, key_id: str) -> None:
+    if key_id not in ring.all():
+        sys.exit(f"there is no key {key_id}: `keys list` shows them")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service.admin", description=__doc__.splitlines()[0])
     actions = parser.add_subparsers(dest="action", required=True)
@@ -113,7 +152,15 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("workers", help="every worker that is alive, and what it does")
     actions.add_parser("dead", help="jobs that failed because their workers were lost")
     actions.add_parser("requeue", help="send dead letters again").add_argument("ids", nargs="+", metavar="ID")
-    actions.add_parser("secret", help="a new secret to sign webhooks with")
+    secret = actions.add_parser("secret", help="a new secret to sign webhooks with").add_subparsers(dest="secret")
+    secret.add_parser("create", help="a key's own secret, printed once").add_argument("id", metavar="KEY")
+    rotate = secret.add_parser("rotate", help="a key's next secret, printed once")
+    rotate.add_argument("id", metavar="KEY")
+    rotate.add_argument(
+        "--overlap", type=float, default=24, metavar="HOURS", help="how long the one before signs too (24)"
+    )
+    secret.add_parser("drop", help="WEBHOOK_SECRET signs for a key again").add_argument("id", metavar="KEY")
+    secret.add_parser("list", help="every key that has secrets of its own, without them")
     keys = actions.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True)
     create = keys.add_parser("create", help="a new key, printed once")
     create.add_argument("name", help="whose it is, for whoever reads the list")
@@ -129,15 +176,15 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Do what the arguments say."""
     arguments = _parser().parse_args()
-    if arguments.action == "secret":
+    if arguments.action == "secret" and arguments.secret is None:
         return print(new_secret())
     settings = settings_or_exit(PlaneSettings)
     client = patient_client(settings.redis_url)
-    upkeep, store, ring = Upkeep(client), RedisJobStore(client), KeyRing(client)
+    upkeep, store, ring, secrets = Upkeep(client), RedisJobStore(client), KeyRing(client), SecretRing(client)
     # RQ reads bytes: a client of its own.
     queue = RqJobQueue(redis.Redis.from_url(settings.redis_url))
     try:
-        match arguments.action, getattr(arguments, "keys", None):
+        match arguments.action, getattr(arguments, "keys", getattr(arguments, "secret", None)):
             case "queues", _:
                 print(table(QUEUES, [queue_row(standing) for standing in Backlog(client, queue).standings()]))
             case "workers", _:
@@ -154,6 +201,14 @@ def main() -> None:
                 list_keys(ring)
             case "keys", "revoke":
                 revoke_key(ring, arguments.id)
+            case "secret", "create":
+                create_secret(ring, secrets, arguments.id)
+            case "secret", "rotate":
+                rotate_secret(ring, secrets, arguments.id, timedelta(hours=max(0, arguments.overlap)))
+            case "secret", "list":
+                list_secrets(ring, secrets)
+            case "secret", "drop":
+                drop_secret(secrets, arguments.id)
     except (JobPlaneError, redis.RedisError) as error:
         sys.exit(str(error))
 

@@ -2,7 +2,8 @@
 
 A key is `p2p_{id}_{secret}`. Redis holds its id, what it allows and a SHA-256 of its secret, which is 32 random bytes:
 nothing slower is needed where nothing can be guessed. Keys are the installation's configuration and the one thing in
-Redis that has no end. While there is no key at all, everybody is one owner, and the API listens on loopback only.
+Redis that has no end. While there is no key at all, the API listens on loopback only, and everybody there is one owner.
+An API that listens elsewhere lets nobody in without a key, whatever has become of the keys since it started.
 """
 
 import hashlib
@@ -71,10 +72,22 @@ class Everybody:
 
 
 class KeyHolders:
-    """`Callers` over the keys in Redis, over a client made with `decode_responses=True`."""
+    """`Callers` over the keys in Redis, over a client made with `decode_responses=True`.
 
-    def __init__(self, client: redis.asyncio.Redis, *, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        open_without_keys: whether everybody is let in while there is no key: on loopback only. Elsewhere a Redis that
+            was emptied would else open what keys had closed.
+    """
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        *,
+        open_without_keys: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client, self._clock = client, clock
+        self._open_without_keys = open_without_keys
         self._open_until = self._locked_until = float("-inf")
         self._known: dict[str, tuple[ApiKey | None, float]] = {}
 
@@ -92,7 +105,7 @@ class KeyHolders:
 
     async def _is_open(self) -> bool:
         now = self._clock()
-        if now < self._locked_until:
+        if not self._open_without_keys or now < self._locked_until:
             return False
         if now >= self._open_until:
             # Once there was a key there is no way back, not even by revoking it.

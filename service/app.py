@@ -8,12 +8,13 @@ from fastapi import FastAPI
 from service.access import Access
 from service.body_limit import BodyLimit
 from service.connections import connected
+from service.cors import allow_origins, around
 from service.errors import install_error_handlers
 from service.openapi import install_openapi
-from service.routes import artifacts, deliveries, edits, health, metrics, models
+from service.plane import Plane
+from service.routes import artifacts, batches, deliveries, edits, health, metrics, models
 from service.routes.polling import Polling
 from service.settings import Settings
-from service.submit import Plane
 from service.telemetry import TELEMETRY
 from service.webhooks.described import describe_webhooks
 
@@ -39,9 +40,10 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         telemetry=TELEMETRY,
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Access)  # added last, so that it is outside of the others
+    allow_origins(app, settings.origins)
+    around(app, Access)  # last, so that it is outside of the others
     install_error_handlers(app)
-    for routes in (edits, deliveries, models, artifacts, health, metrics):
+    for routes in (edits, batches, deliveries, models, artifacts, health, metrics):
         app.include_router(routes.router)
     app.router.routes.insert(0, Polling())
     describe_webhooks(app)

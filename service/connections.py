@@ -11,13 +11,14 @@ from redis.retry import Retry
 
 from service.api_keys import KeyHolders
 from service.jobs.backlog import Backlog
+from service.jobs.batches import RedisBatches
 from service.jobs.catalogue import load_catalogue
 from service.jobs.queue import RqJobQueue
 from service.jobs.storage import open_storage
 from service.jobs.store import AsyncRedisJobStore
+from service.plane import Plane
 from service.settings import Settings
 from service.signing import UrlSigner, artifact_secret
-from service.submit import Plane
 from service.tokens import token_counters
 from service.webhooks.deliveries import RedisDeliveries
 
@@ -43,12 +44,13 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     try:
         yield Plane(
             store=AsyncRedisJobStore(records),
+            batches=RedisBatches(records),
             queue=queue,
             storage=open_storage(settings.storage_url),
             catalogue=catalogue,
             counters=token_counters(catalogue),
             signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
-            callers=KeyHolders(records),
+            callers=KeyHolders(records, open_without_keys=settings.is_on_loopback),
             job_lifetime=settings.job_lifetime,
             url_lifetime=settings.url_lifetime,
             queue_limit=settings.queue_limit,

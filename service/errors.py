@@ -32,6 +32,7 @@ from service.access import method_of, route_of
 from service.invalid_input import Complaint, complaints_about
 from service.jobs.errors import (
     ArtifactNotFound,
+    BatchNotFound,
     IllegalTransition,
     JobNotFound,
     JobPlaneError,
@@ -134,6 +135,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     NobodyToTell: HTTPStatus.CONFLICT,
     LinkRefused: HTTPStatus.FORBIDDEN,
     JobNotFound: HTTPStatus.NOT_FOUND,
+    BatchNotFound: HTTPStatus.NOT_FOUND,
     ArtifactNotFound: HTTPStatus.NOT_FOUND,
     IllegalTransition: HTTPStatus.CONFLICT,
     NewerRecord: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -7,7 +7,7 @@ client which comes back with the last one it saw (`Last-Event-ID`) misses nothin
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,6 +19,8 @@ from service.jobs.store import AsyncJobStore, Place
 LONGEST_WAIT, LONGEST_STREAM = 60.0, 600.0
 #: Ids of a Redis stream.
 EVENT_ID = re.compile(r"\d{1,20}-\d{1,20}")
+#: What takes an execution's previews away; "queued" again is what a job is that was handed back.
+_GONE_WITH = frozenset({"queued", "retrying", "failed", "canceled"})
 _ENDS = frozenset(str(status) for status in JobStatus if status.is_terminal)
 
 
@@ -53,12 +55,11 @@ async def events(job: Job, store: AsyncJobStore, *, after: str = "0-0") -> Async
     deadline = time.monotonic() + LONGEST_STREAM
     while (left := deadline - time.monotonic()) > 0:
         found = await store.events(job.id, after, left)
-        for event_id, text in found:
-            event = JobEvent.of(event_id, text)
+        for event in there(found):
             yield event
             if event.is_end:
                 return
-            after = event_id
+        after = found[-1][0] if found else after
         if not found:
             try:
                 job = await store.get(job.id)
@@ -66,6 +67,17 @@ async def events(job: Job, store: AsyncJobStore, *, after: str = "0-0") -> Async
                 return
             if job.status.is_terminal:
                 return  # the client has seen all of it before
+
+
+def there(entries: Sequence[tuple[str, str]]) -> Sequence[JobEvent]:
+    """Entries of the stream without the previews that are gone by now: those of an execution that is over.
+
+    Of one that has succeeded they are kept with the rest. Whoever follows an edit as it runs has been told of the
+    others while they were there.
+    """
+    events = [JobEvent.of(*entry) for entry in entries]
+    gone_until = max((place for place, event in enumerate(events) if event.name in _GONE_WITH), default=-1)
+    return [event for place, event in enumerate(events) if place > gone_until or event.name != "preview"]
 
 
 async def ended(job: Job, store: AsyncJobStore, seconds: float) -> Job:

@@ -1,7 +1,7 @@
 """What pydantic says about a body, as complaints a client can act on: a JSON pointer, a stable code, what to do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from p2p.spec import Edit
@@ -58,6 +58,10 @@ class Complaint:
         """A complaint about the field at a location."""
         return cls(pointer_to(location), code, _safe(detail))
 
+    def within(self, *location: str | int) -> "Complaint":
+        """The same about a body that is a part of another one."""
+        return replace(self, pointer=pointer_to(location) + self.pointer)
+
 
 def complaints_about(errors: Sequence[Mapping[str, Any]]) -> tuple[Complaint, ...]:
     """FastAPI's validation errors as complaints, in the order of the body."""
@@ -79,8 +83,11 @@ def _complaint(location: tuple[str | int, ...], error: Mapping[str, Any]) -> Com
 def _location(loc: Sequence[str | int]) -> tuple[str | int, ...]:
     """Where in the body it is: without FastAPI's "body" and without pydantic's tag of an edit."""
     path = tuple(loc[1:])
-    if len(path) > 4 and path[0] == "targets" and path[2] == "edits" and path[4] in _KINDS:
-        return (*path[:4], *path[5:])
+    # A batch's edits have an index of their own in front.
+    first = 2 if path[:1] == ("edits",) else 0
+    match path[first:]:
+        case ["targets", _, "edits", _, tag, *_] if tag in _KINDS:
+            return (*path[: first + 4], *path[first + 5 :])
     return path
 
 

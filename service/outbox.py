@@ -17,9 +17,10 @@ import redis
 import redis.asyncio
 
 from service.addresses import GuardedTransport, checked_url, client_to
-from service.jobs import metrics
+from service.jobs import keys, metrics
+from service.jobs.batches import Batches, RedisBatches
 from service.jobs.connection import patient_async_client, patient_client, wait_for
-from service.jobs.errors import JobNotFound, MetricsUnavailable, NewerRecord, UnsafeRedis
+from service.jobs.errors import BatchNotFound, JobNotFound, MetricsUnavailable, NewerRecord, UnsafeRedis
 from service.jobs.interruption import Interrupted, interruptible, look
 from service.jobs.logs import bound, set_up_logs
 from service.jobs.settings import settings_or_exit
@@ -27,12 +28,12 @@ from service.jobs.store import AsyncRedisJobStore
 from service.jobs.trace import Trace
 from service.settings import OutboxSettings
 from service.webhooks.deliveries import Attempt
-from service.webhooks.messages import Message, is_wanted, message_about
+from service.webhooks.messages import Message, is_batch_wanted, is_wanted, message_about, message_about_batch
 from service.webhooks.outbox import LEASE, Claim, Outbox
 from service.webhooks.post import TIMEOUT, post
 from service.webhooks.receivers import LATEST, Receivers
 from service.webhooks.schedule import verdict, with_jitter
-from service.webhooks.signature import SecretsOf
+from service.webhooks.secrets import SecretRing, SecretsOf, Signing
 
 log = logging.getLogger("service.outbox")
 
@@ -67,7 +68,7 @@ async def send(outbox: Outbox, claim: Claim, client: httpx.AsyncClient, url: str
         met = answer.error or f"status {answer.status}"
         # The host alone: addresses of webhooks often hold a secret.
         host = httpx.URL(url).host
-        log.log(level, "job %s: attempt %d at %s: %s: %s", claim.job, claim.attempt, host, met, follows.outcome)
+        log.log(level, "%s: attempt %d at %s: %s: %s", _named(claim.subject), claim.attempt, host, met, follows.outcome)
     await outbox.settle(claim, attempt, with_jitter(follows.delay) if again else None)
 
 
@@ -83,31 +84,38 @@ def _about(message: Message) -> Mapping[str, object]:
     """What every line that is logged about an attempt says."""
     trace = Trace.parse(message.traceparent)
     of_trace = {} if trace is None else {"trace_id": trace.trace_id}
-    return {"job_id": message.job, "key_id": message.owner, **of_trace}
+    about = {"job_id": message.job} if message.job else {"batch_id": message.batch}
+    return {**about, "key_id": message.owner, **of_trace}
+
+
+def _named(subject: str) -> str:
+    """What has ended, for people."""
+    return keys.record_of(subject).replace(":", " ")
 
 
 class Sender:
     """A sender: takes in what has ended, sends what is due, keeps its claims alive.
 
     Args:
-        store: where the records are.
+        store, batches: where the records are.
         own: for the address that the installation names, which may be a private one.
         others: for addresses that clients named.
         webhook_url: told of jobs that name nobody; "" for nobody.
-        secrets_of: an owner's secrets.
+        secrets_of: what signs a message.
     """
 
     def __init__(
         self,
         outbox: Outbox,
         store: AsyncRedisJobStore,
+        batches: Batches,
         *,
         own: httpx.AsyncClient,
         others: httpx.AsyncClient,
         webhook_url: str,
         secrets_of: SecretsOf,
     ) -> None:
-        self._outbox, self._store = outbox, store
+        self._outbox, self._store, self._batches = outbox, store, batches
         self._own, self._others = own, others
         self._webhook_url, self._secrets_of = webhook_url, secrets_of
         self._receivers, self._news = Receivers(), asyncio.Event()
@@ -163,25 +171,30 @@ class Sender:
 
     async def _try(self, claim: Claim, client: httpx.AsyncClient, url: str) -> None:
         try:
-            secrets = await asyncio.to_thread(self._secrets_of, claim.message.owner)
+            secrets = await asyncio.to_thread(self._secrets_of, claim.message)
             await send(self._outbox, claim, client, url, secrets)
         except redis.RedisError as error:
-            log.warning("job %s: how an attempt went could not be noted, another follows: %s", claim.job, error)
+            log.warning("%s: how an attempt went could not be noted, another follows: %s", _named(claim.subject), error)
         except Exception:
-            log.exception("job %s: an attempt failed here", claim.job)
+            log.exception("%s: an attempt failed here", _named(claim.subject))
 
     async def _keep(self) -> None:
         """The claims in hand stay this sender's."""
         await self._outbox.renew(list(self._in_hand.values()))
         await asyncio.sleep(LEASE / 5_000)
 
-    async def _message_for(self, job_id: str) -> Message | None:
+    async def _message_for(self, subject: str) -> Message | None:
+        by_installation = bool(self._webhook_url)
         try:
-            job = await self._store.get(job_id)
-        except JobNotFound:
-            log.warning("job %s: nobody is told of its end, its record is gone", job_id)
+            if subject.startswith(keys.batch("")):
+                standing = await self._batches.get(subject.removeprefix(keys.batch("")))
+                wanted = is_batch_wanted(standing.batch, by_installation=by_installation)
+                return message_about_batch(standing) if wanted else None
+            job = await self._store.get(subject)
+        except (JobNotFound, BatchNotFound):
+            log.warning("%s: nobody is told of its end, its record is gone", _named(subject))
             return None
-        return message_about(job) if is_wanted(job, by_installation=bool(self._webhook_url)) else None
+        return message_about(job) if is_wanted(job, by_installation=by_installation) else None
 
 
 async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
@@ -203,20 +216,22 @@ async def _listen() -> None:
 
 async def _serve(settings: OutboxSettings) -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
-    secrets = settings.webhook_secrets
-    async with (
-        patient_async_client(settings.redis_url) as client,
-        client_to(GuardedTransport(private=True), timeout=TIMEOUT) as own,
-        client_to(GuardedTransport(private=settings.webhook_private), timeout=TIMEOUT) as others,
-    ):
-        await Sender(
-            Outbox(client),
-            AsyncRedisJobStore(client),
-            own=own,
-            others=others,
-            webhook_url=settings.webhook_url,
-            secrets_of=lambda _: secrets,
-        ).run()
+    # Blocking: it is asked in threads, for keys' secrets.
+    with patient_client(settings.redis_url) as blocking:
+        async with (
+            patient_async_client(settings.redis_url) as client,
+            client_to(GuardedTransport(private=True), timeout=TIMEOUT) as own,
+            client_to(GuardedTransport(private=settings.webhook_private), timeout=TIMEOUT) as others,
+        ):
+            await Sender(
+                Outbox(client),
+                AsyncRedisJobStore(client),
+                RedisBatches(client),
+                own=own,
+                others=others,
+                webhook_url=settings.webhook_url,
+                secrets_of=Signing(SecretRing(blocking), settings.webhook_secrets),
+            ).run()
 
 
 def main() -> None:
@@ -232,7 +247,10 @@ def main() -> None:
     whom = checked_url(settings.webhook_url).host if settings.webhook_url else "nobody"
     log.info("telling the webhooks that jobs name, and %s of all other jobs", whom)
     if not settings.webhook_secrets:
-        log.warning("WEBHOOK_SECRET is empty: messages are not signed, and no receiver can tell who sent them")
+        log.warning(
+            "WEBHOOK_SECRET is empty: messages are not signed, but for those of keys with a secret of their own, and "
+            "no receiver can tell who sent them"
+        )
     if settings.webhook_private:
         log.warning("WEBHOOK_PRIVATE is set: clients may have webhooks sent to private addresses")
     with suppress(Interrupted), interruptible():

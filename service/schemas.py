@@ -26,7 +26,7 @@ from service.jobs.store import Place
 from service.submit import Asked
 from service.webhooks.deliveries import Attempt
 
-_EXAMPLE: JsonDict = {
+EXAMPLE: JsonDict = {
     "source": {"prompt": "a cat on a beach"},
     "targets": [
         {
@@ -40,7 +40,8 @@ _EXAMPLE: JsonDict = {
 }
 
 
-def _callable(url: str) -> str:
+def callable_url(url: str) -> str:
+    """A webhook's address as it is kept, or what is wrong with it, for pydantic."""
     try:
         return str(checked_url(url))
     except UrlRefused as error:
@@ -60,7 +61,7 @@ def _counted(events: tuple[EventName, ...]) -> tuple[EventName, ...]:
 class WebhookRequest(Part):
     """Who is to be told of the edit's end."""
 
-    url: Annotated[str, AfterValidator(_callable)] = Field(
+    url: Annotated[str, AfterValidator(callable_url)] = Field(
         description="https or http, with a public address; it is sent a POST.", max_length=MAX_CHARACTERS
     )
     events: Annotated[tuple[EventName, ...], AfterValidator(_counted)] = Field(
@@ -77,7 +78,7 @@ class WebhookRequest(Part):
 class EditRequest(EditSpec):
     """A source picture and the edits of it. What is absent takes the model's own default."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     webhook: WebhookRequest | None = Field(
         None, description="Told of the edit's end; where absent, whoever the installation names."
@@ -130,7 +131,8 @@ class ArtifactView(BaseModel):
     """One result, and where to fetch it."""
 
     name: str = Field(description="Unique within the edit; looks like a path.")
-    kind: Literal["image", "heatmap", "maps", "manifest", "trajectory"]
+    kind: Literal["image", "heatmap", "mask", "maps", "manifest", "trajectory"]
+    seed: int | None = Field(description="Of the run that it is of; null for what concerns all.")
     picture: int | None = Field(description="0 is the source, 1 the first edit; null for what concerns all.")
     word: str | None = Field(description="A heat map's word.")
     occurrence: int | None = Field(description="Which of the word's occurrences, from 1.")
@@ -197,6 +199,7 @@ class EditEvent(BaseModel):
     status: JobStatus | None = Field(None, description="The state that it is in from here on, where that changed.")
     step: int | None = Field(None, description="How many steps are done.")
     steps: int | None = Field(None, description="Of how many.")
+    url: str | None = Field(None, description="Of a preview: a JPEG, all pictures side by side. Works for a while.")
 
 
 class DeliveriesView(BaseModel):

@@ -7,8 +7,12 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from service.addresses import checked_url
+from service.cors import checked_origins
 from service.jobs.settings import MetricsSettings, PlaneSettings, Span
 from service.webhooks.signature import key_of
+
+#: Hosts that nobody but this machine reaches.
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class ReaperSettings(MetricsSettings):
@@ -72,6 +76,11 @@ class Settings(WebhookSettings):
     public_url: str = Field(
         "", description="Where clients reach the API, for the URLs of artifacts; where empty, http://HOST:PORT."
     )
+    cors_origins: str = Field(
+        "",
+        description="Origins of the web pages that may call the API from a browser, such as https://example.com, "
+        "separated by spaces; * for any, none where empty.",
+    )
     models_file: Path = Field(Path("models.toml"), description="The models this installation offers.")
     artifact_secret: str = Field(
         "",
@@ -87,6 +96,21 @@ class Settings(WebhookSettings):
     )
     backlog: int = Field(1000, ge=1, description="How many jobs of one model may wait; more are refused for a while.")
     max_body_bytes: int = Field(262_144, ge=1, description="The largest request body that is read.")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        return " ".join(checked_origins(value))
+
+    @property
+    def origins(self) -> Sequence[str]:
+        """Each of the origins."""
+        return self.cors_origins.split()
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether nobody but this machine reaches `host`."""
+        return self.host in LOOPBACK
 
     @property
     def base_url(self) -> str:

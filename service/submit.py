@@ -1,5 +1,5 @@
-"""The use cases: submit, fetch, list, cancel, erase, and what came of a webhook. The only place where store, queue and
-storage meet.
+"""The use cases: submit, fetch, cancel, erase, and what came of a webhook; to list is in `service.listing`. The only
+place where store, queue and storage meet.
 
 Each is done for a caller, who sees its own edits and no others: somebody else's edit is answered like none at all.
 
@@ -8,8 +8,7 @@ An edit that was answered with 202 is in the store and in its model's queue: one
 
 import hashlib
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,56 +17,23 @@ from anyio import to_thread
 
 from p2p.spec import EditSpec
 from service.addresses import UrlRefused, checked_url, refuse_private
-from service.api_keys import Caller, Callers
-from service.errors import InvalidCursor, InvalidEdit, NobodyToTell, NotCancelable, NotEnded
+from service.api_keys import Caller
+from service.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
 from service.invalid_input import Complaint
 from service.jobs import moves
 from service.jobs.admission import Admission
-from service.jobs.backlog import Standing
-from service.jobs.catalogue import ModelDeclaration
 from service.jobs.errors import IllegalTransition, JobNotFound, StorageUnavailable
 from service.jobs.logs import bind
 from service.jobs.metrics import JOBS_ACCEPTED
 from service.jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
-from service.jobs.queue import JobQueue
-from service.jobs.storage import ObjectStorage
-from service.jobs.store import AsyncJobStore
 from service.jobs.trace import Trace
-from service.signing import UrlSigner
-from service.tokens import TokenCounter
-from service.webhooks.deliveries import Attempt, Deliveries
+from service.plane import Plane
+from service.resolving import resolved
+from service.webhooks.deliveries import Attempt
 from service.webhooks.messages import is_wanted
 
 #: What our own ids look like: uuid4's hex. A client's own may look alike; ours goes first, if it is the client's.
 _OURS = re.compile(r"[0-9a-f]{32}")
-_PLACE = re.compile(r"(\d{1,15}) ([0-9a-f]{32})")
-#: Reads of one listing: with a rare state it would else go through everything that its owner ever posted.
-PAGE_READS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plane:
-    """What a use case works with."""
-
-    store: AsyncJobStore
-    queue: JobQueue
-    storage: ObjectStorage
-    catalogue: Mapping[str, ModelDeclaration]
-    counters: Mapping[str, TokenCounter]
-    signer: UrlSigner
-    callers: Callers
-    job_lifetime: timedelta
-    url_lifetime: timedelta
-    queue_limit: timedelta
-    backlog: int
-    deliveries: Deliveries
-    webhook_private: bool
-    #: How the queues stand, for the metrics; asks Redis, and waits for it.
-    standings: Callable[[], Sequence[Standing]] = tuple
-
-    def url(self, key: str) -> str:
-        """Where a client fetches an artifact, for a while: made anew for each answer, never kept."""
-        return self.storage.presigned_url(key, self.url_lifetime) or self.signer.url(key, self.url_lifetime)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,20 +67,9 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
         NameReused: the name stands for another request.
         Refused: nothing was accepted, for now.
     """
-    if asked.webhook is not None and not plane.webhook_private:
-        _refuse_private(asked.webhook)
     trace = Trace.parse(asked.traceparent) or Trace.new()
-    limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
-    job = new_job(
-        resolved(asked.spec, plane),
-        lifetime=plane.job_lifetime,
-        queue_limit=limit,
-        owner=caller.owner,
-        priority=asked.priority,
-        webhook=asked.webhook,
-        traceparent=trace.header,
-    )
-    bind(model=job.model, trace_id=trace.trace_id)
+    bind(model=asked.spec.model, trace_id=trace.trace_id)
+    job = job_for(asked, plane, caller, trace)
     limits = replace(caller.limits, backlog=plane.backlog)
     admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=asked.fingerprint if name else "")
     admitted = await plane.store.admit(admission)
@@ -125,6 +80,22 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     bind(job_id=job.id)
     JOBS_ACCEPTED.labels(job.model).inc()
     return job, False
+
+
+def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
+    """The new job of an edit; raises `InvalidEdit`."""
+    if asked.webhook is not None:
+        refuse_private_webhook(asked.webhook.url, plane)
+    limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
+    return new_job(
+        resolved(asked.spec, plane.catalogue, plane.counters),
+        lifetime=plane.job_lifetime,
+        queue_limit=limit,
+        owner=caller.owner,
+        priority=asked.priority,
+        webhook=asked.webhook,
+        traceparent=trace.header,
+    )
 
 
 async def fetch(job_id: str, plane: Plane, caller: Caller) -> Job:
@@ -150,46 +121,6 @@ def _seen(job: Job, caller: Caller) -> Job:
     return job
 
 
-@dataclass(frozen=True)
-class Page:
-    """Some of a caller's edits, the newest first; `cursor` asks for the next ones, None where there are none."""
-
-    jobs: Sequence[Job]
-    cursor: str | None
-
-
-async def page(plane: Plane, caller: Caller, *, status: JobStatus | None, cursor: str | None, limit: int) -> Page:
-    """A page of a caller's edits; raises `InvalidCursor`."""
-    found: list[Job] = []
-    before = None if cursor is None else _place(cursor)
-    # As many looks as make a page of everybody's patience: a page may be short, and its cursor goes on.
-    for _ in range(PAGE_READS):
-        owned = await plane.store.owned(caller.owner, before, limit)
-        for each in owned:
-            before = each.at
-            if each.job is not None and status in (None, each.job.status):
-                found.append(each.job)
-                if len(found) == limit:
-                    return Page(found, _cursor(before))
-        if len(owned) < limit:
-            return Page(found, None)
-    return Page(found, before and _cursor(before))
-
-
-def _cursor(place: tuple[float, str]) -> str:
-    return urlsafe_b64encode(f"{place[0]:.0f} {place[1]}".encode()).decode().rstrip("=")
-
-
-def _place(cursor: str) -> tuple[float, str]:
-    try:
-        place = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except ValueError as error:
-        raise InvalidCursor from error
-    if (found := _PLACE.fullmatch(place)) is None:
-        raise InvalidCursor
-    return float(found[1]), found[2]
-
-
 async def cancel(job_id: str, plane: Plane, caller: Caller) -> Job:
     """Cancel a queued edit at once, have a running one stopped before its next step; a canceled one stays so.
 
@@ -197,12 +128,18 @@ async def cancel(job_id: str, plane: Plane, caller: Caller) -> Job:
         JobNotFound: there is no such edit.
         NotCancelable: it has ended otherwise.
     """
+    job = await canceled(job_id, plane, caller)
+    if job.status.is_terminal and job.status is not JobStatus.CANCELED:
+        raise NotCancelable(job.status)
+    return job
+
+
+async def canceled(job_id: str, plane: Plane, caller: Caller) -> Job:
+    """`cancel` that leaves an edit that has ended as it is; raises `JobNotFound`."""
     while True:
         job = await fetch(job_id, plane, caller)
         move = CANCELING.get(job.status)
         if move is None:
-            if job.status is not JobStatus.CANCELED:
-                raise NotCancelable(job.status)
             return job
         try:
             return await plane.store.make(move(job))
@@ -254,60 +191,11 @@ async def deliver_again(job_id: str, plane: Plane, caller: Caller) -> Job:
     return job
 
 
-def _refuse_private(webhook: Webhook) -> None:
+def refuse_private_webhook(url: str, plane: Plane) -> None:
+    """Raises `InvalidEdit` where the address of a webhook is written as a private one."""
+    if plane.webhook_private:
+        return
     try:
-        refuse_private(checked_url(webhook.url))
+        refuse_private(checked_url(url))
     except UrlRefused as error:
         raise InvalidEdit([Complaint.at("webhook", "url", code=error.code, detail=str(error))]) from error
-
-
-def resolved(spec: EditSpec, plane: Plane) -> EditSpec:
-    """The spec with its model's defaults filled in, so that the record says all that decides the result.
-
-    Raises:
-        InvalidEdit: with every reason why the model cannot do it.
-    """
-    if spec.model not in plane.catalogue:
-        offered = ", ".join(plane.catalogue)
-        detail = f"there is no model {spec.model!r} here: choose one of {offered}"
-        raise InvalidEdit([Complaint.at("model", code="unknown_model", detail=detail)])
-    model = plane.catalogue[spec.model]
-    asked, (height, width) = spec.sampling, model.sizes[0]
-    sampling = asked.model_copy(
-        update={
-            "steps": model.defaults.steps if asked.steps is None else asked.steps,
-            "guidance_scale": model.defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale,
-            "height": height if asked.height is None else asked.height,
-            "width": width if asked.width is None else asked.width,
-        }
-    )
-    complete = spec.model_copy(update={"sampling": sampling})
-    if complaints := list(_beyond(complete, model, plane.counters[model.id])):
-        raise InvalidEdit(complaints)
-    return complete
-
-
-def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:
-    """What of a complete spec is beyond the model."""
-    sampling, limits = spec.sampling, model.limits
-    if (steps := sampling.steps or 0) > limits.max_steps:
-        detail = f"{steps} steps, and {model.id} takes at most {limits.max_steps}: ask for fewer"
-        yield Complaint.at("sampling", "steps", code="too_many_steps", detail=detail)
-    if len(spec.targets) > limits.max_targets:
-        detail = f"{len(spec.targets)} targets, and {model.id} takes at most {limits.max_targets}: send the rest apart"
-        yield Complaint.at("targets", code="too_many_targets", detail=detail)
-    if (sampling.height, sampling.width) not in model.sizes:
-        offered = ", ".join(f"{height}x{width}" for height, width in model.sizes)
-        detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"
-        field = "height" if all(height != sampling.height for height, _ in model.sizes) else "width"
-        yield Complaint.at("sampling", field, code="size_not_offered", detail=detail)
-    for location, prompt in _prompts(spec):
-        if (tokens := counter.count(prompt)) > model.max_tokens:
-            detail = f"{tokens} tokens with start and end, and {model.id} reads {model.max_tokens}: shorten it"
-            yield Complaint.at(*location, code="prompt_too_long", detail=detail)
-
-
-def _prompts(spec: EditSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    yield ("source", "prompt"), spec.source.prompt
-    yield from ((("targets", index, "prompt"), target.prompt) for index, target in enumerate(spec.targets))
-    yield ("sampling", "negative_prompt"), spec.sampling.negative_prompt

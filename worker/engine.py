@@ -6,20 +6,24 @@ Knows neither Redis nor the storage, and lets no exception out: whatever goes wr
 
 import gc
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
+from PIL import Image
 
 from p2p.edit import EditResult
 from p2p.errors import P2PError
+from p2p.previews import preview_steps
 from p2p.sampling import DenoisingStep
 from p2p.trajectory import Trajectory
 from service.jobs.catalogue import ModelDeclaration
-from service.jobs.events import Event, Failed, Finished, Progress, Started
+from service.jobs.events import Event, Failed, Finished, PreviewReady, Progress, Started
 from service.jobs.model import Job
-from worker.apart import edited_apart
 from worker.moderation import Judge, NotAllowed
+from worker.previews import sheet
 from worker.results import artifacts_of
+from worker.runs import run_all, ways
 from worker.sampler import Sampler
 
 log = logging.getLogger(__name__)
@@ -59,7 +63,7 @@ class Engine:
         yield Started()
         try:
             self._judge.judge_prompts(job)
-            yield from self._edited(job, find(self._sampler.source_of(job.spec)))
+            yield from self._edited(job, self._kept(job, find))
         except NotAllowed as refusal:
             yield refusal.failure
         except P2PError as error:
@@ -73,28 +77,51 @@ class Engine:
             log.exception("job %s failed", job.id)
             yield Failed(code="internal_error", message="something failed here that should not: send the edit again")
 
-    def _edited(self, job: Job, kept: Trajectory | None) -> Iterator[Event]:
+    def _kept(self, job: Job, find: FindSource) -> Mapping[int, Trajectory]:
+        """The kept sources of a job, by their seeds: each seed's is another source."""
+        digests = {seed: self._sampler.source_of(job.spec.of_seeds(seed)) for seed in job.spec.seeds}
+        found = {seed: find(digest) for seed, digest in digests.items()}
+        return {seed: trajectory for seed, trajectory in found.items() if trajectory is not None}
+
+    def _edited(self, job: Job, kept: Mapping[int, Trajectory]) -> Iterator[Event]:
+        previews = job.spec.artifacts.previews
         for outcome in self._steps(job, kept):
-            if isinstance(outcome, EditResult):
-                self._judge.judge_pictures(job, outcome.images)
-                yield from artifacts_of(
-                    outcome, job, self._declaration, revision=self._revision, source_was_kept=kept is not None
-                )
-            else:
+            if isinstance(outcome, DenoisingStep):
                 yield Progress(step=outcome.index + 1, steps=outcome.num_steps)
+                if outcome.clean and outcome.index + 1 in preview_steps(previews, outcome.num_steps):
+                    yield from self._previewed(job, outcome)
+                continue
+            for result in outcome:
+                self._judge.judge_pictures(job, result.images, result.seed)
+            yield from artifacts_of(outcome, job, self._declaration, revision=self._revision, kept=kept.keys())
         yield Finished()
 
-    def _steps(self, job: Job, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
-        """The steps of a job; where they do not fit into memory, once more with each edit apart."""
+    def _previewed(self, job: Job, step: DenoisingStep) -> Iterator[PreviewReady]:
+        """What a step foretells; nothing where it cannot be shown, which is no reason to fail."""
         try:
-            yield from self._sampler.steps(job.spec, kept)
+            pictures = self._sampler.preview(step)
+        except torch.AcceleratorError:
+            raise
+        except Exception:
+            log.warning("job %s: no preview of step %d", job.id, step.index + 1, exc_info=True)
             return
-        except (MemoryError, torch.OutOfMemoryError):
-            if len(job.spec.targets) == 1:
-                raise
-            log.warning("job %s: %d edits at once do not fit into memory", job.id, len(job.spec.targets), exc_info=True)
-        # Outside the handler: what the exception holds on to is free by now.
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        yield from edited_apart(self._sampler, job.spec, kept)
+        judged = partial(self._judged, job, pictures)
+        yield PreviewReady(step=step.index + 1, steps=step.num_steps, judged=judged)
+
+    def _judged(self, job: Job, pictures: Sequence[Image.Image]) -> bytes | None:
+        return sheet(pictures) if self._judge.allows_preview(job, pictures) else None
+
+    def _steps(self, job: Job, kept: Mapping[int, Trajectory]) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
+        """The steps of a job; where its runs do not fit into memory, once more in smaller ones."""
+        *larger, smallest = ways(job.spec, kept)
+        for runs in larger:
+            try:
+                yield from run_all(self._sampler, runs, job.spec.seeds)
+                return
+            except (MemoryError, torch.OutOfMemoryError):
+                log.warning("job %s: %d runs do not fit into memory", job.id, len(runs), exc_info=True)
+            # Outside the handler: what the exception holds on to is free by now.
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        yield from run_all(self._sampler, smallest, job.spec.seeds)

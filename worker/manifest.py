@@ -1,6 +1,7 @@
 """What was done and with what, so that it can be done again."""
 
 import platform
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -15,26 +16,48 @@ _PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "numpy", "pillo
 
 
 def manifest(
-    result: EditResult, job: Job, declaration: ModelDeclaration, *, revision: str, source_was_kept: bool = False
+    results: Sequence[EditResult],
+    job: Job,
+    declaration: ModelDeclaration,
+    *,
+    revision: str,
+    kept: Collection[int] = (),
 ) -> dict[str, Any]:
-    """The manifest of a finished run. Posting its `spec` to the same revision gives the same pictures."""
+    """The manifest of a finished job. Posting its `spec` to the same revision gives the same pictures.
+
+    Args:
+        results: of each of its seeds.
+        kept: the seeds whose source was not generated anew.
+    """
+    result = results[0]
     return {
         "job": job.id,
         "execution": job.execution,
         "attempt": job.attempt,
         "model": {"id": declaration.id, "family": declaration.family, "revision": revision},
-        "seed": job.spec.sampling.seed,
+        **_sources(results, job, kept),
         "scheduler": result.scheduler,
-        "source": "kept" if source_was_kept else "generated",
         "spec": job.spec.model_dump(mode="json"),
         "prompts": [
             {"picture": index, "prompt": prompt.prompt, "words": [asdict(word) for word in prompt.words()]}
             for index, prompt in enumerate(result.prompts)
         ],
-        "seconds": {part: round(seconds, 4) for part, seconds in result.seconds.items()},
+        "seconds": {part: round(seconds, 4) for part, seconds in _seconds(results).items()},
         "versions": {"python": platform.python_version(), **_versions()},
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _sources(results: Sequence[EditResult], job: Job, kept: Collection[int]) -> dict[str, Any]:
+    """Which noise each source was made from, and whether it was made in this run."""
+    sources = [{"seed": each.seed, "source": "kept" if each.seed in kept else "generated"} for each in results]
+    return sources[0] if job.spec.sampling.seeds is None else {"seeds": sources}
+
+
+def _seconds(results: Sequence[EditResult]) -> dict[str, float]:
+    """Of the parts of all runs; seeds that shared a run hold its very clock."""
+    clocks = list({id(result.seconds): result.seconds for result in results}.values())
+    return {part: sum(clock[part] for clock in clocks) for part in clocks[0]}
 
 
 def _versions() -> dict[str, str]:

@@ -5,13 +5,18 @@ run with the prompts, and after it once with each finished picture, before any o
 allow, or the reason for which it refuses: the job then fails with the code `moderated`, and its owner is told why.
 A hook that raises, or gives anything else, fails the job with `moderation_failed`: what was not judged is not shown.
 
+Of a job that asks for previews it is called with each picture of each preview too, in another thread, while the run
+goes on; never twice at the same time. A preview that is not allowed is not shown, nor any after it; the job goes on.
+
 The job's lease is renewed meanwhile; a worker whose hook takes longer than a step may (the model's `patience`) is taken
 for hung.
 """
 
 import importlib
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Protocol
 
 from PIL import Image
@@ -29,8 +34,10 @@ class Material:
     Attributes:
         prompts: the source's, then each target's.
         negative_prompt: what guidance pushes away from.
-        picture: a finished one, RGB; None before the run.
+        picture: one of the results, RGB; None before the run.
         index: of the picture: 0 is the source, 1 the first edit.
+        seed: of the picture's run; None of a preview, which may show several: its index counts all that it shows.
+        preview: whether the picture is not finished: small, and blurred as yet.
         model, job_id, owner: of the job.
     """
 
@@ -38,6 +45,8 @@ class Material:
     negative_prompt: str
     picture: Image.Image | None = None
     index: int | None = None
+    seed: int | None = None
+    preview: bool = False
     model: str
     job_id: str
     owner: str
@@ -92,17 +101,36 @@ class Judge:
     """A hook, or none, as the engine asks it."""
 
     hook: Moderation | None = None
+    # Hooks are written for one call at a time; previews are judged beside the run.
+    _turn: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def judge_prompts(self, job: Job) -> None:
         """Raises `NotAllowed` where the run must not begin."""
         self._judge(job)
 
-    def judge_pictures(self, job: Job, pictures: tuple[Image.Image, ...]) -> None:
-        """Raises `NotAllowed` where any of a run's pictures must not be shown."""
+    def judge_pictures(self, job: Job, pictures: tuple[Image.Image, ...], seed: int) -> None:
+        """Raises `NotAllowed` where any of a seed's pictures must not be shown."""
         for index, picture in enumerate(pictures):
-            self._judge(job, picture, index)
+            self._judge(job, picture, index, seed)
 
-    def _judge(self, job: Job, picture: Image.Image | None = None, index: int | None = None) -> None:
+    def allows_preview(self, job: Job, pictures: Sequence[Image.Image]) -> bool:
+        """Whether all pictures of a preview may be shown."""
+        try:
+            for index, picture in enumerate(pictures):
+                self._judge(job, picture, index, preview=True)
+        except NotAllowed:
+            return False
+        return True
+
+    def _judge(
+        self,
+        job: Job,
+        picture: Image.Image | None = None,
+        index: int | None = None,
+        seed: int | None = None,
+        *,
+        preview: bool = False,
+    ) -> None:
         if self.hook is None:
             return
         material = Material(
@@ -111,12 +139,15 @@ class Judge:
             # A copy: what a hook draws into it is not what is stored.
             picture=None if picture is None else picture.copy(),
             index=index,
+            seed=seed,
+            preview=preview,
             model=job.model,
             job_id=job.id,
             owner=job.owner,
         )
         try:
-            reason = self.hook(material)
+            with self._turn:
+                reason = self.hook(material)
             if reason is not None and not isinstance(reason, str):
                 raise TypeError(f"the hook gave {type(reason).__name__}, and may give None or a reason")
         except Exception as error:
@@ -125,5 +156,6 @@ class Judge:
             message = "it could not be judged whether this may be shown: send the edit again"
             raise NotAllowed(Failed(code="moderation_failed", message=message)) from None
         if reason is not None:
-            log.info("refused by moderation, %s", "the prompts" if index is None else f"picture {index}")
+            what = "the prompts" if index is None else f"{'a preview of ' if preview else ''}picture {index}"
+            log.info("refused by moderation, %s", what)
             raise NotAllowed(Failed(code="moderated", message=f"refused: {reason or 'no reason is given'}"))

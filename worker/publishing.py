@@ -12,11 +12,22 @@ from uuid import uuid4
 
 from service.jobs import moves
 from service.jobs.errors import StorageUnavailable
-from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, HandedBack, Progress, Started
+from service.jobs.events import (
+    ArtifactReady,
+    Canceled,
+    Event,
+    Failed,
+    Finished,
+    HandedBack,
+    PreviewReady,
+    Progress,
+    Started,
+)
 from service.jobs.model import Artifact, Job, JobError, JobProgress, artifact_key, execution_prefix
 from service.jobs.sources import KeptSources
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import JobStore
+from worker.previews import Previews
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +61,7 @@ class Publisher:
         self._written_at = float("-inf")
         self._artifacts: list[Artifact] = []
         self._sources = sources
+        self._previews = Previews(self.job, store, storage)
         self._kept: list[tuple[str, str]] = []  # digest and key of trajectories
 
     def handle(self, event: Event) -> None:
@@ -59,11 +71,15 @@ class Publisher:
             IllegalTransition: the job is no longer this execution's.
             StorageUnavailable: an artifact was not taken.
         """
+        if not isinstance(event, Started | Progress | PreviewReady):
+            self._previews.end()  # the pictures themselves are there, or nothing is to be shown any more
         match event:
             case Started():
                 self._start()
             case Progress(step=step, steps=steps):
                 self._report(JobProgress(step=step, steps=steps))
+            case PreviewReady():
+                self._previews.show(event)
             case ArtifactReady():
                 self._keep(event)
             case Finished():
@@ -81,6 +97,7 @@ class Publisher:
 
     def discard(self) -> None:
         """Remove what this execution stored: nobody will read it. What cannot be removed now, the reaper removes."""
+        self._previews.end()
         with suppress(StorageUnavailable):
             self._storage.remove_all(execution_prefix(self.job.id, self.job.execution or ""))
 
@@ -110,6 +127,7 @@ class Publisher:
                 picture=ready.picture,
                 word=ready.word,
                 occurrence=ready.occurrence,
+                seed=ready.seed,
             )
         )
 

@@ -3,12 +3,14 @@
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from p2p.edit import EditResult, WordMap
+from p2p.spec import Artifacts
 from p2p.trajectory_file import dumped
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.events import ArtifactReady
@@ -19,10 +21,30 @@ from worker.manifest import manifest
 
 
 def artifacts_of(
-    result: EditResult, job: Job, declaration: ModelDeclaration, *, revision: str, source_was_kept: bool = False
+    results: Sequence[EditResult],
+    job: Job,
+    declaration: ModelDeclaration,
+    *,
+    revision: str,
+    kept: Collection[int] = (),
 ) -> Iterator[ArtifactReady]:
-    """Every artifact that a job asked for, the manifest last."""
-    wanted = job.spec.artifacts
+    """Every artifact that a job asked for, the manifest last; where it asked for several seeds, a folder for each.
+
+    Args:
+        results: of each of its seeds.
+        kept: the seeds whose source was not generated anew.
+    """
+    for result in results:
+        folder = "" if job.spec.sampling.seeds is None else f"seed-{result.seed}/"
+        for file in _files(result, job.spec.artifacts):
+            yield replace(file, name=f"{folder}{file.name}", seed=result.seed)
+    made = manifest(results, job, declaration, revision=revision, kept=kept)
+    text = json.dumps(made, indent=2, ensure_ascii=False)
+    yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
+
+
+def _files(result: EditResult, wanted: Artifacts) -> Iterator[ArtifactReady]:
+    """What one seed's run leaves."""
     encoding = ENCODINGS[wanted.format]
     for index, image in enumerate(result.images):
         yield ArtifactReady(
@@ -32,6 +54,9 @@ def artifacts_of(
             data=encoded(image, encoding),
             picture=index,
         )
+    for index, mask in enumerate(result.masks, start=1):
+        if mask is not None:
+            yield mask_artifact(index, mask, result.images[index].size)
     if wanted.heatmaps:
         for index, (image, maps) in enumerate(zip(result.images, result.maps, strict=True)):
             yield from _heatmaps(index, image, maps)
@@ -46,9 +71,6 @@ def artifacts_of(
             data=dumped(result.trajectory),
             source=result.trajectory.key,
         )
-    made = manifest(result, job, declaration, revision=revision, source_was_kept=source_was_kept)
-    text = json.dumps(made, indent=2, ensure_ascii=False)
-    yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
 
 
 def picture_name(index: int) -> str:
@@ -69,6 +91,18 @@ def raw_maps(maps: tuple[tuple[WordMap, ...], ...]) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
+
+
+def mask_artifact(index: int, mask: np.ndarray, size: tuple[int, int]) -> ArtifactReady:
+    """Where an edit was let differ from its source: white, in the picture's size."""
+    image = Image.fromarray(mask).convert("L").resize(size, Image.Resampling.NEAREST)
+    return ArtifactReady(
+        name=f"masks/{picture_name(index)}.png",
+        kind="mask",
+        content_type="image/png",
+        data=encoded(image, ENCODINGS["png"]),
+        picture=index,
+    )
 
 
 def _heatmaps(index: int, image: Image.Image, maps: tuple[WordMap, ...]) -> Iterator[ArtifactReady]:

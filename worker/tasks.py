@@ -1,4 +1,4 @@
-"""What a queued message calls: `worker.tasks.run_edit`, by name (`service.jobs.queue.TASK`).
+"""What a queued message calls: `worker.tasks.run_edit`, by name (`service.jobs.message.TASK`).
 
 RQ calls a plain function, and the model it needs is in this process already: `take_post` says once, before the worker
 listens, what the function works with.

@@ -9,6 +9,8 @@ from PIL import Image
 
 from benchmarks.figures.fader import fader
 from benchmarks.figures.injection import injection
+from benchmarks.figures.inversions import inversions
+from benchmarks.figures.kinds import kinds
 from benchmarks.figures.maps import maps
 from benchmarks.figures.one_word import one_word
 from p2p.families import load
@@ -22,6 +24,8 @@ FIGURES: Mapping[str, Callable[[ModelFamily], Image.Image]] = {
     "one_word": one_word,
     "injection": injection,
     "fader": lambda family: fader(family, load_judge()),
+    "inversions": inversions,
+    "kinds": kinds,
 }
 
 

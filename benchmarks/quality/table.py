@@ -28,6 +28,14 @@ def of_quality(report: Mapping) -> str:
     return "\n".join(parts)
 
 
+def of_inversion(report: Mapping) -> str:
+    """A row for each way of inverting at each guidance, and one for the picture as it was."""
+    rows = [{"method": "unchanged", "guidance": None, **report["unchanged"]}]
+    for guidance, of in (("default", report), ("7.5", report["at_7_5"])):
+        rows += [{"method": name, "guidance": guidance, **figures} for name, figures in of["methods"].items()]
+    return table(list(rows[1]), [[row.get(column) for column in rows[1]] for row in rows])
+
+
 def of_judge(report: Mapping) -> str:
     """A row for each way of examining it."""
     return _of([{"examined on": name.replace("_", " "), **figures} for name, figures in report.items()])

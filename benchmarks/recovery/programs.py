@@ -96,13 +96,13 @@ def reaping(place: Place, name: str) -> None:
     wires.across(reaper.Reaper, "_deliver_again", "inside_maintenance", lambda this, model: "")
     # The job waits again, and nothing that its lost worker left in RQ or in the storage is tidied up yet.
     wires.across(RqJobQueue, "discard", "returning_a_job", lambda queue, job: job.id)
-    wires.noting(reaper.Reaper, "sweep")
+    wires.noting(reaper.Reaper, "sweep", "sweep")
     reaper.main()
 
 
 def telling(place: Place, name: str) -> None:
     """The sender of the outbox."""
     wires = begun(place, name)
-    wires.across(outbox, "send", "before_webhook", lambda box, claim, *_: claim.job)
-    wires.around_awaiting(outbox, "send", lambda box, claim, *_: claim.job)
+    wires.across(outbox, "send", "before_webhook", lambda box, claim, *_: claim.subject)
+    wires.around_awaiting(outbox, "send", lambda box, claim, *_: claim.subject)
     outbox.main()

@@ -1,7 +1,7 @@
 """A sampler that takes a job's steps and time and no model's, and one that notes what another does."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from PIL import Image
@@ -35,7 +35,11 @@ class StandIn:
             yield DenoisingStep(index=index, num_steps=num_steps, latents=latents)
         gradient = Image.radial_gradient("L").convert("RGB")
         images = tuple(gradient.rotate(number) for number in range(1 + len(spec.targets)))
-        yield EditResult(images=images, latents=latents, prompts=(), maps=(), noise=latents, seconds={})
+        for seed in spec.seeds:
+            yield EditResult(images=images, latents=latents, prompts=(), maps=(), noise=latents, seconds={}, seed=seed)
+
+    def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
+        return (Image.radial_gradient("L").convert("RGB"),)
 
 
 class Noted:
@@ -54,3 +58,6 @@ class Noted:
                 if outcome.index == MIDDLE:
                     self._wires.trip("while_running", self._wires.in_hand)
             yield outcome
+
+    def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
+        return self._sampler.preview(step)

@@ -26,6 +26,7 @@ from rq.webhook import Webhook
 
 from benchmarks.recovery.journal import Journal, Line
 from benchmarks.recovery.stand_in import MIDDLE, START, STEP
+from benchmarks.recovery.verdict import NEXT_STEP, taken_up
 from benchmarks.recovery.wires import UPLOAD, Wires
 from service.jobs.storage import open_storage
 from stack.redis_server import redis_server
@@ -36,15 +37,16 @@ KILLS, CUT_OFF, PACE = 3, 25 * 60, 5.0
 QUEUE = "edits"
 #: Steps of a job.
 STEPS = 10
-NEXT_STEP = {
-    "after_pop": "step",
-    "before_start": "step",
-    "while_running": "step",
-    "mid_upload": "step",
-    "before_commit": "step",
-    "before_webhook": "delivery",
-    "inside_maintenance": "acquire_maintenance_lock",
-}
+#: Where its kills fall.
+POINTS = (
+    "after_pop",
+    "before_start",
+    "while_running",
+    "mid_upload",
+    "before_commit",
+    "before_webhook",
+    "inside_maintenance",
+)
 
 
 def edit() -> None:
@@ -80,7 +82,7 @@ def worker(folder: Path, environment: Mapping[str, str]) -> None:
     wires.across(SimpleWorker, "handle_job_success", "before_commit", lambda worker, **named: named["job"].id)
     wires.across(Job, "send_webhooks", "before_webhook", lambda job, *_, **__: job.id)
     wires.across(Queue, "release_maintenance_lock", "inside_maintenance", lambda queue: "")
-    wires.noting(Queue, "acquire_maintenance_lock", only_if=bool)
+    wires.noting(Queue, "acquire_maintenance_lock", "sweep", only_if=bool)
     client = redis.Redis.from_url(environment["REDIS_URL"])
     SimpleWorker([Queue(QUEUE, connection=client)], connection=client).work(logging_level="INFO")
 
@@ -137,12 +139,8 @@ class StockWorld:
         return {"killed": True, "recovered_s": self._recovered(kill), **about}
 
     def _recovered(self, kill: Line) -> float | None:
-        step = NEXT_STEP[self.point]
-        for line in self.journal.of(step):
-            about = step == "acquire_maintenance_lock" or line["job"] == kill["job"]
-            if about and line["at"] > kill["at"] and line["pid"] != kill["pid"]:
-                return round(line["at"] - kill["at"], 1)
-        return None
+        seconds = taken_up(self.journal, kill, NEXT_STEP[self.point], victim=kill["pid"])
+        return None if seconds is None else round(seconds, 1)
 
 
 _processes = multiprocessing.get_context("forkserver")
@@ -176,7 +174,7 @@ def measured(cut_off: float = CUT_OFF) -> dict[str, Any]:
         storage_url = parts.enter_context(s3_server(folder))
         worlds: dict[str, StockWorld] = {}
         webhooks = parts.enter_context(_receiver(worlds))
-        for point in NEXT_STEP:
+        for point in POINTS:
             for number in range(KILLS):
                 name = f"{point}-{number}"
                 (folder / name).mkdir()
@@ -197,7 +195,7 @@ def measured(cut_off: float = CUT_OFF) -> dict[str, Any]:
                 for world in worlds.values():
                     world.submit()
             time.sleep(0.2)
-        by_window = {point: [worlds[f"{point}-{number}"].outcome() for number in range(KILLS)] for point in NEXT_STEP}
+        by_window = {point: [worlds[f"{point}-{number}"].outcome() for number in range(KILLS)] for point in POINTS}
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": "python -m benchmarks.recovery --stock",

@@ -9,7 +9,7 @@ from statistics import median, quantiles
 
 import httpx
 
-from benchmarks.recovery.journal import Line
+from benchmarks.recovery.journal import Journal, Line
 from benchmarks.recovery.world import LOOK, World
 from service.jobs import keys
 from service.jobs.model import TRANSITIONS, JobStatus
@@ -37,8 +37,14 @@ NEXT_STEP = {
 
 def recovery(world: World, kill: Line) -> float | None:
     """Seconds from a kill until another process took the interrupted next step; None while none has."""
-    victim, step = kill.get("victim", kill["pid"]), NEXT_STEP[kill.get("name", kill["point"])]
-    for line in world.journal.of(step):
+    return taken_up(
+        world.journal, kill, NEXT_STEP[kill.get("name", kill["point"])], victim=kill.get("victim", kill["pid"])
+    )
+
+
+def taken_up(journal: Journal, kill: Line, step: str, *, victim: int) -> float | None:
+    """Seconds from a kill until a process that is not its victim took a step; None while none has."""
+    for line in journal.of(step):
         if line["at"] > kill["at"] and line["pid"] != victim and (step == "sweep" or line["job"] == kill["job"]):
             return line["at"] - kill["at"]
     return None

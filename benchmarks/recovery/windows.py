@@ -28,6 +28,11 @@ async def each_in_turn(world: World, kills: int, point: str) -> None:
 async def killed_at(world: World, point: str, *, after: int) -> None:
     """Kill whoever comes by a point next, and wait until that is mended."""
     world.wires.arm(point)
+    await mended(world, point, after=after)
+
+
+async def mended(world: World, point: str, *, after: int) -> None:
+    """Wait until whoever comes by an armed point was killed, and what was interrupted has been taken up."""
     kill = await world.next_kill(point, after=after, patience=PATIENCE)
     await world.eventually(lambda: [kill] if recovery(world, kill) is not None else [], PATIENCE)
 
@@ -40,8 +45,7 @@ async def in_maintenance(world: World, kills: int) -> None:
         else:
             world.wires.arm("returning_a_job")
             world.wires.arm("while_running")
-            kill = await world.next_kill("returning_a_job", after=number // 2, patience=PATIENCE)
-            await world.eventually(lambda kill=kill: [kill] if recovery(world, kill) is not None else [], PATIENCE)
+            await mended(world, "returning_a_job", after=number // 2)
 
 
 async def at_random(world: World, kills: int) -> None:

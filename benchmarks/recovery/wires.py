@@ -108,15 +108,15 @@ class Wires:
         """Write down what happens to the job in hand."""
         self._journal.write(what, job=self.in_hand, **about)
 
-    def noting(self, owner: Any, name: str, *, only_if: Callable[[Any], bool] = lambda answer: True) -> None:
-        """Note each call of a function or method under its name, once it has answered in a certain way."""
+    def noting(self, owner: Any, name: str, what: str, *, only_if: Callable[[Any], bool] = lambda answer: True) -> None:
+        """Note each call of a function or method, once it has answered in a certain way."""
         original = getattr(owner, name)
 
         @wraps(original)
         def noted(*arguments: Any, **named: Any) -> Any:
             answer = original(*arguments, **named)
             if only_if(answer):
-                self._journal.write(name)
+                self._journal.write(what)
             return answer
 
         setattr(owner, name, noted)

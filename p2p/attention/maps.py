@@ -30,7 +30,7 @@ class AttentionMaps:
         """Of a tensor with an axis of all tokens, those that are gathered."""
         if self.tokens is None:
             return by_token
-        return by_token.index_select(axis, torch.tensor(self.tokens, device=by_token.device))
+        return by_token.index_select(axis, torch.tensor(self.tokens, dtype=torch.long, device=by_token.device))
 
     def place(self, tokens: Sequence[int]) -> list[int]:
         """Where tokens lie on the token axis of the `mean`."""

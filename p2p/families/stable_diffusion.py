@@ -34,6 +34,7 @@ class StableDiffusion:
             raise UnsupportedModel("the UNet embeds the guidance scale (a distilled LCM), which is not supported yet")
         self.pipeline, self.revision = pipeline, revision
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
+        self.scale_factor = pipeline.vae_scale_factor
         # A gradient is only ever asked for by a text's embedding: for its weights, activations would be kept as well.
         self.network.requires_grad_(False)
         # Read once: diffusers walks all modules to answer, which shows in a small model's runs.
@@ -84,7 +85,7 @@ class StableDiffusion:
         return {site.name: ControlledAttention(site, control, layers[site.name].processor) for site in self._sites}
 
     def latent_shape(self, height: int | None, width: int | None) -> tuple[int, int, int]:
-        factor, native = self.pipeline.vae_scale_factor, self.network.config.sample_size
+        factor, native = self.scale_factor, self.network.config.sample_size
         sides = [native * factor if side is None else side for side in (height, width)]
         if any(side % factor for side in sides):
             raise UnsupportedSize(f"{sides[0]}x{sides[1]} pixels: both sides must be multiples of {factor}")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from service.jobs.batches import Batch
 from service.jobs.model import Job
 
 
@@ -31,17 +32,20 @@ class Admission:
         jobs: at least one.
         name: what the owner calls this request, if anything: the same name and fingerprint again mean the same jobs.
         fingerprint: of all that the request asks for.
+        batch: what the jobs are of; the name then stands for it.
     """
 
     jobs: Sequence[Job]
     limits: Limits = field(default_factory=Limits)
     name: str | None = None
     fingerprint: str = ""
+    batch: Batch | None = None
 
 
 @dataclass(frozen=True)
 class Admitted:
-    """The jobs that now stand for a request; `replayed` where they did before."""
+    """The jobs that now stand for a request, or their batch; `replayed` where they did before."""
 
     job_ids: Sequence[str]
     replayed: bool = False
+    batch_id: str | None = None

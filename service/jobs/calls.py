@@ -51,6 +51,7 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
         "active": limits.active,
         "backlog": limits.backlog,
         "oldest": milliseconds(life + MARGIN + timedelta(days=1)),
+        "batch": admission.batch and {"id": admission.batch.id, "about": admission.batch.model_dump_json()},
         "jobs": jobs,
     }
     # One argument: a client packs a hundred of them more slowly than Redis reads one text.
@@ -62,7 +63,9 @@ def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
     limits, job_ids = admission.limits, [job.id for job in admission.jobs]
     match answer:
         case ["admitted"]:
-            return Admitted(job_ids)
+            return Admitted(job_ids, batch_id=admission.batch.id if admission.batch else None)
+        case ["replayed", before] if admission.batch:
+            return Admitted((), replayed=True, batch_id=before)
         case ["replayed", before]:
             return Admitted(before.split(), replayed=True)
         case ["rate", after]:
@@ -98,6 +101,7 @@ def move_call(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
         "dead": move.dead,
         "turn": move.turn,
         "took": move.took,
+        "once": None if move.once is None else pairs({move.once: changes[move.once]}),
         "message": message and message.id,
         "fields": len(fields),
         **{name: instant(cast(datetime, changes[name])) for name in ("expires_at", "start_by") if name in changes},

@@ -30,7 +30,7 @@ class ModelLimits(Part):
     """What a request may ask for at most."""
 
     max_steps: Count
-    max_targets: Count
+    max_targets: Count = Field(description="Targets of one edit; of several seeds, targets times seeds.")
 
 
 class ModelPatience(Part):

@@ -2,6 +2,7 @@
 
     JobPlaneError
     ├── JobNotFound        no such job, or it is past its lifetime
+    ├── BatchNotFound      no such batch, or it is past its lifetime
     ├── NewerRecord        a newer version of this program wrote the record
     ├── IllegalTransition  the job's state does not allow it, or another execution holds the job
     ├── StillActive        a job that has not ended cannot be erased
@@ -37,6 +38,16 @@ class JobNotFound(JobPlaneError):
     def __init__(self, job_id: str) -> None:
         super().__init__("there is no such edit, or its lifetime is over: post it again")
         self.job_id = job_id
+
+
+class BatchNotFound(JobPlaneError):
+    """No batch has this id."""
+
+    code = "batch_not_found"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__("there is no such batch, or its lifetime is over: post it again")
+        self.batch_id = batch_id
 
 
 class NewerRecord(JobPlaneError):

@@ -1,10 +1,11 @@
 """What happens to a job while a worker has it: plain values, in the order in which they happen.
 
-`Started`, then any number of `Progress` and `ArtifactReady`, then exactly one of `Finished`, `Failed`, `Canceled`,
-`HandedBack`. The engine yields them and knows neither Redis nor the storage; `worker.publishing` folds them into the
-record.
+`Started`, then any number of `Progress`, `PreviewReady` and `ArtifactReady`, then exactly one of `Finished`, `Failed`,
+`Canceled`, `HandedBack`. The engine yields them and knows neither Redis nor the storage; `worker.publishing` folds them
+into the record.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,17 +24,34 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PreviewReady:
+    """How the pictures look after `step` of `steps`.
+
+    `judged` gives the file, or None where it must not be shown: what was not judged is not to be had. It takes as long
+    as whoever judges, raises nothing that is not a fault of this program, and may be called in another thread.
+    """
+
+    step: int
+    steps: int
+    judged: Callable[[], bytes | None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArtifactReady:
-    """A result to be stored under `name`; `source` is the digest of the source whose trajectory it is."""
+    """A result to be stored under `name`; `source` is the digest of the source whose trajectory it is.
+
+    `seed` is that of its picture or pictures; None for what concerns all seeds.
+    """
 
     name: str
-    kind: Literal["image", "heatmap", "maps", "manifest", "trajectory"]
+    kind: Literal["image", "heatmap", "mask", "maps", "manifest", "trajectory"]
     content_type: str
     data: bytes
     picture: int | None = None
     word: str | None = None
     occurrence: int | None = None
     source: str | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,4 +77,4 @@ class HandedBack:
     """The worker ends before the job does: another one begins it anew."""
 
 
-Event = Started | Progress | ArtifactReady | Finished | Failed | Canceled | HandedBack
+Event = Started | Progress | PreviewReady | ArtifactReady | Finished | Failed | Canceled | HandedBack

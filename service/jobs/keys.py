@@ -17,6 +17,21 @@ DUE = "outbox:due"
 DEAD = "dead"
 
 
+def batch(batch_id: str) -> str:
+    """A batch: a hash (`service.jobs.batches`)."""
+    return f"batch:{batch_id}"
+
+
+def batch_events(batch_id: str) -> str:
+    """What whoever waits for a batch's end is told: a stream."""
+    return f"batch:{batch_id}:events"
+
+
+def record_of(subject: str) -> str:
+    """What an end is kept with. A subject is a job's id, or a batch's key: that of which an end is told."""
+    return subject if subject.startswith("batch:") else record(subject)
+
+
 def record(job_id: str) -> str:
     """A job: a hash, one field of `Job` each, as JSON."""
     return f"job:{job_id}"
@@ -67,11 +82,11 @@ def leases(model: str) -> str:
     return f"leases:{model}"
 
 
-def telling(job_id: str) -> str:
+def telling(subject: str) -> str:
     """An end that somebody is to be told of, as long as it is not: a hash."""
-    return f"job:{job_id}:telling"
+    return f"{record_of(subject)}:telling"
 
 
-def deliveries(job_id: str) -> str:
-    """Attempts to tell of a job's end, the oldest first: a list of JSON texts, which ends with the record."""
-    return f"job:{job_id}:deliveries"
+def deliveries(subject: str) -> str:
+    """Attempts to tell of an end, the oldest first: a list of JSON texts, which ends with the record."""
+    return f"{record_of(subject)}:deliveries"

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
 
-#: Fields of the lines logged from here on: job_id, execution, attempt, key_id, trace_id, model. Replaced, not changed.
+#: Fields of the lines logged from here on: job_id, batch_id, execution, attempt, key_id, trace_id, model. Replaced,
+#: never changed.
 CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("log_context", default=MappingProxyType({}))
 
 LogFormat = Literal["auto", "json", "text"]

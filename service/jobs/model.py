@@ -93,13 +93,14 @@ class Artifact(Record):
     """One stored result."""
 
     name: str = Field(description="Unique within the job; looks like a path.")
-    kind: Literal["image", "heatmap", "maps", "manifest", "trajectory"]
+    kind: Literal["image", "heatmap", "mask", "maps", "manifest", "trajectory"]
     key: str = Field(description="Where it lies in the object storage.")
     content_type: str
     bytes: int
     picture: int | None = Field(None, description="0 is the source, 1 the first edit.")
     word: str | None = None
     occurrence: int | None = None
+    seed: int | None = Field(None, description="Of the run that it is of.")
 
 
 Priority = Literal["high", "normal", "low"]
@@ -120,6 +121,7 @@ class Job(Record):
     model: str
     spec: EditSpec
     progress: JobProgress | None = None
+    preview: str | None = Field(None, description="Where the latest preview that was told of lies.")
     artifacts: tuple[Artifact, ...] = ()
     error: JobError | None = None
     cancel_requested: bool = Field(False, description="The client wants it stopped; its worker looks at every step.")
@@ -135,6 +137,12 @@ class Job(Record):
     revision: int = Field(0, description="How many moves were made.")
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
     webhook: Webhook | None = Field(None, description="Told of its end; where absent, whom the installation names.")
+    batch: str | None = Field(None, description="The batch that it was posted in: every turn that ends it looks there.")
+
+    @property
+    def subject(self) -> str:
+        """What the outbox calls it."""
+        return self.id
 
     @property
     def turn(self) -> float:

@@ -2,6 +2,7 @@
 
     begin       queued  -> running     a worker has taken it
     report      running -> running     so many steps are done
+    show        running -> running     there is a preview
     ask_to_stop running -> running     the client wants it canceled
     finish      running -> succeeded
     fail        running -> failed
@@ -46,6 +47,8 @@ class Move:
         owner: whose job it is.
         turn: where it waits again, whose turn it is then.
         took: seconds from its begin to its end, where that says how fast its model's workers are.
+        once: a field of `changes` that makes the move done already where the record has its value: for a move that
+            leaves the state as it is, and is sent again where the answer was lost on its way.
     """
 
     job_id: str
@@ -63,6 +66,7 @@ class Move:
     owner: str = ANYBODY
     turn: float | None = None
     took: float | None = None
+    once: str | None = None
 
     def __post_init__(self) -> None:
         if self.to is not self.from_ and self.to not in TRANSITIONS[self.from_]:
@@ -90,6 +94,11 @@ def begin(job: Job, execution: str, lease: timedelta) -> Move:
 def report(job: Job, progress: JobProgress) -> Move:
     """So many steps are done."""
     return _running(job, changes={"progress": progress}, event=f"progress {progress.step}/{progress.steps}")
+
+
+def show(job: Job, step: int, steps: int, key: str) -> Move:
+    """After so many steps there is a preview, and this is where it lies."""
+    return _running(job, changes={"preview": key}, once="preview", event=f"preview {step}/{steps} {key}")
 
 
 def ask_to_stop(job: Job) -> Move:

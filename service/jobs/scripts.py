@@ -48,8 +48,12 @@ if asked.fingerprint then
   local before = redis.call('GET', KEYS[1])
   if before then
     local fingerprint, ids = string.match(before, '^(%S+) (.+)$')
-    if fingerprint == asked.fingerprint then return {'replayed', ids} end
-    return {'reused'}
+    -- What was erased since, a name does not stand for any more.
+    local first = string.match(ids, '^%S+')
+    if redis.call('EXISTS', 'job:' .. first, 'batch:' .. first) > 0 then
+      if fingerprint == asked.fingerprint then return {'replayed', ids} end
+      return {'reused'}
+    end
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
@@ -93,6 +97,12 @@ for index, job in ipairs(asked.jobs) do
   tell(events, record, 'queued')
   ids[index] = job.id
 end
+if asked.batch then
+  local batch = 'batch:' .. asked.batch.id
+  redis.call('HSET', batch, 'about', asked.batch.about, 'left', number)
+  for _, job in ipairs(asked.jobs) do keep(batch, job.expires_at - now) end
+  ids = {asked.batch.id}
+end
 -- What is older than any record can be is forgotten.
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - asked.oldest)
 if asked.fingerprint then
@@ -109,8 +119,21 @@ MOVE = (
     KEEP
     + _PUSH
     + """
+local function count_down(batch, outbox, move, life)
+  if redis.call('EXISTS', batch) == 0 then return end
+  keep(batch, life)
+  if not move.ends then return end
+  redis.call('HSET', batch, move.id, move.ends)
+  if redis.call('HINCRBY', batch, 'left', -1) > 0 then return end
+  -- From here on it is kept as long as the job that ended last.
+  redis.call('HSET', batch, 'finished_at', now, 'expires_at', now + life)
+  redis.call('PEXPIRE', batch, life)
+  redis.call('XADD', outbox, '*', 'batch', string.sub(batch, 7), 'status', 'ended')
+  tell(batch .. ':events', batch, 'ended')
+end
 local move = cjson.decode(ARGV[1])
-local status, execution, message = unpack(redis.call('HMGET', KEYS[1], 'status', 'execution', 'message'))
+local status, execution, message, batch =
+  unpack(redis.call('HMGET', KEYS[1], 'status', 'execution', 'message', 'batch'))
 if not status then return false end
 local held = move.holder == nil or move.holder == execution
 local lapsed = not move.lapsed or now >= tonumber(redis.call('ZSCORE', KEYS[4], move.id) or 0)
@@ -118,6 +141,9 @@ if status ~= move.from or not held or not lapsed then
   -- Said once before, when the answer was lost on its way: it is done.
   local done = move.ends and move.holder ~= nil and held and status == move.to
   return {done and 1 or 0, redis.call('HGETALL', KEYS[1])}
+end
+if move.once and redis.call('HGET', KEYS[1], move.once[1]) == move.once[2] then
+  return {1, redis.call('HGETALL', KEYS[1])}
 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2, 1 + move.fields))
 redis.call('HINCRBY', KEYS[1], 'revision', 1)
@@ -157,10 +183,24 @@ if move.ends then
   redis.call('XADD', KEYS[6], 'MINID', '~', now - 604800000, '*', 'job', move.id, 'status', move.ends)
   keep(KEYS[6], 604800000)
 end
+if batch and batch ~= 'null' then count_down('batch:' .. string.sub(batch, 2, -2), KEYS[6], move, life) end
 if move.event then tell(KEYS[2], KEYS[1], move.event) end
 return {1, redis.call('HGETALL', KEYS[1])}
 """
 )
+
+#: KEYS: a batch. Answers what it is about, when it ended and is forgotten, and the state of each of its jobs, in one
+#: look: of those that have ended as the batch has it, for their records may be gone.
+LOOK = """
+local about, finished_at, expires_at = unpack(redis.call('HMGET', KEYS[1], 'about', 'finished_at', 'expires_at'))
+if not about then return false end
+local found = {about, finished_at, expires_at}
+for _, id in ipairs(cjson.decode(about).edits) do
+  found[#found + 1] = redis.call('HGET', KEYS[1], id)
+    or string.sub(redis.call('HGET', 'job:' .. id, 'status') or '"expired"', 2, -2)
+end
+return found
+"""
 
 #: KEYS: record, order, list. ARGV: the id of a new message, "last" where it is to go behind all others, its fields.
 #: Answers whether the job waits; its old message is gone then.

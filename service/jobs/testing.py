@@ -1,15 +1,18 @@
 """In-memory twins of the job plane, shipped with it: what unit tests use in place of Redis, RQ and a directory."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import obstore
 from obstore.store import MemoryStore
 
 from service.jobs.admission import Admission, Admitted
-from service.jobs.errors import IllegalTransition, JobNotFound, NameReused, StillActive
+from service.jobs.batches import BatchStanding
+from service.jobs.errors import BatchNotFound, IllegalTransition, JobNotFound, NameReused, StillActive
 from service.jobs.model import Job, JobStatus
 from service.jobs.moves import Move
 from service.jobs.record import decode, encode, plain
@@ -23,7 +26,8 @@ class InMemoryJobStore:
     Attributes:
         leases: of running jobs, until when they are their worker's, by the clock.
         litter: what is to be removed from the storage, and when.
-        outbox: ids and states of jobs in the order in which they ended.
+        outbox: subjects and states of jobs and batches in the order in which they ended.
+        batches, ended_in: by id, each batch and the states in which its jobs ended.
         told: by job, what its followers are told.
     """
 
@@ -32,7 +36,9 @@ class InMemoryJobStore:
         self._clock = clock
         self.leases: dict[str, float] = {}
         self.litter: dict[str, datetime] = {}
-        self.outbox: list[tuple[str, JobStatus]] = []
+        self.outbox: list[tuple[str, str]] = []
+        self.batches: dict[str, BatchStanding] = {}
+        self.ended_in: dict[str, dict[str, JobStatus]] = {}
         self.told: dict[str, list[str]] = {}
 
     def all(self) -> list[Job]:
@@ -59,6 +65,8 @@ class InMemoryJobStore:
         lapsed = not move.lapsed or self.leases.get(job.id, 0) <= self._clock()
         if job.status is not move.from_ or move.holder not in (None, job.execution) or not lapsed:
             raise IllegalTransition(job.id, job.status, move.to)
+        if move.once is not None and getattr(job, move.once) == move.changes[move.once]:
+            return job
         changes = {
             **move.changes,
             "status": move.to,
@@ -72,10 +80,20 @@ class InMemoryJobStore:
             self.leases[job.id] = self._clock() + move.lease.total_seconds()
         if move.to.is_terminal:
             self.outbox.append((job.id, move.to))
+            if job.batch in self.batches:
+                self._count_down(self.batches[job.batch], job.id, move)
         if move.event:
             self.told[job.id].append(move.event)
         self.litter.update(move.litter)
         return self.get(job.id)
+
+    def _count_down(self, standing: BatchStanding, job_id: str, move: Move) -> None:
+        ended = {**self.ended_in[standing.batch.id], job_id: move.to}
+        self.ended_in[standing.batch.id] = ended
+        if len(ended) == len(standing.batch.edits):
+            expires_at = cast(datetime, move.changes["expires_at"])
+            self.batches[standing.batch.id] = replace(standing, finished_at=datetime.now(UTC), expires_at=expires_at)
+            self.outbox.append((standing.batch.subject, "ended"))
 
     def renew(self, job: Job, lease: timedelta) -> bool:
         found = self.get(job.id)
@@ -98,24 +116,36 @@ class AsyncInMemoryJobStore:
 
     def __init__(self, store: InMemoryJobStore) -> None:
         self._store = store
-        self._named: dict[tuple[str, str | None], tuple[str, list[str]]] = {}
+        self._named: dict[tuple[str, str | None], tuple[str, Admitted]] = {}
 
     async def admit(self, admission: Admission) -> Admitted:
         """Without limits: those are Redis's to count."""
         name = admission.jobs[0].owner, admission.name
-        if admission.name is not None and name in self._named:
-            fingerprint, job_ids = self._named[name]
+        if admission.name is not None and name in self._named and self._is_there(self._named[name][1]):
+            fingerprint, admitted = self._named[name]
             if fingerprint != admission.fingerprint:
                 raise NameReused
-            return Admitted(job_ids, replayed=True)
+            return replace(admitted, replayed=True)
         for job in admission.jobs:
             self._store.create(job)
-        job_ids = [job.id for job in admission.jobs]
-        self._named[name] = admission.fingerprint, job_ids
-        return Admitted(job_ids)
+        batch = admission.batch
+        if batch is not None:
+            self._store.batches[batch.id] = BatchStanding(batch=batch, statuses={})
+            self._store.ended_in[batch.id] = {}
+        self._named[name] = (
+            admission.fingerprint,
+            Admitted([job.id for job in admission.jobs], batch_id=batch.id if batch else None),
+        )
+        return self._named[name][1]
+
+    def _is_there(self, admitted: Admitted) -> bool:
+        """What was erased since, a name does not stand for any more."""
+        if admitted.batch_id is not None:
+            return admitted.batch_id in self._store.batches
+        return any(job.id == admitted.job_ids[0] for job in self._store.all())
 
     async def named(self, owner: str, name: str) -> str | None:
-        return self._named[owner, name][1][0] if (owner, name) in self._named else None
+        return self._named[owner, name][1].job_ids[0] if (owner, name) in self._named else None
 
     async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
         return [
@@ -152,6 +182,23 @@ class AsyncInMemoryJobStore:
 
     async def ping(self) -> None:
         return None
+
+
+class InMemoryBatches:
+    """`Batches` over the same records as an `InMemoryJobStore`; whoever waits sees no end come."""
+
+    def __init__(self, store: InMemoryJobStore) -> None:
+        self._store = store
+
+    async def get(self, batch_id: str) -> BatchStanding:
+        if batch_id not in self._store.batches:
+            raise BatchNotFound(batch_id)
+        standing, ended = self._store.batches[batch_id], self._store.ended_in[batch_id]
+        statuses = {edit: ended.get(edit) or self._store.get(edit).status for edit in standing.batch.edits}
+        return replace(standing, statuses=statuses)
+
+    async def wait(self, batch_id: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 class InMemoryKeptSources:

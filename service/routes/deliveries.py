@@ -5,9 +5,9 @@ from fastapi import APIRouter
 from service import submit
 from service.jobs.model import Job
 from service.openapi import problems
+from service.plane import Plane
 from service.routes.plane import CallerOfRequest, EditId, PlaneOfApp
 from service.schemas import DeliveriesView
-from service.submit import Plane
 
 router = APIRouter(prefix="/v1/edits/{edit_id}/deliveries", tags=["webhooks"])
 

@@ -1,15 +1,16 @@
 """Edits: post one, follow it, list them, cancel one, erase one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from service import submit
+from service import listing, submit
 from service.following import EVENT_ID, JobEvent, ended, events
-from service.jobs.model import Job, JobProgress, JobStatus
+from service.jobs.model import Job, JobStatus
 from service.openapi import problems
+from service.plane import Plane
 from service.preferences import seconds_to_wait
 from service.routes.plane import CallerOfRequest, EditId, PlaneOfApp
 from service.routes.polling import shown_job
@@ -80,7 +81,7 @@ async def list_edits(
     cursor: Annotated[str | None, Query(max_length=200, description="Of the page before.")] = None,
 ) -> EditList:
     """The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it."""
-    page = await submit.page(plane, caller, status=status, cursor=cursor, limit=limit)
+    page = await listing.page(plane, caller, status=status, cursor=cursor, limit=limit)
     return EditList(edits=tuple(map(EditAccepted.of, page.jobs)), cursor=page.cursor)
 
 
@@ -110,11 +111,16 @@ async def follow_edit(
     plane: PlaneOfApp,
     last_event_id: Annotated[str, Header(description="The last event that was seen: what follows is sent.")] = "",
 ) -> AsyncIterator[ServerSentEvent]:
-    """An edit's events, from the first, as server-sent events: `queued`, `started`, `progress`, `retrying`, and the
-    state that it ends in, after which the stream is over."""
+    """An edit's events, from the first, as server-sent events: `queued`, `started`, `progress`, `preview`, `retrying`,
+    and the state that it ends in, after which the stream is over.
+
+    There are previews where `artifacts.previews` asks for some and moderation allows them. Those of an execution that
+    is over and has not succeeded are gone, and are told of no more.
+    """
     after = last_event_id if EVENT_ID.fullmatch(last_event_id) else "0-0"
     async for event in events(job, plane.store, after=after):
-        yield ServerSentEvent(id=event.id, event=event.name, raw_data=_data(event).model_dump_json(exclude_none=True))
+        data = _data(event, plane.url)
+        yield ServerSentEvent(id=event.id, event=event.name, raw_data=data.model_dump_json(exclude_none=True))
 
 
 @router.post("/{edit_id}/cancel", responses={202: {"model": EditView}, **problems(401, 404, 409, 422, 503)})
@@ -135,7 +141,7 @@ async def erase_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest
     await submit.erase(edit_id, plane, caller)
 
 
-async def _answered(job: Job, plane: submit.Plane, response: Response, prefer: str) -> EditAccepted | EditView:
+async def _answered(job: Job, plane: Plane, response: Response, prefer: str) -> EditAccepted | EditView:
     """202, or 200 with the whole edit where the client would rather wait and it has ended meanwhile."""
     accepted = EditAccepted.of(job)
     response.headers["Location"] = accepted.links.self
@@ -148,7 +154,7 @@ async def _answered(job: Job, plane: submit.Plane, response: Response, prefer: s
     return accepted
 
 
-async def _view(job: Job, plane: submit.Plane) -> EditView:
+async def _view(job: Job, plane: Plane) -> EditView:
     place = None
     if job.status is JobStatus.QUEUED:
         place = await plane.store.place(job.id, job.model, job.message)
@@ -161,9 +167,9 @@ _STATUS = {"queued": JobStatus.QUEUED, "retrying": JobStatus.QUEUED, "started": 
 }
 
 
-def _data(event: JobEvent) -> EditEvent:
-    progress = None
-    if event.name == "progress":
-        step, _, steps = event.detail.partition("/")
-        progress = JobProgress(step=int(step), steps=int(steps))
-    return EditEvent(status=_STATUS.get(event.name), step=progress and progress.step, steps=progress and progress.steps)
+def _data(event: JobEvent, url: Callable[[str], str]) -> EditEvent:
+    if event.name not in {"progress", "preview"}:
+        return EditEvent(status=_STATUS.get(event.name))
+    progress, _, key = event.detail.partition(" ")
+    step, _, steps = progress.partition("/")
+    return EditEvent(step=int(step), steps=int(steps), url=url(key) if key else None)

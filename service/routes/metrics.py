@@ -8,8 +8,8 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from service.jobs import metrics
+from service.plane import Plane
 from service.routes.plane import PlaneOfApp
-from service.submit import Plane
 
 router = APIRouter(include_in_schema=False)
 

@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 
 from service.api_keys import Caller
 from service.jobs.logs import bind
-from service.submit import Plane
+from service.plane import Plane
 
 
 # Neither this nor the next blocks, and what is not `async` FastAPI runs in a thread, which takes longer than Redis.

@@ -18,9 +18,9 @@ from service.following import entity_tag, is_known
 from service.jobs.errors import JobNotFound
 from service.jobs.logs import bind
 from service.jobs.model import Job, JobStatus
+from service.plane import Plane
 from service.routes.plane import caller_of
 from service.schemas import EditView
-from service.submit import Plane
 from service.views import shown
 
 _ADDRESS = re.compile(r"/v1/edits/([0-9a-f]{32})")

@@ -1,4 +1,4 @@
-"""The log of a job's deliveries, as the API reads it, and the request to send once more.
+"""The log of an edit's or batch's deliveries, as the API reads it, and the request to send once more.
 
 The log is kept beside the record and ends with it.
 """
@@ -10,14 +10,15 @@ import redis.asyncio
 from pydantic import Field
 
 from service.jobs import keys
-from service.jobs.errors import JobNotFound
+from service.jobs.batches import Batch
+from service.jobs.errors import BatchNotFound, JobNotFound
 from service.jobs.model import Job, Record
 from service.webhooks import scripts
 from service.webhooks.schedule import Outcome
 
 
 class Attempt(Record):
-    """One attempt to tell of a job's end."""
+    """One attempt to tell of an end."""
 
     attempt: int = Field(description="Which one it was, from 1.")
     at: datetime = Field(description="When it began.")
@@ -34,16 +35,16 @@ class Attempt(Record):
 
 
 class Deliveries(Protocol):
-    """What is known of the deliveries of jobs."""
+    """What is known of the deliveries of jobs and batches."""
 
-    async def attempts(self, job: Job) -> tuple[Attempt, ...]:
+    async def attempts(self, of: Job | Batch) -> tuple[Attempt, ...]:
         """The latest attempts, the oldest first."""
 
-    async def next_at(self, job: Job) -> datetime | None:
+    async def next_at(self, of: Job | Batch) -> datetime | None:
         """When the next attempt is due; None where none is."""
 
-    async def send_again(self, job: Job) -> None:
-        """Have the end of a job told at once, whatever was before; raises `JobNotFound`."""
+    async def send_again(self, of: Job | Batch) -> None:
+        """Have an end told at once, whatever was before; raises `JobNotFound`, `BatchNotFound`."""
 
 
 class RedisDeliveries:
@@ -53,15 +54,16 @@ class RedisDeliveries:
         self._client = client
         self._again = client.register_script(scripts.AGAIN)
 
-    async def attempts(self, job: Job) -> tuple[Attempt, ...]:
-        lines = cast(list[str], await self._client.lrange(keys.deliveries(job.id), 0, -1))
+    async def attempts(self, of: Job | Batch) -> tuple[Attempt, ...]:
+        lines = cast(list[str], await self._client.lrange(keys.deliveries(of.subject), 0, -1))
         return tuple(Attempt.model_validate_json(line) for line in lines)
 
-    async def next_at(self, job: Job) -> datetime | None:
-        when = await self._client.zscore(keys.DUE, job.id)
+    async def next_at(self, of: Job | Batch) -> datetime | None:
+        when = await self._client.zscore(keys.DUE, of.subject)
         return None if when is None else datetime.fromtimestamp(when / 1000, UTC)
 
-    async def send_again(self, job: Job) -> None:
-        names = [keys.record(job.id), keys.OUTBOX, keys.DUE, keys.telling(job.id)]
-        if not await self._again(names, [job.id, job.status]):
-            raise JobNotFound(job.id)
+    async def send_again(self, of: Job | Batch) -> None:
+        names = [keys.record_of(of.subject), keys.OUTBOX, keys.DUE, keys.telling(of.subject)]
+        kind, status = ("job", of.status) if isinstance(of, Job) else ("batch", "ended")
+        if not await self._again(names, [of.subject, kind, of.id, status]):
+            raise JobNotFound(of.id) if isinstance(of, Job) else BatchNotFound(of.id)

@@ -1,11 +1,12 @@
 """The messages in the API's description: OpenAPI 3.1 `webhooks`, from which generated clients know their types."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import FastAPI, Header
 
+from service.jobs.batches import BatchEventName
 from service.jobs.model import EVENT_NAMES
-from service.webhooks.messages import EditEnded
+from service.webhooks.messages import BatchEnded, EditEnded
 
 _ANSWERS: dict[int | str, dict] = {
     204: {"description": "Taken. So is any other 2xx."},
@@ -14,27 +15,41 @@ _ANSWERS: dict[int | str, dict] = {
 }
 
 
+WebhookId = Annotated[str, Header(description="The same in every attempt: what you know a repetition by.")]
+WebhookTimestamp = Annotated[int, Header(description="Second of the attempt, since 1970.")]
+WebhookSignature = Annotated[
+    str | None,
+    Header(description="By Standard Webhooks 1.0: `v1,` and base64, one for each secret, separated by spaces."),
+]
+Traceparent = Annotated[str | None, Header(description="Goes on from the one of the request that asked for the edit.")]
+
+
 async def edit_ended(
     body: EditEnded,
-    webhook_id: Annotated[str, Header(description="The same in every attempt: what you know a repetition by.")],
-    webhook_timestamp: Annotated[int, Header(description="Second of the attempt, since 1970.")],
-    webhook_signature: Annotated[
-        str | None,
-        Header(description="By Standard Webhooks 1.0: `v1,` and base64, one for each secret, separated by spaces."),
-    ] = None,
-    traceparent: Annotated[
-        str | None, Header(description="Goes on from the one of the request that asked for the edit.")
-    ] = None,
+    webhook_id: WebhookId,
+    webhook_timestamp: WebhookTimestamp,
+    webhook_signature: WebhookSignature = None,
+    traceparent: Traceparent = None,
 ) -> None:
     """An edit has ended. Verify the signature over the bytes of the body, then fetch the edit."""
 
 
+async def batch_ended(
+    body: BatchEnded,
+    webhook_id: WebhookId,
+    webhook_timestamp: WebhookTimestamp,
+    webhook_signature: WebhookSignature = None,
+    traceparent: Traceparent = None,
+) -> None:
+    """All edits of a batch have ended. Told once, whatever became of each."""
+
+
 def describe_webhooks(app: FastAPI) -> None:
     """Have an app's description tell of what is sent."""
-    for event in EVENT_NAMES:
+    for event in (*EVENT_NAMES, *get_args(BatchEventName)):
         app.webhooks.add_api_route(
             event,
-            edit_ended,
+            edit_ended if event in EVENT_NAMES else batch_ended,
             methods=["POST"],
             status_code=204,
             responses=_ANSWERS,

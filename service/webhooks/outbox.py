@@ -30,10 +30,10 @@ from service.webhooks.messages import Message
 LEASE = 5_000
 #: Entries that are accepted in one turn.
 AT_ONCE = 64
-#: Attempts of a job that are kept.
+#: Attempts to tell of one end that are kept.
 KEPT = 50
 
-#: What is to be told of the job that an entry names; None where nobody is to be told.
+#: What is to be told of a subject (`keys.record_of`) that an entry names; None where nobody is to be told.
 MessageFor = Callable[[str], Awaitable[Message | None]]
 
 
@@ -42,12 +42,13 @@ class Claim:
     """An end that a sender has claimed.
 
     Attributes:
+        subject: what has ended, a job or a batch (`keys.record_of`).
         holder: of this claim, and of no other.
         attempt: which one it is, from 1.
         entry: the outbox's about it, whose id begins with the millisecond in which it was written.
     """
 
-    job: str
+    subject: str
     message: Message
     holder: str
     attempt: int
@@ -75,50 +76,52 @@ class Outbox:
             return 0
         names, told = [keys.SEEN, keys.OUTBOX, keys.DUE], [seen, entries[-1][0]]
         for entry, fields in entries:
-            message = await message_for(fields["job"])
-            names.append(keys.telling(fields["job"]))
-            told += [entry, fields["job"], "" if message is None else message.model_dump_json()]
+            subject = fields["job"] if "job" in fields else keys.batch(fields["batch"])
+            message = await message_for(subject)
+            names.append(keys.telling(subject))
+            told += [entry, subject, "" if message is None else message.model_dump_json()]
         await self._accept(names, told)
         return len(entries)
 
     async def claim(self, most: int) -> Sequence[Claim]:
         """So many ends whose time has come, at most; each is this sender's for `LEASE`."""
-        jobs = cast(list[str], await self._come([keys.DUE], [most]))
-        if not jobs:
+        subjects = cast(list[str], await self._come([keys.DUE], [most]))
+        if not subjects:
             return []
-        holders = [uuid4().hex for _ in jobs]
+        holders = [uuid4().hex for _ in subjects]
         async with self._client.pipeline(transaction=False) as commands:
-            for job, holder in zip(jobs, holders, strict=True):
-                await self._claim([keys.DUE, keys.telling(job)], [job, holder, LEASE], client=commands)
+            for subject, holder in zip(subjects, holders, strict=True):
+                await self._claim([keys.DUE, keys.telling(subject)], [subject, holder, LEASE], client=commands)
             answers = await commands.execute()
         return [
             Claim(
-                job=job,
+                subject=subject,
                 message=Message.model_validate_json(answer[0]),
                 holder=holder,
                 attempt=int(answer[1]) + 1,
                 entry=answer[2],
             )
-            for job, holder, answer in zip(jobs, holders, answers, strict=True)
+            for subject, holder, answer in zip(subjects, holders, answers, strict=True)
             if answer
         ]
 
     async def renew(self, claims: Sequence[Claim]) -> None:
         """They are this sender's for another `LEASE`, as far as they still are."""
         if claims:
-            names = [keys.telling(claim.job) for claim in claims]
-            await self._renew([keys.DUE, *names], [LEASE, *(text for c in claims for text in (c.job, c.holder))])
+            names = [keys.telling(claim.subject) for claim in claims]
+            await self._renew([keys.DUE, *names], [LEASE, *(text for c in claims for text in (c.subject, c.holder))])
 
     async def put_off(self, claim: Claim, seconds: float) -> None:
         """Give a claim back without an attempt; it comes again after so long."""
-        names = [keys.DUE, keys.telling(claim.job)]
-        await self._put_off(names, [claim.job, claim.holder, int(seconds * 1000)])
+        names = [keys.DUE, keys.telling(claim.subject)]
+        await self._put_off(names, [claim.subject, claim.holder, int(seconds * 1000)])
 
     async def settle(self, claim: Claim, attempt: Attempt, delay: float | None) -> None:
         """Note how an attempt went: another follows after `delay` seconds, none where that is None."""
-        names = [keys.DUE, keys.telling(claim.job), keys.OUTBOX, keys.record(claim.job), keys.deliveries(claim.job)]
+        subject = claim.subject
+        names = [keys.DUE, keys.telling(subject), keys.OUTBOX, keys.record_of(subject), keys.deliveries(subject)]
         delivered, later = int(attempt.outcome == "delivered"), "" if delay is None else int(delay * 1000)
-        await self._settle(names, [claim.job, claim.holder, attempt.model_dump_json(), KEPT, delivered, later])
+        await self._settle(names, [subject, claim.holder, attempt.model_dump_json(), KEPT, delivered, later])
 
 
 def _of_stream(read: Any) -> Sequence[tuple[str, dict[str, str]]]:

@@ -1,7 +1,7 @@
 """What Redis does in one turn: the scripts of the due list. See `service.webhooks.outbox` for what they are about.
 
-A job's `telling` is a hash: `entry` (of the outbox), `message` (JSON), `attempts` (that came to an end), and `holder`
-(whose attempt is under way).
+What has ended is called a subject (`keys.record_of`). Its `telling` is a hash: `entry` (of the outbox), `message`
+(JSON), `attempts` (that came to an end), and `holder` (whose attempt is under way).
 """
 
 from service.jobs.scripts import KEEP
@@ -10,7 +10,7 @@ from service.jobs.scripts import KEEP
 _WEEK = "local week = 604800000\n"
 
 #: KEYS: seen, outbox, due, then a `telling` per entry. ARGV: the last entry seen so far and after this, then for each
-#: entry its id, its job and the message, which is "" where nobody is to be told. Answers 0 where another was faster.
+#: entry its id, its subject and the message, "" where nobody is to be told. Answers 0 where another was faster.
 ACCEPT = (
     KEEP
     + _WEEK
@@ -18,14 +18,14 @@ ACCEPT = (
 if (redis.call('GET', KEYS[1]) or '0-0') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', week)
 for index = 4, #KEYS do
-  local entry, job, message = unpack(ARGV, 3 * (index - 4) + 3, 3 * (index - 4) + 5)
+  local entry, subject, message = unpack(ARGV, 3 * (index - 4) + 3, 3 * (index - 4) + 5)
   local told = redis.call('HGET', KEYS[index], 'entry')
   if message == '' or (told and told ~= entry) then
     redis.call('XDEL', KEYS[2], entry)
   elseif not told then
     redis.call('HSET', KEYS[index], 'entry', entry, 'message', message, 'attempts', 0)
     redis.call('PEXPIRE', KEYS[index], week)
-    redis.call('ZADD', KEYS[3], now, job)
+    redis.call('ZADD', KEYS[3], now, subject)
     keep(KEYS[3], week)
   end
 end
@@ -33,7 +33,7 @@ return 1
 """
 )
 
-#: KEYS: due. ARGV: how many at most. Answers the jobs whose time has come.
+#: KEYS: due. ARGV: how many at most. Answers the subjects whose time has come.
 COME = (
     KEEP
     + """
@@ -41,7 +41,7 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
 """
 )
 
-#: KEYS: due, telling. ARGV: job, holder, lease. Answers message, attempts and entry, or false where another has it.
+#: KEYS: due, telling. ARGV: subject, holder, lease. Answers message, attempts and entry, or false where another has it.
 CLAIM = (
     KEEP
     + """
@@ -55,18 +55,18 @@ return {message, attempts, entry}
 """
 )
 
-#: KEYS: due, then a `telling` per claim. ARGV: lease, then for each claim job and holder.
+#: KEYS: due, then a `telling` per claim. ARGV: lease, then for each claim subject and holder.
 RENEW = (
     KEEP
     + """
 for index = 2, #KEYS do
-  local job, holder = unpack(ARGV, 2 * index - 2, 2 * index - 1)
-  if redis.call('HGET', KEYS[index], 'holder') == holder then redis.call('ZADD', KEYS[1], now + ARGV[1], job) end
+  local subject, holder = unpack(ARGV, 2 * index - 2, 2 * index - 1)
+  if redis.call('HGET', KEYS[index], 'holder') == holder then redis.call('ZADD', KEYS[1], now + ARGV[1], subject) end
 end
 """
 )
 
-#: KEYS: due, telling. ARGV: job, holder, milliseconds. The claim is given back and comes again after so long.
+#: KEYS: due, telling. ARGV: subject, holder, milliseconds. The claim is given back and comes again after so long.
 PUT_OFF = (
     KEEP
     + """
@@ -77,7 +77,7 @@ return 1
 """
 )
 
-#: KEYS: due, telling, outbox, record, deliveries. ARGV: job, holder, the attempt as JSON, how many attempts are kept,
+#: KEYS: due, telling, outbox, record, deliveries. ARGV: subject, holder, the attempt as JSON, how many are kept,
 #: whether it was delivered, milliseconds until the next attempt or "". Answers whether it is settled by this.
 #: A sender that was given up for dead settles only that its message was taken: nobody need send it again.
 SETTLE = (
@@ -107,14 +107,15 @@ return 1
 """
 )
 
-#: KEYS: record, outbox, due, telling. ARGV: job, status. Answers false where there is no record.
+#: KEYS: record, outbox, due, telling. ARGV: subject, then as the outbox has it: what it is ("job", "batch"), its id and
+#: status. Answers false where there is no record.
 AGAIN = (
     KEEP
     + _WEEK
     + """
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 if redis.call('EXISTS', KEYS[4]) == 0 then
-  redis.call('XADD', KEYS[2], 'MINID', '~', now - week, '*', 'job', ARGV[1], 'status', ARGV[2])
+  redis.call('XADD', KEYS[2], 'MINID', '~', now - week, '*', ARGV[2], ARGV[3], 'status', ARGV[4])
   keep(KEYS[2], week)
 elseif redis.call('HEXISTS', KEYS[4], 'holder') == 0 then
   redis.call('ZADD', KEYS[3], 'XX', now, ARGV[1])

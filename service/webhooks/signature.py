@@ -8,14 +8,11 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 PREFIX = "whsec_"
 #: Bytes of a secret that the specification allows, and of those made here.
 SIZES, SIZE = range(24, 65), 32
-
-#: The secrets of a job's owner; without any its messages are unsigned. It may block: it is called in a thread.
-SecretsOf = Callable[[str], Sequence[str]]
 
 
 class InvalidSecret(ValueError):

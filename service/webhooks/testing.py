@@ -3,6 +3,7 @@
 from collections import defaultdict
 from datetime import UTC, datetime
 
+from service.jobs.batches import Batch
 from service.jobs.model import Job
 from service.webhooks.deliveries import Attempt
 
@@ -11,19 +12,19 @@ class InMemoryDeliveries:
     """`Deliveries` over dictionaries; nothing is ever sent.
 
     Attributes:
-        logs: the attempts of each job.
-        due: when a job's next attempt is.
+        logs: the attempts of each job and batch, by its subject.
+        due: when the next attempt is.
     """
 
     def __init__(self) -> None:
         self.logs: dict[str, list[Attempt]] = defaultdict(list)
         self.due: dict[str, datetime] = {}
 
-    async def attempts(self, job: Job) -> tuple[Attempt, ...]:
-        return tuple(self.logs[job.id])
+    async def attempts(self, of: Job | Batch) -> tuple[Attempt, ...]:
+        return tuple(self.logs[of.subject])
 
-    async def next_at(self, job: Job) -> datetime | None:
-        return self.due.get(job.id)
+    async def next_at(self, of: Job | Batch) -> datetime | None:
+        return self.due.get(of.subject)
 
-    async def send_again(self, job: Job) -> None:
-        self.due[job.id] = datetime.now(UTC)
+    async def send_again(self, of: Job | Batch) -> None:
+        self.due[of.subject] = datetime.now(UTC)

@@ -6,8 +6,11 @@ import pytest
 import yaml
 
 from service.app import create_app
+from service.batch_bodies import BatchRequest
 from service.openapi import as_yaml
+from service.schemas import EditRequest
 from service.settings import Settings
+from service.webhooks.messages import BatchEnded, EditEnded
 
 FILE = Path(__file__).parents[2] / "openapi.yaml"
 
@@ -34,8 +37,10 @@ def test_every_error_is_a_problem_document(document):
     assert all(set(content) == {"application/problem+json"} for _, content in answers)
 
 
-def test_the_example_is_accepted_by_the_schema_it_stands_in(document):
-    from service.schemas import EditRequest
+@pytest.mark.parametrize("model", [EditRequest, BatchRequest, EditEnded, BatchEnded])
+def test_an_example_is_accepted_by_the_schema_it_stands_in(document, model):
+    examples = document["components"]["schemas"][model.__name__]["examples"]
 
-    for example in document["components"]["schemas"]["EditRequest"]["examples"]:
-        assert EditRequest.model_validate(example).asked(None).spec.model == "scenes"
+    assert examples
+    for example in examples:
+        model.model_validate(example)

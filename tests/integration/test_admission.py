@@ -137,6 +137,19 @@ def test_another_request_under_the_same_name_is_refused(client, admit):
     assert len(in_line(client)) == 1
 
 
+@pytest.mark.parametrize("fingerprint", ["same", "other"])
+def test_the_name_of_what_was_erased_is_free_again(client, admit, fingerprint):
+    first = admit(job(), name="mine")
+    RedisJobStore(client).make(moves.cancel(RedisJobStore(client).get(first.job_ids[0])))
+    client.delete(keys.record(first.job_ids[0]))
+
+    again = admit(job(), name="mine", fingerprint=fingerprint)
+
+    assert not again.replayed
+    assert in_line(client) == list(again.job_ids)
+    assert admit(job(), name="mine", fingerprint=fingerprint).job_ids == again.job_ids
+
+
 def test_another_owners_equal_name_is_another_job(client, admit):
     first = admit(job("one"), name="mine")
 
@@ -209,6 +222,25 @@ def test_a_full_queue_is_said_to_empty_as_fast_as_its_jobs_end(client, admit):
         admit(job(), limits=Limits(backlog=0))
 
     assert refused.value.retry_after == 10
+
+
+def test_a_waiting_job_is_said_to_begin_as_soon_as_those_before_it_have_ended(client, admit, redis_url):
+    """Three workers, each of which ends a job in half a minute of late; two jobs go before the third."""
+
+    async def place_of(each: Job):
+        async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as connected:
+            store = AsyncRedisJobStore(connected)
+            return await store.place(await store.get(each.id))
+
+    jobs = [job() for _ in range(3)]
+    for each in jobs:
+        admit(each)
+    assert asyncio.run(place_of(jobs[2])) == (2, None)
+    client.hset(keys.pace(MODEL), "seconds", 30)
+    client.zadd(keys.leases(MODEL), {"one": 0, "two": 0, "three": 0})
+
+    assert asyncio.run(place_of(jobs[2])) == (2, 30)
+    assert asyncio.run(place_of(jobs[0])) == (0, 10)
 
 
 def test_nothing_stays_for_ever(client, admit):

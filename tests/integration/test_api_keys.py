@@ -11,6 +11,7 @@ import pytest
 import redis.asyncio
 from starlette.testclient import TestClient
 
+from service import __main__ as program
 from service.__main__ import host_for
 from service.api_keys import KEYS, KeyHolders, KeyRing
 from service.app import create_app
@@ -39,10 +40,10 @@ def ring(redis_client) -> KeyRing:
 def caller_of(redis_url):
     """Who sends a header, to an API that has just started."""
 
-    def found(header: str):
+    def found(header: str, *, open_without_keys: bool = True):
         async def asked():
             async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
-                return await KeyHolders(client).of(header)
+                return await KeyHolders(client, open_without_keys=open_without_keys).of(header)
 
         return asyncio.run(asked())
 
@@ -69,6 +70,52 @@ def test_a_revoked_key_opens_nothing_and_leaves_the_door_closed(ring, caller_of)
     for header in (f"Bearer {token}", ""):
         with pytest.raises(Unauthenticated):
             caller_of(header)
+
+
+def test_where_nobody_is_let_in_without_a_key_a_redis_that_was_emptied_lets_nobody_in(ring, redis_client, caller_of):
+    _, token = ring.create("one")
+    redis_client.flushdb()
+
+    for header in ("", f"Bearer {token}"):
+        with pytest.raises(Unauthenticated):
+            caller_of(header, open_without_keys=False)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("127.0.0.1", 200), ("::1", 200), ("localhost", 200), ("0.0.0.0", 401), ("10.0.0.7", 401)]
+)
+def test_without_any_key_loopback_alone_is_open(ring, redis_url, tiny_models, tmp_path, host, status):
+    settings = Settings(redis_url=redis_url, host=host, models_file=tiny_models, storage_url=str(tmp_path))
+
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        assert client.get("/v1/edits").status_code == status
+
+
+@pytest.mark.parametrize(("has_key", "listens_on"), [(False, "127.0.0.1"), (True, "0.0.0.0")])
+def test_the_application_is_told_where_it_listens(
+    ring, redis_url, tiny_models, tmp_path, monkeypatch, has_key, listens_on
+):
+    """Not where it was to listen: on loopback for want of a key it is open, and elsewhere it is not."""
+    if has_key:
+        ring.create("one")
+    told = []
+    for name, value in {
+        "REDIS_URL": redis_url,
+        "HOST": "0.0.0.0",
+        "MODELS_FILE": tiny_models,
+        "STORAGE_URL": tmp_path,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    # Of the process, which is the tests' own here.
+    monkeypatch.setattr(program, "set_up_logs", lambda _: None)
+    monkeypatch.setattr(program, "show_process", lambda _: None)
+    monkeypatch.setattr(program, "create_app", told.append)
+    monkeypatch.setattr(program.uvicorn, "run", lambda app, *, host, **_: told.append(host))
+
+    program.main()
+
+    settings, host = told
+    assert (settings.host, host) == (listens_on, listens_on)
 
 
 def test_a_secret_is_kept_as_a_digest_alone(ring, redis_client):
@@ -120,13 +167,16 @@ def two(ring, redis_url, redis_client, tiny_models, tmp_path) -> Iterator[Simple
     headers = [{"Authorization": f"Bearer {ring.create(name)[1]}"} for name in ("first", "second")]
     with TestClient(create_app(settings), base_url="http://api.test", raise_server_exceptions=False) as client:
         job_id = client.put("/v1/edits/mine", json=EDIT, headers=headers[0]).json()["id"]
+        batch_id = client.post("/v1/batches", json={"edits": [EDIT]}, headers=headers[0]).json()["id"]
+        client.post(f"/v1/batches/{batch_id}/cancel", headers=headers[0]).raise_for_status()
         store = RedisJobStore(redis_client)
         job = store.make(moves.begin(store.get(job_id), "execution", moves.LATE))
         key = artifact_key(job_id, "execution", "source.png")
         storage.put(key, b"a picture", "image/png")
         artifact = Artifact(name="source.png", kind="image", key=key, content_type="image/png", bytes=9)
         store.make(moves.finish(job, (artifact,)))
-        yield SimpleNamespace(client=client, first=headers[0], second=headers[1], job_id=job_id, key=key)
+        first, second = headers
+        yield SimpleNamespace(client=client, first=first, second=second, job_id=job_id, batch_id=batch_id, key=key)
 
 
 def operations() -> list[tuple[str, str]]:
@@ -140,6 +190,7 @@ def operations() -> list[tuple[str, str]]:
 def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     """One case for each verb and address of the OpenAPI document, so that a new route cannot be forgotten."""
     place = address.replace("{edit_id}", two.job_id if named == "job_id" else "mine").replace("{key}", two.key)
+    place = place.replace("{batch_id}", two.batch_id)
     assert "{" not in place, "this test does not know what the address names: teach it"
     body = {"json": EDIT} if verb == "PUT" else {}
 
@@ -151,14 +202,16 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     elif "/artifacts/" in place:  # by its URL's signature alone, which nobody but the owner was given
         assert response.status_code == 403
     else:
-        assert (response.status_code, response.json()["code"]) == (404, "job_not_found")
+        missing = "batch_not_found" if "/batches/" in place else "job_not_found"
+        assert (response.status_code, response.json()["code"]) == (404, missing)
     assert two.client.get(f"/v1/edits/{two.job_id}", headers=two.first).json()["status"] == "succeeded"
 
 
 def test_a_list_holds_the_keys_own_edits(two):
     mine, other = (two.client.get("/v1/edits", headers=headers).json()["edits"] for headers in (two.first, two.second))
+    (in_batch,) = two.client.get(f"/v1/batches/{two.batch_id}", headers=two.first).json()["edits"]
 
-    assert ([edit["id"] for edit in mine], other) == ([two.job_id], [])
+    assert ([edit["id"] for edit in mine], other) == ([in_batch["id"], two.job_id], [])
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE"])

@@ -22,6 +22,8 @@ from hypothesis.stateful import (
 )
 
 from service.jobs import keys, moves
+from service.jobs.admission import Admission
+from service.jobs.batches import gathered
 from service.jobs.errors import IllegalTransition, JobNotFound, StillActive
 from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, HandedBack, Progress, Started
 from service.jobs.message import job_of, queue_name
@@ -58,6 +60,7 @@ class JobMachine(RuleBasedStateMachine):
         self.queue = RqJobQueue(redis.Redis.from_url(url))
         self.reaper = Reaper(Upkeep(client), self.store, self.queue, self.storage, max_attempts=3)
         self.accepted: list[str] = []
+        self.batches: dict[str, list[str]] = {}
         self.erased: set[str] = set()
         self.ends: dict[str, JobStatus] = {}
         self.workers: list[Publisher] = []
@@ -78,6 +81,19 @@ class JobMachine(RuleBasedStateMachine):
         job = new_job(CAT_TO_DOG, lifetime=timedelta(hours=1))
         self.store.create(job)
         self.accepted.append(job.id)
+
+    @precondition(lambda self: len(self.accepted) < 5)
+    @rule()
+    def submit_two_as_a_batch(self) -> None:
+        batch, jobs = gathered([new_job(CAT_TO_DOG, lifetime=timedelta(hours=1)) for _ in range(2)])
+
+        async def admitted() -> None:
+            async with redis.asyncio.Redis.from_url(self.url, decode_responses=True) as client:
+                await AsyncRedisJobStore(client).admit(Admission(jobs=jobs, batch=batch))
+
+        asyncio.run(admitted())
+        self.batches[batch.id] = list(batch.edits)
+        self.accepted += batch.edits
 
     @rule()
     def is_killed_when_it_has_taken_a_message(self) -> None:
@@ -176,8 +192,14 @@ class JobMachine(RuleBasedStateMachine):
     @invariant()
     def an_end_is_written_once(self) -> None:
         told: dict[str, list[str]] = {}
+        batches: list[str] = []
         for _, fields in self.client.xrange(keys.OUTBOX):
-            told.setdefault(fields["job"], []).append(fields["status"])
+            if "batch" in fields:
+                batches.append(fields["batch"])
+            else:
+                told.setdefault(fields["job"], []).append(fields["status"])
+        # A batch has ended once, and has when all of its jobs have; whatever became of their records.
+        assert sorted(batches) == sorted(batch for batch, jobs in self.batches.items() if told.keys() >= set(jobs))
         for job_id in set(self.accepted) - self.erased:
             job = self.store.get(job_id)
             status, place = job.status, execution_prefix(job_id, job.execution or "")
@@ -204,6 +226,7 @@ class JobMachine(RuleBasedStateMachine):
                     if not self.goes_on(publisher, event):
                         break
         self.an_end_is_written_once()
+        assert all(self.client.hget(keys.batch(batch), "left") == "0" for batch in self.batches)
         assert {job_id for job_id in self.accepted if job_id not in self.ends} <= self.erased
         self.nothing_is_left_over()
 

@@ -111,6 +111,7 @@ def test_an_execution_that_lost_the_job_changes_nothing(store, job):
 
     late = (
         moves.report(first, JobProgress(step=1, steps=2)), moves.finish(first, ()), moves.stop(first),
+        moves.show(first, 1, 2, "jobs/x/first/previews/0001.jpg"),
         moves.fail(first, JobError(code="x", message="y")), moves.hand_back(first),
         moves.take_back(first, max_attempts=3),
     )  # fmt: skip
@@ -122,6 +123,22 @@ def test_an_execution_that_lost_the_job_changes_nothing(store, job):
     assert store.renew(second, LEASE)
     store.make(moves.report(second, JobProgress(step=2, steps=2)))
     assert store.get(job.id).progress == JobProgress(step=2, steps=2)
+
+
+def test_a_preview_that_was_told_of_is_told_of_once(request, store, job):
+    """As of a move whose answer was lost on its way."""
+    running = begun(store, job)
+    first, second = (moves.show(running, step, 4, f"jobs/x/e/previews/000{step}.jpg") for step in (1, 2))
+
+    for move in (first, first, moves.report(running, JobProgress(step=2, steps=4)), first, second, second):
+        store.make(move)
+
+    if isinstance(store, InMemoryJobStore):
+        told = store.told[job.id]
+    else:
+        redis_client = request.getfixturevalue("redis_client")
+        told = [fields["e"] for _, fields in redis_client.xrange(keys.events(job.id))]
+    assert told[2:] == [first.event, "progress 2/4", second.event]
 
 
 def test_a_job_is_taken_back_once_its_lease_has_run_out_and_not_before(store, job):

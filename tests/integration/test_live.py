@@ -1,9 +1,11 @@
 """A client that waits, or listens, on the real stack: it is told when something happens and not later."""
 
+import io
 import json
 
 import httpx
 import pytest
+from PIL import Image
 
 
 @pytest.fixture
@@ -63,6 +65,35 @@ def test_events_come_while_the_edit_is_made_and_the_stream_ends_with_it(api, bod
     # what was seen is not told again
     with api.stream("GET", f"{address}/events", headers={"Last-Event-ID": told[2]["id"]}) as response:
         assert events(response) == told[3:]
+
+
+def test_events_tell_of_small_pictures_while_the_edit_is_made(api, body):
+    body |= {"sampling": {"steps": 60}, "artifacts": {"previews": 4}}
+    address = api.post("/v1/edits", json=body).headers["Location"]
+
+    with api.stream("GET", f"{address}/events") as response:
+        told = events(response)
+
+    names = [event["event"] for event in told]
+    previews = [json.loads(event["data"]) for event in told if event["event"] == "preview"]
+    # One that comes while the one before it is still being stored is left out; the first never is.
+    assert [preview["step"] for preview in previews] == sorted({preview["step"] for preview in previews})
+    assert previews[0]["step"] == 12
+    assert {preview["step"] for preview in previews} <= {12, 24, 36, 48}
+    assert names.index("started") < names.index("preview") < names.index("succeeded") == len(names) - 1
+    for preview in previews:
+        picture = Image.open(io.BytesIO(api.get(preview["url"]).raise_for_status().content))
+        assert (picture.format, picture.size) == ("JPEG", (64, 32))  # the source and its edit
+    # They are no results.
+    assert {artifact["kind"] for artifact in api.get(address).json()["artifacts"]} <= {
+        "image",
+        "heatmap",
+        "maps",
+        "manifest",
+    }
+
+    assert api.delete(address).status_code == 204
+    assert {api.get(preview["url"]).status_code for preview in previews} == {404}
 
 
 def test_an_urgent_edit_goes_before_those_that_wait(api, body, until):

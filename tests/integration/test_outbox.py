@@ -13,6 +13,7 @@ from standardwebhooks import Webhook as OfficialWebhook
 from service import outbox as module
 from service.addresses import GuardedTransport, Resolve, client_to, resolved
 from service.jobs import keys, moves
+from service.jobs.batches import RedisBatches
 from service.jobs.metrics import OUTBOX, REGISTRIES
 from service.jobs.model import Job, Webhook, new_job
 from service.jobs.store import AsyncRedisJobStore, RedisJobStore
@@ -22,6 +23,7 @@ from service.webhooks import outbox, post, receivers, schedule
 from service.webhooks.deliveries import Attempt, RedisDeliveries
 from service.webhooks.messages import Message
 from service.webhooks.outbox import Outbox
+from service.webhooks.secrets import SecretsOf
 from service.webhooks.signature import new_secret
 from tests.edits import CAT_TO_DOG
 from tests.receiver import Receiver, receiving
@@ -72,7 +74,13 @@ class Senders:
         await self._parts.aclose()
 
     async def one(
-        self, url: str = "", *, secrets: Sequence[str] = (), private: bool = True, resolve: Resolve = resolved
+        self,
+        url: str = "",
+        *,
+        secrets: Sequence[str] = (),
+        secrets_of: SecretsOf | None = None,
+        private: bool = True,
+        resolve: Resolve = resolved,
     ) -> Sender:
         own, others = [
             await self._parts.enter_async_context(client_to(GuardedTransport(private=may, resolve=resolve), timeout=60))
@@ -81,10 +89,11 @@ class Senders:
         return Sender(
             Outbox(self.client),
             AsyncRedisJobStore(self.client),
+            RedisBatches(self.client),
             own=own,
             others=others,
             webhook_url=url,
-            secrets_of=lambda _: secrets,
+            secrets_of=secrets_of or (lambda _: secrets),
         )
 
 
@@ -469,7 +478,7 @@ def test_two_senders_share_the_work_and_tell_nobody_twice(redis_client, redis_ur
 
                 async def noted(most: int, claim: Callable = claim, mine: list[str] = mine) -> Sequence:
                     claims = await claim(most)
-                    mine += [each.job for each in claims]
+                    mine += [each.subject for each in claims]
                     return claims
 
                 monkeypatch.setattr(sender._outbox, "claim", noted)

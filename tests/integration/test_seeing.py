@@ -244,3 +244,20 @@ def test_what_the_hook_refuses_fails_as_moderated_and_leaves_nothing(served, mod
     assert unjudged["error"]["code"] == "moderation_failed"
     places = served.folder / "artifacts" / "jobs"
     assert [job["id"] for job in (allowed, by_prompt, unjudged) if (places / job["id"]).exists()] == []
+
+
+@pytest.mark.parametrize(("source", "are_seen"), [("a cat", True), ("a cat in fog", False)])
+def test_a_preview_that_the_hook_refuses_is_seen_by_nobody(served, moderated, api, until, source, are_seen):
+    body = {
+        "model": "tiny-third",
+        "source": {"prompt": source},
+        "targets": [{"prompt": source.replace("cat", "dog"), "edits": [{"kind": "replace"}]}],
+        "sampling": {"steps": 30},
+        "artifacts": {"previews": 3},
+    }
+    address = api.post("/v1/edits", json=body).headers["Location"]
+
+    assert until(address)["status"] == "succeeded"
+    assert ("event: preview" in api.get(f"{address}/events").text) == are_seen
+    previews = (served.folder / "artifacts" / "jobs" / address.split("/")[-1]).glob("*/previews/*")
+    assert any(previews) == are_seen

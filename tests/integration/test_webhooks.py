@@ -70,9 +70,40 @@ def test_an_end_is_told_logged_and_told_again_on_demand(api):
     assert told["data"]["links"]["self"] == address
 
 
-def test_a_second_attempt_follows_the_first_that_failed(api):
+def batch_canceled(api: httpx.Client, receiver: Receiver, number: int) -> str:
+    """A batch that has ended; its address."""
+    edit = {
+        "model": "tiny",
+        "source": {"prompt": "a cat on the beach"},
+        "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
+    }
+    body = {"edits": [edit] * number, "webhook": {"url": receiver.url}}
+    address = api.post("/v1/batches", json=body).raise_for_status().headers["Location"]
+    assert api.post(f"{address}/cancel").raise_for_status().json()["status"] == "ended"
+    return address
+
+
+def test_a_batch_is_told_of_once_when_all_of_its_edits_have_ended(api):
+    with receiving() as receiver:
+        address = batch_canceled(api, receiver, 3)
+        assert outcomes(api, address, 1) == ["delivered"]
+        assert api.post(f"{address}/deliveries").status_code == 202
+        assert outcomes(api, address, 2) == ["delivered", "delivered"]
+
+        first, second = receiver.got
+    assert first.id == second.id == f"{address.split('/')[-1]}-ended"
+    told = OfficialWebhook(SECRET).verify(second.body, dict(second.headers))
+    assert (told["type"], told["data"]["links"]["self"]) == ("batch.ended", address)
+    assert told["data"]["counts"] == {"succeeded": 0, "failed": 0, "canceled": 3, "expired": 0}
+    assert [(edit["id"], edit["status"]) for edit in told["data"]["edits"]] == [
+        (edit["id"], "canceled") for edit in api.get(address).json()["edits"]
+    ]
+
+
+@pytest.mark.parametrize("ends", [canceled, lambda api, receiver: batch_canceled(api, receiver, 2)])
+def test_a_second_attempt_follows_the_first_that_failed(api, ends):
     with receiving(status=503) as receiver:
-        address = canceled(api, receiver)
+        address = ends(api, receiver)
         receiver.wait_for(1)
         receiver.status = 204
         receiver.wait_for(2)
@@ -81,19 +112,20 @@ def test_a_second_attempt_follows_the_first_that_failed(api):
 
 
 def test_what_a_killed_sender_had_in_hand_another_tells(api, plane, tmp_path):
-    """Both hang at the receiver; the killed one cannot renew its claim."""
+    """An edit's end and a batch's; both hang at the receiver, and the killed one cannot renew its claims."""
     sender = plane.processes["outbox"]
     with receiving(hangs=True) as receiver:
-        address = canceled(api, receiver)
-        receiver.wait_for(1)
+        address, batch = canceled(api, receiver), batch_canceled(api, receiver, 2)
+        receiver.wait_for(2)
         os.kill(sender.pid, signal.SIGKILL)
         sender.wait()
         receiver.hangs = False
         with running("other", python("-m", "service.outbox"), tmp_path / "log", plane.environment):
-            receiver.wait_for(2)
+            receiver.wait_for(4)
 
             assert outcomes(api, address, 1) == ["delivered"]
-    assert len(set(receiver.ids)) == 1
+            assert outcomes(api, batch, 1) == ["delivered"]
+    assert len(set(receiver.ids)) == 2
 
 
 def test_a_sender_that_is_told_to_end_ends_and_says_at_its_start_what_it_does(plane, tmp_path):

@@ -51,6 +51,27 @@ def test_the_manifests_spec_posted_again_gives_the_same_pictures(api, post, unti
             assert api.get(a["url"]).content == api.get(b["url"]).content, a["name"]
 
 
+def test_several_seeds_of_one_edit_are_the_edits_of_each_seed(api, post, until):
+    alone = {seed: until(post(steps=3, seed=seed)) for seed in (4, 9)}
+    spec = alone[4]["spec"]
+    targets, sampling = spec["targets"][:1], {**spec["sampling"], "seed": 0, "seeds": [9, 4]}
+    several = until(api.post("/v1/edits", json={**spec, "targets": targets, "sampling": sampling}).headers["Location"])
+
+    assert several["status"] == "succeeded", several["error"]
+    assert manifest(api, several)["seeds"] == [{"seed": 9, "source": "generated"}, {"seed": 4, "source": "generated"}]
+    images = {a["name"]: a["seed"] for a in several["artifacts"] if a["kind"] == "image"}
+    assert images == {"seed-9/source.png": 9, "seed-9/edit-1.png": 9, "seed-4/source.png": 4, "seed-4/edit-1.png": 4}
+    for name, seed in images.items():
+        one, other = (
+            np.asarray(Image.open(io.BytesIO(fetched(api, job, of))))
+            for job, of in ((several, name), (alone[seed], name.partition("/")[2]))
+        )
+        # What shares the batch changes a picture by rounding alone, which may tip a level of 256.
+        assert np.abs(one.astype(int) - other).max() <= 1
+    again = until(api.post("/v1/edits", json=several["spec"]).headers["Location"])
+    assert again["status"] == "succeeded"
+
+
 def test_a_source_that_is_kept_is_taken_up_by_later_edits_of_it(api, post, until):
     first = until(post(steps=4, seed=31))
     spec = first["spec"]
@@ -72,6 +93,24 @@ def fetched(api, job: dict, name: str) -> bytes:
 
 def manifest(api, job: dict) -> dict:
     return json.loads(fetched(api, job, "manifest.json"))
+
+
+def test_a_batch_is_worked_off_by_all_workers_and_waited_for_as_one(api, post):
+    edit = {
+        "model": "tiny",
+        "source": {"prompt": "a cat on the beach"},
+        "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
+        "sampling": {"steps": 2},
+    }
+    other = {**edit, "model": "tiny-too"}
+
+    address = api.post("/v1/batches", json={"edits": [edit, other, edit]}).headers["Location"]
+
+    while (batch := api.get(address, params={"wait": 20}).raise_for_status().json())["status"] == "active":
+        pass
+    assert batch["counts"]["succeeded"] == 3
+    models = [api.get(one["links"]["self"]).json()["model"] for one in batch["edits"]]
+    assert models == ["tiny", "tiny-too", "tiny"]
 
 
 def test_ten_jobs_are_shared_by_two_workers(served, post, until):

@@ -1,9 +1,13 @@
 """Local blend against masks worked out by hand."""
 
+from dataclasses import replace
+
 import torch
 
 from p2p.blend import local_blend, region
+from p2p.masks import cells_of
 from p2p.plan import BlendPlan
+from p2p.spec import Box
 
 
 def plan(words, subtract=None, threshold=0.5, subtract_threshold=0.5, first_step=0) -> BlendPlan:
@@ -60,6 +64,28 @@ def test_subtracted_words_are_kept_as_they_are():
     kept = blended(maps, plan([[1, 0], [1, 0]], subtract=[[0, 1], [0, 0]]))
     assert kept[1, 1] == 1
     assert kept[1, 2] == 0
+
+
+def test_outside_of_what_bounds_it_nothing_changes_whatever_the_maps_say():
+    bounded = replace(plan([[1], [1]]), within=cells_of(Box(left=0, top=0, right=0.5, bottom=1), (5, 5))[None])
+    kept = blended(maps_of(spot((0, 0)), spot((4, 4))), bounded)
+
+    assert kept[0, 0] == 1
+    assert kept[4, 4] == 0
+
+
+def test_where_no_word_is_named_all_of_the_box_may_change():
+    bounded = replace(plan([[0], [0]]), within=cells_of(Box(left=0.2, top=0.4, right=0.6, bottom=1), (5, 5))[None])
+    expected = torch.zeros(5, 5)
+    expected[2:, 1:3] = 1
+
+    assert torch.equal(blended(maps_of(spot((0, 0)), spot((4, 4))), bounded), expected)
+
+
+def test_a_box_holds_every_cell_that_it_touches():
+    cells = cells_of(Box(left=0.1, top=0.3, right=0.3, bottom=0.6), (4, 4))
+
+    assert cells.nonzero().tolist() == [[1, 0], [1, 1], [2, 0], [2, 1]]
 
 
 def test_nothing_is_blended_before_its_first_step():

@@ -6,7 +6,7 @@ import torch
 from diffusers import DDPMScheduler, EulerAncestralDiscreteScheduler, HeunDiscreteScheduler, LCMScheduler
 
 from p2p.edit import edit, edit_batch_steps, edit_steps
-from p2p.errors import MixedBatch, PromptTooLong, UnsupportedModel, UnsupportedSize
+from p2p.errors import MixedBatch, PromptTooLong, SeveralSeeds, UnsupportedModel, UnsupportedSize
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.preparation import prepare
 from p2p.sampling import noise_streams
@@ -56,6 +56,23 @@ def test_an_empty_plan_is_the_plain_pipeline_bit_for_bit(pipeline, kind, guidanc
         output_type="latent",
     ).images
     assert torch.equal(ours, plain)
+
+
+def test_with_a_negative_prompt_too_an_empty_plan_is_the_plain_pipeline(pipeline):
+    pipeline.set_progress_bar_config(disable=True)
+    family, without = StableDiffusion(pipeline), edit(spec(SWAP | OFF, **NO_MAPS), StableDiffusion(pipeline)).latents
+
+    ours = edit(spec(SWAP | OFF, sampling={"negative_prompt": "a house"}, **NO_MAPS), family).latents
+    plain = pipeline(
+        ["a cat on a beach", SWAP["prompt"]],
+        negative_prompt=["a house"] * 2,
+        num_inference_steps=4,
+        guidance_scale=5.0,
+        generator=noise_streams(1, 2),
+        output_type="latent",
+    ).images
+    assert torch.equal(ours, plain)
+    assert not torch.equal(ours, without)
 
 
 def test_the_source_is_the_same_whatever_is_edited(family):
@@ -128,6 +145,21 @@ def test_local_blend_keeps_the_source_outside_the_region(family):
     assert 0 < equal.float().mean() < 1
 
 
+@pytest.mark.parametrize("maps", [True, False])
+def test_a_box_keeps_the_source_outside_and_comes_back_as_the_mask(family, maps):
+    box = {"left": 0, "top": 0, "right": 0.5, "bottom": 1}
+    bounded = SWAP | {"local_blend": {"box": box, "start": 0}}
+    result = edit(spec(bounded, SWAP, **({} if maps else NO_MAPS)), family)
+    half = result.latents.shape[-1] // 2
+
+    assert torch.equal(result.latents[1, :, :, half:], result.latents[0, :, :, half:])
+    assert not torch.equal(result.latents[1, :, :, :half], result.latents[0, :, :, :half])
+    mask, none = result.masks
+    assert mask[:, :half].all()
+    assert not mask[:, half:].any()
+    assert none is None
+
+
 def test_targets_with_and_without_a_blend_share_a_run(family):
     alone = edit(spec(SWAP, SWAP), family).latents[1]
     beside = edit(spec(SWAP, BLEND), family).latents[1]
@@ -152,6 +184,24 @@ def test_jobs_that_share_a_batch_are_each_what_they_are_alone(family):
         # Another batch shape chooses other kernels: fp32 rounding, which four steps carry to 1e-4 of unit deviation.
         torch.testing.assert_close(together.latents, alone.latents, rtol=0, atol=1e-4)
         assert [[w.word for w in maps] for maps in together.maps] == [[w.word for w in maps] for maps in alone.maps]
+
+
+def test_a_spec_of_several_seeds_gives_a_result_for_each(family):
+    asked = spec(BLEND, sampling={"seed": 0, "seeds": [3, 1]})
+    steps = [outcome for outcome in edit_steps(asked, family)]
+    results = steps[4:]
+
+    assert [result.seed for result in results] == [3, 1]
+    for result in results:
+        alone = edit(spec(BLEND, seed=result.seed), family)
+        # As above.
+        torch.testing.assert_close(result.latents, alone.latents, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("runs_one", [edit, lambda asked, family: run_together([asked], family)])
+def test_several_seeds_are_refused_where_one_is_run(family, runs_one):
+    with pytest.raises(SeveralSeeds, match="2 seeds"):
+        runs_one(spec(SWAP, sampling={"seed": 0, "seeds": [3, 1]}), family)
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])

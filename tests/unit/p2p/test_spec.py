@@ -77,6 +77,21 @@ def test_a_blend_says_where_the_picture_may_change(blend):
     assert complaints(spec(local_blend=blend)) == [("blend_without_words", at)]
 
 
+def test_a_box_alone_says_where_the_picture_may_change():
+    box = {"left": 0.25, "top": 0, "right": 1, "bottom": 0.5}
+
+    assert EditSpec.model_validate(spec(local_blend={"box": box})).targets[0].local_blend.box.left == 0.25
+
+
+@pytest.mark.parametrize(("side", "at"), [("left", "right"), ("top", "bottom")])
+def test_a_box_has_a_size(side, at):
+    box = {"left": 0, "top": 0, "right": 1, "bottom": 1, side: 1}
+
+    assert complaints(spec(local_blend={"box": box})) == [
+        ("box_empty", ("targets", 0, "local_blend", "box", at)),
+    ]
+
+
 def test_an_occurrence_that_is_not_there_is_pointed_at():
     body = spec(word_windows=[{"word": "a", "occurrence": 3, "window": {"stop": 0.5}}])
 
@@ -105,3 +120,26 @@ def test_an_unknown_field_is_refused():
 def test_braces_in_a_prompt_survive_in_the_message():
     with pytest.raises(ValidationError, match=r"'\{dog\}s' is not in"):
         EditSpec.model_validate(spec(word_windows=[{"word": "{dog}s", "window": {}}]))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "complaint"),
+    [
+        ({"seed": 3, "seeds": [1, 2]}, ("seeds_conflict", ("sampling", "seed"))),
+        ({"seeds": [1, 2, 1]}, ("seed_repeated", ("sampling", "seeds", 2))),
+        ({"seeds": []}, ("too_short", ("sampling", "seeds"))),
+        ({"seeds": list(range(65))}, ("too_long", ("sampling", "seeds"))),
+        ({"seeds": [-1]}, ("greater_than_equal", ("sampling", "seeds", 0))),
+    ],
+)
+def test_seeds_are_told_apart_and_are_not_too_many(sampling, complaint):
+    assert complaints(spec() | {"sampling": sampling}) == [complaint]
+
+
+def test_seeds_are_what_is_run_whether_one_is_given_or_several():
+    one, several = (EditSpec.model_validate(spec() | {"sampling": s}) for s in ({"seed": 5}, {"seeds": [7, 0]}))
+
+    assert (one.seeds, several.seeds) == ((5,), (7, 0))
+    assert several.of_seeds(5) == one
+    assert one.of_seeds(7, 0) == several
+    assert EditSpec.model_validate_json(several.model_dump_json()) == several

@@ -104,14 +104,3 @@ def test_tokens_know_which_thing_their_word_names():
     # start, a, red, cat, and, a, straw-, -berry, on, a, beach, end, padding
     assert named[:12] == [-1, -1, 0, 0, -1, -1, 1, 1, -1, -1, -1, -1]
     assert len(ids) == len(named) == tokenizer.MAX_LENGTH
-
-
-def test_attention_on_the_thing_is_not_outside():
-    probs = torch.zeros(1, 16, 4)
-    probs[0, 5, 2] = 1
-    cells = torch.zeros(1, 2, 4, 4, dtype=torch.bool)
-    named = torch.tensor([[-1, -1, 0, -1]])
-    assert painter.attention_outside([probs], named, cells) == pytest.approx(1)
-    cells[0, 0, 1, 1] = True  # position 5 of 4 x 4
-
-    assert painter.attention_outside([probs], named, cells) == pytest.approx(0, abs=1e-5)

@@ -14,10 +14,10 @@ from service.api_keys import Everybody
 from service.app import create_app
 from service.jobs.backlog import Standing
 from service.jobs.catalogue import load_catalogue
-from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore, MemoryStorage, RecordingQueue
+from service.jobs.testing import AsyncInMemoryJobStore, InMemoryBatches, InMemoryJobStore, MemoryStorage, RecordingQueue
+from service.plane import Plane
 from service.settings import Settings
 from service.signing import UrlSigner
-from service.submit import Plane
 from service.tokens import token_counters
 from service.webhooks.testing import InMemoryDeliveries
 
@@ -31,6 +31,7 @@ def parts(tiny_models: Path) -> SimpleNamespace:
     catalogue = load_catalogue(tiny_models)
     plane = Plane(
         store=AsyncInMemoryJobStore(store),
+        batches=InMemoryBatches(store),
         queue=RecordingQueue(),
         storage=MemoryStorage(),
         catalogue=catalogue,

@@ -77,6 +77,14 @@ CASES = {
         "/targets/0/local_blend/words/0/word",
         "word_not_found",
     ),
+    "more seeds than the model takes with so many targets": (
+        body(targets=[target(), target()], sampling={"seeds": [1, 2]}),
+        "/sampling/seeds",
+        "too_many_seeds",
+    ),
+    "a seed that is no seed": (body(sampling={"seeds": [1, -1]}), "/sampling/seeds/1", "out_of_range"),
+    "a seed twice": (body(sampling={"seeds": [1, 1]}), "/sampling/seeds/1", "seed_repeated"),
+    "a seed and seeds": (body(sampling={"seed": 1, "seeds": [1, 2]}), "/sampling/seed", "seeds_conflict"),
     "a format that is none": (body(artifacts={"format": "gif"}), "/artifacts/format", "literal_error"),
     "a scheduler that is none": (body(sampling={"scheduler": "heun"}), "/sampling/scheduler", "literal_error"),
     "a window beyond the run": (

@@ -7,6 +7,7 @@ import pytest
 
 from service.app import create_app
 from service.jobs import moves
+from service.jobs.batches import BATCH_EVENT_NAMES
 from service.jobs.model import EVENT_NAMES, Webhook
 from service.settings import Settings
 from service.webhooks.deliveries import Attempt
@@ -147,9 +148,10 @@ def test_an_unknown_edit_has_no_deliveries(client):
 def test_the_description_tells_of_every_message_that_is_sent():
     document = create_app(Settings()).openapi()
 
-    assert set(document["webhooks"]) == set(EVENT_NAMES)
-    for path in document["webhooks"].values():
+    assert set(document["webhooks"]) == set(BATCH_EVENT_NAMES)
+    for event, path in document["webhooks"].items():
         (schema,) = (content["schema"] for content in path["post"]["requestBody"]["content"].values())
-        assert schema == {"$ref": "#/components/schemas/EditEnded"}
+        of = "EditEnded" if event in EVENT_NAMES else "BatchEnded"
+        assert schema == {"$ref": f"#/components/schemas/{of}"}
         assert "422" not in path["post"]["responses"]
     assert "HTTPValidationError" not in str(document)

@@ -163,3 +163,22 @@ def test_the_artifacts_of_an_edit_can_be_fetched_where_it_says(client, edit, par
 def test_a_record_that_was_removed_is_not_found(parts):
     with pytest.raises(JobNotFound):
         parts.store.get("gone")
+
+
+@pytest.mark.parametrize("again", ["POST", "PUT"])
+def test_what_was_erased_can_be_posted_again_under_its_name(client, edit, again):
+    def sent():
+        if again == "PUT":
+            return client.put("/v1/edits/mine", json=edit)
+        return client.post("/v1/edits", json=edit, headers={"Idempotency-Key": "mine"})
+
+    first = sent().headers["Location"]
+    client.post(f"{first}/cancel")
+    assert client.delete(first).status_code == 204
+
+    second = sent()
+
+    assert second.status_code == 202
+    assert second.headers["Location"] != first
+    assert "Idempotency-Replayed" not in second.headers
+    assert sent().headers["Location"] == second.headers["Location"]

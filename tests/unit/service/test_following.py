@@ -8,7 +8,7 @@ import pytest
 
 from service.following import ended
 from service.jobs import moves
-from service.jobs.model import JobProgress
+from service.jobs.model import JobError, JobProgress, JobStatus, artifact_key
 from service.preferences import seconds_to_wait
 
 
@@ -230,6 +230,48 @@ def test_an_edits_events_are_told_from_the_first_to_its_end(client, parts, poste
         ("progress", {"step": 1, "steps": 3}),
         ("succeeded", {"status": "succeeded"}),
     ]
+
+
+def shown(parts, running, step: int) -> str:
+    key = artifact_key(running.id, running.execution, f"previews/{step:04}.jpg")
+    parts.storage.put(key, b"a preview", "image/jpeg")
+    parts.store.make(moves.show(running, step, 3, key))
+    return key
+
+
+def test_a_preview_is_told_with_its_url(client, parts, posted):
+    running = begun(parts, posted())
+    shown(parts, running, 1)
+    parts.store.make(moves.finish(running, ()))
+
+    _, _, (_, name, preview), _ = events(client.get(f"/v1/edits/{running.id}/events"))
+
+    assert (name, preview.keys(), preview["step"], preview["steps"]) == ("preview", {"step", "steps", "url"}, 1, 3)
+    response = client.get(preview["url"])
+    assert (response.content, response.headers["content-type"]) == (b"a preview", "image/jpeg")
+
+
+@pytest.mark.parametrize(
+    "goes",
+    [
+        lambda job: moves.fail(job, JobError(code="moderated", message="no")),
+        moves.stop,
+        moves.hand_back,
+    ],
+)
+def test_previews_that_are_gone_are_not_told_of_again(client, parts, posted, goes):
+    running = begun(parts, posted())
+    shown(parts, running, 1)
+    parts.store.make(goes(running))
+    if (job := parts.store.get(running.id)).status is JobStatus.QUEUED:
+        again = parts.store.make(moves.begin(job, "another", timedelta(minutes=1)))
+        kept = shown(parts, again, 2)
+        parts.store.make(moves.finish(again, ()))
+
+    told = [data for _, name, data in events(client.get(f"/v1/edits/{running.id}/events")) if name == "preview"]
+
+    assert [data["step"] for data in told] == ([2] if job.status is JobStatus.QUEUED else [])
+    assert all(kept in data["url"] for data in told)
 
 
 def test_whoever_comes_back_misses_nothing(client, parts, posted):

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.jobs.model import EVENT_NAMES
-from service.webhooks.messages import EditEnded, Message
+from service.jobs.batches import BATCH_EVENT_NAMES
+from service.webhooks.messages import BatchEnded, EditEnded, Message
 from service.webhooks.post import TIMEOUT, post
 from service.webhooks.receivers import AT_A_TIME
 from service.webhooks.schedule import SCHEDULE
@@ -49,10 +49,11 @@ def test_the_receiver_takes_nothing_that_others_signed(receiver, secrets):
     assert answer_to(message_about(ended()), receiver[1], secrets) == 401
 
 
-def test_the_message_shown_is_one():
-    (shown,) = re.findall(r"^\{\"type\".*$", TEXT, re.MULTILINE)
+def test_the_messages_shown_are_messages():
+    shown = re.findall(r"^\{\"type\".*$", TEXT, re.MULTILINE)
 
-    assert EditEnded.model_validate_json(shown).model_dump_json(exclude_none=True) == shown
+    for text, kind in zip(shown, (EditEnded, BatchEnded), strict=True):
+        assert kind.model_validate_json(text).model_dump_json(exclude_none=True) == text
 
 
 def test_the_page_says_what_the_code_does():
@@ -62,4 +63,4 @@ def test_the_page_says_what_the_code_does():
     assert [int(number) * units[unit] for number, unit in re.findall(r"(\d+) (s|min|h)\b", waits)] == list(SCHEDULE[1:])
     assert f"within {TIMEOUT:.0f} seconds" in TEXT
     assert f"At most {AT_A_TIME} attempts" in TEXT
-    assert all(f"`{event}`" in TEXT for event in EVENT_NAMES)
+    assert all(f"`{event}`" in TEXT for event in BATCH_EVENT_NAMES)

@@ -1,6 +1,7 @@
 """A job in an in-memory plane, and a sampler that paints nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -32,29 +33,38 @@ SPEC = {
 }
 
 
+def source_of(seed: int) -> str:
+    """What the source of a seed is called."""
+    return f"of the source {seed}"
+
+
+#: The source of `SPEC`.
 KEPT = Trajectory(
-    key="of the source", noise=torch.zeros(1, 4, 2, 2), latents=torch.zeros(4, 4, 2, 2), maps=torch.zeros(4, 24, 2, 2)
+    key=source_of(5), noise=torch.zeros(1, 4, 2, 2), latents=torch.zeros(4, 4, 2, 2), maps=torch.zeros(4, 24, 2, 2)
 )
 
 
 def painted(spec: EditSpec) -> Iterator[DenoisingStep | EditResult]:
-    """Every step of a spec, then grey pictures; a word's map is a slope."""
+    """Every step of a spec, then grey pictures for each seed; a word's map is a slope."""
     assert spec.sampling.steps
     for index in range(spec.sampling.steps):
-        yield DenoisingStep(index=index, num_steps=spec.sampling.steps, latents=torch.zeros(1))
+        yield DenoisingStep(index, spec.sampling.steps, torch.zeros(1), clean=lambda: torch.zeros(1))
     slope = np.linspace(0, 0.5, 16, dtype=np.float32).reshape(4, 4)
     prompts = [tokenize(prompt, tiny.tokenizer()) for prompt in spec.prompts]
     maps = [tuple(WordMap(word.word, word.occurrence, word.tokens, slope) for word in p.words()) for p in prompts]
-    yield EditResult(
-        images=tuple(Image.new("RGB", (48, 32), (90, 120, 150)) for _ in spec.prompts),
-        latents=torch.zeros(1),
-        prompts=tuple(prompts),
-        maps=tuple(maps),
-        noise=torch.zeros(1),
-        seconds={"encode": 0.1, "denoise": 2.0, "decode": 0.3},
-        trajectory=KEPT if spec.artifacts.trajectory else None,
-        scheduler="ddim",
-    )
+    clock = {"encode": 0.1, "denoise": 2.0, "decode": 0.3}
+    for seed in spec.seeds:
+        yield EditResult(
+            images=tuple(Image.new("RGB", (48, 32), (90, 120, 150)) for _ in spec.prompts),
+            latents=torch.zeros(1),
+            prompts=tuple(prompts),
+            maps=tuple(maps),
+            noise=torch.zeros(1),
+            seconds=clock,
+            trajectory=replace(KEPT, key=source_of(seed)) if spec.artifacts.trajectory else None,
+            scheduler="ddim",
+            seed=seed,
+        )
 
 
 class PaintingSampler:
@@ -62,13 +72,19 @@ class PaintingSampler:
 
     def __init__(self) -> None:
         self.started_from: list[Trajectory | None] = []
+        self.ran: list[tuple[tuple[int, ...], Trajectory | None]] = []
 
     def source_of(self, spec: EditSpec) -> str:
-        return KEPT.key
+        assert spec.sampling.seeds is None, "the seeds of a spec are sources of their own"
+        return source_of(spec.sampling.seed)
 
     def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
         self.started_from.append(kept)
+        self.ran.append((spec.seeds, kept))
         return painted(spec)
+
+    def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
+        return [Image.new("RGB", (24, 16), (step.index * 40, index * 40, 0)) for index in range(3)]
 
 
 @pytest.fixture

@@ -54,11 +54,11 @@ def test_every_picture_is_judged_once_with_its_number(run, sampler):
     seen = []
 
     def note(material) -> None:
-        seen.append((material.index, material.picture and material.picture.size, material.model))
+        seen.append((material.index, material.seed, material.picture and material.picture.size, material.model))
 
     run(note)
 
-    assert seen == [(None, None, "tiny"), (0, (48, 32), "tiny"), (1, (48, 32), "tiny")]
+    assert seen == [(None, None, None, "tiny"), (0, 5, (48, 32), "tiny"), (1, 5, (48, 32), "tiny")]
 
 
 def test_a_hook_cannot_change_a_picture(run):

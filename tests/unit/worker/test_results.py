@@ -8,7 +8,7 @@ from PIL import Image
 
 from p2p.edit import WordMap
 from worker.heatmaps import heatmap, inferno
-from worker.results import raw_maps
+from worker.results import mask_artifact, raw_maps
 
 
 def test_raw_maps_are_readable_without_pickle():
@@ -48,3 +48,15 @@ def test_the_colours_get_brighter_all_the_way():
     light = inferno(np.linspace(0, 1, 256)) @ np.array([0.299, 0.587, 0.114])
 
     assert np.all(np.diff(light) > 0)
+
+
+def test_a_mask_is_white_where_the_picture_was_let_change_and_of_its_size():
+    mask = np.zeros((2, 2), dtype=bool)
+    mask[0, 1] = True
+    artifact = mask_artifact(1, mask, (8, 4))
+    pixels = np.asarray(Image.open(io.BytesIO(artifact.data)))
+
+    assert (artifact.name, artifact.kind, artifact.picture) == ("masks/edit-1.png", "mask", 1)
+    assert pixels.shape == (4, 8)
+    assert (pixels[:2, 4:] == 255).all()
+    assert pixels.sum() == 255 * 8

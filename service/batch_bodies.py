@@ -1,0 +1,145 @@
+"""The bodies of batches: edits in, a view of how each stands out."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+from pydantic_core import PydanticKnownError
+
+from p2p.spec import Part
+from service.addresses import MAX_CHARACTERS
+from service.batches import AskedBatch
+from service.jobs.batches import BATCH_EVENT_NAMES, MAX_EDITS, AnyEventName, BatchStanding, BatchWebhook
+from service.jobs.model import JobStatus
+from service.schemas import EXAMPLE, EditRequest, callable_url
+from service.webhooks.deliveries import Attempt
+
+
+def _counted(most: int) -> AfterValidator:
+    # After the items: pydantic's own bounds count the valid ones only, and would complain of a wrong one twice.
+    def check(items: tuple) -> tuple:
+        about = {"field_type": "Tuple", "actual_length": len(items)}
+        if not items:
+            raise PydanticKnownError("too_short", {**about, "min_length": 1})
+        if len(items) > most:
+            raise PydanticKnownError("too_long", {**about, "max_length": most})
+        return items
+
+    return AfterValidator(check)
+
+
+class BatchWebhookRequest(Part):
+    """Who is to be told of the batch's end."""
+
+    url: Annotated[str, AfterValidator(callable_url)] = Field(
+        description="https or http, with a public address; it is sent a POST.", max_length=MAX_CHARACTERS
+    )
+    events: Annotated[tuple[AnyEventName, ...], _counted(len(BATCH_EVENT_NAMES))] = Field(
+        ("batch.ended",),
+        description="`batch.ended`: told once, when all edits have ended. The others: told of each edit that ends so "
+        "and names no webhook of its own.",
+        json_schema_extra={"minItems": 1, "maxItems": len(BATCH_EVENT_NAMES)},
+    )
+
+    def to_webhook(self) -> BatchWebhook:
+        """As the record has it."""
+        return BatchWebhook(url=self.url, events=self.events)
+
+
+_EXAMPLE: JsonDict = {"edits": [EXAMPLE], "webhook": {"url": "https://example.com/told"}}
+
+
+class BatchRequest(Part):
+    """Edits that are accepted together, or not at all."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    edits: Annotated[tuple[EditRequest, ...], _counted(MAX_EDITS)] = Field(
+        description="Each as `POST /v1/edits` takes it. No more than the key may post at once.",
+        json_schema_extra={"minItems": 1, "maxItems": MAX_EDITS},
+    )
+    webhook: BatchWebhookRequest | None = Field(
+        None, description="Told once all edits have ended; where absent, whoever the installation names."
+    )
+
+    def asked(self, traceparent: str) -> AskedBatch:
+        """What is to be made, and who is told."""
+        return AskedBatch(
+            edits=[edit.asked(traceparent) for edit in self.edits],
+            webhook=None if self.webhook is None else self.webhook.to_webhook(),
+            traceparent=traceparent,
+        )
+
+
+class EditLink(BaseModel):
+    """Where an edit is."""
+
+    self: str
+
+
+class EditOfBatch(BaseModel):
+    """One edit of a batch."""
+
+    id: str
+    status: JobStatus = Field(description="As it ended, also where it was erased since.")
+    links: EditLink
+
+
+class BatchLinks(BaseModel):
+    """Where to go on from a batch."""
+
+    self: str
+    cancel: str
+    deliveries: str
+
+
+class BatchCounts(BaseModel):
+    """How many of a batch's edits are in each state."""
+
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    canceled: int
+    expired: int
+
+
+class BatchView(BaseModel):
+    """A batch as it stands."""
+
+    id: str
+    status: Literal["active", "ended"] = Field(description="`ended` once all of its edits have.")
+    created_at: datetime
+    finished_at: datetime | None = Field(description="When the last one ended.")
+    expires_at: datetime | None = Field(description="When the batch is forgotten; known from its end on.")
+    counts: BatchCounts
+    edits: tuple[EditOfBatch, ...] = Field(description="In the order in which they were posted.")
+    links: BatchLinks
+
+    @classmethod
+    def of(cls, standing: BatchStanding) -> "BatchView":
+        """The view of a batch."""
+        batch = standing.batch
+        address = f"/v1/batches/{batch.id}"
+        return cls(
+            id=batch.id,
+            status="active" if standing.finished_at is None else "ended",
+            created_at=batch.created_at,
+            finished_at=standing.finished_at,
+            expires_at=standing.expires_at,
+            counts=BatchCounts.model_validate(dict(standing.counts())),
+            edits=tuple(
+                EditOfBatch(id=edit, status=status, links=EditLink(self=f"/v1/edits/{edit}"))
+                for edit, status in standing.statuses.items()
+            ),
+            links=BatchLinks(self=address, cancel=f"{address}/cancel", deliveries=f"{address}/deliveries"),
+        )
+
+
+class BatchDeliveriesView(BaseModel):
+    """What came of telling a batch's webhook."""
+
+    webhook: BatchWebhook | None = Field(description="The batch's own; null where it named none.")
+    next_attempt_at: datetime | None = Field(description="Null where none follows.")
+    attempts: tuple[Attempt, ...] = Field(description="The latest 50 at most, the oldest first.")

@@ -1,0 +1,70 @@
+"""A spec against its model: what is absent filled in, and every reason why the model cannot do it."""
+
+from collections.abc import Iterator, Mapping
+
+from p2p.spec import EditSpec
+from service.errors import InvalidEdit
+from service.invalid_input import Complaint
+from service.jobs.catalogue import ModelDeclaration
+from service.tokens import TokenCounter
+
+
+def resolved(
+    spec: EditSpec, catalogue: Mapping[str, ModelDeclaration], counters: Mapping[str, TokenCounter]
+) -> EditSpec:
+    """The spec with its model's defaults filled in, so that the record says all that decides the result.
+
+    Raises:
+        InvalidEdit: with every reason why the model cannot do it.
+    """
+    if spec.model not in catalogue:
+        offered = ", ".join(catalogue)
+        detail = f"there is no model {spec.model!r} here: choose one of {offered}"
+        raise InvalidEdit([Complaint.at("model", code="unknown_model", detail=detail)])
+    model = catalogue[spec.model]
+    asked, (height, width) = spec.sampling, model.sizes[0]
+    sampling = asked.model_copy(
+        update={
+            "steps": model.defaults.steps if asked.steps is None else asked.steps,
+            "guidance_scale": model.defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale,
+            "height": height if asked.height is None else asked.height,
+            "width": width if asked.width is None else asked.width,
+        }
+    )
+    complete = spec.model_copy(update={"sampling": sampling})
+    if complaints := list(_beyond(complete, model, counters[model.id])):
+        raise InvalidEdit(complaints)
+    return complete
+
+
+def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:
+    """What of a complete spec is beyond the model."""
+    sampling, limits = spec.sampling, model.limits
+    if (steps := sampling.steps or 0) > limits.max_steps:
+        detail = f"{steps} steps, and {model.id} takes at most {limits.max_steps}: ask for fewer"
+        yield Complaint.at("sampling", "steps", code="too_many_steps", detail=detail)
+    targets, seeds = len(spec.targets), len(spec.seeds)
+    if targets > limits.max_targets:
+        detail = f"{targets} targets, and {model.id} takes at most {limits.max_targets}: send the rest apart"
+        yield Complaint.at("targets", code="too_many_targets", detail=detail)
+    elif targets * seeds > limits.max_targets:
+        detail = (
+            f"{targets} targets of {seeds} seeds are {targets * seeds} edited pictures, and {model.id} makes at most "
+            f"{limits.max_targets} at once: send some of the seeds apart"
+        )
+        yield Complaint.at("sampling", "seeds", code="too_many_seeds", detail=detail)
+    if (sampling.height, sampling.width) not in model.sizes:
+        offered = ", ".join(f"{height}x{width}" for height, width in model.sizes)
+        detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"
+        field = "height" if all(height != sampling.height for height, _ in model.sizes) else "width"
+        yield Complaint.at("sampling", field, code="size_not_offered", detail=detail)
+    for location, prompt in _prompts(spec):
+        if (tokens := counter.count(prompt)) > model.max_tokens:
+            detail = f"{tokens} tokens with start and end, and {model.id} reads {model.max_tokens}: shorten it"
+            yield Complaint.at(*location, code="prompt_too_long", detail=detail)
+
+
+def _prompts(spec: EditSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    yield ("source", "prompt"), spec.source.prompt
+    yield from ((("targets", index, "prompt"), target.prompt) for index, target in enumerate(spec.targets))
+    yield ("sampling", "negative_prompt"), spec.sampling.negative_prompt

@@ -1,0 +1,72 @@
+"""The runs of one job: everything side by side, or for less memory and the same pictures in parts, one after the other.
+
+A run holds one source for each of its seeds and the edits of each. A seed whose source is kept runs by itself: it has
+other rows than a source that is generated (`p2p.trajectory`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from p2p.edit import EditResult
+from p2p.sampling import DenoisingStep
+from p2p.spec import EditSpec
+from p2p.trajectory import Trajectory
+from worker.sampler import Sampler
+
+#: What a sampler is given at a time.
+Run = tuple[EditSpec, Trajectory | None]
+
+
+def ways(spec: EditSpec, kept: Mapping[int, Trajectory]) -> Sequence[Sequence[Run]]:
+    """The ways to run a spec: the fastest first, and each with smaller runs than the one before.
+
+    Args:
+        kept: sources that are kept, by their seeds.
+    """
+    fresh = [seed for seed in spec.seeds if seed not in kept]
+    alone: list[Run] = [(spec.of_seeds(seed), kept.get(seed)) for seed in spec.seeds]
+    together: list[Run] = [(spec.of_seeds(*fresh), None)] if fresh else []
+    found = [[*together, *(run for run in alone if run[1] is not None)]]
+    if len(fresh) > 1:
+        found.append(alone)
+    if len(spec.targets) > 1:
+        found.append(
+            [(one.model_copy(update={"targets": (target,)}), source) for one, source in alone for target in one.targets]
+        )
+    return found
+
+
+def run_all(
+    sampler: Sampler, runs: Sequence[Run], seeds: Sequence[int]
+) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
+    """Every step of every run, numbered through, then one result for each seed, as if there had been one run of it."""
+    results: dict[int, list[EditResult]] = {}
+    for number, (spec, kept) in enumerate(runs):
+        for outcome in sampler.steps(spec, kept):
+            if isinstance(outcome, EditResult):
+                results.setdefault(outcome.seed, []).append(outcome)
+            else:
+                # All runs of a job have as many steps.
+                done, total = number * outcome.num_steps + outcome.index, len(runs) * outcome.num_steps
+                # A part of the pictures is no preview of the job, and memory may be short.
+                clean = outcome.clean if len(runs) == 1 else None
+                yield replace(outcome, index=done, num_steps=total, clean=clean)
+    yield tuple(joined(results[seed]) for seed in seeds)
+
+
+def joined(results: Sequence[EditResult]) -> EditResult:
+    """Results of one source's edits as one: the source once, then every edit."""
+    first, others = results[0], results[1:]
+    if not others:
+        return first
+    return replace(
+        first,
+        images=(*first.images, *(image for result in others for image in result.images[1:])),
+        latents=torch.cat([first.latents, *(result.latents[1:] for result in others)]),
+        prompts=(*first.prompts, *(prompt for result in others for prompt in result.prompts[1:])),
+        maps=(*first.maps, *(maps for result in others for maps in result.maps[1:])),
+        masks=tuple(mask for result in results for mask in result.masks),
+        seconds={part: sum(result.seconds[part] for result in results) for part in first.seconds},
+    )
