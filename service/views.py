@@ -10,11 +10,9 @@ from typing import Any
 from pydantic_core import to_json
 
 from service.jobs.store import Place
-from service.schemas import ArtifactView
+from service.schemas import ArtifactView, EditView
 
-_FIRST = ("id", "status", "model", "created_at", "expires_at")
-_STATE = ("attempt", "cancel_requested", "progress", "started_at", "finished_at", "error")
-_OF_ARTIFACT = tuple(name for name in ArtifactView.model_fields if name != "url")
+_NAMES, _ARTIFACT_NAMES = tuple(EditView.model_fields), tuple(ArtifactView.model_fields)
 
 
 def shown(record: Mapping[str, Any], url: Callable[[str], str], place: Place | None = None) -> bytes:
@@ -26,20 +24,19 @@ def shown(record: Mapping[str, Any], url: Callable[[str], str], place: Place | N
         place: where it waits, if it does.
     """
     address = f"/v1/edits/{record['id']}"
-    return to_json(
-        {
-            **{name: record[name] for name in _FIRST},
-            "links": {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"},
-            "queue": _queue(place),
-            **{name: record[name] for name in _STATE},
-            "artifacts": [
-                {**{name: artifact[name] for name in _OF_ARTIFACT}, "url": url(artifact["key"])}
-                for artifact in record["artifacts"]
-            ],
-            "spec": record["spec"],
-        }
-    )
+    says = {
+        **record,
+        "links": {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"},
+        "queue": _queue(place),
+        "artifacts": [_artifact(artifact, url) for artifact in record["artifacts"]],
+    }
+    return to_json({name: says[name] for name in _NAMES})
 
 
 def _queue(place: Place | None) -> Mapping[str, Any] | None:
     return None if place is None or place.ahead is None else {"ahead": place.ahead, "starts_in": place.seconds}
+
+
+def _artifact(artifact: Mapping[str, Any], url: Callable[[str], str]) -> Mapping[str, Any]:
+    says = {**artifact, "url": url(artifact["key"])}
+    return {name: says.get(name) for name in _ARTIFACT_NAMES}

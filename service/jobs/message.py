@@ -4,9 +4,7 @@ The scripts that change a record write its message too, so that no job waits wit
 the two. RQ says once what such a hash holds; `tests/contract/test_rq.py` holds ours equal to what RQ would write.
 """
 
-import json
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from secrets import token_hex
@@ -30,13 +28,17 @@ MESSAGE_TIMEOUT = 3600
 QUEUES = "rq:queues"
 
 
+#: Fields that each message has of its own.
+_OWN = frozenset({"created_at", "enqueued_at", "data", "description", "origin"})
+
+
 @dataclass(frozen=True)
 class Message:
     """One message about a job: each has an id of its own, so that RQ's tidying up after one touches no other."""
 
     id: str
     model: str
-    fields: Sequence[str | bytes]
+    fields: Sequence[str]
 
     @property
     def hash(self) -> str:
@@ -52,20 +54,20 @@ class Message:
 def message_about(job_id: str, model: str) -> Message:
     """A new message about a job."""
     at = utcformat(now())
-    about: Mapping[str, str | bytes] = {
-        "created_at": at,
-        "enqueued_at": at,
-        # As RQ packs a call: function, instance, arguments, keyword arguments.
-        "data": zlib.compress(json.dumps([TASK, None, [job_id], {}]).encode(), 1),
-        "description": f"{TASK}({job_id})",
-        "origin": queue_name(model),
-    }
-    fields = [part for pair in {**_template(), **about}.items() for part in pair]
+    fields = [
+        *_template(),
+        *("created_at", at),
+        *("enqueued_at", at),
+        # As RQ writes a call: function, instance, arguments, keyword arguments. It would pack it, and reads both.
+        *("data", f'["{TASK}", null, ["{job_id}"], {{}}]'),
+        *("description", f"{TASK}({job_id})"),
+        *("origin", queue_name(model)),
+    ]
     return Message(f"{job_id}-{token_hex(4)}", model, fields)
 
 
 @cache
-def _template() -> Mapping[str, str]:
+def _template() -> Sequence[str]:
     """What all messages have in common, as RQ writes it; without what is empty, which RQ reads alike."""
     made = RqJob.create(
         TASK,
@@ -78,8 +80,8 @@ def _template() -> Mapping[str, str]:
         status=RqStatus.QUEUED,
         serializer=JSONSerializer,
     )
-    fields = {name: str(getattr(value, "value", value)) for name, value in made.to_dict().items() if name != "data"}
-    return {name: value for name, value in fields.items() if value}
+    fields = {name: str(getattr(value, "value", value)) for name, value in made.to_dict().items() if name not in _OWN}
+    return [part for name, value in fields.items() if value for part in (name, value)]
 
 
 def job_of(message_id: str) -> str:

@@ -14,7 +14,7 @@ from service.jobs.errors import JobNotFound, NewerRecord
 from service.jobs.model import SCHEMA_VERSION, Job
 
 #: Characters of a value from which on it is kept packed: a finished job's list of artifacts is, and a long spec.
-PACKED_FROM = 400
+PACKED_FROM = 1000
 #: Fields that are written once: together they take a third of what they would take apart.
 FIXED = (
     "schema_version", "id", "owner", "model", "spec", "priority", "created_at", "queue_limit", "lifetime",

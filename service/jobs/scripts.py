@@ -35,7 +35,7 @@ end
 """
 
 #: KEYS: named, active, bucket, owned, models, then for each job record, events, waiting, order, list, leases, pace.
-#: ARGV: what is asked, then for each job the fields of its record and those of its message.
+#: ARGV: what is asked, and of each job the fields of its record and those of its message.
 #: Answers what became of it: admitted, replayed {ids}, reused, rate {milliseconds}, active {how many}, or
 #: full {job, how many, milliseconds}; nothing is written but for the first.
 ADMIT = (
@@ -83,21 +83,17 @@ if tokens then
   redis.call('HSET', KEYS[3], 'tokens', tokens, 'at', now)
   redis.call('PEXPIRE', KEYS[3], math.ceil(asked.burst / asked.per_minute * 60000) + 1000)
 end
-local ids, next_field = {}, 2
-local function fields(count)
-  next_field = next_field + count
-  return {unpack(ARGV, next_field - count, next_field - 1)}
-end
+local ids = {}
 for index, job in ipairs(asked.jobs) do
   local record, events, queued, order, list = keys_of(index)
-  redis.call('HSET', record, unpack(fields(job.fields)))
+  redis.call('HSET', record, unpack(job.fields))
   redis.call('PEXPIREAT', record, job.expires_at)
   redis.call('ZADD', queued, job.start_by, job.id)
   redis.call('SADD', KEYS[5], job.model)
   redis.call('ZADD', KEYS[2], job.expires_at, job.id)
   redis.call('ZADD', KEYS[4], job.created_at, job.id)
   for _, key in ipairs({queued, KEYS[5], KEYS[2], KEYS[4]}) do keep(key, job.expires_at - now) end
-  push(list, order, job.message, job.turn, fields(job.message_fields))
+  push(list, order, job.message, job.turn, job.message_fields)
   tell(events, record, 'queued')
   ids[index] = job.id
 end
