@@ -10,11 +10,14 @@ from service.body_limit import BodyLimit
 from service.connections import connected
 from service.errors import install_error_handlers
 from service.openapi import install_openapi
-from service.routes import artifacts, deliveries, edits, health, metrics, models
+from service.routes import artifacts, deliveries, edits, health, images, metrics, models
 from service.settings import Settings
 from service.submit import Plane
 from service.telemetry import TELEMETRY
 from service.webhooks.described import describe_webhooks
+
+#: What a form adds to the file that it brings: boundaries and the head of the part.
+FORM_BYTES = 16_384
 
 Connect = Callable[[Settings], AbstractAsyncContextManager[Plane]]
 
@@ -37,10 +40,12 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         redirect_slashes=False,
         telemetry=TELEMETRY,
     )
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    # A form is a little larger than the file in it.
+    of_path = {"/v1/images": settings.max_image_bytes + FORM_BYTES}
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
     app.add_middleware(Access)  # added last, so that it is outside of the others
     install_error_handlers(app)
-    for routes in (edits, deliveries, models, artifacts, health, metrics):
+    for routes in (edits, deliveries, images, models, artifacts, health, metrics):
         app.include_router(routes.router)
     describe_webhooks(app)
     install_openapi(app)

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from p2p.spec import EditSpec, Part
 from service.addresses import MAX_CHARACTERS, UrlRefused, checked_url
 from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
+from service.jobs.images import Image, ImageFormat, image_key
 from service.jobs.model import (
     EVENT_NAMES,
     Artifact,
@@ -205,6 +206,37 @@ class DeliveriesView(BaseModel):
     webhook: Webhook | None = Field(description="The edit's own; null where it named none.")
     next_attempt_at: datetime | None = Field(description="Null where none follows.")
     attempts: tuple[Attempt, ...] = Field(description="The latest 50 at most, the oldest first.")
+
+
+class ImageLinks(BaseModel):
+    """Where to find a picture again."""
+
+    self: str
+
+
+class ImageView(BaseModel):
+    """A picture as it is kept: RGB, upright, without metadata."""
+
+    id: str = Field(description="For `source.image.upload` of an edit.")
+    width: int
+    height: int
+    digest: str = Field(description="SHA-256 of its size and pixels: of the same picture the same, whatever the file.")
+    format: ImageFormat = Field(description="Of the file that was sent; kept is a PNG.")
+    bytes: int = Field(description="Of the PNG.")
+    created_at: datetime
+    expires_at: datetime = Field(description="When it goes; later where an edit needs it longer.")
+    url: str = Field(description="Of the PNG; works for a while, fetch the image again for a new one.")
+    links: ImageLinks
+
+    @classmethod
+    def of(cls, image: Image, url: Callable[[str], str]) -> "ImageView":
+        """The view of a record; `url` gives the address of what lies under a key."""
+        shared = cls.model_fields.keys() & Image.model_fields.keys()
+        return cls(
+            url=url(image_key(image.id)),
+            links=ImageLinks(self=f"/v1/images/{image.id}"),
+            **{name: getattr(image, name) for name in shared},
+        )
 
 
 class ModelView(BaseModel):

@@ -20,6 +20,8 @@ from p2p.spec import EditSpec
 from service.addresses import UrlRefused, checked_url, refuse_private
 from service.api_keys import Caller, Callers
 from service.errors import InvalidCursor, InvalidEdit, NobodyToTell, NotCancelable, NotEnded
+from service.images import uploads
+from service.images.uploads import ImagePlane
 from service.invalid_input import Complaint
 from service.jobs import moves
 from service.jobs.admission import Admission
@@ -62,6 +64,7 @@ class Plane:
     backlog: int
     deliveries: Deliveries
     webhook_private: bool
+    images: ImagePlane
     #: How the queues stand, for the metrics; asks Redis, and waits for it.
     standings: Callable[[], Sequence[Standing]] = tuple
 
@@ -115,6 +118,10 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
         traceparent=trace.header,
     )
     bind(model=job.model, trace_id=trace.trace_id)
+    # What was posted before is that job, whatever has become of its picture's URL since.
+    if name is None or await plane.store.named(caller.owner, name) is None:
+        spec = await uploads.settled(job.spec, plane.images, caller, until=job.expires_at)
+        job = job.model_copy(update={"spec": spec})
     limits = replace(caller.limits, backlog=plane.backlog)
     admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=asked.fingerprint if name else "")
     admitted = await plane.store.admit(admission)

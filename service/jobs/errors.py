@@ -13,6 +13,8 @@
     │   └── QueueFull      the model's queue is as long as it may be
     ├── StorageUnavailable the object storage did not take or give an object
     ├── ArtifactNotFound   no object has this key
+    ├── ImageNotFound      no such picture of this owner, or it is past its lifetime
+    ├── TooManyImages      the owner keeps as many pictures as the installation allows
     ├── InvalidStorage     the setting STORAGE_URL cannot be used
     ├── MetricsUnavailable the port of the metrics cannot be had
     └── InvalidCatalogue   the models file cannot be used
@@ -143,6 +145,26 @@ class ArtifactNotFound(JobPlaneError):
 
     def __init__(self) -> None:
         super().__init__("there is no such artifact: fetch the edit again for its present artifacts")
+
+
+class ImageNotFound(JobPlaneError):
+    """No picture of this owner has this id."""
+
+    code = "image_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such image, or its lifetime is over: send it again with POST /v1/images")
+
+
+class TooManyImages(JobPlaneError):
+    """The owner keeps as many pictures as the installation allows."""
+
+    code = "too_many_images"
+
+    def __init__(self, allowed: int) -> None:
+        super().__init__(
+            f"this key keeps {allowed} images, and no more are taken: delete one, or wait until one expires"
+        )
 
 
 class InvalidStorage(JobPlaneError):

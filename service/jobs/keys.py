@@ -75,3 +75,13 @@ def telling(job_id: str) -> str:
 def deliveries(job_id: str) -> str:
     """Attempts to tell of a job's end, the oldest first: a list of JSON texts, which ends with the record."""
     return f"job:{job_id}:deliveries"
+
+
+def image(image_id: str) -> str:
+    """A picture that a client sent: a hash."""
+    return f"image:{image_id}"
+
+
+def images(owner: str) -> str:
+    """An owner's pictures by when they expire: a sorted set."""
+    return f"images:{owner}"

@@ -1,6 +1,7 @@
 """Keys: made, listed and revoked by a command, hashed at rest; and what is one key's is no other's."""
 
 import asyncio
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 import redis.asyncio
+from PIL import Image
 from starlette.testclient import TestClient
 
 from service.__main__ import host_for
@@ -21,6 +23,14 @@ from service.jobs.storage import open_storage
 from service.jobs.store import RedisJobStore
 from service.settings import Settings
 
+
+def _picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 30, 20)).save(file, "PNG")
+    return file.getvalue()
+
+
+PICTURE = _picture()
 EDIT = {
     "model": "tiny",
     "source": {"prompt": "a cat on the beach"},
@@ -126,7 +136,8 @@ def two(ring, redis_url, redis_client, tiny_models, tmp_path) -> Iterator[Simple
         storage.put(key, b"a picture", "image/png")
         artifact = Artifact(name="source.png", kind="image", key=key, content_type="image/png", bytes=9)
         store.make(moves.finish(job, (artifact,)))
-        yield SimpleNamespace(client=client, first=headers[0], second=headers[1], job_id=job_id, key=key)
+        image = client.post("/v1/images", files={"image": PICTURE}, headers=headers[0]).json()["id"]
+        yield SimpleNamespace(client=client, first=headers[0], second=headers[1], job_id=job_id, key=key, image=image)
 
 
 def operations() -> list[tuple[str, str]]:
@@ -140,6 +151,7 @@ def operations() -> list[tuple[str, str]]:
 def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     """One case for each verb and address of the OpenAPI document, so that a new route cannot be forgotten."""
     place = address.replace("{edit_id}", two.job_id if named == "job_id" else "mine").replace("{key}", two.key)
+    place = place.replace("{image_id}", two.image)
     assert "{" not in place, "this test does not know what the address names: teach it"
     body = {"json": EDIT} if verb == "PUT" else {}
 
@@ -151,7 +163,9 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     elif "/artifacts/" in place:  # by its URL's signature alone, which nobody but the owner was given
         assert response.status_code == 403
     else:
-        assert (response.status_code, response.json()["code"]) == (404, "job_not_found")
+        missing = "image_not_found" if "/images/" in place else "job_not_found"
+        assert (response.status_code, response.json()["code"]) == (404, missing)
+    assert two.client.get(f"/v1/images/{two.image}", headers=two.first).status_code == 200
     assert two.client.get(f"/v1/edits/{two.job_id}", headers=two.first).json()["status"] == "succeeded"
 
 
