@@ -10,7 +10,7 @@ from service.body_limit import BodyLimit
 from service.connections import connected
 from service.errors import install_error_handlers
 from service.openapi import install_openapi
-from service.routes import artifacts, deliveries, edits, health, images, metrics, models
+from service.routes import artifacts, deliveries, edits, health, images, inversions, metrics, models
 from service.settings import Settings
 from service.submit import Plane
 from service.telemetry import TELEMETRY
@@ -45,7 +45,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
     app.add_middleware(Access)  # added last, so that it is outside of the others
     install_error_handlers(app)
-    for routes in (edits, deliveries, images, models, artifacts, health, metrics):
+    for routes in (edits, deliveries, images, inversions, models, artifacts, health, metrics):
         app.include_router(routes.router)
     describe_webhooks(app)
     install_openapi(app)

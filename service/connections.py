@@ -12,6 +12,7 @@ from redis.retry import Retry
 from service.addresses import GuardedTransport
 from service.api_keys import KeyHolders
 from service.images.by_url import Fetch, fetch_over
+from service.images.inversions import RedisInversions
 from service.images.reading import ImageLimits, ImageReader
 from service.images.records import RedisImages
 from service.images.uploads import ImagePlane
@@ -65,6 +66,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
             webhook_private=settings.webhook_private,
             images=ImagePlane(
                 records=RedisImages(records),
+                inversions=RedisInversions(records),
                 storage=storage,
                 reader=ImageReader(limits_of(settings)),
                 lifetime=settings.image_lifetime,

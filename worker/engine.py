@@ -19,6 +19,7 @@ from service.jobs.events import Event, Failed, Finished, Progress, Started
 from service.jobs.model import Job
 from worker.apart import edited_apart
 from worker.moderation import Judge, NotAllowed
+from worker.photo import FetchImage, InvertedPhoto, NoPhoto, inverted_photo, no_images, photo_of
 from worker.results import artifacts_of
 from worker.sampler import Sampler
 
@@ -51,7 +52,7 @@ class Engine:
         self._revision = revision
         self._judge = judge
 
-    def run(self, job: Job, find: FindSource = nothing_kept) -> Iterator[Event]:
+    def run(self, job: Job, find: FindSource = nothing_kept, fetch: FetchImage = no_images) -> Iterator[Event]:
         """The events of one job, in order; the last is `Finished` or `Failed`.
 
         Between any two of them the caller may stop iterating: that is where a cancellation or a deadline acts.
@@ -59,8 +60,11 @@ class Engine:
         yield Started()
         try:
             self._judge.judge_prompts(job)
-            yield from self._edited(job, find(self._sampler.source_of(job.spec)))
-        except NotAllowed as refusal:
+            if job.spec.source.image is None:
+                yield from self._edited(job, find(self._sampler.source_of(job.spec)))
+            else:
+                yield from self._edited_photo(job, find, fetch)
+        except (NotAllowed, NoPhoto) as refusal:
             yield refusal.failure
         except P2PError as error:
             yield Failed(code=error.code, message=str(error))
@@ -73,19 +77,36 @@ class Engine:
             log.exception("job %s failed", job.id)
             yield Failed(code="internal_error", message="something failed here that should not: send the edit again")
 
-    def _edited(self, job: Job, kept: Trajectory | None) -> Iterator[Event]:
-        for outcome in self._steps(job, kept):
+    def _edited_photo(self, job: Job, find: FindSource, fetch: FetchImage) -> Iterator[Event]:
+        photo = photo_of(job.spec, fetch)
+        self._judge.judge_pictures(job, (photo.whole,))
+        inverted = yield from inverted_photo(job.spec, photo, self._sampler, find)
+        yield from self._edited(job, inverted.trajectory, inverted)
+
+    def _edited(self, job: Job, kept: Trajectory | None, photo: InvertedPhoto | None = None) -> Iterator[Event]:
+        before = 0 if photo is None else photo.steps
+        for outcome in self._steps(job, kept, photo):
             if isinstance(outcome, EditResult):
                 self._judge.judge_pictures(job, outcome.images)
                 yield from artifacts_of(
-                    outcome, job, self._declaration, revision=self._revision, source_was_kept=kept is not None
+                    outcome,
+                    job,
+                    self._declaration,
+                    revision=self._revision,
+                    source_was_kept=kept is not None,
+                    photo=photo,
                 )
             else:
-                yield Progress(step=outcome.index + 1, steps=outcome.num_steps)
+                yield Progress(step=before + outcome.index + 1, steps=before + outcome.num_steps)
         yield Finished()
 
-    def _steps(self, job: Job, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
+    def _steps(
+        self, job: Job, kept: Trajectory | None, photo: InvertedPhoto | None
+    ) -> Iterator[DenoisingStep | EditResult]:
         """The steps of a job; where they do not fit into memory, once more with each edit apart."""
+        if photo is not None and not job.spec.targets:
+            yield self._sampler.source_alone(job.spec, photo.trajectory, photo.fidelity.reconstruction)
+            return
         try:
             yield from self._sampler.steps(job.spec, kept)
             return

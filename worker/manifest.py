@@ -9,15 +9,24 @@ from typing import Any
 from p2p.edit import EditResult
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.model import Job
+from worker.photo import InvertedPhoto
 
 #: Packages whose version can change a picture.
 _PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "numpy", "pillow")
 
 
 def manifest(
-    result: EditResult, job: Job, declaration: ModelDeclaration, *, revision: str, source_was_kept: bool = False
+    result: EditResult,
+    job: Job,
+    declaration: ModelDeclaration,
+    *,
+    revision: str,
+    source_was_kept: bool = False,
+    photo: InvertedPhoto | None = None,
 ) -> dict[str, Any]:
     """The manifest of a finished run. Posting its `spec` to the same revision gives the same pictures."""
+    of_photo = {} if photo is None else {"image": photo.described(job.spec)}
+    made = "inverted" if photo is not None and photo.reconstruction.inversion == "made" else "kept"
     return {
         "job": job.id,
         "execution": job.execution,
@@ -25,7 +34,8 @@ def manifest(
         "model": {"id": declaration.id, "family": declaration.family, "revision": revision},
         "seed": job.spec.sampling.seed,
         "scheduler": result.scheduler,
-        "source": "kept" if source_was_kept else "generated",
+        "source": made if source_was_kept else "generated",
+        **of_photo,
         "spec": job.spec.model_dump(mode="json"),
         "prompts": [
             {"picture": index, "prompt": prompt.prompt, "words": [asdict(word) for word in prompt.words()]}

@@ -16,15 +16,28 @@ from service.jobs.model import Job
 from worker.encoding import ENCODINGS, encoded
 from worker.heatmaps import heatmap
 from worker.manifest import manifest
+from worker.photo import InvertedPhoto
 
 
 def artifacts_of(
-    result: EditResult, job: Job, declaration: ModelDeclaration, *, revision: str, source_was_kept: bool = False
+    result: EditResult,
+    job: Job,
+    declaration: ModelDeclaration,
+    *,
+    revision: str,
+    source_was_kept: bool = False,
+    photo: InvertedPhoto | None = None,
 ) -> Iterator[ArtifactReady]:
-    """Every artifact that a job asked for, the manifest last."""
+    """Every artifact that a job asked for, the manifest last.
+
+    Args:
+        photo: the picture that was edited, where it was not generated: pictures come back in its size. Heat maps stay
+            in the model's.
+    """
     wanted = job.spec.artifacts
     encoding = ENCODINGS[wanted.format]
-    for index, image in enumerate(result.images):
+    for index, drawn in enumerate(result.images):
+        image = drawn if photo is None else photo.photo.back(drawn)
         yield ArtifactReady(
             name=f"{picture_name(index)}{encoding.suffix}",
             kind="image",
@@ -38,7 +51,7 @@ def artifacts_of(
     if wanted.raw_maps:
         data = raw_maps(result.maps)
         yield ArtifactReady(name="maps.npz", kind="maps", content_type="application/octet-stream", data=data)
-    if wanted.trajectory and result.trajectory is not None:
+    if wanted.trajectory and photo is None and result.trajectory is not None:
         yield ArtifactReady(
             name="trajectory.safetensors",
             kind="trajectory",
@@ -46,7 +59,7 @@ def artifacts_of(
             data=dumped(result.trajectory),
             source=result.trajectory.key,
         )
-    made = manifest(result, job, declaration, revision=revision, source_was_kept=source_was_kept)
+    made = manifest(result, job, declaration, revision=revision, source_was_kept=source_was_kept, photo=photo)
     text = json.dumps(made, indent=2, ensure_ascii=False)
     yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
 

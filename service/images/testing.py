@@ -1,9 +1,11 @@
-"""The in-memory twin of the records of pictures, for unit tests."""
+"""In-memory twins of the records of pictures and inversions, for unit tests."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from service.jobs.errors import ImageNotFound, TooManyImages
 from service.jobs.images import Image
+from service.jobs.inversions import KeptInversion
 
 
 class InMemoryImages:
@@ -32,3 +34,16 @@ class InMemoryImages:
     async def erase(self, image: Image) -> None:
         if self.kept.pop(image.id, None) is None:
             raise ImageNotFound
+
+
+class InMemoryInversions:
+    """`Inversions` over a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, KeptInversion] = {}
+
+    async def owned(self, owner: str) -> Sequence[KeptInversion]:
+        return [inversion for inversion in self.kept.values() if inversion.owner == owner]
+
+    async def erase(self, inversion: KeptInversion) -> None:
+        del self.kept[inversion.id]

@@ -3,7 +3,7 @@
 Each is done for a caller, who sees its own pictures and no others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,11 +13,13 @@ from p2p.spec import EditSpec
 from service.api_keys import Caller
 from service.errors import InvalidEdit, InvalidImage
 from service.images.by_url import Fetch, UrlNotFetched
+from service.images.inversions import Inversions
 from service.images.reading import ImageReader, ImageRefused, Normalised
 from service.images.records import Images
 from service.invalid_input import Complaint
-from service.jobs.errors import ImageNotFound
+from service.jobs.errors import ImageNotFound, InversionNotFound
 from service.jobs.images import Image, image_key, new_image_id
+from service.jobs.inversions import KeptInversion
 from service.jobs.storage import ObjectStorage
 
 
@@ -32,6 +34,7 @@ class ImagePlane:
     """
 
     records: Images
+    inversions: Inversions
     storage: ObjectStorage
     reader: ImageReader
     lifetime: timedelta
@@ -60,8 +63,24 @@ async def fetch(image_id: str, plane: ImagePlane, caller: Caller) -> Image:
 
 
 async def erase(image_id: str, plane: ImagePlane, caller: Caller) -> None:
-    """Erase a picture; raises `ImageNotFound`. An edit of it that has not begun then fails."""
+    """Erase a picture and its inversions; raises `ImageNotFound`. An edit of it that has not begun then fails."""
     await plane.records.erase(await plane.records.get(image_id, caller.owner))
+    for inversion in await plane.inversions.owned(caller.owner):
+        if inversion.image == image_id:
+            await plane.inversions.erase(inversion)
+
+
+async def inversions(plane: ImagePlane, caller: Caller) -> Sequence[KeptInversion]:
+    """The caller's inversions that are kept."""
+    return await plane.inversions.owned(caller.owner)
+
+
+async def erase_inversion(inversion_id: str, plane: ImagePlane, caller: Caller) -> None:
+    """Erase an inversion; raises `InversionNotFound`."""
+    for inversion in await plane.inversions.owned(caller.owner):
+        if inversion.id == inversion_id:
+            return await plane.inversions.erase(inversion)
+    raise InversionNotFound
 
 
 async def settled(spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: datetime) -> EditSpec:

@@ -14,6 +14,7 @@
     ├── StorageUnavailable the object storage did not take or give an object
     ├── ArtifactNotFound   no object has this key
     ├── ImageNotFound      no such picture of this owner, or it is past its lifetime
+    ├── InversionNotFound  no such inversion of this owner, or it is past its lifetime
     ├── TooManyImages      the owner keeps as many pictures as the installation allows
     ├── InvalidStorage     the setting STORAGE_URL cannot be used
     ├── MetricsUnavailable the port of the metrics cannot be had
@@ -154,6 +155,15 @@ class ImageNotFound(JobPlaneError):
 
     def __init__(self) -> None:
         super().__init__("there is no such image, or its lifetime is over: send it again with POST /v1/images")
+
+
+class InversionNotFound(JobPlaneError):
+    """No inversion of this owner has this id."""
+
+    code = "inversion_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such inversion, or its lifetime is over: see GET /v1/inversions")
 
 
 class TooManyImages(JobPlaneError):

@@ -82,6 +82,21 @@ def image(image_id: str) -> str:
     return f"image:{image_id}"
 
 
+def inversion(inversion_id: str) -> str:
+    """A picture's inversion that is kept: its record as JSON."""
+    return f"inversion:{inversion_id}"
+
+
+def inversions(owner: str) -> str:
+    """An owner's inversions by when they expire: a sorted set."""
+    return f"inversions:{owner}"
+
+
+def source(owner: str, digest: str) -> str:
+    """Where the run of a source lies that is kept."""
+    return f"source:{owner}:{digest}"
+
+
 def images(owner: str) -> str:
     """An owner's pictures by when they expire: a sorted set."""
     return f"images:{owner}"

@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import httpx
@@ -18,7 +19,9 @@ from service.api_keys import KEYS, KeyHolders, KeyRing
 from service.app import create_app
 from service.errors import Unauthenticated
 from service.jobs import moves
-from service.jobs.model import ANYBODY, Artifact, artifact_key
+from service.jobs.inversions import KeptInversion
+from service.jobs.model import ANYBODY, Artifact, Reconstruction, artifact_key
+from service.jobs.sources import RedisKeptSources
 from service.jobs.storage import open_storage
 from service.jobs.store import RedisJobStore
 from service.settings import Settings
@@ -28,6 +31,28 @@ def _picture() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (8, 8), (200, 30, 20)).save(file, "PNG")
     return file.getvalue()
+
+
+def _inverted(owner: str, image: str, client) -> str:
+    """An inversion that is kept."""
+    now = datetime.now(UTC)
+    inversion = KeptInversion(
+        id="0" * 32,
+        owner=owner,
+        source="digest",
+        image=image,
+        model="tiny",
+        prompt="a cat",
+        method="direct",
+        steps=3,
+        reconstruction=Reconstruction(psnr=30, ssim=0.9, autoencoder_psnr=30, autoencoder_ssim=0.9, inversion="made"),
+        unet_evaluations=6,
+        bytes=9,
+        created_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    assert RedisKeptSources(client).keep(inversion)
+    return inversion.id
 
 
 PICTURE = _picture()
@@ -137,7 +162,15 @@ def two(ring, redis_url, redis_client, tiny_models, tmp_path) -> Iterator[Simple
         artifact = Artifact(name="source.png", kind="image", key=key, content_type="image/png", bytes=9)
         store.make(moves.finish(job, (artifact,)))
         image = client.post("/v1/images", files={"image": PICTURE}, headers=headers[0]).json()["id"]
-        yield SimpleNamespace(client=client, first=headers[0], second=headers[1], job_id=job_id, key=key, image=image)
+        yield SimpleNamespace(
+            client=client,
+            first=headers[0],
+            second=headers[1],
+            job_id=job_id,
+            key=key,
+            image=image,
+            inversion=_inverted(job.owner, image, redis_client),
+        )
 
 
 def operations() -> list[tuple[str, str]]:
@@ -151,7 +184,7 @@ def operations() -> list[tuple[str, str]]:
 def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     """One case for each verb and address of the OpenAPI document, so that a new route cannot be forgotten."""
     place = address.replace("{edit_id}", two.job_id if named == "job_id" else "mine").replace("{key}", two.key)
-    place = place.replace("{image_id}", two.image)
+    place = place.replace("{image_id}", two.image).replace("{inversion_id}", two.inversion)
     assert "{" not in place, "this test does not know what the address names: teach it"
     body = {"json": EDIT} if verb == "PUT" else {}
 
@@ -163,9 +196,13 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     elif "/artifacts/" in place:  # by its URL's signature alone, which nobody but the owner was given
         assert response.status_code == 403
     else:
-        missing = "image_not_found" if "/images/" in place else "job_not_found"
+        of_kind = {"images": "image_not_found", "inversions": "inversion_not_found"}
+        missing = of_kind.get(place.split("/")[2], "job_not_found")
         assert (response.status_code, response.json()["code"]) == (404, missing)
     assert two.client.get(f"/v1/images/{two.image}", headers=two.first).status_code == 200
+    (inversion,) = two.client.get("/v1/inversions", headers=two.first).json()["inversions"]
+    assert inversion["id"] == two.inversion
+    assert two.client.get("/v1/inversions", headers=two.second).json() == {"inversions": []}
     assert two.client.get(f"/v1/edits/{two.job_id}", headers=two.first).json()["status"] == "succeeded"
 
 

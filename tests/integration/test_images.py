@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from service.images.inversions import RedisInversions
 from service.images.records import RedisImages
 from service.jobs import keys
 from service.jobs.errors import ArtifactNotFound, ImageNotFound, TooManyImages
 from service.jobs.images import Image, image_key, new_image_id
+from service.jobs.inversions import KeptInversion, inversion_key
+from service.jobs.model import Reconstruction
 from service.jobs.queue import RqJobQueue
+from service.jobs.sources import RedisKeptSources
 from service.jobs.store import RedisJobStore
 from service.jobs.testing import MemoryStorage
 from service.jobs.upkeep import Upkeep
@@ -137,5 +141,96 @@ def test_an_owner_keeps_so_many_at_a_time(done):
 
 def test_nothing_about_a_picture_stays_for_ever(done, redis_client):
     done(lambda images: images.add(image(), 10))
+
+    assert [key for key in redis_client.scan_iter("*") if redis_client.ttl(key) == -1] == []
+
+
+def inversion(kept: Image, source: str = "digest") -> KeptInversion:
+    said = Reconstruction(psnr=None, ssim=1, autoencoder_psnr=30.5, autoencoder_ssim=0.9, inversion="made")
+    return KeptInversion(
+        id=new_image_id().removeprefix("img_"),
+        owner=kept.owner,
+        source=source,
+        image=kept.id,
+        model="tiny",
+        prompt="a cat",
+        method="direct",
+        steps=3,
+        reconstruction=said,
+        unet_evaluations=6,
+        bytes=9,
+        created_at=kept.created_at,
+        expires_at=kept.expires_at,
+    )
+
+
+@pytest.fixture
+def listed(redis_url):
+    """An owner's inversions, after something was done with them."""
+
+    def found(owner: str, step: Callable[[RedisInversions], Awaitable[Any]] | None = None) -> list[KeptInversion]:
+        async def run() -> list[KeptInversion]:
+            async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
+                if step is not None:
+                    await step(RedisInversions(client))
+                return list(await RedisInversions(client).owned(owner))
+
+        return asyncio.run(run())
+
+    return found
+
+
+def test_an_inversion_is_found_by_its_digest_and_in_its_owners_list(done, listed, redis_client):
+    kept, sources = image(), RedisKeptSources(redis_client)
+    done(lambda images: images.add(kept, 10))
+    made = inversion(kept)
+
+    assert sources.keep(made)
+
+    assert sources.find("somebody", "digest") == inversion_key(made.id)
+    assert sources.find("anybody", "digest") is None
+    assert (listed("somebody"), listed("anybody")) == ([made], [])
+    assert redis_client.pttl(keys.inversion(made.id)) > 3_500_000
+    assert redis_client.zscore(keys.LITTER, f"inversions/{made.id}") == int(made.expires_at.timestamp() * 1000)
+
+
+def test_a_newer_inversion_takes_the_place_of_an_older_one_which_is_removed(done, listed, redis_client):
+    kept, sources = image(), RedisKeptSources(redis_client)
+    done(lambda images: images.add(kept, 10))
+    older, newer = inversion(kept), inversion(kept)
+    sources.keep(older)
+    sources.keep(newer)
+
+    assert listed("somebody") == [newer]
+    assert sources.find("somebody", "digest") == inversion_key(newer.id)
+    assert f"inversions/{older.id}" in Upkeep(redis_client).litter()
+
+
+def test_no_inversion_is_kept_of_a_picture_that_is_gone(done, listed, redis_client):
+    sources = RedisKeptSources(redis_client)
+
+    assert not sources.keep(inversion(image()))
+    assert (listed("somebody"), sources.find("somebody", "digest")) == ([], None)
+
+
+def test_an_erased_inversion_is_found_no_more_and_removed_twice(done, listed, redis_client):
+    """The second time for what a worker was just storing."""
+    kept, sources = image(), RedisKeptSources(redis_client)
+    done(lambda images: images.add(kept, 10))
+    made = inversion(kept)
+    sources.keep(made)
+
+    assert listed("somebody", lambda inversions: inversions.erase(made)) == []
+    assert sources.find("somebody", "digest") is None
+    assert f"inversions/{made.id}" in Upkeep(redis_client).litter()
+    assert redis_client.zscore(keys.LITTER, f"inversions/{made.id}#again") > 0
+
+
+def test_nothing_about_an_inversion_stays_for_ever(done, listed, redis_client):
+    kept = image()
+    done(lambda images: images.add(kept, 10))
+    made = inversion(kept)
+    RedisKeptSources(redis_client).keep(made)
+    listed("somebody", lambda inversions: inversions.erase(made))
 
     assert [key for key in redis_client.scan_iter("*") if redis_client.ttl(key) == -1] == []

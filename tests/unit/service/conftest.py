@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from service.api_keys import Everybody
 from service.app import create_app
 from service.images.reading import ImageLimits, ImageReader
-from service.images.testing import InMemoryImages
+from service.images.testing import InMemoryImages, InMemoryInversions
 from service.images.uploads import ImagePlane
 from service.jobs.backlog import Standing
 from service.jobs.catalogue import load_catalogue
@@ -32,6 +32,7 @@ def parts(tiny_models: Path) -> SimpleNamespace:
     """The twins behind `client`, to look at and to change."""
     store, clock = InMemoryJobStore(), SimpleNamespace(now=1_000_000.0)
     catalogue, storage, records = load_catalogue(tiny_models), MemoryStorage(), InMemoryImages()
+    inversions = InMemoryInversions()
     plane = Plane(
         store=AsyncInMemoryJobStore(store),
         queue=RecordingQueue(),
@@ -48,6 +49,7 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         webhook_private=False,
         images=ImagePlane(
             records=records,
+            inversions=inversions,
             storage=storage,
             reader=ImageReader(ImageLimits(bytes=1_000_000, pixels=1_000_000, seconds=5, at_once=2)),
             lifetime=timedelta(hours=1),
@@ -62,6 +64,7 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         clock=clock,
         deliveries=plane.deliveries,
         images=records,
+        inversions=inversions,
     )
 
 

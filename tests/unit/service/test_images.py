@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from PIL import Image
 from service.api_keys import Caller, Limits
 from service.images.reading import ImageLimits, ImageReader
 from service.jobs.images import image_key
+from service.jobs.inversions import KeptInversion
+from service.jobs.model import ANYBODY, Reconstruction
 
 
 def file_of(image: Image.Image, form: str = "PNG", **how: object) -> bytes:
@@ -281,3 +284,63 @@ def test_a_reader_that_is_out_of_memory_says_so(parts, serve):
     problem = serve().post("/v1/images", files={"image": file_of(Image.new("RGB", (3000, 3000)))}).json()
 
     assert problem["errors"][0]["code"] == "image_too_heavy"
+
+
+def ahead(**image) -> dict:
+    return {"model": "tiny", "source": {"prompt": "a cat on the beach", "image": image}}
+
+
+def test_an_inversion_made_ahead_is_an_edit_without_targets(client, send, parts):
+    upload = send(file_of(halves())).json()["id"]
+
+    response = client.post("/v1/inversions", json=ahead(upload=upload) | {"inversion": {"method": "ddim"}})
+
+    (job,) = parts.store.all()
+    assert (response.status_code, response.headers["Location"]) == (202, f"/v1/edits/{job.id}")
+    assert (job.spec.targets, job.spec.inversion.method, job.spec.source.image.upload) == ((), "ddim", upload)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "code"),
+    [
+        ({"source": {"prompt": "a cat"}}, "/source/image", "image_not_named"),
+        ({"sampling": {"scheduler": "euler"}}, "/sampling/scheduler", "unsupported_inversion"),
+        ({"targets": []}, "/targets", "unknown_field"),
+        ({}, "/source/image/upload", "image_not_found"),
+    ],
+)
+def test_what_cannot_be_inverted_is_pointed_at(client, change, pointer, code):
+    problem = client.post("/v1/inversions", json=ahead(upload="img_" + "0" * 32) | change).json()
+
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [(pointer, code)]
+
+
+def test_an_edit_of_a_generated_source_still_needs_targets(client, edit):
+    problem = client.post("/v1/edits", json=edit | {"targets": []}).json()
+
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/targets", "too_few")]
+
+
+def test_with_a_picture_go_the_inversions_of_it_and_no_others(client, send, parts):
+    images = [send(file_of(halves(size))).json()["id"] for size in ((40, 30), (30, 40))]
+    now = datetime.now(UTC)
+    for number, image in enumerate(images):
+        parts.inversions.kept[str(number)] = KeptInversion(
+            id=str(number),
+            owner=ANYBODY,
+            source=str(number),
+            image=image,
+            model="tiny",
+            prompt="a cat",
+            method="direct",
+            steps=3,
+            reconstruction=Reconstruction(psnr=30, ssim=1, autoencoder_psnr=30, autoencoder_ssim=1, inversion="made"),
+            unet_evaluations=6,
+            bytes=9,
+            created_at=now,
+            expires_at=now,
+        )
+
+    client.delete(f"/v1/images/{images[0]}")
+
+    assert [each["image"] for each in client.get("/v1/inversions").json()["inversions"]] == [images[1]]
