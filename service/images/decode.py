@@ -72,6 +72,7 @@ def normalised(data: bytes, max_pixels: int) -> tuple[dict[str, Any], bytes]:
     kind = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with further pictures behind it
     flat = _flat(_turned(_loaded(image)))
     file = io.BytesIO()
+    flat.info = {}  # Pillow would write the profile again, which the pixels are not in any more
     flat.save(file, "PNG", compress_level=3)
     # Of the picture, not of the file: the same pixels under any format and metadata are the same picture.
     digest = hashlib.sha256(f"RGB {flat.size}\0".encode())
@@ -96,6 +97,8 @@ def _opened(data: bytes, max_pixels: int):
         image = _understood(opened)
         if image.format == "PNG":
             _understood(image.verify)  # reads on without decoding: the checksums of all chunks
+            if _PNG_END not in data:  # the one chunk whose checksum Pillow does not read
+                raise Refused("broken_image", _BROKEN)
             image = _understood(opened)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         detail = f"the picture has more than {max_pixels:,} pixels, which is the most that is read: make it smaller"
@@ -128,8 +131,12 @@ def _understood(step: Callable[[], Any]) -> Any:
 def _refuse(error: Exception) -> None:
     if "too large" in str(error) or "MAX_TEXT" in str(error):
         raise Refused("image_metadata_too_large", _METADATA) from error
-    raise Refused("broken_image", "the file is damaged or cut short: send it again, or save it anew") from error
+    raise Refused("broken_image", _BROKEN) from error
 
+
+_BROKEN = "the file is damaged or cut short: send it again, or save it anew"
+#: A PNG's last chunk, which holds nothing: its kind and checksum.
+_PNG_END = b"IEND\xae\x42\x60\x82"
 
 _METADATA = f"text, profile and EXIF of the picture are more than {MAX_METADATA:,} bytes: save it without them"
 

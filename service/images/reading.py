@@ -8,9 +8,9 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from anyio import CapacityLimiter, to_thread
 
@@ -83,25 +83,26 @@ class ImageReader:
         self.limits = limits
         self._at_once = CapacityLimiter(limits.at_once)
 
-    async def read(self, fetch: Callable[[], bytes]) -> Normalised:
-        """The picture of a file.
+    async def read(self, file: BinaryIO | bytes) -> Normalised:
+        """The picture of a file; one on disk, as forms leave it, is never in this process's memory.
 
-        Args:
-            fetch: gives the file, in a thread: no more files are in memory than are read at once.
         Raises:
             ImageRefused: it is no picture that can be read, or more than may be.
         """
-        return await to_thread.run_sync(self._read, fetch, limiter=self._at_once)
+        return await to_thread.run_sync(self._read, file, limiter=self._at_once)
 
-    def _read(self, fetch: Callable[[], bytes]) -> Normalised:
+    def _read(self, file: BinaryIO | bytes) -> Normalised:
         limits = self.limits
         said = json.dumps({"pixels": limits.pixels, "seconds": limits.seconds, "memory": limits.memory})
         # -P: what lies beside the program is not importable from it.
         command = [sys.executable, "-P", str(_PROGRAM), said]
+        timeout = limits.seconds * _PATIENCE
         try:
-            done = subprocess.run(
-                command, input=fetch(), capture_output=True, timeout=limits.seconds * _PATIENCE, check=False
-            )
+            if isinstance(file, bytes):
+                done = subprocess.run(command, input=file, capture_output=True, timeout=timeout, check=False)
+            else:
+                file.seek(0)
+                done = subprocess.run(command, stdin=file, capture_output=True, timeout=timeout, check=False)
         except subprocess.TimeoutExpired as error:
             raise _too_heavy() from error
         head, _, png = done.stdout.partition(b"\n")

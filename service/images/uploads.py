@@ -3,9 +3,10 @@
 Each is done for a caller, who sees its own pictures and no others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
 
 from anyio import to_thread
 
@@ -42,17 +43,15 @@ class ImagePlane:
     fetch: Fetch | None = None
 
 
-async def receive(fetch: Callable[[], bytes], plane: ImagePlane, caller: Caller) -> Image:
+async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
     """Take a picture that was sent.
 
-    Args:
-        fetch: gives the file.
     Raises:
         InvalidImage: it is no picture that can be read, or more than may be.
         TooManyImages: the caller keeps as many as it may.
     """
     try:
-        return await _kept(await plane.reader.read(fetch), plane, caller)
+        return await _kept(await plane.reader.read(file), plane, caller)
     except ImageRefused as refusal:
         raise InvalidImage([Complaint.at("image", code=refusal.code, detail=str(refusal))]) from refusal
 
@@ -121,7 +120,7 @@ async def _fetched(url: str, plane: ImagePlane, caller: Caller) -> Image:
         raise InvalidEdit([Complaint.at("source", "image", "url", code="urls_not_taken", detail=detail)])
     try:
         data = await plane.fetch(url, plane.reader.limits.bytes)
-        return await _kept(await plane.reader.read(lambda: data), plane, caller)
+        return await _kept(await plane.reader.read(data), plane, caller)
     except (UrlNotFetched, ImageRefused) as refusal:
         complaint = Complaint.at("source", "image", "url", code=refusal.code, detail=str(refusal))
         raise InvalidEdit([complaint]) from refusal

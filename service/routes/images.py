@@ -25,7 +25,7 @@ ImageFile = Annotated[
 @router.post("", status_code=201, responses=problems(400, 401, 413, 422, 429, 503))
 async def send_image(image: ImageFile, response: Response, plane: PlaneOfApp, caller: CallerOfRequest) -> ImageView:
     """Send a picture to be edited; name its `id` in an edit's `source.image.upload`."""
-    kept = await uploads.receive(image.file.read, plane.images, caller)
+    kept = await uploads.receive(image.file, plane.images, caller)
     view = ImageView.of(kept, plane.url)
     response.headers["Location"] = view.links.self
     return view
