@@ -18,6 +18,7 @@ from service.jobs.model import Job
 from worker.encoding import ENCODINGS, encoded
 from worker.heatmaps import heatmap
 from worker.manifest import manifest
+from worker.photo import InvertedPhoto
 
 
 def artifacts_of(
@@ -27,26 +28,30 @@ def artifacts_of(
     *,
     revision: str,
     kept: Collection[int] = (),
+    photo: InvertedPhoto | None = None,
 ) -> Iterator[ArtifactReady]:
     """Every artifact that a job asked for, the manifest last; where it asked for several seeds, a folder for each.
 
     Args:
         results: of each of its seeds.
         kept: the seeds whose source was not generated anew.
+        photo: the picture that was edited, where it was not generated: pictures come back in its size. Heat maps and
+            masks stay in the model's.
     """
     for result in results:
         folder = "" if job.spec.sampling.seeds is None else f"seed-{result.seed}/"
-        for file in _files(result, job.spec.artifacts):
+        for file in _files(result, job.spec.artifacts, photo):
             yield replace(file, name=f"{folder}{file.name}", seed=result.seed)
-    made = manifest(results, job, declaration, revision=revision, kept=kept)
+    made = manifest(results, job, declaration, revision=revision, kept=kept, photo=photo)
     text = json.dumps(made, indent=2, ensure_ascii=False)
     yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
 
 
-def _files(result: EditResult, wanted: Artifacts) -> Iterator[ArtifactReady]:
+def _files(result: EditResult, wanted: Artifacts, photo: InvertedPhoto | None) -> Iterator[ArtifactReady]:
     """What one seed's run leaves."""
     encoding = ENCODINGS[wanted.format]
-    for index, image in enumerate(result.images):
+    for index, drawn in enumerate(result.images):
+        image = drawn if photo is None else photo.photo.back(drawn)
         yield ArtifactReady(
             name=f"{picture_name(index)}{encoding.suffix}",
             kind="image",
@@ -63,7 +68,7 @@ def _files(result: EditResult, wanted: Artifacts) -> Iterator[ArtifactReady]:
     if wanted.raw_maps:
         data = raw_maps(result.maps)
         yield ArtifactReady(name="maps.npz", kind="maps", content_type="application/octet-stream", data=data)
-    if wanted.trajectory and result.trajectory is not None:
+    if wanted.trajectory and photo is None and result.trajectory is not None:
         yield ArtifactReady(
             name="trajectory.safetensors",
             kind="trajectory",
