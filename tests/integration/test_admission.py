@@ -230,8 +230,8 @@ def test_a_waiting_job_is_said_to_begin_as_soon_as_those_before_it_have_ended(cl
     async def place_of(each: Job):
         async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as connected:
             store = AsyncRedisJobStore(connected)
-            found = await store.get(each.id)
-            return await store.place(found.id, found.model, found.message)
+            there = await store.get(each.id)
+            return await store.place(there.id, there.model, there.message)
 
     jobs = [job() for _ in range(3)]
     for each in jobs:
