@@ -1,17 +1,17 @@
 """What `benchmarks.api` compares with: one `async def` route, one round trip to Redis, a body of the same size.
 
-`python -m benchmarks.bare PORT REDIS_URL STATUS_BYTES ACCEPTED_BYTES`; uvicorn's settings are the API's own.
+`python -m benchmarks.bare PORT REDIS_URL STATUS_BYTES ACCEPTED_BYTES`; both settings and client are the API's.
 """
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import redis.asyncio
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from service.__main__ import UVICORN
+from service.connections import redis_client
 
 
 def create_app(redis_url: str, status_bytes: int, accepted_bytes: int) -> FastAPI:
@@ -19,7 +19,7 @@ def create_app(redis_url: str, status_bytes: int, accepted_bytes: int) -> FastAP
 
     @asynccontextmanager
     async def connected(app: FastAPI) -> AsyncIterator[None]:
-        app.state.client = redis.asyncio.Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=5)
+        app.state.client = redis_client(redis_url, decode_responses=False)
         await app.state.client.set("status", b"x" * status_bytes)
         yield
         await app.state.client.aclose()

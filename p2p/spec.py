@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
-from p2p.words import find, words_of
+from p2p.words import count_words, find, words_of
 
 #: Far above any model's token limit, which is checked against the model's own tokenizer.
 MAX_PROMPT_CHARACTERS = 2_000
@@ -426,7 +426,7 @@ class EditSpec(Part):
 
 
 def _target_complaints(source: str, target: Target) -> Iterator[Complaint]:
-    before, after = len(words_of(source)), len(words_of(target.prompt))
+    before, after = count_words(source), count_words(target.prompt)
     kinds = [edit.kind for edit in target.edits]
     aligning = [kind for kind in kinds if kind != "reweight"]
     if len(aligning) > 1:

@@ -38,6 +38,11 @@ def words_of(prompt: str) -> tuple[Word, ...]:
     return tuple(words)
 
 
+def count_words(prompt: str) -> int:
+    """How many words a prompt has."""
+    return len(_WORD.findall(prompt))
+
+
 def find(prompt: str, name: str, occurrence: int | None = None) -> tuple[tuple[int, ...], ...]:
     """Where a name occurs in a prompt: per occurrence, the indices of its words.
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from secrets import token_hex, token_urlsafe
 from typing import Any, Protocol, cast
 
@@ -29,6 +30,19 @@ KEYS = "apikeys"
 TRUSTED = 5.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        owner: whose jobs it makes and sees.
+        limits: of the key; the queue's own is the installation's.
+    """
+
+    owner: str = ANYBODY
+    limits: Limits = field(default_factory=Limits)
+
+
 class ApiKey(BaseModel):
     """A key as it is kept."""
 
@@ -43,18 +57,10 @@ class ApiKey(BaseModel):
     burst: int = 20
     active: int | None = None
 
-
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Who asks.
-
-    Attributes:
-        owner: whose jobs it makes and sees.
-        limits: of the key; the queue's own is the installation's.
-    """
-
-    owner: str = ANYBODY
-    limits: Limits = field(default_factory=Limits)
+    @cached_property
+    def caller(self) -> Caller:
+        """Who asks with it."""
+        return Caller(owner=self.id, limits=Limits(per_minute=self.per_minute, burst=self.burst, active=self.active))
 
 
 class Callers(Protocol):
@@ -101,7 +107,7 @@ class KeyHolders:
         key = await self._key(key_id)
         if key is None or key.revoked_at or not hmac.compare_digest(key.digest, _digest(secret)):
             raise Unauthenticated
-        return Caller(owner=key.id, limits=Limits(per_minute=key.per_minute, burst=key.burst, active=key.active))
+        return key.caller
 
     async def _is_open(self) -> bool:
         now = self._clock()

@@ -14,6 +14,7 @@ from service.openapi import install_openapi
 from service.plane import Plane
 from service.routes import artifacts, batches, deliveries, edits, health, images, inversions, metrics, models
 from service.routes.polling import Polling
+from service.routes.posting import Posting
 from service.settings import Settings
 from service.telemetry import TELEMETRY
 from service.webhooks.described import describe_webhooks
@@ -50,7 +51,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     install_error_handlers(app)
     for routes in (edits, batches, deliveries, images, inversions, models, artifacts, health, metrics):
         app.include_router(routes.router)
-    app.router.routes.insert(0, Polling())
+    app.router.routes[:0] = [Polling(), Posting()]
     describe_webhooks(app)
     install_openapi(app)
     return app

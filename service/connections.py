@@ -7,6 +7,7 @@ from typing import Any
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
 
 from service.addresses import GuardedTransport
@@ -33,6 +34,21 @@ _REDIS_TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout"
 _NO_RETRY = Retry(NoBackoff(), 0)
 
 
+class PackingConnection(redis.asyncio.Connection):
+    """Packs commands in C, which redis-py 8.1 does by itself for blocking connections only."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """A command as it goes over the wire."""
+        return HiredisRespSerializer().pack(*args)
+
+
+def redis_client(url: str, *, decode_responses: bool) -> redis.asyncio.Redis:
+    """The API's client."""
+    return redis.asyncio.Redis.from_url(
+        url, connection_class=PackingConnection, decode_responses=decode_responses, **_REDIS_TIMEOUTS
+    )
+
+
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Plane]:
     """The job plane over Redis, RQ and the storage that the settings name.
@@ -41,7 +57,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     (`/readyz`), and not dead.
     """
     catalogue = load_catalogue(settings.models_file)
-    records = redis.asyncio.Redis.from_url(settings.redis_url, decode_responses=True, **_REDIS_TIMEOUTS)
+    records = redis_client(settings.redis_url, decode_responses=True)
     # RQ is blocking and reads bytes: a client of its own.
     messages = redis.Redis.from_url(settings.redis_url, **_REDIS_TIMEOUTS)
     # Asked once a scrape, which does not wait long: what fails is shown as missing.

@@ -59,7 +59,7 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
         field = "height" if all(height != sampling.height for height, _ in model.sizes) else "width"
         yield Complaint.at("sampling", field, code="size_not_offered", detail=detail)
     for location, prompt in _prompts(spec):
-        if (tokens := counter.count(prompt)) > model.max_tokens:
+        if counter.may_exceed(prompt, model.max_tokens) and (tokens := counter.count(prompt)) > model.max_tokens:
             detail = f"{tokens} tokens with start and end, and {model.id} reads {model.max_tokens}: shorten it"
             yield Complaint.at(*location, code="prompt_too_long", detail=detail)
 

@@ -24,6 +24,13 @@ class TokenCounter:
         # The file may say to cut and to fill up to the model's length; then every prompt would count as just that.
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._around = self.count("")
+        #: Tokens of a single ASCII character at most: a tokenizer joins what stands together, it splits no character.
+        self._each = max(self.count(chr(code)) for code in range(128)) - self._around
+
+    def may_exceed(self, prompt: str, limit: int) -> bool:
+        """Whether a prompt may take more tokens than that: most are so short that nobody has to count."""
+        return not prompt.isascii() or self._around + self._each * len(prompt) > limit
 
     def count(self, prompt: str) -> int:
         """Tokens of a prompt as the text encoder reads it."""

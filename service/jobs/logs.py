@@ -98,6 +98,7 @@ def set_up_logs(log_format: LogFormat) -> None:
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     # Looked up for every line and shown in none (the logging HOWTO's "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

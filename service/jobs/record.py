@@ -20,20 +20,26 @@ FIXED = (
     "schema_version", "id", "owner", "model", "spec", "priority", "created_at", "queue_limit", "lifetime",
     "traceparent", "webhook",
 )  # fmt: skip
+#: What a field says that a record does not have, as `Job` has it and as plain data. Scripts look for a status.
+_DEFAULTS = {
+    name: field.default for name, field in Job.model_fields.items() if not (field.is_required() or name == "status")
+}
+_ABSENT: Mapping[str, Any] = from_json(to_json(_DEFAULTS))
 
 
 def encode(fields: Mapping[str, object]) -> dict[str, str]:
     """Fields of a job as the hash holds them: each value is JSON of its own, a long one packed.
 
-    What never changes, which only a new record has, is one value; what a new record does not have yet is left out.
+    What never changes, which only a new record has, is one value; what says no more than its default is left out of a
+    new record.
     """
     if unknown := fields.keys() - Job.model_fields.keys():
         raise TypeError(f"a job has no {', '.join(sorted(unknown))}")
     fixed = {name: fields[name] for name in FIXED if name in fields}
     if not fixed:
         return {name: _packed(to_json(value)) for name, value in fields.items()}
-    present = {name: value for name, value in fields.items() if name not in FIXED and value is not None}
-    return {"fixed": _packed(to_json(fixed)), **{name: _packed(to_json(value)) for name, value in present.items()}}
+    own = {name: value for name, value in fields.items() if name not in FIXED and value != _DEFAULTS.get(name)}
+    return {"fixed": _packed(to_json(fixed)), **{name: _packed(to_json(value)) for name, value in own.items()}}
 
 
 def decode(fields: Mapping[str, str]) -> Job:
@@ -66,12 +72,6 @@ def existing(job_id: str, fields: Mapping[str, str]) -> Job:
     if not fields:
         raise JobNotFound(job_id)
     return decode(fields)
-
-
-#: What a field that a record does not have says.
-_ABSENT: Mapping[str, Any] = from_json(
-    to_json({name: field.default for name, field in Job.model_fields.items() if not field.is_required()})
-)
 
 
 def _joined(fields: Mapping[str, str]) -> str:

@@ -139,11 +139,11 @@ class RedisJobStore:
         return bool(self._renew(names, [job.id, json.dumps(job.execution), milliseconds(lease)]))
 
     def watch(self, job_id: str) -> Watch:
-        fields = self._client.hmget(keys.record(job_id), "execution", "cancel_requested")
-        execution, wanted = cast(list[str | None], fields)
-        if wanted is None:
+        fields = self._client.hmget(keys.record(job_id), "status", "execution", "cancel_requested")
+        status, execution, cancel_requested = cast(list[str | None], fields)
+        if status is None:
             raise JobNotFound(job_id)
-        return Watch(json.loads(execution or "null"), json.loads(wanted))
+        return Watch(json.loads(execution or "null"), json.loads(cancel_requested or "false"))
 
 
 class AsyncRedisJobStore:

@@ -1,6 +1,8 @@
 """The models file, and the tokens that the API counts without the model."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.jobs.catalogue import load_catalogue
 from service.jobs.errors import InvalidCatalogue
@@ -49,6 +51,19 @@ def test_the_api_counts_the_tokens_that_the_model_reads(tiny_models, prompt):
     counter = TokenCounter(load_catalogue(tiny_models)["tiny"].tokenizer)
 
     assert counter.count(prompt) == len(tiny.tokenizer()(prompt, truncation=False).input_ids)
+
+
+@pytest.fixture(scope="session")
+def counter(tiny_models):
+    return TokenCounter(load_catalogue(tiny_models)["tiny"].tokenizer)
+
+
+@given(st.text(max_size=60))
+def test_what_is_not_counted_is_within_the_limit(counter, prompt):
+    tokens = counter.count(prompt)
+
+    assert counter.may_exceed(prompt, tokens - 1)
+    assert not prompt.isascii() or not counter.may_exceed(prompt, 2 + len(prompt))  # start, end, a token a character
 
 
 def test_a_tokenizer_file_that_fills_and_cuts_does_not_hide_the_count(tiny_models, tmp_path):

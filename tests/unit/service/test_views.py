@@ -6,44 +6,15 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.spec import EditSpec
 from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Webhook
 from service.jobs.record import encode, plain
 from service.jobs.store import Place
 from service.schemas import EditView
 from service.views import shown
+from tests.specs import maybe, specs, texts
 
-# Everything that UTF-8 can write: a record holds nothing else.
-texts = st.text(st.characters(codec="utf-8"), max_size=40)
-words = st.lists(st.sampled_from(["cat", "dög", "日", 'a"b', "<&>"]), min_size=1, max_size=5).map(" ".join)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 numbers = st.integers(0, 2**31)
-
-
-def maybe(strategy: st.SearchStrategy) -> st.SearchStrategy:
-    return st.none() | strategy
-
-
-@st.composite
-def specs(draw) -> EditSpec:
-    prompt = draw(words)
-    share = st.floats(0, 1)
-    target = {
-        "prompt": prompt,
-        "edits": [{"kind": "reweight", "weights": [{"word": prompt, "weight": draw(st.floats(-50, 50))}]}],
-        "cross_window": {"stop": draw(share)},
-        "local_blend": draw(maybe(st.fixed_dictionaries({"words": st.just([{"word": prompt}]), "threshold": share}))),
-    }
-    sampling = {
-        "seed": draw(st.integers(0, 2**53 - 1)),
-        "guidance_scale": draw(maybe(st.floats(0, 50))),
-        "negative_prompt": draw(texts),
-        "steps": draw(maybe(st.integers(1, 1000))),
-    }
-    # Long ones are packed in the record, short ones are not.
-    return EditSpec(source={"prompt": prompt}, targets=[target] * draw(st.integers(1, 9)), sampling=sampling)
-
-
 artifacts = st.builds(
     Artifact,
     name=texts,

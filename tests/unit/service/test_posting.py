@@ -1,0 +1,85 @@
+"""The fast way to a new edit and FastAPI's say the same."""
+
+import json
+
+import pytest
+from hypothesis import given
+
+from service.jobs import metrics
+from service.schemas import EditRequest
+from tests.specs import specs
+
+FAST, WHOLE = {"Content-Type": "application/json"}, {"Content-Type": "application/json; charset=utf-8"}
+
+
+def without_its_own(edit: dict) -> dict:
+    """What an answer says beside what is each edit's own."""
+    return {name: edit[name] for name in edit.keys() - {"id", "links", "created_at", "expires_at"}}
+
+
+def test_both_ways_give_the_same_answer_and_record(client, edit, parts):
+    fast, whole = (client.post("/v1/edits", content=json.dumps(edit), headers=each) for each in (FAST, WHOLE))
+
+    assert fast.status_code == whole.status_code == 202
+    assert list(fast.json()) == list(whole.json())
+    assert without_its_own(fast.json()) == without_its_own(whole.json())
+    assert fast.headers.keys() == whole.headers.keys()
+    one, other = (parts.store.get(each.json()["id"]) for each in (fast, whole))
+    assert (one.spec, one.owner, one.priority, one.lifetime) == (
+        other.spec,
+        other.owner,
+        other.priority,
+        other.lifetime,
+    )
+
+
+@pytest.mark.parametrize("ways", [(FAST, WHOLE), (WHOLE, FAST)])
+def test_an_edit_that_came_by_one_way_is_there_already_for_the_other(client, edit, ways):
+    first, again = (
+        client.post("/v1/edits", content=json.dumps(edit), headers={**way, "Idempotency-Key": "order-1"})
+        for way in ways
+    )
+
+    assert again.json()["id"] == first.json()["id"]
+    assert ("Idempotency-Replayed" in first.headers, again.headers["Idempotency-Replayed"]) == (False, "true")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[",
+        b'{"source": {"prompt": "a cat"}}',
+        b'{"source": {"prompt": "\\ud800"}, "targets": []}',
+        b'{"source": {"prompt": "' + b"x" * 3000 + b'"}, "targets": []}',
+        b"\xff\xfe",
+        b"9" * 5000,
+        b"x" * 300_000,
+    ],
+)
+def test_what_is_wrong_is_the_same_problem_on_both(client, body):
+    fast, whole = (client.post("/v1/edits", content=body, headers=each) for each in (FAST, WHOLE))
+
+    assert 400 <= fast.status_code < 500
+    assert (fast.status_code, fast.json()) == (whole.status_code, whole.json())
+
+
+def test_both_ways_are_one_route_to_the_metrics(client, edit):
+    labels = {"method": "POST", "route": "/v1/edits", "status": "2xx"}
+
+    def count() -> float:
+        return metrics.REGISTRIES[metrics.API].get_sample_value("p2p_http_request_seconds_count", labels) or 0
+
+    before = count()
+    for way in (FAST, WHOLE):
+        client.post("/v1/edits", content=json.dumps(edit), headers=way)
+
+    assert count() == before + 2
+
+
+@given(specs())
+def test_pydantic_reads_the_same_edit_from_text_as_from_what_python_read(spec):
+    text = json.dumps(spec.model_dump(mode="json"))
+
+    assert EditRequest.model_validate_json(text) == EditRequest.model_validate(json.loads(text))
