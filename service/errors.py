@@ -18,7 +18,7 @@ with JSON pointers (RFC 6901). Nothing that was sent is repeated beyond what a m
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -222,10 +222,18 @@ def install_error_handlers(app: FastAPI) -> None:
 async def _handle(request: Request, error: Exception) -> JSONResponse:
     form = request.headers.get("content-type", "").startswith("multipart/")
     answer = _answer(error, {**HTTP_ERRORS, **FORM_ERRORS} if form else HTTP_ERRORS)
+    if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer = replace(answer, headers={**(answer.headers or {}), **_allowed(request)})
     HTTP_PROBLEMS.labels(method_of(request.scope), route_of(request.scope), answer.code).inc()
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s %s: %s", request.method, request.url.path, answer.code, exc_info=error)
     return problem_response(answer, instance=request.url.path)
+
+
+def _allowed(request: Request) -> Mapping[str, str]:
+    """Every method of an address (RFC 9110, 10.2.1), where Starlette names those of the route that it found first."""
+    methods = request.app.openapi()["paths"].get(route_of(request.scope), ())
+    return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
 
 
 def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _Answer:

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.errors import MEDIA_TYPE, Problem, phrase_of
+from service.links import add_links
 
 _OWN_422 = "HTTPValidationError"
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -45,6 +46,7 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
             operation["responses"].pop("422", None)
     for name in (_OWN_422, "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+    add_links(document)
     return document
 
 

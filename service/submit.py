@@ -23,7 +23,7 @@ from service.images import uploads
 from service.invalid_input import Complaint
 from service.jobs import moves
 from service.jobs.admission import Admission
-from service.jobs.errors import IllegalTransition, JobNotFound, StorageUnavailable
+from service.jobs.errors import IllegalTransition, JobNotFound, NameReused, StorageUnavailable
 from service.jobs.logs import bind
 from service.jobs.metrics import JOBS_ACCEPTED
 from service.jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
@@ -121,6 +121,15 @@ async def fetch(job_id: str, plane: Plane, caller: Caller) -> Job:
     if found is None:
         raise JobNotFound(job_id)
     return _seen(await plane.store.get(found), caller)
+
+
+async def refuse_taken(job_id: str, plane: Plane, caller: Caller) -> None:
+    """Raises `NameReused` where a caller would give an id of its own to one edit that is ours of another of its edits:
+    erased, that one would seem to be there still."""
+    if _OURS.fullmatch(job_id):
+        with suppress(JobNotFound):
+            _seen(await plane.store.get(job_id), caller)
+            raise NameReused
 
 
 def own_id(job_id: str) -> str:

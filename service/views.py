@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from service.jobs.model import Job
 from service.jobs.store import Place
-from service.schemas import ArtifactView, EditView
+from service.schemas import ArtifactView, EditAccepted, EditView
 
 _NAMES, _ARTIFACT_NAMES = tuple(EditView.model_fields), tuple(ArtifactView.model_fields)
+_ACCEPTED_NAMES = tuple(EditAccepted.model_fields)
 
 
 def shown(record: Mapping[str, Any], url: Callable[[str], str], place: Place | None = None) -> bytes:
@@ -23,14 +25,23 @@ def shown(record: Mapping[str, Any], url: Callable[[str], str], place: Place | N
         url: gives an artifact's address for its key.
         place: where it waits, if it does.
     """
-    address = f"/v1/edits/{record['id']}"
     says = {
         **record,
-        "links": {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"},
+        "links": _links(record["id"]),
         "queue": _queue(place),
         "artifacts": [_artifact(artifact, url) for artifact in record["artifacts"]],
     }
     return to_json({name: says[name] for name in _NAMES})
+
+
+def shown_accepted(job: Job) -> bytes:
+    """The JSON of an edit that was just accepted: `service.schemas.EditAccepted`."""
+    return to_json({name: _links(job.id) if name == "links" else getattr(job, name) for name in _ACCEPTED_NAMES})
+
+
+def _links(edit_id: str) -> Mapping[str, str]:
+    address = f"/v1/edits/{edit_id}"
+    return {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"}
 
 
 def _queue(place: Place | None) -> Mapping[str, Any] | None:

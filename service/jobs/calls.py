@@ -27,7 +27,7 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
     jobs = []
     for job in admission.jobs:
         message = message_about(job.id, job.model)
-        kept = {**{name: getattr(job, name) for name in Job.model_fields}, "message": message.id}
+        kept = {**vars(job), "message": message.id}
         names += [keys.record(job.id), keys.events(job.id), keys.waiting(job.model), keys.order(job.model)]
         names += [message.list, keys.leases(job.model), keys.pace(job.model)]
         jobs.append(

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
 
+from pydantic_core import PydanticSerializationError, to_json
+
 #: Fields of the lines logged from here on: job_id, batch_id, execution, attempt, key_id, trace_id, model. Replaced,
 #: never changed.
 CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("log_context", default=MappingProxyType({}))
@@ -22,8 +24,6 @@ CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("log_context", default=Ma
 LogFormat = Literal["auto", "json", "text"]
 #: Libraries that log whole URLs at INFO, which can hold a signature or a password.
 _TALKATIVE = ("httpx", "httpcore")
-#: Made once: `json.dumps` with a `default` makes its encoder anew for every line.
-_ENCODE = json.JSONEncoder(default=str).encode
 #: Short forms for people, who read many lines.
 _SHORT = {"job_id": "job", "trace_id": "trace", "key_id": "key"}
 
@@ -62,7 +62,10 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _ENCODE(line)
+        try:
+            return to_json(line, fallback=str).decode()
+        except PydanticSerializationError:  # half a character pair, which UTF-8 cannot write
+            return json.dumps(line, default=str)
 
     def __init__(self) -> None:
         super().__init__()

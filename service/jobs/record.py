@@ -24,6 +24,7 @@ FIXED = (
 _DEFAULTS = {
     name: field.default for name, field in Job.model_fields.items() if not (field.is_required() or name == "status")
 }
+_FIXED, _NEEDED = frozenset(FIXED), object()
 _ABSENT: Mapping[str, Any] = from_json(to_json(_DEFAULTS))
 
 
@@ -35,11 +36,14 @@ def encode(fields: Mapping[str, object]) -> dict[str, str]:
     """
     if unknown := fields.keys() - Job.model_fields.keys():
         raise TypeError(f"a job has no {', '.join(sorted(unknown))}")
-    fixed = {name: fields[name] for name in FIXED if name in fields}
-    if not fixed:
-        return {name: _packed(to_json(value)) for name, value in fields.items()}
-    own = {name: value for name, value in fields.items() if name not in FIXED and value != _DEFAULTS.get(name)}
-    return {"fixed": _packed(to_json(fixed)), **{name: _packed(to_json(value)) for name, value in own.items()}}
+    is_new = "id" in fields
+    kept = {}
+    for name, value in fields.items():
+        if name not in _FIXED and not (is_new and value == _DEFAULTS.get(name, _NEEDED)):
+            kept[name] = _packed(to_json(value))
+    if is_new:
+        kept["fixed"] = _packed(to_json({name: fields[name] for name in FIXED}))
+    return kept
 
 
 def decode(fields: Mapping[str, str]) -> Job:

@@ -66,6 +66,7 @@ async def put_edit(
 
     Ids are the key's own: the same id of another key is another edit.
     """
+    await submit.refuse_taken(edit_id, plane, caller)
     job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=submit.own_id(edit_id))
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"

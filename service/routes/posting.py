@@ -13,7 +13,8 @@ from starlette.types import Message, Receive, Scope, Send
 from service import submit
 from service.plane import Plane
 from service.routes.plane import caller_of
-from service.schemas import EditAccepted, EditRequest
+from service.schemas import EditRequest
+from service.views import shown_accepted
 
 _PATH = "/v1/edits"
 #: Marks a request that this route has left to FastAPI's.
@@ -64,6 +65,5 @@ async def accepted(request: Request) -> Response | None:
     name = None if key is None else f"key:{key}"
     plane: Plane = request.app.state.plane
     job, replayed = await submit.submit(body.asked(headers.get("traceparent", "")), plane, caller, name=name)
-    view = EditAccepted.of(job)
-    own = {"Location": view.links.self, **({"Idempotency-Replayed": "true"} if replayed else {})}
-    return Response(view.model_dump_json(), status_code=202, media_type="application/json", headers=own)
+    own = {"Location": f"{_PATH}/{job.id}", **({"Idempotency-Replayed": "true"} if replayed else {})}
+    return Response(shown_accepted(job), status_code=202, media_type="application/json", headers=own)

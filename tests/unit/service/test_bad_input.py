@@ -233,8 +233,21 @@ def test_an_address_that_is_none_is_a_problem_too(client, method, address, statu
     assert response.headers["content-type"] == "application/problem+json"
     assert set(response.json()) == {"type", "title", "status", "detail", "instance", "code"}
     assert response.json()["instance"] == address
-    if status == 405:
-        assert response.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("address", "methods"),
+    [
+        ("/v1/edits", "GET, POST"),
+        (f"/v1/edits/{'0' * 32}", "DELETE, GET, PUT"),
+        ("/v1/edits/mine/deliveries", "GET, POST"),
+        ("/metrics", "GET"),
+    ],
+)
+def test_what_an_address_does_not_take_says_all_that_it_takes(client, address, methods):
+    response = client.patch(address)
+
+    assert (response.status_code, response.headers["allow"]) == (405, methods)
 
 
 def test_a_failure_of_our_own_says_nothing_about_us(client, parts, monkeypatch):

@@ -80,6 +80,12 @@ def test_another_edit_cannot_be_put_in_its_place(client, edit):
     assert client.put("/v1/edits/order-1", json=edit).json()["code"] == "idempotency_key_reused"
 
 
+def test_the_id_of_an_edit_that_is_there_is_not_given_to_another(client, edit, posted):
+    response = client.put(f"/v1/edits/{posted()}", json=edit)
+
+    assert (response.status_code, response.json()["code"]) == (422, "idempotency_key_reused")
+
+
 @pytest.mark.parametrize("edit_id", ["a b", "ä", "x" * 65, "a.b"])
 def test_an_id_that_cannot_be_one_is_refused(client, edit, edit_id):
     response = client.put(f"/v1/edits/{edit_id}", json=edit)

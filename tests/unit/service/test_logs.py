@@ -18,7 +18,7 @@ def log(monkeypatch):
     """Logs as a process of ours does; gives what it wrote."""
     root, stream = logging.getLogger(), io.StringIO()
     before = root.handlers[:], root.level, logging.getLogger("httpx").level
-    settings = logging.logThreads, logging.logProcesses, logging.logMultiprocessing
+    settings = logging.logThreads, logging.logProcesses, logging.logMultiprocessing, logging._srcfile
 
     def start(log_format: str = "json") -> io.StringIO:
         monkeypatch.setattr(sys, "stderr", stream)  # here, because pytest captures anew after the fixtures
@@ -28,7 +28,7 @@ def log(monkeypatch):
     yield start
     root.handlers[:], root.level = before[0], before[1]
     logging.getLogger("httpx").setLevel(before[2])
-    logging.logThreads, logging.logProcesses, logging.logMultiprocessing = settings
+    logging.logThreads, logging.logProcesses, logging.logMultiprocessing, logging._srcfile = settings
 
 
 def test_a_line_is_json_with_what_is_bound(log):
@@ -45,6 +45,15 @@ def test_a_line_is_json_with_what_is_bound(log):
         | {"attempt": 2},
     )
     assert free.keys() == {"time", "level", "logger", "message"}
+
+
+@pytest.mark.parametrize(("value", "written"), [("ä", "ä"), ("half \ud83d", "half \ud83d"), (Exception("x"), "x")])
+def test_a_line_is_json_whatever_it_says(log, value, written):
+    stream = log()
+    with logs.bound(value=value):
+        logging.getLogger("some.library").info("it")
+
+    assert json.loads(stream.getvalue())["value"] == written
 
 
 def test_the_time_of_a_line_is_the_moment_it_was_logged():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Webhook
 from service.jobs.record import encode, plain
 from service.jobs.store import Place
-from service.schemas import EditView
-from service.views import shown
+from service.schemas import EditAccepted, EditView
+from service.views import shown, shown_accepted
 from tests.specs import maybe, specs, texts
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -63,3 +63,8 @@ def test_an_edit_is_shown_from_its_record_as_its_view_says_it(job, place):
     record = plain(encode({name: getattr(job, name) for name in Job.model_fields}))
 
     assert shown(record, url, place) == EditView.with_urls(job, url, place).model_dump_json().encode()
+
+
+@given(jobs)
+def test_an_accepted_edit_is_shown_as_its_view_says_it(job):
+    assert shown_accepted(job) == EditAccepted.of(job).model_dump_json().encode()
