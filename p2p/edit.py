@@ -124,8 +124,9 @@ def edit_batch_steps(
     for step in denoise(run):
         for keeper in keepers:
             keeper.keep(step)
+        clock.lap("denoise")
         yield step
-    clock.lap("denoise")
+        clock.skip()
     pixels = family.decode(step.latents)
     clock.lap("decode")
     trajectories: Sequence[Trajectory | None] = [k.trajectory(scheduler) for k in keepers] or [None] * len(jobs)
@@ -150,15 +151,16 @@ def edit_again_steps(
     run = Redenoising(family, scheduler, job, trajectory)
     clock.lap("encode")
     for step in denoise(run):
+        clock.lap("denoise")
         yield step
-    clock.lap("denoise")
+        clock.skip()
     pixels = family.decode(step.latents)
     clock.lap("decode")
     yield _result(job, step.latents, pixels, clock, trajectory, name_of(scheduler))
 
 
 class Clock:
-    """Seconds of the parts of a run."""
+    """Seconds of the parts of a run, without what whoever looks at its steps does in between."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -167,7 +169,11 @@ class Clock:
     def lap(self, part: str) -> None:
         """Notes what passed since the last lap as a part's."""
         now = time.perf_counter()
-        self.seconds[part], self._began = now - self._began, now
+        self.seconds[part], self._began = self.seconds.get(part, 0.0) + now - self._began, now
+
+    def skip(self) -> None:
+        """What passed since the last lap is nobody's."""
+        self._began = time.perf_counter()
 
 
 def _result(

@@ -24,6 +24,7 @@ def manifest(
     revision: str,
     kept: Collection[int] = (),
     photo: InvertedPhoto | None = None,
+    encoding: float = 0.0,
 ) -> dict[str, Any]:
     """The manifest of a finished job. Posting its `spec` to the same revision gives the same pictures.
 
@@ -31,6 +32,7 @@ def manifest(
         results: of each of its seeds.
         kept: the seeds whose source was not generated anew.
         photo: the picture that was edited, where it was not generated.
+        encoding: seconds that writing the pictures as files took.
     """
     result = results[0]
     return {
@@ -45,7 +47,7 @@ def manifest(
             {"picture": index, "prompt": prompt.prompt, "words": [asdict(word) for word in prompt.words()]}
             for index, prompt in enumerate(result.prompts)
         ],
-        "seconds": {part: round(seconds, 4) for part, seconds in _seconds(results).items()},
+        "seconds": {part: round(each, 4) for part, each in {**_seconds(results), "pictures": encoding}.items()},
         "versions": {"python": platform.python_version(), **_versions()},
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

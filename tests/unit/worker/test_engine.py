@@ -65,6 +65,7 @@ def test_the_manifest_says_what_is_needed_to_do_it_again(engine, plane):
     assert manifest["scheduler"] == "ddim"
     assert manifest["prompts"][1]["words"][1] == {"word": "dog", "occurrence": 1, "tokens": [2]}
     assert manifest["seconds"]["denoise"] == 2.0
+    assert "pictures" in manifest["seconds"]  # writing them as files
     assert {"python", "torch", "diffusers"} <= manifest["versions"].keys()
 
 
