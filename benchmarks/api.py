@@ -139,7 +139,7 @@ async def compared(ours: Side, bare: Side, finished: str, pairs: int, seconds: f
 def overhead_ms(folder: Path, edits: int) -> float:
     """What serving adds to an edit."""
     found = []
-    with stack(folder, {"scenes": 1}) as served, httpx.Client(base_url=served.url) as client:
+    with stack(folder, {"scenes": 1}) as served, httpx.Client(base_url=served.url, timeout=60) as client:
         for number in range(edits + 3):
             sent = time.time()
             job = client.post("/v1/edits", json=EDIT, headers={"Prefer": "wait=30"}).raise_for_status().json()

@@ -21,9 +21,15 @@ def of_rows(report: Mapping) -> str:
     return table(list(rows[0]), [list(row.values()) for row in rows])
 
 
+def of_figures(report: Mapping) -> str:
+    """A line per figure."""
+    return table(["figure", "value"], report.items())
+
+
 #: Which tables a report has, by a key of it.
 TABLES: Mapping[str, Callable[[Mapping], str]] = {
     "rows": of_rows,
+    "status_to_bare": of_figures,
     "ours": of_recovery,
     "at_7_5": of_inversion,
     "methods": of_quality,

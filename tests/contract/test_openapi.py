@@ -44,3 +44,20 @@ def test_an_example_is_accepted_by_the_schema_it_stands_in(document, model):
     assert examples
     for example in examples:
         model.model_validate(example)
+
+
+def test_an_answer_with_an_id_leads_to_every_operation_at_it(document):
+    operations = {
+        operation["operationId"]: (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    for parameter, asked in (("edit_id", "submit_edit_v1_edits_post"), ("batch_id", "submit_batch_v1_batches_post")):
+        # An id of one's own is put, not given.
+        takers = {
+            name for name, (path, method, _) in operations.items() if f"{{{parameter}}}" in path and method != "put"
+        }
+        links = operations[asked][2]["responses"]["202"]["links"].values()
+
+        assert takers == {link["operationId"] for link in links}
+        assert all(link["parameters"] == {parameter: "$response.body#/id"} for link in links)
