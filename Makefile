@@ -11,7 +11,7 @@ FONT := .font/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-demo: $(READY) ## run one edit job through the whole stack; pictures, maps and a sheet land in demo/
+demo: $(READY) ## run two edit jobs through the whole stack, one of a photo; pictures, maps and sheets land in demo/
 	$(BIN)/python -m stack.demo
 
 serve: $(READY) ## the same stack, kept running until Ctrl-C

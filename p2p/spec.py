@@ -8,7 +8,7 @@ Steps are named by shares of the run (0 is pure noise, 1 the finished picture) o
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -189,24 +189,121 @@ class LocalBlend(Part):
         return self
 
 
+def _only_fades(edits: Any) -> bool:
+    """Whether edits that have not been checked yet turn words up and down, and do nothing else."""
+    if not isinstance(edits, list | tuple):
+        return False
+    kinds = [edit.get("kind") if isinstance(edit, dict) else getattr(edit, "kind", None) for edit in edits]
+    return all(kind == "reweight" for kind in kinds)
+
+
 class Target(Part):
     """One edited picture: its prompt, and how the source's attention is carried over to it."""
 
     prompt: Prompt
     edits: Annotated[tuple[Edit, ...], *_counted(1, 8)]
-    # `benchmarks.sweep`: with a cross window of .4, which PIE-Bench takes too, more edits succeed and are nearer to the
-    # true edited picture than with the .8 of most of the reference's demonstrations. Beyond that a thing that goes
-    # leaves a ghost, for its words' attention is carried over and has nowhere to go. The self window is theirs.
-    cross_window: StepWindow = StepWindow(stop=0.4)
+    # `benchmarks.sweep`: with .4, which PIE-Bench takes too, more edits succeed and are nearer to the true edited
+    # picture than with the .8 of most of the reference's demonstrations: beyond it a thing that goes leaves a ghost,
+    # for its words' attention is carried over and has nowhere to go.
+    cross_window: StepWindow = Field(
+        StepWindow(stop=0.4), description="Where absent and words are only turned up or down, the first 0.8 of the run."
+    )
     word_windows: Annotated[tuple[WordWindow, ...], *_counted(0, 32)] = ()
+    # The reference's, for most of its demonstrations; `benchmarks.sweep` finds nothing clearly better.
     self_window: StepWindow = StepWindow(stop=0.4)
     local_blend: LocalBlend | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fader(cls, given: Any) -> Any:
+        """A fader by itself acts longer: after .4 of the run a picture has forgotten where it stood.
+
+        It moves no words, so nothing speaks against the reference's .8 (`benchmarks.quality`, reweight).
+        """
+        if isinstance(given, dict) and "cross_window" not in given and _only_fades(given.get("edits")):
+            return {**given, "cross_window": StepWindow(stop=0.8)}
+        return given
+
+
+class SourceImage(Part):
+    """A picture that was not generated, to be edited."""
+
+    upload: Annotated[str, StringConstraints(pattern=r"^img_[0-9a-f]{32}$")] | None = Field(
+        None, description="The id that `POST /v1/images` gave; or `url`."
+    )
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = Field(
+        None, description="Where the picture lies, if the installation takes URLs; fetched when the edit is posted."
+    )
+    # Cover: the model is given a picture like those it was trained on, without margins, which it would take for a part
+    # of the picture; and what is cut off is the one part that comes back untouched.
+    fit: Literal["cover", "contain"] = Field(
+        "cover",
+        description='How it is brought to the model\'s size: "cover" edits the largest part in its middle of the '
+        'model\'s shape, and what is outside stays as it is; "contain" edits all of it, within margins of grey. '
+        "The edited pictures come back at the picture's own size.",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.upload is not None and self.url is not None:
+            raise _invalid([(("url",), "image_named_twice", "both an upload and a URL are named: keep one of them")])
+        if self.upload is None and self.url is None:
+            message = "no picture is named: send one with POST /v1/images, and give its id here"
+            raise _invalid([(("upload",), "image_not_named", message)])
+        return self
+
+
+#: By their names in `p2p.inversion.INVERSIONS`.
+InversionMethod = Literal["direct", "ddim", "null_text", "negative_prompt", "edit_friendly"]
+
+
+class Inversion(Part):
+    """How a picture's run is found, without which it cannot be edited (docs/inversion.md)."""
+
+    # `benchmarks.inversion`: the only one that gives back what the picture was, at any guidance scale.
+    method: InversionMethod = "direct"
+    inner_steps: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None, description="Of null_text: iterations for each step at most; 10 where absent."
+    )
+    tolerance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+        None, description="Of null_text: the error at which a step is good enough; 1e-5 where absent."
+    )
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """The method's own, where they are said."""
+        said = {name: getattr(self, name) for name in ("inner_steps", "tolerance")}
+        return {name: value for name, value in said.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _own(self) -> Self:
+        if self.method != "null_text" and self.settings:
+            message = f"{self.method} has no such setting: leave it out, or ask for null_text"
+            raise _invalid([((name,), "setting_of_another_inversion", message) for name in self.settings])
+        return self
+
 
 class Source(Part):
-    """What is edited: a picture made from a prompt."""
+    """What is edited: a picture made from a prompt, or one that is given."""
 
-    prompt: Prompt
+    prompt: Prompt = Field(description="What the picture is made from; of a picture that is given, what it shows.")
+    image: SourceImage | None = Field(None, description="A picture that was not generated.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_what_is_in_it(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("image") is not None and not _text(given.get("prompt")):
+            message = (
+                "a picture is edited by changing the words that describe it: "
+                'say in a few words what it shows, such as "a cat on a beach"'
+            )
+            raise _invalid([(("prompt",), "picture_without_prompt", message)])
+        return given
+
+
+def _text(value: object) -> bool:
+    """Whether a prompt says anything; what is no text at all is complained of elsewhere."""
+    return value is not None and (not isinstance(value, str) or bool(value.strip()))
 
 
 class Sampling(Part):
@@ -274,7 +371,10 @@ class EditSpec(Part):
 
     model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
     source: Source
-    targets: Annotated[tuple[Target, ...], *_counted(1, 64)]
+    inversion: Inversion | None = Field(None, description="Of a source that is given; `direct` where absent.")
+    targets: Annotated[tuple[Target, ...], *_counted(0, 64)] = Field(
+        description="The edited pictures; of a source that is given there may be none, which inverts it ahead."
+    )
     sampling: Sampling = Sampling()
     artifacts: Artifacts = Artifacts()
     compat: Literal["reference"] | None = Field(
@@ -303,9 +403,35 @@ class EditSpec(Part):
         return self.model_copy(update={"sampling": self.sampling.model_copy(update=given)})
 
     def _complaints(self) -> Iterator[Complaint]:
+        if self.source.image is None:
+            if not self.targets:
+                yield ("targets",), "too_few", "needs at least 1: add one"
+            if self.inversion is not None:
+                message = "nothing is inverted where the source is generated: name a picture in `source.image`"
+                yield ("inversion",), "inversion_without_image", message
+        else:
+            yield from self._complaints_of_inversion()
         for index, target in enumerate(self.targets):
             for loc, code, message in _target_complaints(self.source.prompt, target):
                 yield ("targets", index, *loc), code, message
+
+    def _complaints_of_inversion(self) -> Iterator[Complaint]:
+        sampling, method = self.sampling, (self.inversion or Inversion()).method
+        if sampling.scheduler not in (None, "ddim"):
+            message = f'{sampling.scheduler} has no way back from a picture to its noise: ask for "ddim"'
+            yield ("sampling", "scheduler"), "unsupported_inversion", message
+        if method == "negative_prompt" and sampling.negative_prompt:
+            message = "negative_prompt inversion takes the negative prompt's place: leave it out, or invert otherwise"
+            yield ("sampling", "negative_prompt"), "unsupported_inversion", message
+        if method == "null_text" and sampling.guidance_scale is not None and sampling.guidance_scale <= 1:
+            message = f"null_text needs guidance, and its scale is {sampling.guidance_scale:g}: ask for more than 1"
+            yield ("sampling", "guidance_scale"), "unsupported_inversion", message
+        if sampling.seeds is not None:
+            message = "a picture has one run, whatever the seed: leave `seeds` out"
+            yield ("sampling", "seeds"), "seeds_of_image", message
+        if self.artifacts.trajectory:
+            message = "the inversion of a picture is kept anyway: leave it out"
+            yield ("artifacts", "trajectory"), "trajectory_of_image", message
 
 
 def _target_complaints(source: str, target: Target) -> Iterator[Complaint]:

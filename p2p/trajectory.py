@@ -74,7 +74,7 @@ def key_of(spec: EditSpec, family: ModelFamily, scheduler, inverted: Inverted | 
     if inverted is not None:
         shape = family.latent_shape(spec.sampling.height, spec.sampling.width)
         return inverted_key(spec.source.prompt, spec.sampling, shape, family, scheduler, inverted)
-    source = spec.source.model_dump(mode="json")
+    source = {"prompt": spec.source.prompt}
     # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
     sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds"})
     return _digest(family, scheduler, source=source, sampling=sampling)

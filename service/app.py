@@ -12,12 +12,15 @@ from service.cors import allow_origins, around
 from service.errors import install_error_handlers
 from service.openapi import install_openapi
 from service.plane import Plane
-from service.routes import artifacts, batches, deliveries, edits, health, metrics, models
+from service.routes import artifacts, batches, deliveries, edits, health, images, inversions, metrics, models
 from service.routes.polling import Polling
 from service.routes.posting import Posting
 from service.settings import Settings
 from service.telemetry import TELEMETRY
 from service.webhooks.described import describe_webhooks
+
+#: What a form adds to the file that it brings: boundaries and the head of the part.
+FORM_BYTES = 16_384
 
 Connect = Callable[[Settings], AbstractAsyncContextManager[Plane]]
 
@@ -40,11 +43,13 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         redirect_slashes=False,
         telemetry=TELEMETRY,
     )
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    # A form is a little larger than the file in it.
+    of_path = {"/v1/images": settings.max_image_bytes + FORM_BYTES}
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
     allow_origins(app, settings.origins)
     around(app, Access)  # last, so that it is outside of the others
     install_error_handlers(app)
-    for routes in (edits, batches, deliveries, models, artifacts, health, metrics):
+    for routes in (edits, batches, deliveries, images, inversions, models, artifacts, health, metrics):
         app.include_router(routes.router)
     app.router.routes[:0] = [Polling(), Posting()]
     describe_webhooks(app)

@@ -20,7 +20,7 @@ from service.jobs.metrics import JOBS_ACCEPTED
 from service.jobs.model import Job
 from service.jobs.trace import Trace
 from service.plane import Plane
-from service.submit import Asked, canceled, job_for, refuse_private_webhook
+from service.submit import Asked, canceled, is_known, job_for, refuse_private_webhook, with_picture
 from service.webhooks.messages import is_batch_wanted
 
 
@@ -58,7 +58,10 @@ async def submit(
     """
     trace = Trace.parse(asked.traceparent) or Trace.new()
     bind(trace_id=trace.trace_id)
-    batch, jobs = gathered(_jobs(asked, plane, caller, trace), asked.webhook)
+    jobs = _jobs(asked, plane, caller, trace)
+    if not await is_known(name, plane, caller):
+        jobs = await _with_pictures(jobs, plane, caller)
+    batch, jobs = gathered(jobs, asked.webhook)
     limits = replace(caller.limits, backlog=plane.backlog)
     fingerprint = asked.fingerprint if name else ""
     admitted = await plane.store.admit(
@@ -91,6 +94,19 @@ def _jobs(asked: AskedBatch, plane: Plane, caller: Caller, trace: Trace) -> Sequ
     if complaints:
         raise InvalidEdit(complaints[:MAX_COMPLAINTS])
     return jobs
+
+
+async def _with_pictures(jobs: Sequence[Job], plane: Plane, caller: Caller) -> Sequence[Job]:
+    """The jobs with their pictures at hand; raises `InvalidEdit` with everything that is wrong with any of them."""
+    found, complaints = [], []
+    for index, job in enumerate(jobs):
+        try:
+            found.append(await with_picture(job, plane, caller))
+        except InvalidEdit as error:
+            complaints += [complaint.within("edits", index) for complaint in error.complaints]
+    if complaints:
+        raise InvalidEdit(complaints[:MAX_COMPLAINTS])
+    return found
 
 
 def _too_many(edits: int, plane: Plane, caller: Caller) -> Sequence[Complaint]:

@@ -4,31 +4,37 @@ FastAPI's own `max_body_size` answers in plain text as soon as the client announ
 service is a problem document; so the limit stands here. It holds for what is read: a body without a length, too.
 """
 
+from collections.abc import Mapping
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyLimit:
-    """ASGI middleware: reading beyond `max_bytes` raises a 413 where the route reads."""
+    """ASGI middleware: reading beyond `max_bytes` raises a 413 where the route reads.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    Args:
+        of_path: limits of paths that have one of their own.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, of_path: Mapping[str, int] | None = None) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._max_bytes, self._of_path = max_bytes, of_path or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with a counted body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        total = 0
+        total, most = 0, self._of_path.get(scope["path"], self._max_bytes)
 
         async def counted() -> Message:
             nonlocal total
-            if _announced(scope) > self._max_bytes:
+            if _announced(scope) > most:
                 raise HTTPException(413)
             message = await receive()
             total += len(message.get("body", b""))
-            if total > self._max_bytes:
+            if total > most:
                 raise HTTPException(413)
             return message
 

@@ -10,7 +10,13 @@ from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
 
+from service.addresses import GuardedTransport
 from service.api_keys import KeyHolders
+from service.images.by_url import Fetch, fetch_over
+from service.images.inversions import RedisInversions
+from service.images.reading import ImageLimits, ImageReader
+from service.images.records import RedisImages
+from service.images.uploads import ImagePlane
 from service.jobs.backlog import Backlog
 from service.jobs.batches import RedisBatches
 from service.jobs.catalogue import load_catalogue
@@ -57,12 +63,14 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     # Asked once a scrape, which does not wait long: what fails is shown as missing.
     watcher = redis.Redis.from_url(settings.redis_url, decode_responses=True, retry=_NO_RETRY, **_REDIS_TIMEOUTS)
     queue = RqJobQueue(messages)
+    storage = open_storage(settings.storage_url)
+    transport = GuardedTransport(private=settings.image_url_private)
     try:
         yield Plane(
             store=AsyncRedisJobStore(records),
             batches=RedisBatches(records),
             queue=queue,
-            storage=open_storage(settings.storage_url),
+            storage=storage,
             catalogue=catalogue,
             counters=token_counters(catalogue),
             signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
@@ -74,8 +82,33 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
             backlog=settings.backlog,
             deliveries=RedisDeliveries(records),
             webhook_private=settings.webhook_private,
+            images=ImagePlane(
+                records=RedisImages(records),
+                inversions=RedisInversions(records),
+                storage=storage,
+                reader=ImageReader(limits_of(settings)),
+                lifetime=settings.image_lifetime,
+                most=settings.images_per_key,
+                fetch=_fetch(settings, transport) if settings.image_urls else None,
+            ),
         )
     finally:
+        await transport.aclose()
         await records.aclose()
         messages.close()
         watcher.close()
+
+
+def limits_of(settings: Settings) -> ImageLimits:
+    """What is read of a picture at most."""
+    return ImageLimits(
+        bytes=settings.max_image_bytes,
+        pixels=settings.max_image_pixels,
+        seconds=settings.image_seconds,
+        at_once=settings.images_at_once,
+    )
+
+
+def _fetch(settings: Settings, transport: GuardedTransport) -> Fetch:
+    seconds = settings.image_url_seconds.total_seconds()
+    return fetch_over(transport, seconds=seconds, private=settings.image_url_private)

@@ -2,6 +2,7 @@
 
     ServiceError
     ├── InvalidEdit         the model that was asked for cannot do what was asked
+    ├── InvalidImage        the picture that was sent cannot be read, or is more than is read
     ├── Unauthenticated     no key, or none that is good
     ├── InvalidCursor       a listing's cursor that this service did not make
     ├── NotCancelable       the edit is past the point where it can be canceled
@@ -34,6 +35,8 @@ from service.jobs.errors import (
     ArtifactNotFound,
     BatchNotFound,
     IllegalTransition,
+    ImageNotFound,
+    InversionNotFound,
     JobNotFound,
     JobPlaneError,
     NameReused,
@@ -44,6 +47,7 @@ from service.jobs.errors import (
     StillActive,
     StorageUnavailable,
     TooManyActive,
+    TooManyImages,
     UnsafeRedis,
 )
 from service.jobs.metrics import HTTP_PROBLEMS
@@ -64,6 +68,16 @@ class InvalidEdit(ServiceError):
     """The edit is well formed, and this installation or this model cannot do it."""
 
     code = "invalid_edit"
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__(_summary(complaints))
+        self.complaints = complaints
+
+
+class InvalidImage(ServiceError):
+    """The picture that was sent is none that can be read, or more than is read."""
+
+    code = "invalid_image"
 
     def __init__(self, complaints: Sequence[Complaint]) -> None:
         super().__init__(_summary(complaints))
@@ -130,6 +144,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     InvalidCursor: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidEdit: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotCancelable: HTTPStatus.CONFLICT,
     NotEnded: HTTPStatus.CONFLICT,
     NobodyToTell: HTTPStatus.CONFLICT,
@@ -137,6 +152,9 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     JobNotFound: HTTPStatus.NOT_FOUND,
     BatchNotFound: HTTPStatus.NOT_FOUND,
     ArtifactNotFound: HTTPStatus.NOT_FOUND,
+    ImageNotFound: HTTPStatus.NOT_FOUND,
+    InversionNotFound: HTTPStatus.NOT_FOUND,
+    TooManyImages: HTTPStatus.TOO_MANY_REQUESTS,
     IllegalTransition: HTTPStatus.CONFLICT,
     NewerRecord: HTTPStatus.SERVICE_UNAVAILABLE,
     StillActive: HTTPStatus.CONFLICT,
@@ -154,6 +172,10 @@ HTTP_ERRORS: Mapping[int, tuple[str, str]] = {
     404: ("not_found", "there is nothing at this address: see /docs for what there is"),
     405: ("method_not_allowed", "this address does not take this method: see the Allow header"),
     413: ("body_too_large", "the body is larger than this service reads: shorten it"),
+}
+#: The same, where the body was announced as a form.
+FORM_ERRORS: Mapping[int, tuple[str, str]] = {
+    400: ("not_multipart", "the body is no whole multipart form: send the file as its part `image`"),
 }
 
 
@@ -198,7 +220,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:
-    answer = _answer(error)
+    form = request.headers.get("content-type", "").startswith("multipart/")
+    answer = _answer(error, {**HTTP_ERRORS, **FORM_ERRORS} if form else HTTP_ERRORS)
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
         answer = replace(answer, headers={**(answer.headers or {}), **_allowed(request)})
     HTTP_PROBLEMS.labels(method_of(request.scope), route_of(request.scope), answer.code).inc()
@@ -213,7 +236,7 @@ def _allowed(request: Request) -> Mapping[str, str]:
     return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
 
 
-def _answer(error: Exception) -> _Answer:
+def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _Answer:
     match error:
         case ServiceError() | JobPlaneError() if type(error) in STATUSES:
             # Whole seconds (RFC 9110), and never too soon.
@@ -228,7 +251,7 @@ def _answer(error: Exception) -> _Answer:
             return _invalid_request(error)
         case HTTPException():
             phrase = phrase_of(error.status_code)
-            code, detail = HTTP_ERRORS.get(error.status_code, (phrase.lower().replace(" ", "_"), phrase))
+            code, detail = of_framework.get(error.status_code, (phrase.lower().replace(" ", "_"), phrase))
             return _Answer(error.status_code, code, detail, headers=error.headers)
     return _Answer(500, "internal_error", "something failed here that should not: it is in the service's log")
 

@@ -1,11 +1,16 @@
-"""Where a client may go from an answer (OpenAPI's `links`): from an edit's or a batch's id to every operation at it."""
+"""Where a client may go from an answer (OpenAPI's `links`): from an id in it to every operation that takes it."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 #: What an answer is of, by its schema: the parameter that its `id` is for.
-_IDS: Mapping[str, str] = {"EditAccepted": "edit_id", "EditView": "edit_id", "BatchView": "batch_id"}
+_IDS: Mapping[str, str] = {
+    "EditAccepted": "edit_id",
+    "EditView": "edit_id",
+    "BatchView": "batch_id",
+    "ImageView": "image_id",
+}
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 

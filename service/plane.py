@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from service.api_keys import Callers
+from service.images.uploads import ImagePlane
 from service.jobs.backlog import Standing
 from service.jobs.batches import Batches
 from service.jobs.catalogue import ModelDeclaration
@@ -34,6 +35,7 @@ class Plane:
     backlog: int
     deliveries: Deliveries
     webhook_private: bool
+    images: ImagePlane
     #: How the queues stand, for the metrics; asks Redis, and waits for it.
     standings: Callable[[], Sequence[Standing]] = tuple
 

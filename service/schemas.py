@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.config import JsonDict
-from pydantic_core import PydanticCustomError, PydanticKnownError
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
-from p2p.spec import EditSpec, Part
+from p2p.spec import Artifacts, EditSpec, Inversion, InversionMethod, Part, Sampling, Source
 from service.addresses import MAX_CHARACTERS, UrlRefused, checked_url
 from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
+from service.jobs.images import Image, ImageFormat, image_key
+from service.jobs.inversions import KeptInversion
 from service.jobs.model import (
     EVENT_NAMES,
     Artifact,
@@ -20,6 +22,7 @@ from service.jobs.model import (
     JobProgress,
     JobStatus,
     Priority,
+    Reconstruction,
     Webhook,
 )
 from service.jobs.store import Place
@@ -103,6 +106,76 @@ class EditRequest(EditSpec):
         )
 
 
+class InversionRequest(Part):
+    """A picture that is to be inverted before it is edited; its edits must agree in all of this but the guidance scale,
+    and with some methods in that, too (docs/inversion.md)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"source": {"prompt": "a cat on a beach", "image": {"upload": "img_0123456789abcdef0123456789abcdef"}}}
+            ]
+        }
+    )
+
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
+    source: Source
+    inversion: Inversion = Inversion()
+    sampling: Sampling = Sampling()
+
+    @model_validator(mode="after")
+    def _of_a_picture(self) -> Self:
+        # The same complaints as about an edit of it, at the same places.
+        self._spec()
+        return self
+
+    def _spec(self) -> EditSpec:
+        maps = Artifacts(heatmaps=False, raw_maps=False)
+        if self.source.image is None:
+            # Of an edit it would be said that targets are missing, which nobody can send here.
+            error = PydanticCustomError("image_not_named", "no picture is named: send one with POST /v1/images")
+            details = InitErrorDetails(type=error, loc=("source", "image"), input=None)
+            raise ValidationError.from_exception_data("InversionRequest", [details])
+        return EditSpec(
+            model=self.model,
+            source=self.source,
+            inversion=self.inversion,
+            targets=(),
+            sampling=self.sampling,
+            artifacts=maps,
+        )
+
+    def asked(self, traceparent: str) -> Asked:
+        """What is to be made: an edit without targets."""
+        return Asked(spec=self._spec(), traceparent=traceparent)
+
+
+class InversionView(BaseModel):
+    """An inversion that is kept."""
+
+    id: str
+    image: str = Field(description="Of which picture.")
+    model: str
+    prompt: str
+    method: InversionMethod
+    steps: int
+    reconstruction: Reconstruction
+    unet_evaluations: int = Field(description="Rows that went through the UNet for it, which an edit now spares.")
+    created_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, inversion: KeptInversion) -> "InversionView":
+        """The view of a record."""
+        return cls(**{name: getattr(inversion, name) for name in cls.model_fields})
+
+
+class InversionList(BaseModel):
+    """The key's inversions that are kept."""
+
+    inversions: tuple[InversionView, ...]
+
+
 class Links(BaseModel):
     """Where to go on from an edit."""
 
@@ -166,6 +239,7 @@ class EditView(EditAccepted):
     started_at: datetime | None
     finished_at: datetime | None
     error: JobError | None
+    reconstruction: Reconstruction | None = Field(None, description="Of a picture that was not generated.")
     artifacts: tuple[ArtifactView, ...]
     spec: EditSpec = Field(description="What was asked for, the model's defaults filled in.")
 
@@ -181,6 +255,7 @@ class EditView(EditAccepted):
             started_at=job.started_at,
             finished_at=job.finished_at,
             error=job.error,
+            reconstruction=job.reconstruction,
             artifacts=tuple(_artifact(artifact, url) for artifact in job.artifacts),
             spec=job.spec,
         )
@@ -208,6 +283,37 @@ class DeliveriesView(BaseModel):
     webhook: Webhook | None = Field(description="The edit's own; null where it named none.")
     next_attempt_at: datetime | None = Field(description="Null where none follows.")
     attempts: tuple[Attempt, ...] = Field(description="The latest 50 at most, the oldest first.")
+
+
+class ImageLinks(BaseModel):
+    """Where to find a picture again."""
+
+    self: str
+
+
+class ImageView(BaseModel):
+    """A picture as it is kept: RGB, upright, without metadata."""
+
+    id: str = Field(description="For `source.image.upload` of an edit.")
+    width: int
+    height: int
+    digest: str = Field(description="SHA-256 of its size and pixels: of the same picture the same, whatever the file.")
+    format: ImageFormat = Field(description="Of the file that was sent; kept is a PNG.")
+    bytes: int = Field(description="Of the PNG.")
+    created_at: datetime
+    expires_at: datetime = Field(description="When it goes; later where an edit needs it longer.")
+    url: str = Field(description="Of the PNG; works for a while, fetch the image again for a new one.")
+    links: ImageLinks
+
+    @classmethod
+    def of(cls, image: Image, url: Callable[[str], str]) -> "ImageView":
+        """The view of a record; `url` gives the address of what lies under a key."""
+        shared = cls.model_fields.keys() & Image.model_fields.keys()
+        return cls(
+            url=url(image_key(image.id)),
+            links=ImageLinks(self=f"/v1/images/{image.id}"),
+            **{name: getattr(image, name) for name in shared},
+        )
 
 
 class ModelView(BaseModel):

@@ -96,6 +96,25 @@ class Settings(WebhookSettings):
     )
     backlog: int = Field(1000, ge=1, description="How many jobs of one model may wait; more are refused for a while.")
     max_body_bytes: int = Field(262_144, ge=1, description="The largest request body that is read.")
+    max_image_bytes: int = Field(20_971_520, ge=1, description="The largest file of a picture that is read.")
+    max_image_pixels: int = Field(16_000_000, ge=1, description="The largest picture that is read, in pixels.")
+    image_seconds: int = Field(10, ge=1, description="How long reading one picture may compute; seconds.")
+    images_at_once: int = Field(
+        2,
+        ge=1,
+        description="How many pictures an API process reads at the same time; each may take 24 bytes a pixel.",
+    )
+    image_lifetime: Span = Field(
+        timedelta(days=1), description="How long a picture is kept that no edit needs longer; seconds."
+    )
+    images_per_key: int = Field(1000, ge=1, description="How many pictures a key may keep.")
+    image_urls: bool = Field(
+        False, description="Whether edits may name pictures by URL, which the API then fetches: public addresses only."
+    )
+    image_url_seconds: Span = Field(timedelta(seconds=20), description="How long fetching one may take; seconds.")
+    image_url_private: bool = Field(
+        False, description="Whether these URLs may lead to private addresses: for development and tests only."
+    )
 
     @field_validator("cors_origins")
     @classmethod

@@ -19,6 +19,7 @@ from p2p.spec import EditSpec
 from service.addresses import UrlRefused, checked_url, refuse_private
 from service.api_keys import Caller
 from service.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
+from service.images import uploads
 from service.invalid_input import Complaint
 from service.jobs import moves
 from service.jobs.admission import Admission
@@ -70,6 +71,8 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     trace = Trace.parse(asked.traceparent) or Trace.new()
     bind(model=asked.spec.model, trace_id=trace.trace_id)
     job = job_for(asked, plane, caller, trace)
+    if not await is_known(name, plane, caller):
+        job = await with_picture(job, plane, caller)
     limits = replace(caller.limits, backlog=plane.backlog)
     admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=asked.fingerprint if name else "")
     admitted = await plane.store.admit(admission)
@@ -96,6 +99,17 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
         webhook=asked.webhook,
         traceparent=trace.header,
     )
+
+
+async def is_known(name: str | None, plane: Plane, caller: Caller) -> bool:
+    """Whether something was posted by a name before: it is that, whatever has become of its picture's URL since."""
+    return name is not None and await plane.store.named(caller.owner, name) is not None
+
+
+async def with_picture(job: Job, plane: Plane, caller: Caller) -> Job:
+    """The job with its picture at hand for as long as it is kept; raises `InvalidEdit` where there is none."""
+    spec = await uploads.settled(job.spec, plane.images, caller, until=job.expires_at)
+    return job.model_copy(update={"spec": spec})
 
 
 async def fetch(job_id: str, plane: Plane, caller: Caller) -> Job:

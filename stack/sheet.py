@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 _PAPER, _INK, _QUIET = "#fafaf8", "#1c1c1e", "#7a7a80"
 _PICTURE, _HEATMAP = 256, 168
@@ -52,7 +52,7 @@ def _draw_row(
 
 def _square(path: Path, side: int) -> Image.Image:
     with Image.open(path) as image:
-        return image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+        return ImageOps.pad(image.convert("RGB"), (side, side), Image.Resampling.LANCZOS, color=_PAPER)
 
 
 def _of_picture(job: dict, index: int) -> tuple[str, list[tuple[str, str]]]:

@@ -7,6 +7,7 @@ Knows neither Redis nor the storage, and lets no exception out: whatever goes wr
 import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -21,6 +22,7 @@ from service.jobs.catalogue import ModelDeclaration
 from service.jobs.events import Event, Failed, Finished, PreviewReady, Progress, Started
 from service.jobs.model import Job
 from worker.moderation import Judge, NotAllowed
+from worker.photo import FetchImage, InvertedPhoto, NoPhoto, inverted_photo, no_images, photo_of
 from worker.previews import sheet
 from worker.results import artifacts_of
 from worker.runs import run_all, ways
@@ -55,7 +57,7 @@ class Engine:
         self._revision = revision
         self._judge = judge
 
-    def run(self, job: Job, find: FindSource = nothing_kept) -> Iterator[Event]:
+    def run(self, job: Job, find: FindSource = nothing_kept, fetch: FetchImage = no_images) -> Iterator[Event]:
         """The events of one job, in order; the last is `Finished` or `Failed`.
 
         Between any two of them the caller may stop iterating: that is where a cancellation or a deadline acts.
@@ -63,8 +65,11 @@ class Engine:
         yield Started()
         try:
             self._judge.judge_prompts(job)
-            yield from self._edited(job, self._kept(job, find))
-        except NotAllowed as refusal:
+            if job.spec.source.image is None:
+                yield from self._edited(job, self._kept(job, find))
+            else:
+                yield from self._edited_photo(job, find, fetch)
+        except (NotAllowed, NoPhoto) as refusal:
             yield refusal.failure
         except P2PError as error:
             yield Failed(code=error.code, message=str(error))
@@ -83,17 +88,26 @@ class Engine:
         found = {seed: find(digest) for seed, digest in digests.items()}
         return {seed: trajectory for seed, trajectory in found.items() if trajectory is not None}
 
-    def _edited(self, job: Job, kept: Mapping[int, Trajectory]) -> Iterator[Event]:
-        previews = job.spec.artifacts.previews
-        for outcome in self._steps(job, kept):
+    def _edited_photo(self, job: Job, find: FindSource, fetch: FetchImage) -> Iterator[Event]:
+        photo, seed = photo_of(job.spec, fetch), job.spec.sampling.seed
+        self._judge.judge_pictures(job, (photo.whole,), seed)
+        inverted = yield from inverted_photo(job.spec, photo, self._sampler, find)
+        yield from self._edited(job, {seed: inverted.trajectory}, inverted)
+
+    def _edited(self, job: Job, kept: Mapping[int, Trajectory], photo: InvertedPhoto | None = None) -> Iterator[Event]:
+        before, previews = 0 if photo is None else photo.steps, job.spec.artifacts.previews
+        for outcome in self._steps(job, kept, photo):
             if isinstance(outcome, DenoisingStep):
-                yield Progress(step=outcome.index + 1, steps=outcome.num_steps)
+                step = replace(outcome, index=before + outcome.index, num_steps=before + outcome.num_steps)
+                yield Progress(step=step.index + 1, steps=step.num_steps)
                 if outcome.clean and outcome.index + 1 in preview_steps(previews, outcome.num_steps):
-                    yield from self._previewed(job, outcome)
+                    yield from self._previewed(job, step)
                 continue
             for result in outcome:
                 self._judge.judge_pictures(job, result.images, result.seed)
-            yield from artifacts_of(outcome, job, self._declaration, revision=self._revision, kept=kept.keys())
+            yield from artifacts_of(
+                outcome, job, self._declaration, revision=self._revision, kept=kept.keys(), photo=photo
+            )
         yield Finished()
 
     def _previewed(self, job: Job, step: DenoisingStep) -> Iterator[PreviewReady]:
@@ -111,8 +125,13 @@ class Engine:
     def _judged(self, job: Job, pictures: Sequence[Image.Image]) -> bytes | None:
         return sheet(pictures) if self._judge.allows_preview(job, pictures) else None
 
-    def _steps(self, job: Job, kept: Mapping[int, Trajectory]) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
+    def _steps(
+        self, job: Job, kept: Mapping[int, Trajectory], photo: InvertedPhoto | None
+    ) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
         """The steps of a job; where its runs do not fit into memory, once more in smaller ones."""
+        if photo is not None and not job.spec.targets:
+            yield (self._sampler.source_alone(job.spec, photo.trajectory, photo.fidelity.reconstruction),)
+            return
         *larger, smallest = ways(job.spec, kept)
         for runs in larger:
             try:

@@ -10,6 +10,7 @@ from typing import Any
 from p2p.edit import EditResult
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.model import Job
+from worker.photo import InvertedPhoto
 
 #: Packages whose version can change a picture.
 _PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "numpy", "pillow")
@@ -22,6 +23,7 @@ def manifest(
     *,
     revision: str,
     kept: Collection[int] = (),
+    photo: InvertedPhoto | None = None,
     encoding: float = 0.0,
 ) -> dict[str, Any]:
     """The manifest of a finished job. Posting its `spec` to the same revision gives the same pictures.
@@ -29,6 +31,7 @@ def manifest(
     Args:
         results: of each of its seeds.
         kept: the seeds whose source was not generated anew.
+        photo: the picture that was edited, where it was not generated.
         encoding: seconds that writing the pictures as files took.
     """
     result = results[0]
@@ -37,7 +40,7 @@ def manifest(
         "execution": job.execution,
         "attempt": job.attempt,
         "model": {"id": declaration.id, "family": declaration.family, "revision": revision},
-        **_sources(results, job, kept),
+        **(_sources(results, job, kept) if photo is None else _of_photo(photo, job)),
         "scheduler": result.scheduler,
         "spec": job.spec.model_dump(mode="json"),
         "prompts": [
@@ -54,6 +57,12 @@ def _sources(results: Sequence[EditResult], job: Job, kept: Collection[int]) -> 
     """Which noise each source was made from, and whether it was made in this run."""
     sources = [{"seed": each.seed, "source": "kept" if each.seed in kept else "generated"} for each in results]
     return sources[0] if job.spec.sampling.seeds is None else {"seeds": sources}
+
+
+def _of_photo(photo: InvertedPhoto, job: Job) -> dict[str, Any]:
+    """Which picture was edited, and whether its run was found in this job."""
+    made = "inverted" if photo.reconstruction.inversion == "made" else "kept"
+    return {"seed": job.spec.sampling.seed, "source": made, "image": photo.described(job.spec)}
 
 
 def _seconds(results: Sequence[EditResult]) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """The hook by which an installation judges what is asked for and what is painted; there is none by default.
 
 The setting `MODERATION="package.module:function"` names it. It is called in the worker with a `Material`: before the
-run with the prompts, and after it once with each finished picture, before any of them is stored. It gives None to
+run with the prompts, and with the picture that was sent where one is edited; after it once with each finished picture,
+before any of them is stored. It gives None to
 allow, or the reason for which it refuses: the job then fails with the code `moderated`, and its owner is told why.
 A hook that raises, or gives anything else, fails the job with `moderation_failed`: what was not judged is not shown.
 
@@ -34,7 +35,7 @@ class Material:
     Attributes:
         prompts: the source's, then each target's.
         negative_prompt: what guidance pushes away from.
-        picture: one of the results, RGB; None before the run.
+        picture: the one that was sent, or one of the results, RGB; None with the prompts.
         index: of the picture: 0 is the source, 1 the first edit.
         seed: of the picture's run; None of a preview, which may show several: its index counts all that it shows.
         preview: whether the picture is not finished: small, and blurred as yet.

@@ -7,9 +7,10 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from p2p.spec import Inversion
 from service.jobs import moves
 from service.jobs.errors import StorageUnavailable
 from service.jobs.events import (
@@ -19,11 +20,14 @@ from service.jobs.events import (
     Failed,
     Finished,
     HandedBack,
+    Inverted,
     PreviewReady,
     Progress,
+    Reconstructed,
     Started,
 )
-from service.jobs.model import Artifact, Job, JobError, JobProgress, artifact_key, execution_prefix
+from service.jobs.inversions import KeptInversion, inversion_key
+from service.jobs.model import Artifact, Job, JobError, JobProgress, Reconstruction, artifact_key, execution_prefix
 from service.jobs.sources import KeptSources
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import JobStore
@@ -62,6 +66,7 @@ class Publisher:
         self._artifacts: list[Artifact] = []
         self._sources = sources
         self._previews = Previews(self.job, store, storage)
+        self._reconstruction: Reconstruction | None = None
         self._kept: list[tuple[str, str]] = []  # digest and key of trajectories
 
     def handle(self, event: Event) -> None:
@@ -82,8 +87,12 @@ class Publisher:
                 self._previews.show(event)
             case ArtifactReady():
                 self._keep(event)
+            case Inverted():
+                self._keep_inversion(event)
+            case Reconstructed(reconstruction=reconstruction):
+                self._reconstruction = reconstruction
             case Finished():
-                self._store.make(moves.finish(self.job, tuple(self._artifacts)))
+                self._store.make(moves.finish(self.job, tuple(self._artifacts), self._reconstruction))
                 for source, key in self._kept:
                     self._sources.remember(self.job.owner, source, key, self.job.lifetime)
             case Failed(code=code, message=message):
@@ -111,6 +120,28 @@ class Publisher:
             return
         self._store.make(moves.report(self.job, progress))
         self._written_at = now
+
+    def _keep_inversion(self, inverted: Inverted) -> None:
+        """Kept at once: what has been found serves the next edit, whatever becomes of this one."""
+        spec, now = self.job.spec, datetime.now(UTC)
+        inversion = KeptInversion(
+            id=uuid4().hex,
+            owner=self.job.owner,
+            source=inverted.source,
+            image=(spec.source.image and spec.source.image.upload) or "",
+            model=self.job.model,
+            prompt=spec.source.prompt,
+            method=(spec.inversion or Inversion()).method,
+            steps=spec.sampling.steps or 0,
+            reconstruction=inverted.reconstruction,
+            unet_evaluations=inverted.unet_evaluations,
+            bytes=len(inverted.data),
+            created_at=now,
+            expires_at=now + self.job.lifetime,
+        )
+        # The record first: with it stands when its place is cleared. Who looks meanwhile finds nothing, and inverts.
+        if self._sources.keep(inversion):
+            self._storage.put(inversion_key(inversion.id), inverted.data, "application/octet-stream")
 
     def _keep(self, ready: ArtifactReady) -> None:
         key = artifact_key(self.job.id, self.job.execution or "", ready.name)

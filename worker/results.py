@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,7 @@ from service.jobs.model import Job
 from worker.encoding import ENCODINGS, encoded
 from worker.heatmaps import heatmap
 from worker.manifest import manifest
+from worker.photo import InvertedPhoto
 
 
 def artifacts_of(
@@ -28,22 +30,27 @@ def artifacts_of(
     *,
     revision: str,
     kept: Collection[int] = (),
+    photo: InvertedPhoto | None = None,
 ) -> Iterator[ArtifactReady]:
     """Every artifact that a job asked for, the manifest last; where it asked for several seeds, a folder for each.
 
     Args:
         results: of each of its seeds.
         kept: the seeds whose source was not generated anew.
+        photo: the picture that was edited, where it was not generated: pictures come back in its size. Heat maps and
+            masks stay in the model's.
     """
     # All of them at once, so that their time is one figure of the manifest and holds no storing.
     began = time.perf_counter()
-    pictures = [[encoded(image, ENCODINGS[job.spec.artifacts.format]) for image in each.images] for each in results]
+    encode = partial(encoded, encoding=ENCODINGS[job.spec.artifacts.format])
+    back = (lambda drawn: drawn) if photo is None else photo.photo.back
+    pictures = [[encode(back(drawn)) for drawn in each.images] for each in results]
     encoding = time.perf_counter() - began
     for result, files in zip(results, pictures, strict=True):
         folder = "" if job.spec.sampling.seeds is None else f"seed-{result.seed}/"
         for file in _files(result, files, job.spec.artifacts):
             yield replace(file, name=f"{folder}{file.name}", seed=result.seed)
-    made = manifest(results, job, declaration, revision=revision, kept=kept, encoding=encoding)
+    made = manifest(results, job, declaration, revision=revision, kept=kept, photo=photo, encoding=encoding)
     text = json.dumps(made, indent=2, ensure_ascii=False)
     yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
 

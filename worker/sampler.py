@@ -1,4 +1,7 @@
-"""The resident model as the engine uses it: an edit in, steps and a result out, from a kept source if there is one."""
+"""The resident model as the engine uses it: an edit in, steps and a result out, from a kept source if there is one.
+
+A picture that was not generated is inverted first; its run is a kept source like any other.
+"""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -6,12 +9,18 @@ from typing import Protocol
 
 from PIL import Image
 
-from p2p.edit import EditResult, edit_again_steps, edit_steps
+from p2p.edit import EditResult, WordMap, edit_again_steps, edit_steps
 from p2p.families.base import ModelFamily
+from p2p.inversion import InversionResult, described, invert_steps
+from p2p.inversion.encode import encoded
+from p2p.inversion.fidelity import Fidelity, fidelity
+from p2p.inversion.source_run import InversionStep
 from p2p.preparation import shared_steps
 from p2p.previews import preview
 from p2p.sampling import DenoisingStep
-from p2p.spec import EditSpec
+from p2p.schedulers import name_of
+from p2p.spec import EditSpec, Inversion
+from p2p.tokens import tokenize
 from p2p.trajectory import Trajectory, key_of
 
 log = logging.getLogger(__name__)
@@ -22,6 +31,18 @@ class Sampler(Protocol):
 
     def source_of(self, spec: EditSpec) -> str:
         """The digest of all that determines a spec's source."""
+
+    def inversion_of(self, spec: EditSpec, picture: Image.Image) -> str:
+        """The digest of all that determines the run of a spec's picture."""
+
+    def invert(self, spec: EditSpec, picture: Image.Image) -> Iterator[InversionStep | InversionResult]:
+        """Every step of finding that run, then the run."""
+
+    def fidelity(self, picture: Image.Image, trajectory: Trajectory) -> Fidelity:
+        """How faithfully a picture comes back from its run."""
+
+    def source_alone(self, spec: EditSpec, trajectory: Trajectory, picture: Image.Image) -> EditResult:
+        """A kept source as the result of a run without edits; `picture` is what it comes back as."""
 
     def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
         """Every step of a run, then one result for each of the spec's seeds.
@@ -44,6 +65,51 @@ class ModelSampler:
     def source_of(self, spec: EditSpec) -> str:
         scheduler = self._family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
         return key_of(spec, self._family, scheduler)
+
+    def inversion_of(self, spec: EditSpec, picture: Image.Image) -> str:
+        scheduler = self._family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
+        asked = spec.inversion or Inversion()
+        return key_of(spec, self._family, scheduler, described(picture, asked.method, asked.settings))
+
+    def invert(self, spec: EditSpec, picture: Image.Image) -> Iterator[InversionStep | InversionResult]:
+        self._make_sure_it_is_whole()
+        asked = spec.inversion or Inversion()
+        return invert_steps(
+            picture,
+            spec.source.prompt,
+            self._family,
+            method=asked.method,
+            sampling=spec.sampling,
+            settings=asked.settings,
+        )
+
+    def fidelity(self, picture: Image.Image, trajectory: Trajectory) -> Fidelity:
+        # Encoded again rather than kept: an inversion that was kept has the same figures on this machine as on that
+        # which made it, up to rounding, and its file holds nothing that could contradict it.
+        latents = encoded(picture, self._family)
+        return fidelity(
+            picture,
+            InversionResult(trajectory=trajectory, latents=latents, unet_evaluations=0, unet_gradients=0, seconds={}),
+            self._family,
+        )
+
+    def source_alone(self, spec: EditSpec, trajectory: Trajectory, picture: Image.Image) -> EditResult:
+        scheduler = self._family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
+        prompt, means = tokenize(spec.source.prompt, self._family.tokenizer), trajectory.maps.float().mean(0)
+        maps = tuple(
+            WordMap(word.word, word.occurrence, word.tokens, means[list(word.tokens)].sum(0).cpu().numpy())
+            for word in prompt.words()
+        )
+        return EditResult(
+            images=(picture,),
+            latents=trajectory.latents[-1:],
+            prompts=(prompt,),
+            maps=(maps,) if spec.artifacts.any_maps else (),
+            noise=trajectory.noise,
+            seconds={},
+            trajectory=trajectory,
+            scheduler=name_of(scheduler),
+        )
 
     def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
         self._make_sure_it_is_whole()

@@ -29,6 +29,7 @@ from worker.engine import DeviceLost, Engine
 from worker.kept_sources import kept_source
 from worker.lease import Lease, end_process
 from worker.observed import observed
+from worker.photo import image_from
 from worker.publishing import Publisher
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ def run_edit(job_id: str) -> None:
 
 def _work(publisher: Publisher, post: Post) -> None:
     find = partial(kept_source, publisher.job.owner, sources=post.sources, storage=post.storage)
-    events = observed(post.engine.run(publisher.job, find), publisher.job)
+    events = observed(post.engine.run(publisher.job, find, image_from(post.storage)), publisher.job)
     try:
         with closing(events):  # whatever stops here, the model's own attention is back in place
             publisher.handle(next(events))  # `Started`: the job is this execution's from here on

@@ -14,6 +14,9 @@
     │   └── QueueFull      the model's queue is as long as it may be
     ├── StorageUnavailable the object storage did not take or give an object
     ├── ArtifactNotFound   no object has this key
+    ├── ImageNotFound      no such picture of this owner, or it is past its lifetime
+    ├── InversionNotFound  no such inversion of this owner, or it is past its lifetime
+    ├── TooManyImages      the owner keeps as many pictures as the installation allows
     ├── InvalidStorage     the setting STORAGE_URL cannot be used
     ├── MetricsUnavailable the port of the metrics cannot be had
     └── InvalidCatalogue   the models file cannot be used
@@ -154,6 +157,35 @@ class ArtifactNotFound(JobPlaneError):
 
     def __init__(self) -> None:
         super().__init__("there is no such artifact: fetch the edit again for its present artifacts")
+
+
+class ImageNotFound(JobPlaneError):
+    """No picture of this owner has this id."""
+
+    code = "image_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such image, or its lifetime is over: send it again with POST /v1/images")
+
+
+class InversionNotFound(JobPlaneError):
+    """No inversion of this owner has this id."""
+
+    code = "inversion_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such inversion, or its lifetime is over: see GET /v1/inversions")
+
+
+class TooManyImages(JobPlaneError):
+    """The owner keeps as many pictures as the installation allows."""
+
+    code = "too_many_images"
+
+    def __init__(self, allowed: int) -> None:
+        super().__init__(
+            f"this key keeps {allowed} images, and no more are taken: delete one, or wait until one expires"
+        )
 
 
 class InvalidStorage(JobPlaneError):

@@ -1,13 +1,15 @@
 """What happens to a job while a worker has it: plain values, in the order in which they happen.
 
-`Started`, then any number of `Progress`, `PreviewReady` and `ArtifactReady`, then exactly one of `Finished`, `Failed`,
-`Canceled`, `HandedBack`. The engine yields them and knows neither Redis nor the storage; `worker.publishing` folds them
-into the record.
+`Started`, then any number of `Progress`, `PreviewReady`, `Inverted`, `Reconstructed` and `ArtifactReady`, then exactly
+one of `Finished`, `Failed`, `Canceled`, `HandedBack`. The engine yields them and knows neither Redis nor the storage;
+`worker.publishing` folds them into the record.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from service.jobs.model import Reconstruction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,29 @@ class ArtifactReady:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inverted:
+    """A picture's run was found, to be kept for later edits.
+
+    Attributes:
+        source: the digest of all that determines it.
+        data: its trajectory, as a file.
+        unet_evaluations: rows that went through the UNet for it.
+    """
+
+    source: str
+    data: bytes
+    reconstruction: Reconstruction
+    unet_evaluations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstructed:
+    """How faithfully the picture that is edited comes back."""
+
+    reconstruction: Reconstruction
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finished:
     """Everything asked for has been yielded."""
 
@@ -77,4 +102,5 @@ class HandedBack:
     """The worker ends before the job does: another one begins it anew."""
 
 
-Event = Started | Progress | PreviewReady | ArtifactReady | Finished | Failed | Canceled | HandedBack
+Happening = Started | Progress | PreviewReady | ArtifactReady | Inverted | Reconstructed
+Event = Happening | Finished | Failed | Canceled | HandedBack

@@ -90,3 +90,28 @@ def telling(subject: str) -> str:
 def deliveries(subject: str) -> str:
     """Attempts to tell of an end, the oldest first: a list of JSON texts, which ends with the record."""
     return f"{record_of(subject)}:deliveries"
+
+
+def image(image_id: str) -> str:
+    """A picture that a client sent: a hash."""
+    return f"image:{image_id}"
+
+
+def inversion(inversion_id: str) -> str:
+    """A picture's inversion that is kept: its record as JSON."""
+    return f"inversion:{inversion_id}"
+
+
+def inversions(owner: str) -> str:
+    """An owner's inversions by when they expire: a sorted set."""
+    return f"inversions:{owner}"
+
+
+def source(owner: str, digest: str) -> str:
+    """Where the run of a source lies that is kept."""
+    return f"source:{owner}:{digest}"
+
+
+def images(owner: str) -> str:
+    """An owner's pictures by when they expire: a sorted set."""
+    return f"images:{owner}"

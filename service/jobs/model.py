@@ -103,6 +103,21 @@ class Artifact(Record):
     seed: int | None = Field(None, description="Of the run that it is of.")
 
 
+class Reconstruction(Record):
+    """How faithfully a picture that is edited comes back where nothing is edited: what to know before judging an edit.
+
+    Against the picture as the model is given it. What the autoencoder alone loses, no inversion gives back.
+    """
+
+    psnr: float | None = Field(description="dB; null where both are equal.")
+    ssim: float
+    autoencoder_psnr: float | None = Field(
+        description="The same of the picture that went through the autoencoder alone."
+    )
+    autoencoder_ssim: float
+    inversion: Literal["made", "kept"] = Field(description="Whether it was made for this edit, or taken up.")
+
+
 Priority = Literal["high", "normal", "low"]
 #: By how many seconds a job goes before one of normal priority that was posted at the same time. A head start and no
 #: more: whatever waits grows older, so that nothing waits for ever.
@@ -124,6 +139,7 @@ class Job(Record):
     preview: str | None = Field(None, description="Where the latest preview that was told of lies.")
     artifacts: tuple[Artifact, ...] = ()
     error: JobError | None = None
+    reconstruction: Reconstruction | None = Field(None, description="Of a picture that was not generated.")
     cancel_requested: bool = Field(False, description="The client wants it stopped; its worker looks at every step.")
     created_at: datetime
     queue_limit: timedelta = Field(description="How long it may wait for a worker, each time that it waits.")

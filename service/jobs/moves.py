@@ -19,7 +19,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from service.jobs.model import ANYBODY, TRANSITIONS, Artifact, Job, JobError, JobProgress, JobStatus, execution_prefix
+from service.jobs.model import (
+    ANYBODY,
+    TRANSITIONS,
+    Artifact,
+    Job,
+    JobError,
+    JobProgress,
+    JobStatus,
+    Reconstruction,
+    execution_prefix,
+)
 
 #: How long the artifacts of an execution that is over may still come in: of a worker that was stopped (SIGSTOP) in the
 #: middle of storing one and goes on. They are removed at once, and once more after this.
@@ -112,7 +122,7 @@ def ask_to_stop(job: Job) -> Move:
     )
 
 
-def finish(job: Job, artifacts: tuple[Artifact, ...]) -> Move:
+def finish(job: Job, artifacts: tuple[Artifact, ...], reconstruction: Reconstruction | None = None) -> Move:
     """Everything asked for is stored; from here on it can be read, until the record goes."""
     ended = _ended(job)
     prefix = execution_prefix(job.id, job.execution or "")
@@ -120,7 +130,7 @@ def finish(job: Job, artifacts: tuple[Artifact, ...]) -> Move:
         job,
         took=(ended["finished_at"] - (job.started_at or ended["finished_at"])).total_seconds(),
         to=JobStatus.SUCCEEDED,
-        changes={**ended, "artifacts": artifacts},
+        changes={**ended, "artifacts": artifacts, **({"reconstruction": reconstruction} if reconstruction else {})},
         litter=((prefix, ended["expires_at"]),),
         event="succeeded",
     )

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from obstore.store import BackoffConfig, RetryConfig
 
 #: What a key may look like. No segment begins with a dot, so none leads upwards and none is hidden.
-_KEY = re.compile(r"jobs/[A-Za-z0-9_-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
-_PREFIX = re.compile(r"jobs/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?")
+_KEY = re.compile(r"(jobs|images|inversions)/[A-Za-z0-9_-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+_PREFIX = re.compile(r"jobs/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?|(images|inversions)/[A-Za-z0-9_-]+")
 #: An object that is not taken is sent again for so long, as are reads; then it is the caller's.
 PATIENCE = timedelta(seconds=40)
 #: How long one request may take; a picture on a slow line needs some of it.
@@ -179,9 +179,9 @@ def checked_key(key: str) -> str:
 
 
 def checked_prefix(prefix: str) -> str:
-    """The prefix, if it is one of a job or of an execution: nothing wider is ever removed."""
+    """The prefix, if it is one of a job, an execution, an image or an inversion: nothing wider is ever removed."""
     if not _PREFIX.fullmatch(prefix):
-        raise ValueError(f"{prefix!r} is no job's or execution's place")
+        raise ValueError(f"{prefix!r} is the place of no job, execution, image or inversion")
     return prefix
 
 

@@ -13,6 +13,7 @@ from obstore.store import MemoryStore
 from service.jobs.admission import Admission, Admitted
 from service.jobs.batches import BatchStanding
 from service.jobs.errors import BatchNotFound, IllegalTransition, JobNotFound, NameReused, StillActive
+from service.jobs.inversions import KeptInversion, inversion_key
 from service.jobs.model import Job, JobStatus
 from service.jobs.moves import Move
 from service.jobs.record import decode, encode, plain
@@ -206,9 +207,15 @@ class InMemoryKeptSources:
 
     def __init__(self) -> None:
         self.keys: dict[tuple[str, str], str] = {}
+        self.inversions: list[KeptInversion] = []
 
     def remember(self, owner: str, source: str, artifact_key: str, lifetime: timedelta) -> None:
         self.keys[owner, source] = artifact_key
+
+    def keep(self, inversion: KeptInversion) -> bool:
+        self.inversions.append(inversion)
+        self.keys[inversion.owner, inversion.source] = inversion_key(inversion.id)
+        return True
 
     def find(self, owner: str, source: str) -> str | None:
         return self.keys.get((owner, source))

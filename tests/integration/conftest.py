@@ -43,7 +43,7 @@ def served_on_s3(tiny_models, tmp_path, s3_url) -> Iterator[SimpleNamespace]:
         stack(tmp_path, {"tiny": 1}, models_file=tiny_models, settings=settings) as started,
         httpx.Client(base_url=started.url, timeout=30) as client,
     ):
-        yield SimpleNamespace(post=poster(client), until=waiter(client))
+        yield SimpleNamespace(post=poster(client), until=waiter(client), api=client)
 
 
 @pytest.fixture

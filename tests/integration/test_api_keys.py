@@ -1,14 +1,17 @@
 """Keys: made, listed and revoked by a command, hashed at rest; and what is one key's is no other's."""
 
 import asyncio
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import httpx
 import pytest
 import redis.asyncio
+from PIL import Image
 from starlette.testclient import TestClient
 
 from service import __main__ as program
@@ -17,11 +20,43 @@ from service.api_keys import KEYS, KeyHolders, KeyRing
 from service.app import create_app
 from service.errors import Unauthenticated
 from service.jobs import moves
-from service.jobs.model import ANYBODY, Artifact, artifact_key
+from service.jobs.inversions import KeptInversion
+from service.jobs.model import ANYBODY, Artifact, Reconstruction, artifact_key
+from service.jobs.sources import RedisKeptSources
 from service.jobs.storage import open_storage
 from service.jobs.store import RedisJobStore
 from service.settings import Settings
 
+
+def _picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 30, 20)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _inverted(owner: str, image: str, client) -> str:
+    """An inversion that is kept."""
+    now = datetime.now(UTC)
+    inversion = KeptInversion(
+        id="0" * 32,
+        owner=owner,
+        source="digest",
+        image=image,
+        model="tiny",
+        prompt="a cat",
+        method="direct",
+        steps=3,
+        reconstruction=Reconstruction(psnr=30, ssim=0.9, autoencoder_psnr=30, autoencoder_ssim=0.9, inversion="made"),
+        unet_evaluations=6,
+        bytes=9,
+        created_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    assert RedisKeptSources(client).keep(inversion)
+    return inversion.id
+
+
+PICTURE = _picture()
 EDIT = {
     "model": "tiny",
     "source": {"prompt": "a cat on the beach"},
@@ -176,7 +211,18 @@ def two(ring, redis_url, redis_client, tiny_models, tmp_path) -> Iterator[Simple
         artifact = Artifact(name="source.png", kind="image", key=key, content_type="image/png", bytes=9)
         store.make(moves.finish(job, (artifact,)))
         first, second = headers
-        yield SimpleNamespace(client=client, first=first, second=second, job_id=job_id, batch_id=batch_id, key=key)
+        image = client.post("/v1/images", files={"image": PICTURE}, headers=first).json()["id"]
+        inversion = _inverted(job.owner, image, redis_client)
+        yield SimpleNamespace(
+            client=client,
+            first=first,
+            second=second,
+            job_id=job_id,
+            batch_id=batch_id,
+            key=key,
+            image=image,
+            inversion=inversion,
+        )
 
 
 def operations() -> list[tuple[str, str]]:
@@ -191,6 +237,7 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     """One case for each verb and address of the OpenAPI document, so that a new route cannot be forgotten."""
     place = address.replace("{edit_id}", two.job_id if named == "job_id" else "mine").replace("{key}", two.key)
     place = place.replace("{batch_id}", two.batch_id)
+    place = place.replace("{image_id}", two.image).replace("{inversion_id}", two.inversion)
     assert "{" not in place, "this test does not know what the address names: teach it"
     body = {"json": EDIT} if verb == "PUT" else {}
 
@@ -202,8 +249,13 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     elif "/artifacts/" in place:  # by its URL's signature alone, which nobody but the owner was given
         assert response.status_code == 403
     else:
-        missing = "batch_not_found" if "/batches/" in place else "job_not_found"
+        of_kind = {"batches": "batch_not_found", "images": "image_not_found", "inversions": "inversion_not_found"}
+        missing = of_kind.get(place.split("/")[2], "job_not_found")
         assert (response.status_code, response.json()["code"]) == (404, missing)
+    assert two.client.get(f"/v1/images/{two.image}", headers=two.first).status_code == 200
+    (inversion,) = two.client.get("/v1/inversions", headers=two.first).json()["inversions"]
+    assert inversion["id"] == two.inversion
+    assert two.client.get("/v1/inversions", headers=two.second).json() == {"inversions": []}
     assert two.client.get(f"/v1/edits/{two.job_id}", headers=two.first).json()["status"] == "succeeded"
 
 

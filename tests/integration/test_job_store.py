@@ -75,7 +75,7 @@ def test_a_record_comes_back_as_it_was(store, job):
 
 
 @pytest.mark.parametrize("before", JobStatus)
-@pytest.mark.parametrize(("from_", "to"), [(a, b) for a, targets in TRANSITIONS.items() for b in targets])
+@pytest.mark.parametrize(("from_", "to"), [(a, b) for a, targets in TRANSITIONS.items() for b in sorted(targets)])
 def test_a_move_is_made_from_its_own_state_only(store, job, before, from_, to):
     at(store, job, before)
     move = Move(job_id=job.id, model=job.model, from_=from_, to=to)
@@ -202,7 +202,7 @@ def test_a_move_that_was_made_already_says_so(redis_client):
 
     assert store.make(finish) == store.make(finish)
 
-    assert [fields["job"] for _, fields in redis_client.xrange(keys.OUTBOX)].count(job.id) == 1
+    assert [fields.get("job") for _, fields in redis_client.xrange(keys.OUTBOX)].count(job.id) == 1
 
 
 @pytest.mark.parametrize("status", JobStatus)
@@ -216,7 +216,7 @@ def test_a_job_stands_in_the_index_of_its_state(redis_client, status):
 
     assert (waiting is not None) == (status is JobStatus.QUEUED)
     assert (lease is not None) == (status is JobStatus.RUNNING)
-    told = [fields["status"] for _, fields in redis_client.xrange(keys.OUTBOX) if fields["job"] == job.id]
+    told = [fields["status"] for _, fields in redis_client.xrange(keys.OUTBOX) if fields.get("job") == job.id]
     assert told == ([status] if status.is_terminal else [])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from PIL import Image
 
 from stack import redis_server as module
 from stack.processes import NotStarted, python
@@ -108,6 +109,17 @@ def test_the_demo_leaves_everything_worth_looking_at(tiny_models, tmp_path, mode
     assert maps == [(picture, word) for picture, prompt in enumerate(words) for word in prompt]
     assert (out / "sheet.png").is_file()
     assert str(out / "sheet.png") in done.stdout
+    of_photo = json.loads((out / "photo" / "job.json").read_text())
+    assert of_photo["reconstruction"]["inversion"] == "made"
+    assert of_photo["reconstruction"]["psnr"] == of_photo["reconstruction"]["autoencoder_psnr"]
+    sent, *edited = (
+        Image.open(out / "photo" / f"{name}.png").convert("RGB") for name in ("photo", "source", "edit-1", "edit-2")
+    )
+    for picture in edited:
+        assert picture.size == sent.size == (96, 64)
+        assert picture.crop((0, 0, 16, 64)).tobytes() == sent.crop((0, 0, 16, 64)).tobytes()
+        assert picture.tobytes() != sent.tobytes()
+    assert (out / "photo" / "sheet.png").is_file()
 
 
 def _mentioning(text: str) -> list[int]:

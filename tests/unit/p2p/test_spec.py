@@ -77,6 +77,22 @@ def test_a_blend_says_where_the_picture_may_change(blend):
     assert complaints(spec(local_blend=blend)) == [("blend_without_words", at)]
 
 
+@pytest.mark.parametrize(
+    ("edits", "stop"),
+    [
+        ([{"kind": "replace"}], 0.4),
+        ([{"kind": "replace"}, {"kind": "reweight", "weights": [{"word": "dog", "weight": 2}]}], 0.4),
+        ([{"kind": "reweight", "weights": [{"word": "cat", "weight": 2}]}], 0.8),
+    ],
+)
+def test_a_fader_by_itself_acts_longer_than_an_edit_that_moves_words(edits, stop):
+    after = "a dog on a beach" if edits[0]["kind"] == "replace" else "a cat on a beach"
+    made = EditSpec.model_validate(spec("a cat on a beach", after, edits))
+
+    assert made.targets[0].cross_window.stop == stop
+    assert EditSpec.model_validate_json(made.model_dump_json()) == made
+
+
 def test_a_box_alone_says_where_the_picture_may_change():
     box = {"left": 0.25, "top": 0, "right": 1, "bottom": 0.5}
 

@@ -12,6 +12,9 @@ from starlette.testclient import TestClient
 
 from service.api_keys import Everybody
 from service.app import create_app
+from service.images.reading import ImageLimits, ImageReader
+from service.images.testing import InMemoryImages, InMemoryInversions
+from service.images.uploads import ImagePlane
 from service.jobs.backlog import Standing
 from service.jobs.catalogue import load_catalogue
 from service.jobs.testing import AsyncInMemoryJobStore, InMemoryBatches, InMemoryJobStore, MemoryStorage, RecordingQueue
@@ -28,12 +31,13 @@ BASE_URL = "http://api.test"
 def parts(tiny_models: Path) -> SimpleNamespace:
     """The twins behind `client`, to look at and to change."""
     store, clock = InMemoryJobStore(), SimpleNamespace(now=1_000_000.0)
-    catalogue = load_catalogue(tiny_models)
+    catalogue, storage, records = load_catalogue(tiny_models), MemoryStorage(), InMemoryImages()
+    inversions = InMemoryInversions()
     plane = Plane(
         store=AsyncInMemoryJobStore(store),
         batches=InMemoryBatches(store),
         queue=RecordingQueue(),
-        storage=MemoryStorage(),
+        storage=storage,
         catalogue=catalogue,
         counters=token_counters(catalogue),
         signer=UrlSigner("a secret", BASE_URL, clock=lambda: clock.now),
@@ -44,6 +48,14 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         backlog=100,
         deliveries=InMemoryDeliveries(),
         webhook_private=False,
+        images=ImagePlane(
+            records=records,
+            inversions=inversions,
+            storage=storage,
+            reader=ImageReader(ImageLimits(bytes=1_000_000, pixels=1_000_000, seconds=5, at_once=2)),
+            lifetime=timedelta(hours=1),
+            most=100,
+        ),
     )
     return SimpleNamespace(
         plane=plane,
@@ -52,6 +64,8 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         storage=plane.storage,
         clock=clock,
         deliveries=plane.deliveries,
+        images=records,
+        inversions=inversions,
     )
 
 

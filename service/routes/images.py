@@ -1,0 +1,43 @@
+"""Pictures to be edited: send one, look at what is known of it, erase it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Path, Response, UploadFile
+
+from service.images import uploads
+from service.openapi import problems
+from service.routes.plane import CallerOfRequest, PlaneOfApp
+from service.schemas import ImageView
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+
+ImageId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The image's id.")]
+ImageFile = Annotated[
+    UploadFile,
+    File(
+        description="PNG, JPEG or WebP, told by its content. Of an animation the first picture is taken. It is turned "
+        "as its EXIF orientation says, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG "
+        "without its metadata."
+    ),
+]
+
+
+@router.post("", status_code=201, responses=problems(400, 401, 413, 422, 429, 503))
+async def send_image(image: ImageFile, response: Response, plane: PlaneOfApp, caller: CallerOfRequest) -> ImageView:
+    """Send a picture to be edited; name its `id` in an edit's `source.image.upload`."""
+    kept = await uploads.receive(image.file, plane.images, caller)
+    view = ImageView.of(kept, plane.url)
+    response.headers["Location"] = view.links.self
+    return view
+
+
+@router.get("/{image_id}", responses=problems(401, 404, 422, 503))
+async def fetch_image(image_id: ImageId, plane: PlaneOfApp, caller: CallerOfRequest) -> ImageView:
+    """What is known of a picture, and where to fetch it as it is kept."""
+    return ImageView.of(await uploads.fetch(image_id, plane.images, caller), plane.url)
+
+
+@router.delete("/{image_id}", status_code=204, responses=problems(401, 404, 422, 503))
+async def erase_image(image_id: ImageId, plane: PlaneOfApp, caller: CallerOfRequest) -> None:
+    """Erase a picture, and the inversions that were made of it; edits of it that have not begun fail then."""
+    await uploads.erase(image_id, plane.images, caller)

@@ -1,0 +1,117 @@
+"""A picture that was not generated, from its upload to its edits: over HTTP, Redis, a storage and worker processes."""
+
+import io
+import json
+import time
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.unit.worker.test_fitting import slope
+
+#: Steps of every run here; direct inversion spends two rows of the UNet on each.
+STEPS = 3
+
+
+def file_of(image: Image.Image, form: str = "PNG", **how: object) -> bytes:
+    data = io.BytesIO()
+    image.save(data, form, **how)
+    return data.getvalue()
+
+
+def sent(api: httpx.Client, data: bytes) -> dict:
+    response = api.post("/v1/images", files={"image": ("photo", data)})
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+def edit_of(image: dict, prompt: str = "a dog on the beach", **changes: object) -> dict:
+    return {
+        "model": "tiny",
+        "source": {"prompt": "a cat on the beach", "image": {"upload": image["id"]}},
+        "targets": [{"prompt": prompt, "edits": [{"kind": "replace"}]}],
+        "sampling": {"steps": STEPS},
+    } | changes
+
+
+def posted(api: httpx.Client, body: dict, address: str = "/v1/edits") -> str:
+    response = api.post(address, json=body)
+    assert response.status_code == 202, response.text
+    return response.headers["Location"]
+
+
+def fetched(job: dict, name: str) -> bytes:
+    (url,) = (artifact["url"] for artifact in job["artifacts"] if artifact["name"] == name)
+    return httpx.get(url, timeout=30).raise_for_status().content
+
+
+@pytest.mark.parametrize("where", ["api", "served_on_s3"])
+def test_a_picture_is_sent_edited_twice_and_erased(request, until, where):
+    place = request.getfixturevalue(where)
+    api, until = (place, until) if where == "api" else (place.api, place.until)
+    # As a camera held on its side writes it.
+    photo = slope((90, 60)).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = sent(api, file_of(photo, exif=exif))
+    assert (image["width"], image["height"]) == (90, 60)
+    kept = np.asarray(Image.open(io.BytesIO(httpx.get(image["url"]).raise_for_status().content)))
+    assert np.array_equal(kept, slope((90, 60)))
+
+    first = until(posted(api, edit_of(image)))
+    second = until(posted(api, edit_of(image, "a car on the beach")))
+
+    for job, made in ((first, "made"), (second, "kept")):
+        assert job["status"] == "succeeded", job["error"]
+        assert job["reconstruction"]["inversion"] == made
+        assert job["reconstruction"]["psnr"] == job["reconstruction"]["autoencoder_psnr"]
+        manifest = json.loads(fetched(job, "manifest.json"))
+        assert manifest["image"]["inversion"]["unet_evaluations"] == (2 * STEPS if made == "made" else 0)
+        edited = np.asarray(Image.open(io.BytesIO(fetched(job, "edit-1.png"))))
+        assert edited.shape == (60, 90, 3)
+        assert np.array_equal(edited[:, :15], kept[:, :15])
+    assert (first["progress"]["steps"], second["progress"]["steps"]) == (3 * STEPS, STEPS)
+    (inversion,) = api.get("/v1/inversions").json()["inversions"]
+    assert (inversion["image"], inversion["unet_evaluations"]) == (image["id"], 2 * STEPS)
+
+    assert api.delete(image["links"]["self"]).status_code == 204
+
+    assert api.get("/v1/inversions").json() == {"inversions": []}
+    deadline = time.monotonic() + 30
+    while httpx.get(image["url"]).status_code == 200:  # until the reaper has been there
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    refused = api.post("/v1/edits", json=edit_of(image)).json()
+    assert refused["errors"][0]["code"] == "image_not_found"
+
+
+def test_an_inversion_made_ahead_is_taken_up(api, until):
+    image = sent(api, file_of(slope((40, 40))))
+    body = {name: value for name, value in edit_of(image).items() if name != "targets"}
+
+    ahead = until(posted(api, body, "/v1/inversions"))
+    edited = until(posted(api, edit_of(image)))
+
+    assert [artifact["name"] for artifact in ahead["artifacts"]] == ["source.png", "manifest.json"]
+    assert (ahead["reconstruction"]["inversion"], edited["reconstruction"]["inversion"]) == ("made", "kept")
+    api.delete(image["links"]["self"])
+
+
+def test_a_picture_that_is_erased_while_its_edit_waits_ends_the_edit(api, until):
+    image = sent(api, file_of(slope((40, 40))))
+    api.delete(image["links"]["self"])
+    # The record goes at once, the pixels with the next sweep: an edit that was queued before meets either.
+    again = sent(api, file_of(slope((40, 40))))
+    long = [posted(api, edit_of(again, sampling={"steps": 200})) for _ in range(2)]
+    waiting = posted(api, edit_of(again))
+    api.delete(again["links"]["self"])
+
+    ended = until(waiting)
+
+    assert ended["status"] == "succeeded" or ended["error"]["code"] == "image_gone"
+    for address in long:
+        api.post(f"{address}/cancel")
+        until(address)
+    assert api.get("/v1/inversions").json() == {"inversions": []}

@@ -1,0 +1,258 @@
+"""A picture that was not generated, edited by a real (tiny) model in an in-memory plane."""
+
+import io
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from p2p.families.stable_diffusion import StableDiffusion
+from p2p.spec import EditSpec
+from service.jobs import moves
+from service.jobs.images import image_key
+from service.jobs.model import JobStatus, new_job
+from tests import tiny
+from tests.unit.worker.test_fitting import slope
+from worker.engine import Engine
+from worker.moderation import Judge
+from worker.sampler import ModelSampler
+from worker.tasks import Post, run_edit, take_post
+
+UPLOAD = "img_" + "0" * 32
+STEPS = 3
+
+
+def photo_spec(*prompts: str, fit: str = "cover", **changes) -> EditSpec:
+    return EditSpec.model_validate(
+        {
+            "model": "tiny",
+            "source": {"prompt": "a cat", "image": {"upload": UPLOAD, "fit": fit}},
+            "targets": [{"prompt": prompt, "edits": [{"kind": "replace"}]} for prompt in prompts],
+            "sampling": {"steps": STEPS, "guidance_scale": 3.0, "height": 32, "width": 32},
+            "artifacts": {"heatmaps": False, "raw_maps": False},
+        }
+        | changes
+    )
+
+
+class Counted(StableDiffusion):
+    """A family that counts the rows that go through its UNet."""
+
+    rows = 0
+
+    def predict(self, latents, timestep, conditioning):
+        self.rows += len(conditioning.prompts)
+        return super().predict(latents, timestep, conditioning)
+
+
+@pytest.fixture
+def family() -> Counted:
+    return Counted(tiny.pipeline())
+
+
+@pytest.fixture
+def serve(plane, family):
+    """Works a job off, by this worker or by another that shares the plane with it."""
+
+    def post(model: Counted, judge: Judge) -> Post:
+        return Post(
+            model="tiny",
+            engine=Engine(ModelSampler(model), plane.declaration, revision="sha256:0123", judge=judge),
+            store=plane.store,
+            queue=plane.queue,
+            storage=plane.storage,
+            sources=plane.sources,
+            patience=plane.declaration.patience,
+            drain=plane.drain,
+        )
+
+    def work(spec: EditSpec, model: Counted = family, judge: Judge = Judge(), owner: str = "somebody"):  # noqa: B008
+        job = new_job(spec, lifetime=timedelta(hours=1), owner=owner)
+        plane.store.create(job)
+        take_post(post(model, judge))
+        run_edit(job.id)
+        return plane.store.get(job.id)
+
+    yield work
+    take_post(None)
+
+
+@pytest.fixture
+def picture(plane) -> Image.Image:
+    """The picture that was sent, larger than the model's and of another shape."""
+    image, file = slope((90, 60)), io.BytesIO()
+    image.save(file, "PNG")
+    plane.storage.put(image_key(UPLOAD), file.getvalue(), "image/png")
+    return image
+
+
+@pytest.fixture
+def file_of(plane):
+    def read(job, name: str) -> bytes:
+        (key,) = (artifact.key for artifact in job.artifacts if artifact.name == name)
+        return plane.storage.read(key)
+
+    return read
+
+
+def test_a_picture_is_edited_and_comes_back_at_its_own_size(serve, picture, file_of):
+    job = serve(photo_spec("a dog", "a car"))
+
+    assert job.status is JobStatus.SUCCEEDED, job.error
+    assert [artifact.name for artifact in job.artifacts] == ["source.png", "edit-1.png", "edit-2.png", "manifest.json"]
+    pictures = [np.asarray(Image.open(io.BytesIO(file_of(job, f"{n}.png")))) for n in ("source", "edit-1", "edit-2")]
+    assert {each.shape for each in pictures} == {(60, 90, 3)}
+    # 90x60 has a square of 60 in its middle, from column 15 on; what is outside stays.
+    for each in pictures:
+        assert np.array_equal(each[:, :15], np.asarray(picture)[:, :15])
+        assert np.array_equal(each[:, 75:], np.asarray(picture)[:, 75:])
+    assert not np.array_equal(pictures[0], pictures[1])
+
+
+def test_how_faithfully_the_picture_comes_back_is_said(serve, picture, file_of):
+    job = serve(photo_spec("a dog"))
+
+    manifest = json.loads(file_of(job, "manifest.json"))
+    said = job.reconstruction
+    # direct: the source is the picture, but for what the autoencoder loses
+    assert (said.psnr, said.ssim) == (said.autoencoder_psnr, said.autoencoder_ssim)
+    assert said.inversion == "made"
+    assert manifest["source"] == "inverted"
+    assert manifest["image"]["reconstruction"] == said.model_dump()
+    assert manifest["image"]["inversion"]["method"] == "direct"
+    assert manifest["image"]["inversion"]["unet_evaluations"] == 2 * STEPS
+    assert (manifest["image"]["size"], manifest["image"]["box"]) == ([90, 60], [15, 0, 75, 60])
+
+
+def test_the_steps_of_the_inversion_are_told_before_those_of_the_edit(serve, picture, plane, monkeypatch):
+    monkeypatch.setattr("worker.publishing.PROGRESS_INTERVAL", 0)
+    job = serve(photo_spec("a dog"))
+
+    told = [event for event in plane.store.told[job.id] if event.startswith("progress")]
+    assert told == [f"progress {step}/{3 * STEPS}" for step in range(1, 3 * STEPS + 1)]
+
+
+def test_a_second_edit_of_the_picture_spends_no_step_on_inverting_it_also_on_another_worker(serve, picture, family):
+    first = serve(photo_spec("a dog"))
+    spent = family.rows
+    other = Counted(tiny.pipeline())
+    second = serve(photo_spec("a car"), other)
+
+    # One edit of a kept source: two rows of the edit a step, and at most one of the source.
+    assert spent > 2 * STEPS
+    assert other.rows == spent - 2 * STEPS
+    assert (first.reconstruction.inversion, second.reconstruction.inversion) == ("made", "kept")
+    assert second.progress.steps == STEPS
+
+
+def test_the_same_edit_is_the_same_picture_whether_the_inversion_was_made_or_kept(serve, picture, file_of):
+    made, kept = serve(photo_spec("a dog")), serve(photo_spec("a dog"))
+
+    assert made.reconstruction.psnr == kept.reconstruction.psnr
+    for name in ("source.png", "edit-1.png"):
+        assert file_of(made, name) == file_of(kept, name)
+
+
+def test_an_inversion_is_made_ahead_by_an_edit_without_targets(serve, picture, family, file_of):
+    ahead = serve(photo_spec())
+    inverted = family.rows
+    edited = serve(photo_spec("a dog"))
+
+    assert (ahead.status, edited.status) == (JobStatus.SUCCEEDED, JobStatus.SUCCEEDED)
+    assert [artifact.name for artifact in ahead.artifacts] == ["source.png", "manifest.json"]
+    assert inverted == 2 * STEPS
+    assert edited.reconstruction.inversion == "kept"
+
+
+def test_the_words_of_a_source_alone_have_their_maps(serve, picture):
+    job = serve(photo_spec(artifacts={}))
+
+    assert [artifact.word for artifact in job.artifacts if artifact.kind == "heatmap"] == ["a", "cat"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sampling": {"steps": 4, "guidance_scale": 3.0, "height": 32, "width": 32}},
+        {"inversion": {"method": "ddim"}},
+        {"source": {"prompt": "a car", "image": {"upload": UPLOAD}}},
+        {"source": {"prompt": "a cat", "image": {"upload": UPLOAD, "fit": "contain"}}},
+    ],
+)
+def test_what_determines_an_inversion_makes_another_one(serve, picture, changes):
+    serve(photo_spec("a dog"))
+
+    assert serve(photo_spec("a dog", **changes)).reconstruction.inversion == "made"
+
+
+def test_an_inversion_is_its_owners_alone(serve, picture):
+    serve(photo_spec("a dog"))
+
+    assert serve(photo_spec("a dog"), owner="somebody else").reconstruction.inversion == "made"
+
+
+@pytest.mark.parametrize("method", ["direct", "ddim", "null_text", "negative_prompt", "edit_friendly"])
+def test_every_inversion_can_be_asked_for(serve, picture, method):
+    spec = photo_spec("a dog", inversion={"method": method})
+
+    assert [serve(spec).reconstruction.inversion for _ in range(2)] == ["made", "kept"]
+
+
+def test_the_names_in_a_spec_are_those_of_the_inversions():
+    from typing import get_args
+
+    from p2p.inversion import DEFAULT, INVERSIONS
+    from p2p.spec import Inversion, InversionMethod
+
+    assert set(get_args(InversionMethod)) == set(INVERSIONS)
+    assert Inversion().method == DEFAULT
+
+
+def test_a_picture_that_is_gone_ends_its_edit(serve):
+    job = serve(photo_spec("a dog"))
+
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "image_gone")
+
+
+def test_an_inversion_is_canceled_between_two_of_its_steps(serve, picture, plane, family, monkeypatch):
+    predict = family.predict
+
+    def asking(*arguments):
+        if family.rows == 1:
+            (job,) = (each for each in plane.store.all() if each.status is JobStatus.RUNNING)
+            plane.store.make(moves.ask_to_stop(job))
+        return predict(*arguments)
+
+    monkeypatch.setattr(family, "predict", asking)
+    job = serve(photo_spec("a dog"))
+
+    assert (job.status, family.rows) == (JobStatus.CANCELED, 2)
+    assert plane.sources.inversions == []
+
+
+def test_a_picture_that_is_refused_is_not_inverted(serve, picture, family):
+    def no_pictures(material):
+        return None if material.picture is None else "no"
+
+    job = serve(photo_spec("a dog"), judge=Judge(no_pictures))
+
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "moderated")
+    assert family.rows == 0
+
+
+def test_what_does_not_fit_into_memory_is_edited_apart_from_the_same_inversion(serve, picture, family, monkeypatch):
+    predict = family.predict
+
+    def small(latents, timestep, conditioning):
+        if len(conditioning.prompts) > 3:
+            raise MemoryError
+        return predict(latents, timestep, conditioning)
+
+    together = serve(photo_spec("a dog", "a car"))
+    monkeypatch.setattr(family, "predict", small)
+    apart = serve(photo_spec("a dog", "a car"))
+
+    assert [artifact.name for artifact in apart.artifacts] == [artifact.name for artifact in together.artifacts]
+    assert apart.status is JobStatus.SUCCEEDED

@@ -1,0 +1,169 @@
+"""The source of a job whose picture was not generated: fetched, fitted, and its run found or taken up."""
+
+import io
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from p2p.inversion.fidelity import Fidelity
+from p2p.inversion.source_run import InversionStep
+from p2p.spec import EditSpec, Inversion
+from p2p.trajectory import Trajectory
+from p2p.trajectory_file import dumped
+from service.jobs.errors import ArtifactNotFound, StorageUnavailable
+from service.jobs.events import Event, Failed, Inverted, Progress, Reconstructed
+from service.jobs.images import image_key
+from service.jobs.model import Reconstruction
+from service.jobs.storage import ObjectStorage
+from worker.fitting import Fitting, fitted
+from worker.sampler import Sampler
+
+#: Gives a picture's file by its id.
+FetchImage = Callable[[str], bytes]
+
+
+class NoPhoto(Exception):
+    """The picture that a job edits cannot be had.
+
+    Attributes:
+        failure: how the job ends.
+    """
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def no_images(image_id: str) -> bytes:
+    """`FetchImage` where there are none."""
+    raise NoPhoto(Failed(code="image_gone", message="the picture is not there any more: send it and the edit again"))
+
+
+def image_from(storage: ObjectStorage) -> FetchImage:
+    """`FetchImage` over the storage that the API puts pictures into."""
+
+    def fetch(image_id: str) -> bytes:
+        try:
+            return storage.read(image_key(image_id))
+        except ArtifactNotFound:
+            return no_images(image_id)
+        except StorageUnavailable as error:
+            message = "the picture could not be fetched from the storage: send the edit again"
+            raise NoPhoto(Failed(code=error.code, message=message)) from error
+
+    return fetch
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Photo:
+    """A picture that is edited.
+
+    Attributes:
+        whole: as it was sent.
+        picture: of the model's size.
+    """
+
+    whole: Image.Image
+    picture: Image.Image
+    fitting: Fitting
+
+    def back(self, edited: Image.Image) -> Image.Image:
+        """A picture of the model's in the size of the one that was sent."""
+        return self.fitting.back(edited, self.whole)
+
+
+def photo_of(spec: EditSpec, fetch: FetchImage) -> Photo:
+    """The picture that a spec edits; raises `NoPhoto`."""
+    named, sampling = spec.source.image, spec.sampling
+    if named is None or named.upload is None or sampling.width is None or sampling.height is None:
+        raise ValueError("the service settles a job's picture and size before it is queued")
+    with Image.open(io.BytesIO(fetch(named.upload))) as file:
+        whole = file.convert("RGB")
+    picture, fitting = fitted(whole, (sampling.width, sampling.height), named.fit)
+    return Photo(whole=whole, picture=picture, fitting=fitting)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InvertedPhoto:
+    """A picture whose run is known.
+
+    Attributes:
+        fidelity: how faithfully it comes back, with the picture that does.
+        steps: how many steps of the job that took: none where the run was kept.
+        cost: of the inversion, in rows through the UNet and seconds.
+    """
+
+    photo: Photo
+    trajectory: Trajectory
+    fidelity: Fidelity
+    reconstruction: Reconstruction
+    steps: int
+    cost: dict[str, Any]
+
+    def described(self, spec: EditSpec) -> dict[str, Any]:
+        """What the manifest says of it."""
+        inversion, fitting, named = spec.inversion or Inversion(), self.photo.fitting, spec.source.image
+        return {
+            "upload": named and named.upload,
+            "size": list(fitting.size),
+            "fit": named and named.fit,
+            "box": list(fitting.of_picture),
+            "box_of_model": list(fitting.of_model),
+            "inversion": {"method": inversion.method, "settings": inversion.settings, **self.cost},
+            "reconstruction": self.reconstruction.model_dump(),
+        }
+
+
+def inverted_photo(
+    spec: EditSpec, photo: Photo, sampler: Sampler, find: Callable[[str], Trajectory | None]
+) -> Generator[Event, None, InvertedPhoto]:
+    """Finds a picture's run: a kept one, or by inverting it, step by step. What it says of itself is yielded."""
+    source = sampler.inversion_of(spec, photo.picture)
+    trajectory, steps = find(source), 0
+    cost: dict[str, Any] = {"unet_evaluations": 0, "unet_gradients": 0, "seconds": {}}
+    was_kept = trajectory is not None
+    if trajectory is None:
+        edit_steps = (spec.sampling.steps or 0) if spec.targets else 0
+        for outcome in sampler.invert(spec, photo.picture):
+            if isinstance(outcome, InversionStep):
+                steps = outcome.num_steps
+                yield Progress(step=outcome.index + 1, steps=steps + edit_steps)
+                continue
+            trajectory = outcome.trajectory
+            cost = {
+                "unet_evaluations": outcome.unet_evaluations,
+                "unet_gradients": outcome.unet_gradients,
+                "seconds": {part: round(seconds, 4) for part, seconds in outcome.seconds.items()},
+            }
+        assert trajectory is not None
+    fidelity = sampler.fidelity(photo.picture, trajectory)
+    reconstruction = _reconstruction(fidelity, was_kept=was_kept)
+    if not was_kept:
+        yield Inverted(
+            source=source,
+            data=dumped(trajectory),
+            reconstruction=reconstruction,
+            unet_evaluations=cost["unet_evaluations"],
+        )
+    yield Reconstructed(reconstruction=reconstruction)
+    return InvertedPhoto(
+        photo=photo, trajectory=trajectory, fidelity=fidelity, reconstruction=reconstruction, steps=steps, cost=cost
+    )
+
+
+def _reconstruction(fidelity: Fidelity, *, was_kept: bool) -> Reconstruction:
+    return Reconstruction(
+        psnr=_decibels(fidelity.psnr),
+        ssim=round(fidelity.ssim, 4),
+        autoencoder_psnr=_decibels(fidelity.autoencoder_psnr),
+        autoencoder_ssim=round(fidelity.autoencoder_ssim, 4),
+        inversion="kept" if was_kept else "made",
+    )
+
+
+def _decibels(value: float) -> float | None:
+    """JSON has no infinity."""
+    return round(value, 2) if math.isfinite(value) else None
