@@ -59,7 +59,7 @@ async def submit(
     trace = Trace.parse(asked.traceparent) or Trace.new()
     bind(trace_id=trace.trace_id)
     jobs = _jobs(asked, plane, caller, trace)
-    if not await is_known(name, plane, caller):
+    if any(job.spec.source.image for job in jobs) and not await is_known(name, plane, caller):
         jobs = await _with_pictures(jobs, plane, caller)
     batch, jobs = gathered(jobs, asked.webhook)
     limits = replace(caller.limits, backlog=plane.backlog)

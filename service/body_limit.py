@@ -42,5 +42,5 @@ class BodyLimit:
 
 
 def _announced(scope: Scope) -> int:
-    length = dict(scope["headers"]).get(b"content-length", b"")
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     return int(length) if length.isdigit() else 0

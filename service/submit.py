@@ -71,7 +71,7 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     trace = Trace.parse(asked.traceparent) or Trace.new()
     bind(model=asked.spec.model, trace_id=trace.trace_id)
     job = job_for(asked, plane, caller, trace)
-    if not await is_known(name, plane, caller):
+    if job.spec.source.image is not None and not await is_known(name, plane, caller):
         job = await with_picture(job, plane, caller)
     limits = replace(caller.limits, backlog=plane.backlog)
     admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=asked.fingerprint if name else "")

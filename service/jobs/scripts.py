@@ -27,10 +27,19 @@ local function push(list, order, message, turn, fields)
   keep(order, 604800000)
   redis.call('SADD', 'rq:queues', list)
   local rank = redis.call('ZRANK', order, message)
-  for _, later in ipairs(redis.call('ZRANGE', order, rank + 1, rank + 8)) do
-    if redis.call('LINSERT', list, 'BEFORE', later, message) > 0 then return end
+  local later = redis.call('ZRANGE', order, rank + 1, rank + 8)
+  if #later == 8 then
+    for _, each in ipairs(later) do
+      if redis.call('LINSERT', list, 'BEFORE', each, message) > 0 then return end
+    end
   end
-  redis.call('RPUSH', list, message)
+  -- A few that came at the same time stand at the end: there LINSERT would go through the whole list.
+  local is_later, behind = {}, {}
+  for _, each in ipairs(later) do is_later[each] = true end
+  while #later > 0 and is_later[redis.call('LINDEX', list, -1)] do
+    table.insert(behind, 1, redis.call('RPOP', list))
+  end
+  redis.call('RPUSH', list, message, unpack(behind))
 end
 """
 

@@ -24,15 +24,15 @@ _bearer = HTTPBearer(
 )
 
 
-async def caller_of(request: Request) -> Caller:
+async def caller_of(authorization: str, plane: Plane) -> Caller:
     """Who asks, from here on in every line that is logged; raises `Unauthenticated`."""
-    caller: Caller = await request.app.state.plane.callers.of(request.headers.get("Authorization", ""))
+    caller = await plane.callers.of(authorization)
     bind(key_id=caller.owner)
     return caller
 
 
 async def _caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
-    return await caller_of(request)
+    return await caller_of(request.headers.get("Authorization", ""), request.app.state.plane)
 
 
 CallerOfRequest = Annotated[Caller, Depends(_caller)]

@@ -5,8 +5,11 @@ than for that of `service.routes.polling`. Whatever this one does not take, ever
 FastAPI's to answer (`service.routes.edits.submit_edit`), as if it had not been here.
 """
 
-from fastapi import Request, Response
+from collections.abc import Mapping
+
+from fastapi import Response
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
@@ -35,12 +38,11 @@ class Posting(Route):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer it, or leave it to FastAPI."""
-        request = Request(scope, receive)
-        response = await accepted(request)
+        body, headers = await _read(receive), _headers(scope)
+        response = None if headers is None else await accepted(body, headers, scope["app"].state.plane)
         if response is not None:
             await response(scope, receive, send)
             return
-        body = await request.body()
 
         async def received() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
@@ -49,21 +51,38 @@ class Posting(Route):
         await scope["router"](scope, received, send)
 
 
-async def accepted(request: Request) -> Response | None:
+async def accepted(body: bytes, headers: Mapping[bytes, bytes], plane: Plane) -> Response | None:
     """The answer to a new edit; None where it is not so simple."""
-    headers = request.headers
-    key = headers.get("Idempotency-Key")
-    if headers.get("Content-Type") != "application/json" or "Prefer" in headers:
-        return None
-    if key is not None and not 0 < len(key) < 256:
-        return None
-    caller = await caller_of(request)
+    caller = await caller_of(headers.get(b"authorization", b"").decode("latin-1"), plane)
     try:
-        body = EditRequest.model_validate_json(await request.body())
+        asked = EditRequest.model_validate_json(body).asked(headers.get(b"traceparent", b"").decode("latin-1"))
     except ValidationError:
         return None
-    name = None if key is None else f"key:{key}"
-    plane: Plane = request.app.state.plane
-    job, replayed = await submit.submit(body.asked(headers.get("traceparent", "")), plane, caller, name=name)
+    key = headers.get(b"idempotency-key")
+    name = None if key is None else f"key:{key.decode('latin-1')}"
+    job, replayed = await submit.submit(asked, plane, caller, name=name)
     own = {"Location": f"{_PATH}/{job.id}", **({"Idempotency-Replayed": "true"} if replayed else {})}
     return Response(shown_accepted(job), status_code=202, media_type="application/json", headers=own)
+
+
+def _headers(scope: Scope) -> Mapping[bytes, bytes] | None:
+    """A request's headers; None where FastAPI is to weigh them."""
+    headers = dict(scope["headers"])
+    is_plain = (
+        len(headers) == len(scope["headers"])
+        and headers.get(b"content-type") == b"application/json"
+        and b"prefer" not in headers
+        and 0 < len(headers.get(b"idempotency-key", b"none")) < 256
+    )
+    return headers if is_plain else None
+
+
+async def _read(receive: Receive) -> bytes:
+    parts, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HTTPException(400)  # as FastAPI answers one whose client has gone
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)

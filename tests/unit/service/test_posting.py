@@ -1,5 +1,6 @@
 """The fast way to a new edit and FastAPI's say the same."""
 
+import asyncio
 import json
 
 import pytest
@@ -63,6 +64,35 @@ def test_what_is_wrong_is_the_same_problem_on_both(client, body):
 
     assert 400 <= fast.status_code < 500
     assert (fast.status_code, fast.json()) == (whole.status_code, whole.json())
+
+
+@pytest.mark.parametrize("way", [FAST, WHOLE])
+def test_a_client_that_goes_before_all_is_sent_is_no_failure_of_ours(client, way):
+    headers = [(name.lower().encode(), value.encode()) for name, value in way.items()]
+    scope = {"type": "http", "method": "POST", "path": "/v1/edits", "query_string": b"", "headers": headers}
+    coming = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent = []
+
+    async def receive():
+        return next(coming)
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(client.app(scope, receive, send))
+
+    assert sent[0]["status"] == 400
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Content-Type", "Authorization"])
+def test_a_header_that_comes_twice_means_the_same_on_both(client, edit, name):
+    body, twice = json.dumps(edit), [(name, FAST.get(name, "one")), (name, FAST.get(name, "two"))]
+    answers = [
+        client.post("/v1/edits", content=body, headers=[*way.items(), *twice] if name not in way else twice)
+        for way in (FAST, WHOLE)
+    ]
+
+    assert len({each.status_code for each in answers}) == 1
 
 
 def test_both_ways_are_one_route_to_the_metrics(client, edit):
