@@ -35,8 +35,8 @@ Bound = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 
 
-def _counted(least: int, most: int) -> tuple[AfterValidator, FieldInfo]:
-    """Checks how many items a tuple has; the count is complained of only where every item is right."""
+def counted(least: int, most: int) -> tuple[AfterValidator, FieldInfo]:
+    """How many items a tuple has: an annotation that complains of the count only where every item is right."""
 
     # pydantic's own min_length counts the valid items only, and would add "too short" to any item's complaint.
     def check(items: tuple) -> tuple:
@@ -132,11 +132,11 @@ class Reweight(Part):
     """Words of the edited prompt turned up or down (Hertz et al. 2022, section 3.2, "fader control")."""
 
     kind: Literal["reweight"] = "reweight"
-    weights: Annotated[tuple[WordWeight, ...], *_counted(1, 32)]
+    weights: Annotated[tuple[WordWeight, ...], *counted(1, 32)]
 
 
 Edit = Annotated[Replace | Refine | Reweight, Field(discriminator="kind")]
-Names = Annotated[tuple[WordName, ...], *_counted(0, 32)]
+Names = Annotated[tuple[WordName, ...], *counted(0, 32)]
 
 
 class Box(Part):
@@ -201,14 +201,14 @@ class Target(Part):
     """One edited picture: its prompt, and how the source's attention is carried over to it."""
 
     prompt: Prompt
-    edits: Annotated[tuple[Edit, ...], *_counted(1, 8)]
+    edits: Annotated[tuple[Edit, ...], *counted(1, 8)]
     # `benchmarks.sweep`: with .4, which PIE-Bench takes too, more edits succeed and are nearer to the true edited
     # picture than with the .8 of most of the reference's demonstrations: beyond it a thing that goes leaves a ghost,
     # for its words' attention is carried over and has nowhere to go.
     cross_window: StepWindow = Field(
         StepWindow(stop=0.4), description="Where absent and words are only turned up or down, the first 0.8 of the run."
     )
-    word_windows: Annotated[tuple[WordWindow, ...], *_counted(0, 32)] = ()
+    word_windows: Annotated[tuple[WordWindow, ...], *counted(0, 32)] = ()
     # The reference's, for most of its demonstrations; `benchmarks.sweep` finds nothing clearly better.
     self_window: StepWindow = StepWindow(stop=0.4)
     local_blend: LocalBlend | None = None
@@ -313,7 +313,7 @@ class Sampling(Part):
     scheduler: SchedulerName | None = Field(None, description="The model's own where absent; the manifest names it.")
     guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
     seed: Seed = 0
-    seeds: Annotated[tuple[Seed, ...], *_counted(1, 64)] | None = Field(
+    seeds: Annotated[tuple[Seed, ...], *counted(1, 64)] | None = Field(
         None,
         description="Several in place of `seed`: everything is made once for each. Targets times seeds are at most the "
         "model's `max_targets`.",
@@ -372,7 +372,7 @@ class EditSpec(Part):
     model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
     source: Source
     inversion: Inversion | None = Field(None, description="Of a source that is given; `direct` where absent.")
-    targets: Annotated[tuple[Target, ...], *_counted(0, 64)] = Field(
+    targets: Annotated[tuple[Target, ...], *counted(0, 64)] = Field(
         description="The edited pictures; of a source that is given there may be none, which inverts it ahead."
     )
     sampling: Sampling = Sampling()

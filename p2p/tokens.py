@@ -1,5 +1,6 @@
 """Which tokens a word owns: character offsets in, token positions out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -50,10 +51,12 @@ class TokenizedPrompt:
 
     def words(self) -> tuple[WordTokens, ...]:
         """The prompt's words in order, each with the occurrence and the tokens that name it."""
+        seen: Counter[str] = Counter()
         result = []
-        for index, word in enumerate(words_of(self.prompt)):
-            occurrence = [indices[0] for indices in find(self.prompt, word.text)].index(index) + 1
-            result.append(WordTokens(word.text, occurrence, self.named(word.text, occurrence)))
+        for word in words_of(self.prompt):
+            name = word.text.casefold()
+            seen[name] += 1
+            result.append(WordTokens(word.text, seen[name], self._between(word.start, word.stop)))
         return tuple(result)
 
     def named(self, name: str, occurrence: int | None = None) -> tuple[int, ...]:

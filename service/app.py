@@ -12,7 +12,18 @@ from service.cors import allow_origins, around
 from service.errors import install_error_handlers
 from service.openapi import install_openapi
 from service.plane import Plane
-from service.routes import artifacts, batches, deliveries, edits, health, images, inversions, metrics, models
+from service.routes import (
+    alignments,
+    artifacts,
+    batches,
+    deliveries,
+    edits,
+    health,
+    images,
+    inversions,
+    metrics,
+    models,
+)
 from service.routes.polling import Polling
 from service.routes.posting import Posting
 from service.settings import Settings
@@ -49,7 +60,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     allow_origins(app, settings.origins)
     around(app, Access)  # last, so that it is outside of the others
     install_error_handlers(app)
-    for routes in (edits, batches, deliveries, images, inversions, models, artifacts, health, metrics):
+    for routes in (edits, batches, deliveries, images, inversions, alignments, models, artifacts, health, metrics):
         app.include_router(routes.router)
     app.router.routes[:0] = [Polling(), Posting()]
     describe_webhooks(app)

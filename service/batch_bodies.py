@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
-from pydantic_core import PydanticKnownError
 
-from p2p.spec import Part
+from p2p.spec import Part, counted
 from service.addresses import MAX_CHARACTERS
 from service.batches import AskedBatch
 from service.jobs.batches import BATCH_EVENT_NAMES, MAX_EDITS, AnyEventName, BatchStanding, BatchWebhook
@@ -16,30 +15,16 @@ from service.schemas import EXAMPLE, EditRequest, callable_url
 from service.webhooks.deliveries import Attempt
 
 
-def _counted(most: int) -> AfterValidator:
-    # After the items: pydantic's own bounds count the valid ones only, and would complain of a wrong one twice.
-    def check(items: tuple) -> tuple:
-        about = {"field_type": "Tuple", "actual_length": len(items)}
-        if not items:
-            raise PydanticKnownError("too_short", {**about, "min_length": 1})
-        if len(items) > most:
-            raise PydanticKnownError("too_long", {**about, "max_length": most})
-        return items
-
-    return AfterValidator(check)
-
-
 class BatchWebhookRequest(Part):
     """Who is to be told of the batch's end."""
 
     url: Annotated[str, AfterValidator(callable_url)] = Field(
         description="https or http, with a public address; it is sent a POST.", max_length=MAX_CHARACTERS
     )
-    events: Annotated[tuple[AnyEventName, ...], _counted(len(BATCH_EVENT_NAMES))] = Field(
+    events: Annotated[tuple[AnyEventName, ...], *counted(1, len(BATCH_EVENT_NAMES))] = Field(
         ("batch.ended",),
         description="`batch.ended`: told once, when all edits have ended. The others: told of each edit that ends so "
         "and names no webhook of its own.",
-        json_schema_extra={"minItems": 1, "maxItems": len(BATCH_EVENT_NAMES)},
     )
 
     def to_webhook(self) -> BatchWebhook:
@@ -55,9 +40,8 @@ class BatchRequest(Part):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    edits: Annotated[tuple[EditRequest, ...], _counted(MAX_EDITS)] = Field(
+    edits: Annotated[tuple[EditRequest, ...], *counted(1, MAX_EDITS)] = Field(
         description="Each as `POST /v1/edits` takes it. No more than the key may post at once.",
-        json_schema_extra={"minItems": 1, "maxItems": MAX_EDITS},
     )
     webhook: BatchWebhookRequest | None = Field(
         None, description="Told once all edits have ended; where absent, whoever the installation names."

@@ -1,6 +1,6 @@
 """A spec against its model: what is absent filled in, and every reason why the model cannot do it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from p2p.spec import EditSpec
 from service.errors import InvalidEdit
@@ -17,11 +17,7 @@ def resolved(
     Raises:
         InvalidEdit: with every reason why the model cannot do it.
     """
-    if spec.model not in catalogue:
-        offered = ", ".join(catalogue)
-        detail = f"there is no model {spec.model!r} here: choose one of {offered}"
-        raise InvalidEdit([Complaint.at("model", code="unknown_model", detail=detail)])
-    model = catalogue[spec.model]
+    model = known_model(spec.model, catalogue)
     asked, (height, width) = spec.sampling, model.sizes[0]
     sampling = asked.model_copy(
         update={
@@ -35,6 +31,24 @@ def resolved(
     if complaints := list(_beyond(complete, model, counters[model.id])):
         raise InvalidEdit(complaints)
     return complete
+
+
+def known_model(name: str, catalogue: Mapping[str, ModelDeclaration]) -> ModelDeclaration:
+    """The model of that name; raises `InvalidEdit` where this installation has none."""
+    if name not in catalogue:
+        detail = f"there is no model {name!r} here: choose one of {', '.join(catalogue)}"
+        raise InvalidEdit([Complaint.at("model", code="unknown_model", detail=detail)])
+    return catalogue[name]
+
+
+def too_long(
+    prompts: Iterable[tuple[Sequence[str | int], str]], model: ModelDeclaration, counter: TokenCounter
+) -> Iterator[Complaint]:
+    """The prompts, each with its location, that a model does not read to their end."""
+    for location, prompt in prompts:
+        if counter.may_exceed(prompt, model.max_tokens) and (tokens := counter.count(prompt)) > model.max_tokens:
+            detail = f"{tokens} tokens with start and end, and {model.id} reads {model.max_tokens}: shorten it"
+            yield Complaint.at(*location, code="prompt_too_long", detail=detail)
 
 
 def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:
@@ -58,10 +72,7 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
         detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"
         field = "height" if all(height != sampling.height for height, _ in model.sizes) else "width"
         yield Complaint.at("sampling", field, code="size_not_offered", detail=detail)
-    for location, prompt in _prompts(spec):
-        if counter.may_exceed(prompt, model.max_tokens) and (tokens := counter.count(prompt)) > model.max_tokens:
-            detail = f"{tokens} tokens with start and end, and {model.id} reads {model.max_tokens}: shorten it"
-            yield Complaint.at(*location, code="prompt_too_long", detail=detail)
+    yield from too_long(_prompts(spec), model, counter)
 
 
 def _prompts(spec: EditSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.config import JsonDict
-from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from p2p.spec import Artifacts, EditSpec, Inversion, InversionMethod, Part, Sampling, Source
+from p2p.spec import Artifacts, EditSpec, Inversion, InversionMethod, Part, Sampling, Source, counted
 from service.addresses import MAX_CHARACTERS, UrlRefused, checked_url
 from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
 from service.jobs.images import Image, ImageFormat, image_key
@@ -51,26 +51,14 @@ def callable_url(url: str) -> str:
         raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from error
 
 
-def _counted(events: tuple[EventName, ...]) -> tuple[EventName, ...]:
-    # After the items: pydantic's own bounds count the valid ones only, and would complain of a wrong one twice.
-    about = {"field_type": "Tuple", "actual_length": len(events)}
-    if not events:
-        raise PydanticKnownError("too_short", {**about, "min_length": 1})
-    if len(events) > len(EVENT_NAMES):
-        raise PydanticKnownError("too_long", {**about, "max_length": len(EVENT_NAMES)})
-    return events
-
-
 class WebhookRequest(Part):
     """Who is to be told of the edit's end."""
 
     url: Annotated[str, AfterValidator(callable_url)] = Field(
         description="https or http, with a public address; it is sent a POST.", max_length=MAX_CHARACTERS
     )
-    events: Annotated[tuple[EventName, ...], AfterValidator(_counted)] = Field(
-        EVENT_NAMES,
-        description="Which ends are told of; all where absent.",
-        json_schema_extra={"minItems": 1, "maxItems": len(EVENT_NAMES)},
+    events: Annotated[tuple[EventName, ...], *counted(1, len(EVENT_NAMES))] = Field(
+        EVENT_NAMES, description="Which ends are told of; all where absent."
     )
 
     def to_webhook(self) -> Webhook:

@@ -1,4 +1,4 @@
-"""How many tokens a prompt takes, counted as the model will count them, without the model.
+"""Which tokens a prompt becomes, and how many, counted as the model will count them, without the model.
 
 `tokenizer.json` holds the whole tokenizer, so the `tokenizers` package alone gives the number that the worker's text
 encoder will see: a prompt that is too long is refused at the door.
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from p2p.tokens import TokenizedPrompt
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.errors import InvalidCatalogue
 
@@ -35,6 +36,11 @@ class TokenCounter:
     def count(self, prompt: str) -> int:
         """Tokens of a prompt as the text encoder reads it."""
         return len(self._tokenizer.encode(prompt).ids)
+
+    def tokenized(self, prompt: str, limit: int) -> TokenizedPrompt:
+        """A prompt of at most `limit` tokens as the text encoder reads it."""
+        encoding = self._tokenizer.encode(prompt)
+        return TokenizedPrompt(prompt, tuple(encoding.ids), tuple(encoding.offsets), limit)
 
 
 def token_counters(catalogue: Mapping[str, ModelDeclaration]) -> dict[str, TokenCounter]:

@@ -1,0 +1,77 @@
+"""POST /v1/alignments: how words correspond, told without a model."""
+
+import pytest
+
+
+def asked(source: str, *targets: str | dict, **rest) -> dict:
+    made = [target if isinstance(target, dict) else {"prompt": target} for target in targets]
+    return {"model": "tiny", "source": {"prompt": source}, "targets": made, **rest}
+
+
+def test_the_words_of_each_target_are_set_against_the_sources(client):
+    answer = client.post("/v1/alignments", json=asked("a cat on the beach", "a dog on the beach", "a cat"))
+
+    assert answer.status_code == 200
+    view = answer.json()
+    swap, cut = view["targets"]
+    assert (swap["kind"], cut["kind"]) == ("replace", "refine")
+    assert [(w["word"], w["state"], w["sources"]) for w in swap["words"]][:2] == [
+        ("a", "kept", [0]),
+        ("dog", "changed", [1]),
+    ]
+    assert cut["removed"] == [2, 3, 4]
+
+
+def test_a_word_says_where_it_stands_and_which_tokens_it_has(client):
+    source = client.post("/v1/alignments", json=asked("the dog, the cat", "a dog")).json()["source"]
+
+    words = {(w["word"], w["occurrence"]): w for w in source["words"]}
+    assert [(w["word"], w["occurrence"]) for w in source["words"]] == [("the", 1), ("dog", 1), ("the", 2), ("cat", 1)]
+    dog = words["dog", 1]
+    assert (dog["start"], dog["stop"]) == (4, 7)
+    assert dog["tokens"] == [{"position": 2, "text": "dog"}]
+    assert source["tokens"] == 2 + 5  # the comma is a token of its own, and no word's name
+
+
+def test_its_words_are_those_that_an_edit_and_its_heat_maps_name(client, parts):
+    """What the page hands on is taken: every word by its occurrence as a weight."""
+    prompt = "the dog and the cat and the beach"
+    words = client.post("/v1/alignments", json=asked(prompt, prompt)).json()["targets"][0]["words"]
+    weights = [{"word": w["word"], "occurrence": w["occurrence"], "weight": 2} for w in words]
+    body = asked(prompt, {"prompt": prompt, "edits": [{"kind": "reweight", "weights": weights}]})
+
+    assert client.post("/v1/edits", json=body).status_code == 202
+
+
+def test_a_kind_that_is_asked_for_is_the_one_that_is_shown(client):
+    body = asked("a cat on the beach", {"prompt": "a dog on the beach", "kind": "refine"})
+
+    (target,) = client.post("/v1/alignments", json=body).json()["targets"]
+
+    assert target["kind"] == "refine"
+    assert target["words"][1]["state"] == "added"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        (
+            asked("a cat", "a big cat", {"prompt": "a big dog", "kind": "replace"}),
+            "/targets/1/kind",
+            "word_counts_differ",
+        ),
+        (asked("a cat", " ".join(["cat"] * 100)), "/targets/0/prompt", "prompt_too_long"),
+        (asked(" ".join(["cat"] * 100), "a cat"), "/source/prompt", "prompt_too_long"),
+        (asked("a cat", ""), "/targets/0/prompt", "too_short"),
+        (asked("a cat"), "/targets", "too_few"),
+        (asked("a cat", *["a dog"] * 65), "/targets", "too_many"),
+        (asked("a cat", {"prompt": "a dog", "kind": "reweight"}), "/targets/0/kind", "literal_error"),
+        (asked("a cat", "a dog", seed=3), "/seed", "unknown_field"),
+        ({**asked("a cat", "a dog"), "model": "none"}, "/model", "unknown_model"),
+    ],
+)
+def test_what_is_wrong_is_pointed_at(client, body, pointer, code):
+    answer = client.post("/v1/alignments", json=body)
+
+    assert answer.status_code == 422
+    assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [(pointer, code)]
