@@ -24,6 +24,7 @@ from service.routes import (
     metrics,
     models,
 )
+from service.routes.playground import playground
 from service.routes.polling import Polling
 from service.routes.posting import Posting
 from service.settings import Settings
@@ -62,6 +63,8 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     install_error_handlers(app)
     for routes in (edits, batches, deliveries, images, inversions, alignments, models, artifacts, health, metrics):
         app.include_router(routes.router)
+    if settings.playground:
+        app.include_router(playground())
     app.router.routes[:0] = [Polling(), Posting()]
     describe_webhooks(app)
     install_openapi(app)

@@ -1,0 +1,172 @@
+// What is being put together, and as what it is sent: only what differs from the API's defaults.
+
+/** The defaults of the spec (openapi.yaml, EditSpec); those of a model come from GET /v1/models. */
+export const DEFAULTS = {
+  model: "scenes",
+  cross: { start: 0, stop: 0.4 },
+  // Of an edit that only turns words up and down.
+  fader: { start: 0, stop: 0.8 },
+  self: { start: 0, stop: 0.4 },
+  threshold: 0.3,
+};
+const PREVIEWS = 3;
+
+/** A word as the API names it, as one string. */
+export const nameOf = ({ word, occurrence }) => `${word.toLowerCase()} ${occurrence}`;
+
+export const newTarget = (prompt = "") => ({
+  prompt,
+  kind: "auto",
+  weights: new Map(),
+  blend: new Set(),
+  gone: new Set(), // words of the source whose region may change
+  cross: null,
+  self: null,
+  threshold: null,
+  alignment: null,
+  rest: {},
+});
+
+export const draft = {
+  model: DEFAULTS.model,
+  source: { prompt: "", image: null, alignment: null },
+  targets: [newTarget()],
+  seed: 0,
+  steps: null,
+  guidance_scale: null,
+  rest: {},
+};
+
+/** The edit that carries words over: as chosen, or as the aligner finds it; null where no words differ. */
+export const kindOf = (target) => (target.kind === "auto" ? (target.alignment?.kind ?? null) : target.kind);
+
+export const onlyFades = (target) => kindOf(target) === null;
+
+/** A word's name in a body; its occurrence only where there are several. */
+function named(word, words) {
+  const several = words.filter((each) => each.word.toLowerCase() === word.word.toLowerCase()).length > 1;
+  return several ? { word: word.word, occurrence: word.occurrence } : { word: word.word };
+}
+
+function blendOf(target, source) {
+  const words = target.alignment?.words ?? [];
+  const chosen = words.filter((word) => target.blend.has(nameOf(word)));
+  const before = source.alignment?.words ?? [];
+  const gone = before.filter((word) => target.gone.has(nameOf(word)));
+  const { local_blend: kept = {} } = target.rest;
+  if (!chosen.length && !gone.length && !kept.box) return null;
+  const blend = { ...kept };
+  if (chosen.length) blend.words = chosen.map((word) => named(word, words));
+  if (gone.length) {
+    // Naming some takes the place of those that the chosen words stand for: these are named with them.
+    const stood = new Set(chosen.flatMap((word) => word.sources));
+    blend.source_words = before
+      .filter((word, index) => stood.has(index) || gone.includes(word))
+      .map((word) => named(word, before));
+  }
+  if (target.threshold !== null) blend.threshold = target.threshold;
+  return blend;
+}
+
+function targetOf(target, source) {
+  const words = target.alignment?.words ?? [];
+  const kind = kindOf(target);
+  const edits = kind ? [{ kind }] : [];
+  const weights = words.filter((word) => (target.weights.get(nameOf(word)) ?? 1) !== 1);
+  if (weights.length) {
+    const fields = weights.map((word) => ({ ...named(word, words), weight: target.weights.get(nameOf(word)) }));
+    edits.push({ kind: "reweight", weights: fields });
+  }
+  const { local_blend: _, ...rest } = target.rest;
+  const body = { prompt: target.prompt.trim(), edits, ...rest };
+  if (target.cross) body.cross_window = target.cross;
+  if (target.self) body.self_window = target.self;
+  const blend = blendOf(target, source);
+  if (blend) body.local_blend = blend;
+  return body;
+}
+
+/** The body of POST /v1/edits. */
+export function bodyOf(from = draft) {
+  const { source, rest } = from;
+  const body = {};
+  if (from.model !== DEFAULTS.model) body.model = from.model;
+  body.source = { prompt: source.prompt.trim() };
+  if (source.image) body.source.image = { upload: source.image.id, ...source.image.rest };
+  body.targets = from.targets.map((target) => targetOf(target, source));
+  const sampling = { ...rest.sampling };
+  if (from.seed && !source.image) sampling.seed = from.seed;
+  if (from.steps !== null) sampling.steps = from.steps;
+  if (from.guidance_scale !== null) sampling.guidance_scale = from.guidance_scale;
+  if (Object.keys(sampling).length) body.sampling = sampling;
+  body.artifacts = { previews: PREVIEWS, ...rest.artifacts };
+  for (const name of ["inversion", "compat"]) if (rest[name]) body[name] = rest[name];
+  return body;
+}
+
+const same = (a, b) => a.start === b.start && a.stop === b.stop && (a.unit ?? "share") === "share";
+
+/** What a spec says beyond defaults, without the fields that have controls: it stays in the request as it is. */
+function beyond(given, defaults, controls) {
+  const differs = ([name, value]) =>
+    !controls.includes(name) && value !== null && JSON.stringify(value) !== JSON.stringify(defaults[name]);
+  return Object.fromEntries(Object.entries(given ?? {}).filter(differs));
+}
+
+/** The words that a name means: several in a row, and every occurrence where it says none. */
+function namesIn({ word, occurrence }, prompt) {
+  const most = prompt.split(/\s+/).length;
+  const which = occurrence ? [occurrence] : Array.from({ length: most }, (_, index) => index + 1);
+  return word.split(/\s+/).flatMap((each) => which.map((one) => nameOf({ word: each, occurrence: one })));
+}
+
+function targetFrom(spec, source) {
+  const target = newTarget(spec.prompt);
+  const aligning = spec.edits.find((edit) => edit.kind !== "reweight");
+  target.asked = aligning?.kind ?? null;
+  for (const edit of spec.edits.filter((each) => each.kind === "reweight")) {
+    for (const named of edit.weights) for (const name of namesIn(named, spec.prompt)) target.weights.set(name, named.weight);
+  }
+  const cross = aligning ? DEFAULTS.cross : DEFAULTS.fader;
+  if (spec.cross_window && !same(spec.cross_window, cross)) target.cross = spec.cross_window;
+  if (spec.self_window && !same(spec.self_window, DEFAULTS.self)) target.self = spec.self_window;
+  const blend = spec.local_blend;
+  target.blend = new Set((blend?.words ?? []).flatMap((named) => namesIn(named, spec.prompt)));
+  target.gone = new Set((blend?.source_words ?? []).flatMap((named) => namesIn(named, source)));
+  if (blend && blend.threshold !== DEFAULTS.threshold) target.threshold = blend.threshold ?? null;
+  const known = ["prompt", "edits", "cross_window", "self_window", "local_blend"];
+  target.rest = beyond(spec, { word_windows: [] }, known);
+  const defaults = { subtract_words: [], source_subtract_words: [], start: 0.2, subtract_threshold: 0.3 };
+  const more = beyond(blend, defaults, ["words", "source_words", "threshold"]);
+  if (Object.keys(more).length) target.rest.local_blend = more;
+  return target;
+}
+
+/** Makes the draft say what a spec says (`spec` of an edit's answer, or a body that was sent). */
+export function take(spec, model) {
+  draft.model = spec.model ?? DEFAULTS.model;
+  draft.source = { prompt: spec.source.prompt, image: null, alignment: null };
+  if (spec.source.image) {
+    const rest = beyond(spec.source.image, { fit: "cover" }, ["upload"]);
+    draft.source.image = { id: spec.source.image.upload, name: "the same picture", rest };
+  }
+  draft.targets = spec.targets.length ? spec.targets.map((target) => targetFrom(target, spec.source.prompt)) : [newTarget(spec.source.prompt)];
+  const sampling = spec.sampling ?? {};
+  draft.seed = sampling.seed ?? 0;
+  draft.steps = unlessDefault(sampling.steps, model?.defaults.steps);
+  draft.guidance_scale = unlessDefault(sampling.guidance_scale, model?.defaults.guidance_scale);
+  const [height, width] = model?.sizes[0] ?? [];
+  draft.rest = {
+    sampling: beyond(sampling, { negative_prompt: "", height, width }, ["seed", "steps", "guidance_scale"]),
+    artifacts: beyond(spec.artifacts, { format: "png", heatmaps: true, raw_maps: true, trajectory: false }, ["previews"]),
+    inversion: spec.inversion && Object.keys(beyond(spec.inversion, { method: "direct" }, [])).length ? spec.inversion : null,
+    compat: spec.compat ?? null,
+  };
+}
+
+const unlessDefault = (value, usual) => (value === undefined || value === null || value === usual ? null : value);
+
+/** Tells whoever shows the draft; `detail.shape` where there are other fields than before. */
+export function changed(shape = false) {
+  document.dispatchEvent(new CustomEvent("draft", { detail: { shape } }));
+}

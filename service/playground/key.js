@@ -1,0 +1,52 @@
+// The API key: in this tab's session and nowhere else, never in an address or a snippet.
+
+import { $ } from "./dom.js";
+
+const NAME = "p2p-key";
+let waiting = [];
+
+export const key = () => sessionStorage.getItem(NAME);
+
+/** Asks for a key and resolves once another one was given; `why` says what was wrong with the one before. */
+export function askForKey(why) {
+  const dialog = $("#key-dialog");
+  const error = $("#key-error");
+  error.textContent = why;
+  error.hidden = !why;
+  $("#key-value").toggleAttribute("aria-invalid", Boolean(why));
+  $("#key-value").value = "";
+  if (!dialog.open) dialog.showModal();
+  return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+}
+
+export function setUpKey() {
+  const dialog = $("#key-dialog");
+  $("#key-open").addEventListener("click", () => {
+    askForKey("").catch(() => {});
+  });
+  $("#key-close").addEventListener("click", () => dialog.close());
+  $("#key-forget").addEventListener("click", () => {
+    sessionStorage.removeItem(NAME);
+    show();
+    dialog.close();
+  });
+  $("#key-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const value = $("#key-value").value.trim();
+    if (!value) return;
+    sessionStorage.setItem(NAME, value);
+    show();
+    for (const each of waiting.splice(0)) each.resolve();
+    dialog.close();
+    document.dispatchEvent(new Event("key"));
+  });
+  dialog.addEventListener("close", () => {
+    $("#key-value").value = "";
+    for (const each of waiting.splice(0)) each.reject(new DOMException("no key was given", "AbortError"));
+  });
+  show();
+}
+
+function show() {
+  $("#key-open").textContent = key() ? "API key in use" : "API key";
+}

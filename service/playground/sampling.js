@@ -1,0 +1,64 @@
+// Seed, steps, guidance and model, with the model's own defaults and limits.
+
+import { align } from "./aligner.js";
+import { changed, draft } from "./draft.js";
+import { $, h, icon, ICONS } from "./dom.js";
+import { fill } from "./words.js";
+
+export function drawSampling(models) {
+  const model = models.find(({ id }) => id === draft.model) ?? models[0];
+  draft.limits = model.limits;
+  $("#sampling").replaceChildren(
+    slid({ name: "steps", label: "Steps", min: 1, max: model.limits.max_steps, step: 1, usual: model.defaults.steps }),
+    slid({ name: "guidance_scale", label: "Guidance", min: 0, max: 15, most: 50, step: 0.5, usual: model.defaults.guidance_scale }),
+    seed(),
+    modelField(models),
+  );
+}
+
+/** A slider with its number beside it; where it stands at the model's default, nothing is sent. */
+function slid({ name, label, min, max, most = max, step, usual }) {
+  const value = draft[name] ?? usual;
+  const range = h("input", { type: "range", min: String(min), max: String(max), step: String(step), value: String(value),
+    "aria-label": label, oninput: () => set(Number(range.value)) });
+  const number = h("input", { type: "number", id: `s-${name}`, class: "number", min: String(min), max: String(most), step: "any", value: String(value),
+    "data-input": "", oninput: () => number.value !== "" && set(Number(number.value)) });
+  function set(given) {
+    draft[name] = given === usual ? null : given;
+    if (Number(range.value) !== given) range.value = String(given);
+    if (Number(number.value) !== given) number.value = String(given);
+    fill(range);
+    changed();
+  }
+  fill(range);
+  return h("div", { class: "field", "data-pointers": `/sampling/${name}` },
+    h("div", { class: "label-row" }, h("label", { class: "label", for: `s-${name}` }, label), number), range);
+}
+
+function seed() {
+  const number = h("input", { type: "number", id: "s-seed", min: "0", step: "1", value: String(draft.seed), "data-input": "",
+    oninput: () => {
+      draft.seed = number.value === "" ? 0 : Number(number.value);
+      changed();
+    } });
+  const roll = h("button", { type: "button", class: "icon secondary", "aria-label": "Another seed",
+    onclick: () => {
+      draft.seed = Math.floor(Math.random() * 10000);
+      number.value = String(draft.seed);
+      changed();
+    } }, icon(ICONS.dice));
+  return h("div", { class: "field", "data-pointers": "/sampling/seed" },
+    h("label", { class: "label", for: "s-seed" }, "Seed"), h("div", { class: "pair" }, number, roll));
+}
+
+function modelField(models) {
+  const select = h("select", { id: "s-model", "data-input": "",
+    onchange: () => {
+      draft.model = select.value;
+      [draft.steps, draft.guidance_scale] = [null, null];
+      changed(true);
+      align({ now: true });
+    } }, models.map(({ id }) => h("option", { value: id }, id)));
+  select.value = draft.model;
+  return h("div", { class: "field", "data-pointers": "/model" }, h("label", { class: "label", for: "s-model" }, "Model"), select);
+}
