@@ -10,6 +10,7 @@ from PIL import Image
 
 from service.api_keys import Caller, Limits
 from service.images.reading import ImageLimits, ImageReader
+from service.images.settling import have_one_shape
 from service.jobs.images import image_key
 from service.jobs.inversions import KeptInversion
 from service.jobs.model import ANYBODY, Reconstruction
@@ -244,6 +245,65 @@ def test_what_cannot_be_done_with_a_picture_is_pointed_at(client, edit, parts, c
     assert parts.store.all() == []
 
 
+def masked(*masks: str, source: dict | None = None) -> dict:
+    targets = [
+        {"prompt": "a dog on the beach", "edits": [{"kind": "replace"}], "local_blend": {"mask": {"upload": mask}}}
+        for mask in masks
+    ]
+    return {"model": "tiny", "source": source or {"prompt": "a cat on the beach"}, "targets": targets}
+
+
+def test_an_edit_names_masks_of_the_pictures_shape_at_any_resolution(client, send, parts):
+    source = send(file_of(halves((333, 250)))).json()["id"]
+    small, large = (send(file_of(halves(size))).json()["id"] for size in ((100, 75), (666, 500)))
+
+    response = client.post(
+        "/v1/edits", json=masked(small, large, source={"prompt": "a cat on the beach", "image": {"upload": source}})
+    )
+
+    assert response.status_code == 202, response.text
+    (job,) = parts.store.all()
+    assert job.spec.masks == {0: small, 1: large}
+    assert {parts.images.kept[each].expires_at for each in (source, small, large)} == {job.expires_at}
+
+
+def test_a_mask_of_a_generated_picture_has_the_shape_that_is_drawn(client, send, parts):
+    square, wide = (send(file_of(halves(size))).json()["id"] for size in ((100, 100), (100, 75)))
+
+    assert client.post("/v1/edits", json=masked(square)).status_code == 202
+    problem = client.post("/v1/edits", json=masked(square, wide, "img_" + "0" * 32)).json()
+
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [
+        ("/targets/1/local_blend/mask/upload", "mask_of_another_shape"),
+        ("/targets/2/local_blend/mask/upload", "image_not_found"),
+    ]
+    assert len(parts.store.all()) == 1
+
+
+def test_a_batch_points_at_the_edit_whose_mask_is_not_there(client, send):
+    square = send(file_of(halves((100, 100)))).json()["id"]
+
+    problem = client.post("/v1/batches", json={"edits": [masked(square), masked("img_" + "0" * 32)]}).json()
+
+    (error,) = problem["errors"]
+    assert (error["pointer"], error["code"]) == ("/edits/1/targets/0/local_blend/mask/upload", "image_not_found")
+
+
+@pytest.mark.parametrize(
+    ("size", "other", "one"),
+    [
+        ((4000, 3000), (64, 48), True),
+        ((4000, 3001), (64, 48), True),
+        ((4001, 2999), (400, 300), True),
+        ((4000, 3000), (400, 298), False),
+        ((4000, 3000), (3000, 4000), False),
+        ((1, 500), (1, 500), True),
+    ],
+)
+def test_two_sizes_are_one_shape_up_to_whole_pixels(size, other, one):
+    assert have_one_shape(size, other) is have_one_shape(other, size) is one
+
+
 def test_a_picture_without_a_prompt_is_told_what_to_write(client, edit):
     problem = client.post("/v1/edits", json=edit | {"source": {"image": {"upload": "img_" + "0" * 32}}}).json()
 
@@ -258,8 +318,9 @@ def test_a_picture_of_somebody_else_is_none(client, send, parts, monkeypatch):
 
     monkeypatch.setattr(parts.plane.callers, "of", other, raising=False)
     problem = client.post("/v1/edits", json=photo(upload=upload)).json()
+    of_mask = client.post("/v1/edits", json=masked(upload)).json()
 
-    assert problem["errors"][0]["code"] == "image_not_found"
+    assert problem["errors"][0]["code"] == of_mask["errors"][0]["code"] == "image_not_found"
     assert client.get(f"/v1/images/{upload}").status_code == 404
 
 
