@@ -5,7 +5,7 @@ is there once it is installed (requirements/dev.txt installs them all).
 """
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, files, metadata
 from pathlib import Path
 
 from stack.markdown import print_or_put, table
@@ -32,9 +32,18 @@ def licence_of(name: str) -> str:
     """
     said = metadata(name)
     named = [line.split(" :: ")[-1] for line in said.get_all("Classifier", []) if line.startswith("License ::")]
-    text = said["License-Expression"] or ", ".join(named) or (said["License"] or "").splitlines()[0]
+    text = said["License-Expression"] or ", ".join(named) or _first_line(said["License"] or _file_of(name))
     # Torch's expression lists what it bundles, twenty licences long.
     return text if len(text) <= 120 else f"{text[:110].rsplit(' AND ', 1)[0]} AND others that it bundles"
+
+
+def _file_of(name: str) -> str:
+    """The text of a package's licence, where it comes with it and is named nowhere."""
+    return next((file.read_text() for file in files(name) or () if file.name.startswith("LICENSE")), "")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
 
 
 def packages() -> str:
