@@ -26,10 +26,17 @@ def of_figures(report: Mapping) -> str:
     return table(["figure", "value"], report.items())
 
 
+def of_footprint(report: Mapping) -> str:
+    """A line per process, then one per figure."""
+    memory = {f"memory of {name}, MiB": mib for name, mib in report["mib"].items()}
+    return of_figures(memory | {name: value for name, value in report.items() if name != "mib"})
+
+
 #: Which tables a report has, by a key of it.
 TABLES: Mapping[str, Callable[[Mapping], str]] = {
     "rows": of_rows,
     "status_to_bare": of_figures,
+    "mib": of_footprint,
     "ours": of_recovery,
     "at_7_5": of_inversion,
     "methods": of_quality,
