@@ -274,7 +274,8 @@ InversionMethod = Literal["direct", "ddim", "null_text", "negative_prompt", "edi
 class Inversion(Part):
     """How a picture's run is found, without which it cannot be edited (docs/inversion.md)."""
 
-    # `benchmarks.inversion`: the only one that gives back what the picture was, at any guidance scale.
+    # `benchmarks.inversion`: it gives back what the picture was and edits well at any guidance scale, by one inversion
+    # for all of them (docs/inversion.md).
     method: InversionMethod = "direct"
     inner_steps: Annotated[int, Field(ge=1, le=100)] | None = Field(
         None, description="Of null_text: iterations for each step at most; 10 where absent."
