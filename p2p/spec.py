@@ -325,7 +325,11 @@ class Sampling(Part):
     """How the pictures are made; what is absent takes the model's own default (`GET /v1/models`)."""
 
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
-    scheduler: SchedulerName | None = Field(None, description="The model's own where absent; the manifest names it.")
+    scheduler: SchedulerName | None = Field(
+        None,
+        description="The model's own where absent, and for a picture that is given ddim, whatever the model's own is; "
+        "the manifest names it.",
+    )
     guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
     seed: Seed = 0
     seeds: Annotated[tuple[Seed, ...], *_counted(1, 64)] | None = Field(

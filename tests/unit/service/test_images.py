@@ -194,6 +194,8 @@ def test_an_edit_names_a_picture_that_was_sent(client, send, parts):
     (job,) = parts.store.all()
     assert job.spec.source.image.upload == upload
     assert job.spec.source.image.fit == "cover"
+    # Whatever the model's own scheduler is: no other has a way back.
+    assert job.spec.sampling.scheduler == "ddim"
 
 
 def test_a_picture_stays_as_long_as_an_edit_may_need_it(client, send, parts):
