@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from diffusers import EulerDiscreteScheduler
 from PIL import Image
 
 from p2p.families.stable_diffusion import StableDiffusion
@@ -208,6 +209,18 @@ def test_the_names_in_a_spec_are_those_of_the_inversions():
 
     assert set(get_args(InversionMethod)) == set(INVERSIONS)
     assert Inversion().method == DEFAULT
+
+
+def test_a_model_of_another_scheduler_inverts_by_ddim(serve, picture, file_of):
+    pipeline = tiny.pipeline()
+    pipeline.scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear")
+    sampling = {"steps": STEPS, "guidance_scale": 3.0, "height": 32, "width": 32, "scheduler": "ddim"}
+
+    job = serve(photo_spec("a dog", sampling=sampling), Counted(pipeline))
+
+    assert job.status is JobStatus.SUCCEEDED, job.error
+    assert job.reconstruction.psnr == job.reconstruction.autoencoder_psnr
+    assert json.loads(file_of(job, "manifest.json"))["scheduler"] == "ddim"
 
 
 def test_a_picture_that_is_gone_ends_its_edit(serve):
