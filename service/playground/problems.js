@@ -27,7 +27,9 @@ export function showProblems(errors, { as, focus = false } = {}) {
       homeless.push({ pointer, detail });
       continue;
     }
-    const input = field.querySelector("[data-input]") ?? field.querySelector("input, textarea, select, button");
+    // A field may hold another one: its input is the first that is its own.
+    const inputs = [...field.querySelectorAll("[data-input]"), ...field.querySelectorAll("input, textarea, select, button")];
+    const input = inputs.find((each) => each.closest("[data-pointers]") === field) ?? inputs[0];
     const id = fresh("problem");
     const text = h("p", { class: "error", id, "data-as": as, "data-code": code }, sentence(detail));
     field.append(text);
