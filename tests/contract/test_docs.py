@@ -50,7 +50,7 @@ def test_every_picture_is_shown_and_its_command_named():
 
 
 @pytest.mark.parametrize(
-    ("document", "word"), [("README.md", "from p2p.edit import edit\n"), ("docs/inversion.md", "invert(picture")]
+    ("document", "word"), [("README.md", "from p2p.library import"), ("docs/inversion.md", "invert(picture")]
 )
 def test_the_library_is_used_as_it_is_shown(library, document, word):
     (code,) = blocks(ROOT / document, "python", word)
