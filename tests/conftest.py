@@ -29,9 +29,9 @@ limits = {{ max_steps = 400, max_targets = 3 }}
 """
 
 
-#: Files that take minutes. Workers of xdist take a file at a time, in this order (`--no-loadscope-reorder`: else those
-#: of many tests go first, and what is long and few runs at the end, beside an idle core).
-LONGEST = ("tests/parity/test_golden.py",)
+#: A folder of files that take minutes. Workers of xdist take a file at a time, in this order
+#: (`--no-loadscope-reorder`: else those of many tests go first, and what is long runs at the end, beside an idle core).
+LONGEST = "tests/parity/"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
