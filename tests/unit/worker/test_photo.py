@@ -167,6 +167,20 @@ def test_an_inversion_is_made_ahead_by_an_edit_without_targets(serve, picture, f
     assert edited.reconstruction.inversion == "kept"
 
 
+@pytest.mark.parametrize(("fit", "seen"), [("cover", slice(15, 75)), ("contain", slice(0, 90))])
+def test_heat_maps_of_a_picture_have_its_shape_and_are_dark_where_the_model_did_not_see_it(
+    serve, picture, file_of, fit, seen
+):
+    job = serve(photo_spec("a dog", fit=fit, artifacts={}))
+
+    (name,) = (each.name for each in job.artifacts if each.kind == "heatmap" and each.picture and each.word == "dog")
+    light = np.asarray(Image.open(io.BytesIO(file_of(job, name))).convert("L").resize((90, 60), Image.Resampling.BOX))
+    unseen = np.ones(90, bool)
+    unseen[seen] = False
+    assert light.shape == (60, 90)
+    assert light[:, unseen].max(initial=0) < light[:, seen].max()
+
+
 def test_the_words_of_a_source_alone_have_their_maps(serve, picture):
     job = serve(photo_spec(artifacts={}))
 
