@@ -1,11 +1,12 @@
 """The composition a stranger reads first: a spec and a model in, pictures and maps out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from p2p.attention.maps import AttentionMaps
 from p2p.blend import blend_mask
 from p2p.errors import SeveralSeeds
 from p2p.families.base import ModelFamily, to_images
+from p2p.masks import Mask
 from p2p.preparation import Prepared, assemble, prepare, shared_steps
 from p2p.sampling import DenoisingStep, denoise
 from p2p.schedulers import name_of, shared_scheduler
@@ -70,31 +72,45 @@ class EditResult:
 
 
 def edit_steps(
-    spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None, keep: bool = False
+    spec: EditSpec,
+    family: ModelFamily,
+    *,
+    noise: Tensor | None = None,
+    keep: bool = False,
+    masks: Mapping[str, Mask] | None = None,
 ) -> Iterator[DenoisingStep | EditResult]:
     """Runs a spec: yields every `DenoisingStep`, then the `EditResult` of each of its seeds, which share the run.
 
     Args:
         noise: the starting noise, (1, channels, height, width), instead of a seed's.
         keep: whether the result holds the source's trajectory, for `edit_again_steps`.
+        masks: those that blends name, by these names: of the picture's size, white where it may change.
     Raises:
         PromptTooLong: a prompt has more tokens than the model reads.
         UnsupportedSize: the model cannot draw the size asked for.
+        UnsupportedMask: a mask that a blend names is not there, or of another size.
         UnsupportedSampling: the scheduler cannot make so many steps.
     """
     specs = [spec.of_seeds(seed) for seed in spec.seeds]
-    for outcome in edit_batch_steps(specs, family, noises=[noise] * len(specs), keep=keep):
+    for outcome in edit_batch_steps(specs, family, noises=[noise] * len(specs), keep=keep, masks=masks):
         if isinstance(outcome, DenoisingStep):
             yield outcome
         else:
             yield from outcome
 
 
-def edit(spec: EditSpec, family: ModelFamily, *, noise: Tensor | None = None, keep: bool = False) -> EditResult:
+def edit(
+    spec: EditSpec,
+    family: ModelFamily,
+    *,
+    noise: Tensor | None = None,
+    keep: bool = False,
+    masks: Mapping[str, Mask] | None = None,
+) -> EditResult:
     """Runs a spec of one seed to its end; see `edit_steps`."""
     if len(spec.seeds) > 1:
         raise SeveralSeeds(spec.seeds)
-    *_, result = edit_steps(spec, family, noise=noise, keep=keep)
+    *_, result = edit_steps(spec, family, noise=noise, keep=keep, masks=masks)
     return cast(EditResult, result)
 
 
@@ -104,17 +120,18 @@ def edit_batch_steps(
     *,
     noises: Sequence[Tensor | None] | None = None,
     keep: bool = False,
+    masks: Mapping[str, Mask] | None = None,
 ) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
     """Runs specs of any edit kinds, windows, seeds and guidance together: yields every step, then all results.
 
     Raises:
         MixedBatch: the specs differ in their number of steps, their scheduler or their size.
-        PromptTooLong, UnsupportedSize, UnsupportedSampling: as in `edit_steps`.
+        PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling: as in `edit_steps`.
     """
     clock = Clock()
     scheduler = family.scheduler(shared_steps(specs), shared_scheduler(specs))
     jobs = [
-        prepare(spec, family, len(scheduler.timesteps), noise, keep=keep)
+        prepare(spec, family, len(scheduler.timesteps), noise, keep=keep, masks=masks)
         for spec, noise in zip(specs, noises or [None] * len(specs), strict=True)
     ]
     run = assemble(jobs, family, scheduler)
@@ -137,17 +154,18 @@ def edit_batch_steps(
 
 
 def edit_again_steps(
-    spec: EditSpec, family: ModelFamily, trajectory: Trajectory
+    spec: EditSpec, family: ModelFamily, trajectory: Trajectory, *, masks: Mapping[str, Mask] | None = None
 ) -> Iterator[DenoisingStep | EditResult]:
     """Edits a kept source: like `edit_steps` with fewer rows, and the same pictures up to rounding.
 
     Raises:
         WrongTrajectory: the trajectory is of another source.
-        PromptTooLong, UnsupportedSize, UnsupportedSampling: as in `edit_steps`.
+        PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling: as in `edit_steps`.
     """
     clock = Clock()
     scheduler = family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
-    job = prepare(spec, family, len(scheduler.timesteps), trajectory.noise, source_maps=trajectory.maps)
+    steps = len(scheduler.timesteps)
+    job = prepare(spec, family, steps, trajectory.noise, source_maps=trajectory.maps, masks=masks)
     run = Redenoising(family, scheduler, job, trajectory)
     clock.lap("encode")
     for step in denoise(run):
@@ -179,6 +197,9 @@ class Clock:
 def _result(
     job: Prepared, latents: Tensor, pixels: Tensor, clock: Clock, trajectory: Trajectory | None, scheduler: str
 ) -> EditResult:
+    if job.bounds is not None:
+        within = job.bounds[:, None].to(pixels.device)
+        pixels = torch.cat([pixels[:1], torch.where(within, pixels[1:], pixels[:1])])
     return EditResult(
         images=to_images(pixels, truncate=job.spec.compat == "reference"),
         latents=latents,

@@ -6,6 +6,7 @@
     ├── UnsupportedSize      the model cannot draw this size
     ├── UnsupportedSampling  the scheduler cannot make so many steps
     ├── UnsupportedPicture   a picture that is no input of the model as it is
+    ├── UnsupportedMask      a blend's mask was not given, or is of another size
     ├── UnsupportedInversion no such inversion, or not on this scheduler or with this guidance
     ├── SeveralSeeds         a spec of several seeds where one run is made
     ├── MixedBatch           specs that cannot share a run were given as one batch
@@ -56,6 +57,12 @@ class UnsupportedPicture(P2PError):
     """A picture, or the latents given in its place, cannot be the model's input as it is."""
 
     code = "unsupported_picture"
+
+
+class UnsupportedMask(P2PError):
+    """The mask that a blend names was not given, or is not of the size that is drawn."""
+
+    code = "unsupported_mask"
 
 
 class UnsupportedInversion(P2PError):

@@ -1,6 +1,6 @@
 """Specs made ready to run: each by itself, then all of a batch side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -12,7 +12,7 @@ from p2p.attention.maps import AttentionMaps
 from p2p.edits import compile_plan
 from p2p.errors import MixedBatch, SeveralSeeds
 from p2p.families.base import Conditioning, ModelFamily
-from p2p.masks import within
+from p2p.masks import Mask, bounds, cells
 from p2p.plan import EditPlan
 from p2p.sampling import BatchDenoising, noise_streams, starting_noise
 from p2p.spec import EditSpec, Sampling
@@ -39,6 +39,8 @@ class Prepared:
         noise: (1, channels, height, width), the one noise of all its rows.
         streams: a stream of further noise per row, all the same.
         maps: where its word maps are gathered; None where nothing reads them.
+        bounds: (targets, height, width) bool, of the pictures' size: where they may differ from the source at most;
+            None where no user has drawn a bound.
     """
 
     spec: EditSpec
@@ -50,6 +52,7 @@ class Prepared:
     noise: Tensor
     streams: list[torch.Generator]
     maps: AttentionMaps | None
+    bounds: Tensor | None = None
 
     @property
     def rows(self) -> list[tuple[str, Tensor]]:
@@ -80,6 +83,7 @@ def prepare(
     *,
     keep: bool = False,
     source_maps: Tensor | None = None,
+    masks: Mapping[str, Mask] | None = None,
 ) -> Prepared:
     """A spec, tokenized, compiled, encoded, and with its noise drawn.
 
@@ -88,8 +92,10 @@ def prepare(
         noise: instead of the seed's.
         keep: whether the source is to be kept: all its maps are gathered, whatever a later edit may read.
         source_maps: (calls, tokens, height, width), of a source that is kept.
+        masks: those that its blends name, of the picture's size.
     Raises:
         SeveralSeeds: the spec has several: `EditSpec.of_seeds` gives it one.
+        UnsupportedMask: one that a blend names is not there, or of another size.
     """
     if spec.sampling.seeds is not None:
         raise SeveralSeeds(spec.seeds)
@@ -100,12 +106,14 @@ def prepare(
     guidance_scale = cast(float, sampling.guidance_scale)
     streams = noise_streams(sampling.seed, len(prompts))
     drawn = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
+    factor = family.scale_factor
+    bounded = bounds(spec.targets, (drawn.shape[-2] * factor, drawn.shape[-1] * factor), masks or {})
     maps = None
     if keep or plan.blend is not None or spec.artifacts.any_maps:
         maps = AttentionMaps(None if keep else _tokens_read(spec, prompts, plan), source_maps)
     if maps is not None and plan.blend is not None:
-        blend = replace(plan.blend, within=within(spec.targets, (drawn.shape[-2], drawn.shape[-1])))
-        plan = replace(plan, blend=blend.of_tokens(maps.columns))
+        within = None if bounded is None else cells(bounded, factor)
+        plan = replace(plan, blend=replace(plan.blend, within=within).of_tokens(maps.columns))
     return Prepared(
         spec=spec,
         prompts=prompts,
@@ -116,6 +124,7 @@ def prepare(
         noise=drawn if noise is None else noise,
         streams=streams,
         maps=maps,
+        bounds=bounded,
     )
 
 

@@ -157,11 +157,23 @@ class Box(Part):
         return self
 
 
+UploadId = Annotated[str, StringConstraints(pattern=r"^img_[0-9a-f]{32}$")]
+
+
+class MaskImage(Part):
+    """A picture that says where another one may change: white may, black must not, grey goes to the nearer of both."""
+
+    upload: UploadId = Field(
+        description="The id that `POST /v1/images` gave. The mask has the shape of the picture that is edited, at any "
+        "resolution, and is fitted as that one is."
+    )
+
+
 class LocalBlend(Part):
     """Keeps everything outside a region as it is in the source.
 
     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, as far
-    as it lies within the box; by itself, the box is the region.
+    as it lies within the box and the mask; without words, it is what lies within them.
     """
 
     words: Names = Field(
@@ -175,6 +187,7 @@ class LocalBlend(Part):
     subtract_words: Names = Field((), description="Words of the edited prompt whose region must not change.")
     source_subtract_words: Names = Field((), description="Words of the source prompt whose region must not change.")
     box: Box | None = Field(None, description="Outside it nothing changes.")
+    mask: MaskImage | None = Field(None, description="Where it is black nothing changes.")
     # The null-text reference's defaults: before a fifth of the run the maps say little about the final place.
     # `benchmarks.sweep`: the start hardly matters; a lower threshold keeps less and succeeds no more often.
     start: Share = 0.2
@@ -183,8 +196,11 @@ class LocalBlend(Part):
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
-        if not self.words and not self.source_words and self.box is None:
-            message = "nothing says where the picture may change: name `words`, or `source_words`, or give a `box`"
+        if not self.words and not self.source_words and self.box is None and self.mask is None:
+            message = (
+                "nothing says where the picture may change: name `words`, or `source_words`, "
+                "or give a `box` or a `mask`"
+            )
             raise _invalid([(("words",), "blend_without_words", message)])
         return self
 
@@ -228,9 +244,7 @@ class Target(Part):
 class SourceImage(Part):
     """A picture that was not generated, to be edited."""
 
-    upload: Annotated[str, StringConstraints(pattern=r"^img_[0-9a-f]{32}$")] | None = Field(
-        None, description="The id that `POST /v1/images` gave; or `url`."
-    )
+    upload: UploadId | None = Field(None, description="The id that `POST /v1/images` gave; or `url`.")
     url: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = Field(
         None, description="Where the picture lies, if the installation takes URLs; fetched when the edit is posted."
     )
@@ -260,7 +274,8 @@ InversionMethod = Literal["direct", "ddim", "null_text", "negative_prompt", "edi
 class Inversion(Part):
     """How a picture's run is found, without which it cannot be edited (docs/inversion.md)."""
 
-    # `benchmarks.inversion`: the only one that gives back what the picture was, at any guidance scale.
+    # `benchmarks.inversion`: it gives back what the picture was and edits well at any guidance scale, by one inversion
+    # for all of them (docs/inversion.md).
     method: InversionMethod = "direct"
     inner_steps: Annotated[int, Field(ge=1, le=100)] | None = Field(
         None, description="Of null_text: iterations for each step at most; 10 where absent."
@@ -310,7 +325,11 @@ class Sampling(Part):
     """How the pictures are made; what is absent takes the model's own default (`GET /v1/models`)."""
 
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
-    scheduler: SchedulerName | None = Field(None, description="The model's own where absent; the manifest names it.")
+    scheduler: SchedulerName | None = Field(
+        None,
+        description="The model's own where absent, and for a picture that is given ddim, whatever the model's own is; "
+        "the manifest names it.",
+    )
     guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
     seed: Seed = 0
     seeds: Annotated[tuple[Seed, ...], *counted(1, 64)] | None = Field(
@@ -396,6 +415,17 @@ class EditSpec(Part):
     def seeds(self) -> tuple[int, ...]:
         """One for each run of the whole."""
         return self.sampling.seeds or (self.sampling.seed,)
+
+    @property
+    def masks(self) -> dict[int, str]:
+        """The uploads that say where targets may change, by the numbers of these targets."""
+        blends = ((index, target.local_blend) for index, target in enumerate(self.targets))
+        return {index: blend.mask.upload for index, blend in blends if blend is not None and blend.mask is not None}
+
+    @property
+    def names_pictures(self) -> bool:
+        """Whether it needs a picture that is not generated."""
+        return self.source.image is not None or bool(self.masks)
 
     def of_seeds(self, *seeds: int) -> "EditSpec":
         """The same edits from other seeds, at least one."""

@@ -20,7 +20,7 @@ from service.jobs.metrics import JOBS_ACCEPTED
 from service.jobs.model import Job
 from service.jobs.trace import Trace
 from service.plane import Plane
-from service.submit import Asked, canceled, is_known, job_for, refuse_private_webhook, with_picture
+from service.submit import Asked, canceled, is_known, job_for, refuse_private_webhook, with_pictures
 from service.webhooks.messages import is_batch_wanted
 
 
@@ -59,7 +59,7 @@ async def submit(
     trace = Trace.parse(asked.traceparent) or Trace.new()
     bind(trace_id=trace.trace_id)
     jobs = _jobs(asked, plane, caller, trace)
-    if any(job.spec.source.image for job in jobs) and not await is_known(name, plane, caller):
+    if any(job.spec.names_pictures for job in jobs) and not await is_known(name, plane, caller):
         jobs = await _with_pictures(jobs, plane, caller)
     batch, jobs = gathered(jobs, asked.webhook)
     limits = replace(caller.limits, backlog=plane.backlog)
@@ -101,7 +101,7 @@ async def _with_pictures(jobs: Sequence[Job], plane: Plane, caller: Caller) -> S
     found, complaints = [], []
     for index, job in enumerate(jobs):
         try:
-            found.append(await with_picture(job, plane, caller))
+            found.append(await with_pictures(job, plane, caller))
         except InvalidEdit as error:
             complaints += [complaint.within("edits", index) for complaint in error.complaints]
     if complaints:

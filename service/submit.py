@@ -19,7 +19,7 @@ from p2p.spec import EditSpec
 from service.addresses import UrlRefused, checked_url, refuse_private
 from service.api_keys import Caller
 from service.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
-from service.images import uploads
+from service.images import settling
 from service.invalid_input import Complaint
 from service.jobs import moves
 from service.jobs.admission import Admission
@@ -71,8 +71,8 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     trace = Trace.parse(asked.traceparent) or Trace.new()
     bind(model=asked.spec.model, trace_id=trace.trace_id)
     job = job_for(asked, plane, caller, trace)
-    if job.spec.source.image is not None and not await is_known(name, plane, caller):
-        job = await with_picture(job, plane, caller)
+    if job.spec.names_pictures and not await is_known(name, plane, caller):
+        job = await with_pictures(job, plane, caller)
     limits = replace(caller.limits, backlog=plane.backlog)
     admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=asked.fingerprint if name else "")
     admitted = await plane.store.admit(admission)
@@ -106,9 +106,9 @@ async def is_known(name: str | None, plane: Plane, caller: Caller) -> bool:
     return name is not None and await plane.store.named(caller.owner, name) is not None
 
 
-async def with_picture(job: Job, plane: Plane, caller: Caller) -> Job:
-    """The job with its picture at hand for as long as it is kept; raises `InvalidEdit` where there is none."""
-    spec = await uploads.settled(job.spec, plane.images, caller, until=job.expires_at)
+async def with_pictures(job: Job, plane: Plane, caller: Caller) -> Job:
+    """The job with its pictures at hand for as long as it is kept; raises `InvalidEdit` where one is not there."""
+    spec = await settling.settled(job.spec, plane.images, caller, until=job.expires_at)
     return job.model_copy(update={"spec": spec})
 
 

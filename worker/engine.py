@@ -21,6 +21,7 @@ from p2p.trajectory import Trajectory
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.events import Event, Failed, Finished, PreviewReady, Progress, Started
 from service.jobs.model import Job
+from worker.masks import Masks, masks_of
 from worker.moderation import Judge, NotAllowed
 from worker.photo import FetchImage, InvertedPhoto, NoPhoto, inverted_photo, no_images, photo_of
 from worker.previews import sheet
@@ -66,7 +67,7 @@ class Engine:
         try:
             self._judge.judge_prompts(job)
             if job.spec.source.image is None:
-                yield from self._edited(job, self._kept(job, find))
+                yield from self._edited(job, self._kept(job, find), masks_of(job.spec, None, fetch))
             else:
                 yield from self._edited_photo(job, find, fetch)
         except (NotAllowed, NoPhoto) as refusal:
@@ -91,12 +92,19 @@ class Engine:
     def _edited_photo(self, job: Job, find: FindSource, fetch: FetchImage) -> Iterator[Event]:
         photo, seed = photo_of(job.spec, fetch), job.spec.sampling.seed
         self._judge.judge_pictures(job, (photo.whole,), seed)
+        masks = masks_of(job.spec, photo, fetch)
         inverted = yield from inverted_photo(job.spec, photo, self._sampler, find)
-        yield from self._edited(job, {seed: inverted.trajectory}, inverted)
+        yield from self._edited(job, {seed: inverted.trajectory}, masks, inverted)
 
-    def _edited(self, job: Job, kept: Mapping[int, Trajectory], photo: InvertedPhoto | None = None) -> Iterator[Event]:
+    def _edited(
+        self,
+        job: Job,
+        kept: Mapping[int, Trajectory],
+        masks: Masks,
+        photo: InvertedPhoto | None = None,
+    ) -> Iterator[Event]:
         before, previews = 0 if photo is None else photo.steps, job.spec.artifacts.previews
-        for outcome in self._steps(job, kept, photo):
+        for outcome in self._steps(job, kept, masks, photo):
             if isinstance(outcome, DenoisingStep):
                 step = replace(outcome, index=before + outcome.index, num_steps=before + outcome.num_steps)
                 yield Progress(step=step.index + 1, steps=step.num_steps)
@@ -106,7 +114,13 @@ class Engine:
             for result in outcome:
                 self._judge.judge_pictures(job, result.images, result.seed)
             yield from artifacts_of(
-                outcome, job, self._declaration, revision=self._revision, kept=kept.keys(), photo=photo
+                outcome,
+                job,
+                self._declaration,
+                revision=self._revision,
+                kept=kept.keys(),
+                photo=photo,
+                bounds=masks.bounds,
             )
         yield Finished()
 
@@ -126,7 +140,11 @@ class Engine:
         return sheet(pictures) if self._judge.allows_preview(job, pictures) else None
 
     def _steps(
-        self, job: Job, kept: Mapping[int, Trajectory], photo: InvertedPhoto | None
+        self,
+        job: Job,
+        kept: Mapping[int, Trajectory],
+        masks: Masks,
+        photo: InvertedPhoto | None,
     ) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
         """The steps of a job; where its runs do not fit into memory, once more in smaller ones."""
         if photo is not None and not job.spec.targets:
@@ -135,7 +153,7 @@ class Engine:
         *larger, smallest = ways(job.spec, kept)
         for runs in larger:
             try:
-                yield from run_all(self._sampler, runs, job.spec.seeds)
+                yield from run_all(self._sampler, runs, job.spec.seeds, masks.seen)
                 return
             except (MemoryError, torch.OutOfMemoryError):
                 log.warning("job %s: %d runs do not fit into memory", job.id, len(runs), exc_info=True)
@@ -143,4 +161,4 @@ class Engine:
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        yield from run_all(self._sampler, smallest, job.spec.seeds)
+        yield from run_all(self._sampler, smallest, job.spec.seeds, masks.seen)

@@ -11,6 +11,8 @@ from PIL import Image
 
 #: What margins are filled with: the middle of the range, which says least.
 MARGIN = (127, 127, 127)
+#: What they are of a mask: they may not change.
+BLACK = 0
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the latter two are outside
 
@@ -22,12 +24,29 @@ class Fitting:
     Attributes:
         size: (width, height) of the picture.
         of_picture: the part of it that the model sees.
-        of_model: where in the model's picture that is.
+        model_size: (width, height) of the model's picture.
+        of_model: where in that the part is.
     """
 
     size: tuple[int, int]
     of_picture: Box
+    model_size: tuple[int, int]
     of_model: Box
+
+    def seen(self, picture: Image.Image) -> Image.Image:
+        """The picture as the model is given it."""
+        part = _resized(picture.crop(self.of_picture), _size(self.of_model))
+        return self._framed(part, MARGIN)
+
+    def whole_mask(self, mask: Image.Image) -> Image.Image:
+        """A mask of the picture, at any resolution, in its size: the lighter half of the greys is white."""
+        white = _black_and_white(mask.convert("L"))
+        return _black_and_white(white.resize(self.size, Image.Resampling.BOX))
+
+    def mask_seen(self, mask: Image.Image) -> Image.Image:
+        """A mask of the picture's size as it lies over what the model is given; the greys are shares of white."""
+        part = mask.crop(self.of_picture).resize(_size(self.of_model), Image.Resampling.BOX)
+        return self._framed(part, BLACK)
 
     def back(self, edited: Image.Image, picture: Image.Image) -> Image.Image:
         """A picture of the model's in the size of the one that was fitted: what it did not see is as it was."""
@@ -38,19 +57,34 @@ class Fitting:
         whole.paste(part, self.of_picture[:2])
         return whole
 
+    def mask_back(self, mask: Image.Image) -> Image.Image:
+        """A mask of the model's picture, at any resolution, in the size of the one that was fitted, as coarse as it is.
 
-def fitted(
-    picture: Image.Image, size: tuple[int, int], fit: Literal["cover", "contain"]
-) -> tuple[Image.Image, Fitting]:
-    """A picture in the model's (width, height), and how it came to it."""
-    whole = (0, 0, *picture.size)
+        What the model did not see is black: it does not change.
+        """
+        part = mask.resize(self.model_size, Image.Resampling.NEAREST).crop(self.of_model)
+        whole = Image.new("L", self.size, BLACK)
+        whole.paste(part.resize(_size(self.of_picture), Image.Resampling.NEAREST), self.of_picture[:2])
+        return whole
+
+    def _framed(self, part: Image.Image, margin: int | tuple[int, int, int]) -> Image.Image:
+        if part.size == self.model_size:
+            return part
+        paper = Image.new(part.mode, self.model_size, margin)
+        paper.paste(part, self.of_model[:2])
+        return paper
+
+
+def fitting_of(
+    size: tuple[int, int], model_size: tuple[int, int], fit: Literal["cover", "contain"] = "cover"
+) -> Fitting:
+    """How a picture of some (width, height) comes to the model's."""
+    part, frame = (0, 0, *size), (0, 0, *model_size)
     if fit == "cover":
-        fitting = Fitting(size=picture.size, of_picture=_middle(picture.size, size), of_model=(0, 0, *size))
-        return _resized(picture.crop(fitting.of_picture), size), fitting
-    fitting = Fitting(size=picture.size, of_picture=whole, of_model=_middle(size, picture.size))
-    paper = Image.new("RGB", size, MARGIN)
-    paper.paste(_resized(picture, _size(fitting.of_model)), fitting.of_model[:2])
-    return paper, fitting
+        part = _middle(size, model_size)
+    else:
+        frame = _middle(model_size, size)
+    return Fitting(size=size, of_picture=part, model_size=model_size, of_model=frame)
 
 
 def _middle(size: tuple[int, int], shape: tuple[int, int]) -> Box:
@@ -70,3 +104,7 @@ def _size(box: Box) -> tuple[int, int]:
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)  # of the same size: the same pixels
+
+
+def _black_and_white(grey: Image.Image) -> Image.Image:
+    return grey.point(lambda level: 255 if level >= 128 else BLACK)

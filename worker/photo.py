@@ -18,7 +18,7 @@ from service.jobs.events import Event, Failed, Inverted, Progress, Reconstructed
 from service.jobs.images import image_key
 from service.jobs.model import Reconstruction
 from service.jobs.storage import ObjectStorage
-from worker.fitting import Fitting, fitted
+from worker.fitting import Fitting, fitting_of
 from worker.sampler import Sampler
 
 #: Gives a picture's file by its id.
@@ -70,9 +70,14 @@ class Photo:
     picture: Image.Image
     fitting: Fitting
 
-    def back(self, edited: Image.Image) -> Image.Image:
-        """A picture of the model's in the size of the one that was sent."""
-        return self.fitting.back(edited, self.whole)
+    def back(self, edited: Image.Image, bound: Image.Image | None = None) -> Image.Image:
+        """A picture of the model's in the size of the one that was sent.
+
+        Args:
+            bound: white where it may differ from that; None for everywhere.
+        """
+        whole = self.fitting.back(edited, self.whole)
+        return whole if bound is None else Image.composite(whole, self.whole, bound)
 
 
 def photo_of(spec: EditSpec, fetch: FetchImage) -> Photo:
@@ -82,8 +87,8 @@ def photo_of(spec: EditSpec, fetch: FetchImage) -> Photo:
         raise ValueError("the service settles a job's picture and size before it is queued")
     with Image.open(io.BytesIO(fetch(named.upload))) as file:
         whole = file.convert("RGB")
-    picture, fitting = fitted(whole, (sampling.width, sampling.height), named.fit)
-    return Photo(whole=whole, picture=picture, fitting=fitting)
+    fitting = fitting_of(whole.size, (sampling.width, sampling.height), named.fit)
+    return Photo(whole=whole, picture=fitting.seen(whole), fitting=fitting)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from p2p.edit import EditResult, WordMap
 from p2p.spec import Artifacts
@@ -18,6 +18,7 @@ from service.jobs.catalogue import ModelDeclaration
 from service.jobs.events import ArtifactReady
 from service.jobs.model import Job
 from worker.encoding import ENCODINGS, encoded
+from worker.fitting import Fitting, fitting_of
 from worker.heatmaps import heatmap
 from worker.manifest import manifest
 from worker.photo import InvertedPhoto
@@ -31,31 +32,49 @@ def artifacts_of(
     revision: str,
     kept: Collection[int] = (),
     photo: InvertedPhoto | None = None,
+    bounds: Sequence[Image.Image | None] = (),
 ) -> Iterator[ArtifactReady]:
     """Every artifact that a job asked for, the manifest last; where it asked for several seeds, a folder for each.
 
     Args:
         results: of each of its seeds.
         kept: the seeds whose source was not generated anew.
-        photo: the picture that was edited, where it was not generated: pictures come back in its size. Heat maps and
-            masks stay in the model's.
+        photo: the picture that was edited, where it was not generated: pictures and masks come back in its size. Heat
+            maps stay in the model's.
+        bounds: of each target (`worker.masks.Masks.bounds`); none where nothing is bounded.
     """
     # All of them at once, so that their time is one figure of the manifest and holds no storing.
     began = time.perf_counter()
     encode = partial(encoded, encoding=ENCODINGS[job.spec.artifacts.format])
-    back = (lambda drawn: drawn) if photo is None else photo.photo.back
-    pictures = [[encode(back(drawn)) for drawn in each.images] for each in results]
+    limits = (None, *bounds) if bounds else (None,) * len(results[0].images)
+    pictures = [
+        [encode(_back(drawn, photo, limit)) for drawn, limit in zip(each.images, limits, strict=True)]
+        for each in results
+    ]
     encoding = time.perf_counter() - began
+    drawn_size = results[0].images[0].size
+    fitting = fitting_of(drawn_size, drawn_size) if photo is None else photo.photo.fitting
     for result, files in zip(results, pictures, strict=True):
         folder = "" if job.spec.sampling.seeds is None else f"seed-{result.seed}/"
-        for file in _files(result, files, job.spec.artifacts):
+        for file in _files(result, files, fitting, limits, job.spec.artifacts):
             yield replace(file, name=f"{folder}{file.name}", seed=result.seed)
     made = manifest(results, job, declaration, revision=revision, kept=kept, photo=photo, encoding=encoding)
     text = json.dumps(made, indent=2, ensure_ascii=False)
     yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
 
 
-def _files(result: EditResult, pictures: Sequence[bytes], wanted: Artifacts) -> Iterator[ArtifactReady]:
+def _back(drawn: Image.Image, photo: InvertedPhoto | None, limit: Image.Image | None) -> Image.Image:
+    """A picture as it comes back; one that was generated is so bounded already (`p2p.masks`)."""
+    return drawn if photo is None else photo.photo.back(drawn, limit)
+
+
+def _files(
+    result: EditResult,
+    pictures: Sequence[bytes],
+    fitting: Fitting,
+    limits: Sequence[Image.Image | None],
+    wanted: Artifacts,
+) -> Iterator[ArtifactReady]:
     """What one seed's run leaves; its pictures are written already."""
     encoding = ENCODINGS[wanted.format]
     for index, data in enumerate(pictures):
@@ -68,7 +87,7 @@ def _files(result: EditResult, pictures: Sequence[bytes], wanted: Artifacts) -> 
         )
     for index, mask in enumerate(result.masks, start=1):
         if mask is not None:
-            yield mask_artifact(index, mask, result.images[index].size)
+            yield mask_artifact(index, mask, fitting, limits[index])
     if wanted.heatmaps:
         for index, (image, maps) in enumerate(zip(result.images, result.maps, strict=True)):
             yield from _heatmaps(index, image, maps)
@@ -105,9 +124,15 @@ def raw_maps(maps: tuple[tuple[WordMap, ...], ...]) -> bytes:
     return file.getvalue()
 
 
-def mask_artifact(index: int, mask: np.ndarray, size: tuple[int, int]) -> ArtifactReady:
-    """Where an edit was let differ from its source: white, in the picture's size."""
-    image = Image.fromarray(mask).convert("L").resize(size, Image.Resampling.NEAREST)
+def mask_artifact(index: int, mask: np.ndarray, fitting: Fitting, limit: Image.Image | None = None) -> ArtifactReady:
+    """Where an edit was let differ from its source: white, in the picture's size.
+
+    Args:
+        mask: (height, width) bool, of cells of the latents.
+        limit: white where it was at most.
+    """
+    image = fitting.mask_back(Image.fromarray(mask).convert("L"))
+    image = image if limit is None else ImageChops.darker(image, limit)
     return ArtifactReady(
         name=f"masks/{picture_name(index)}.png",
         kind="mask",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from PIL import Image
 
 from p2p.edit import EditResult
 from p2p.sampling import DenoisingStep
@@ -39,12 +40,12 @@ def ways(spec: EditSpec, kept: Mapping[int, Trajectory]) -> Sequence[Sequence[Ru
 
 
 def run_all(
-    sampler: Sampler, runs: Sequence[Run], seeds: Sequence[int]
+    sampler: Sampler, runs: Sequence[Run], seeds: Sequence[int], masks: Mapping[str, Image.Image]
 ) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
     """Every step of every run, numbered through, then one result for each seed, as if there had been one run of it."""
     results: dict[int, list[EditResult]] = {}
     for number, (spec, kept) in enumerate(runs):
-        for outcome in sampler.steps(spec, kept):
+        for outcome in sampler.steps(spec, kept, masks):
             if isinstance(outcome, EditResult):
                 results.setdefault(outcome.seed, []).append(outcome)
             else:

@@ -4,7 +4,7 @@ A picture that was not generated is inverted first; its run is a kept source lik
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from PIL import Image
@@ -44,11 +44,14 @@ class Sampler(Protocol):
     def source_alone(self, spec: EditSpec, trajectory: Trajectory, picture: Image.Image) -> EditResult:
         """A kept source as the result of a run without edits; `picture` is what it comes back as."""
 
-    def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
+    def steps(
+        self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
+    ) -> Iterator[DenoisingStep | EditResult]:
         """Every step of a run, then one result for each of the spec's seeds.
 
         Args:
             kept: the source's run, where it is known already; of a spec of one seed.
+            masks: those that the spec's blends name, of the model's size.
         """
 
     def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
@@ -111,11 +114,13 @@ class ModelSampler:
             scheduler=name_of(scheduler),
         )
 
-    def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
+    def steps(
+        self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
+    ) -> Iterator[DenoisingStep | EditResult]:
         self._make_sure_it_is_whole()
         if kept is not None:
-            return edit_again_steps(spec, self._family, kept)
-        return edit_steps(spec, self._family, keep=spec.artifacts.trajectory)
+            return edit_again_steps(spec, self._family, kept, masks=masks)
+        return edit_steps(spec, self._family, keep=spec.artifacts.trajectory, masks=masks)
 
     def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
         return preview(step, self._family)

@@ -20,7 +20,7 @@ class UrlNotFetched(Exception):
     Where a name leads, and what a server answered, is not told beyond the status: it may be none of the client's.
     """
 
-    def __init__(self, detail: str, code: str = "url_not_fetched") -> None:
+    def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
 
@@ -41,14 +41,14 @@ def fetch_over(transport: httpx.AsyncBaseTransport, *, seconds: float, private: 
             async with asyncio.timeout(seconds), client_to(_Unclosed(transport), timeout=seconds) as client:
                 return await _body(client, checked, most)
         except UrlRefused as error:
-            raise UrlNotFetched(f"the URL {error}", error.code) from error
+            raise UrlNotFetched(error.code, f"the URL {error}") from error
         except NoPublicAddress as error:
-            raise UrlNotFetched("the URL leads to no public address: use another one", error.code) from error
+            raise UrlNotFetched(error.code, "the URL leads to no public address: use another one") from error
         except (TimeoutError, httpx.TimeoutException) as error:
             detail = f"the URL gave no file within {seconds:g} s: send the file with POST /v1/images"
-            raise UrlNotFetched(detail, "url_timeout") from error
+            raise UrlNotFetched("url_timeout", detail) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise UrlNotFetched("the URL's server could not be reached: check the URL") from error
+            raise UrlNotFetched("url_not_fetched", "the URL's server could not be reached: check the URL") from error
 
     return fetch
 
@@ -58,12 +58,13 @@ async def _body(client: httpx.AsyncClient, url: httpx.URL, most: int) -> bytes:
     async with client.stream("GET", url, headers={"Accept-Encoding": "identity", "Accept": "image/*"}) as response:
         if response.status_code != 200:
             followed = ", and redirects are not followed" if response.is_redirect else ""
-            raise UrlNotFetched(f"the URL's server answered {response.status_code}{followed}: give the file's own URL")
+            detail = f"the URL's server answered {response.status_code}{followed}: give the file's own URL"
+            raise UrlNotFetched("url_not_fetched", detail)
         data = bytearray()
         async for chunk in response.aiter_raw():
             data += chunk
             if len(data) > most:
-                raise UrlNotFetched(f"the URL's file has more than {most:,} bytes: make it smaller", "url_too_large")
+                raise UrlNotFetched("url_too_large", f"the URL's file has more than {most:,} bytes: make it smaller")
         return bytes(data)
 
 

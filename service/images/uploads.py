@@ -1,4 +1,4 @@
-"""The use cases of pictures: take one, look one up, erase one, and settle the one that an edit names.
+"""The use cases of pictures: take one, look one up, erase one. What an edit names is settled in `settling`.
 
 Each is done for a caller, who sees its own pictures and no others.
 """
@@ -10,15 +10,15 @@ from typing import BinaryIO
 
 from anyio import to_thread
 
-from p2p.spec import EditSpec
 from service.api_keys import Caller
-from service.errors import InvalidEdit, InvalidImage
-from service.images.by_url import Fetch, UrlNotFetched
+from service.cursors import cursor_of, place_of
+from service.errors import InvalidImage
+from service.images.by_url import Fetch
 from service.images.inversions import Inversions
 from service.images.reading import ImageReader, ImageRefused, Normalised
 from service.images.records import Images
 from service.invalid_input import Complaint
-from service.jobs.errors import ImageNotFound, InversionNotFound
+from service.jobs.errors import InversionNotFound
 from service.jobs.images import Image, image_key, new_image_id
 from service.jobs.inversions import KeptInversion
 from service.jobs.storage import ObjectStorage
@@ -51,7 +51,7 @@ async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
         TooManyImages: the caller keeps as many as it may.
     """
     try:
-        return await _kept(await plane.reader.read(file), plane, caller)
+        return await keep(await plane.reader.read(file), plane, caller)
     except ImageRefused as refusal:
         raise InvalidImage([Complaint.at("image", code=refusal.code, detail=str(refusal))]) from refusal
 
@@ -59,6 +59,26 @@ async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
 async def fetch(image_id: str, plane: ImagePlane, caller: Caller) -> Image:
     """A picture's record; raises `ImageNotFound`."""
     return await plane.records.get(image_id, caller.owner)
+
+
+@dataclass(frozen=True)
+class ImagePage:
+    """Some of a caller's pictures, the first to end first; `cursor` asks for the next ones, None at the end."""
+
+    images: Sequence[Image]
+    cursor: str | None
+
+
+async def page(plane: ImagePlane, caller: Caller, *, cursor: str | None, limit: int) -> ImagePage:
+    """A page of a caller's pictures; raises `InvalidCursor`.
+
+    By their ends, which only ever become later: one that an edit comes to need while a client goes from page to page
+    may be seen twice, and none is missed.
+    """
+    after = None if cursor is None else place_of(cursor, "img_[0-9a-f]{32}")
+    owned = await plane.records.owned(caller.owner, after, limit)
+    follows = cursor_of(owned[-1].at) if len(owned) == limit else None
+    return ImagePage([each.image for each in owned if each.image is not None], follows)
 
 
 async def erase(image_id: str, plane: ImagePlane, caller: Caller) -> None:
@@ -82,55 +102,8 @@ async def erase_inversion(inversion_id: str, plane: ImagePlane, caller: Caller) 
     raise InversionNotFound
 
 
-async def settled(spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: datetime) -> EditSpec:
-    """The spec of an edit with the picture that it names here, and kept for as long as the edit may need it.
-
-    A picture named by URL is fetched now and kept as if it had been sent: no worker depends on somebody else's server,
-    and the record names what was edited, not what lies at the URL later.
-
-    Raises:
-        InvalidEdit: there is no such picture, or the URL gives none.
-        TooManyImages: the caller keeps as many as it may.
-    """
-    named = spec.source.image
-    if named is None:
-        return spec
-    if named.url is not None:
-        image = await _fetched(named.url, plane, caller)
-    else:
-        image = await _of_caller(named.upload or "", plane, caller)
-    try:
-        await plane.records.need(image, until)
-    except ImageNotFound as error:
-        raise _gone(error) from error
-    settled = named.model_copy(update={"upload": image.id, "url": None})
-    return spec.model_copy(update={"source": spec.source.model_copy(update={"image": settled})})
-
-
-async def _of_caller(image_id: str, plane: ImagePlane, caller: Caller) -> Image:
-    try:
-        return await plane.records.get(image_id, caller.owner)
-    except ImageNotFound as error:
-        raise _gone(error) from error
-
-
-async def _fetched(url: str, plane: ImagePlane, caller: Caller) -> Image:
-    if plane.fetch is None:
-        detail = "this service fetches nothing by URL: send the picture with POST /v1/images and name it in `upload`"
-        raise InvalidEdit([Complaint.at("source", "image", "url", code="urls_not_taken", detail=detail)])
-    try:
-        data = await plane.fetch(url, plane.reader.limits.bytes)
-        return await _kept(await plane.reader.read(data), plane, caller)
-    except (UrlNotFetched, ImageRefused) as refusal:
-        complaint = Complaint.at("source", "image", "url", code=refusal.code, detail=str(refusal))
-        raise InvalidEdit([complaint]) from refusal
-
-
-def _gone(error: ImageNotFound) -> InvalidEdit:
-    return InvalidEdit([Complaint.at("source", "image", "upload", code=error.code, detail=str(error))])
-
-
-async def _kept(picture: Normalised, plane: ImagePlane, caller: Caller) -> Image:
+async def keep(picture: Normalised, plane: ImagePlane, caller: Caller) -> Image:
+    """Keep a picture that was read; raises `TooManyImages`."""
     now = datetime.now(UTC)
     image = Image(
         id=new_image_id(),

@@ -65,7 +65,7 @@ def test_the_service_imports_nothing_heavy(path):
     assert not HEAVY & {name.split(".")[0] for name in imports(path)}
 
 
-@pytest.mark.parametrize("module", ["service.app", "service.__main__", "service.jobs.queue", "p2p.spec"])
+@pytest.mark.parametrize("module", ["service.app", "service.__main__", "service.jobs.queue", "p2p.spec", "p2p_client"])
 def test_the_service_leaves_torch_unloaded(module):
     code = f"import sys, {module}; print(*sorted({HEAVY | {'worker'}!r} & sys.modules.keys()))"
 

@@ -256,6 +256,9 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     (inversion,) = two.client.get("/v1/inversions", headers=two.first).json()["inversions"]
     assert inversion["id"] == two.inversion
     assert two.client.get("/v1/inversions", headers=two.second).json() == {"inversions": []}
+    assert two.client.get("/v1/images", headers=two.second).json() == {"images": [], "cursor": None}
+    (image,) = two.client.get("/v1/images", headers=two.first).json()["images"]
+    assert image["id"] == two.image
     assert two.client.get(f"/v1/edits/{two.job_id}", headers=two.first).json()["status"] == "succeeded"
 
 

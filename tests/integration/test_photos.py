@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stack.services import stack
+from tests.integration.conftest import waiter
 from tests.unit.worker.test_fitting import slope
 
 #: Steps of every run here; direct inversion spends two rows of the UNet on each.
@@ -115,3 +117,52 @@ def test_a_picture_that_is_erased_while_its_edit_waits_ends_the_edit(api, until)
         api.post(f"{address}/cancel")
         until(address)
     assert api.get("/v1/inversions").json() == {"inversions": []}
+
+
+def pixels(file: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(file)))
+
+
+def masked_edit(image: dict, mask: dict, **changes: object) -> dict:
+    target = {"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}
+    target["local_blend"] = {"mask": {"upload": mask["id"]}}
+    return edit_of(image, **{"targets": [target]} | changes)
+
+
+def test_outside_of_its_mask_a_picture_comes_back_as_it_was_sent(api, until):
+    photo, drawn = slope((90, 60)), Image.new("RGB", (45, 30))
+    drawn.paste((255, 255, 255), (15, 5, 30, 20))
+    image, mask = sent(api, file_of(photo, "WEBP", lossless=True)), sent(api, file_of(drawn))
+
+    job = until(posted(api, masked_edit(image, mask)))
+
+    assert job["status"] == "succeeded", job["error"]
+    outside = np.ones((60, 90), bool)
+    outside[10:40, 30:60] = False
+    edited = pixels(fetched(job, "edit-1.png"))
+    assert np.array_equal(edited[outside], np.asarray(photo)[outside])
+    assert not np.array_equal(edited[~outside], np.asarray(photo)[~outside])
+    assert np.array_equal(pixels(fetched(job, "masks/edit-1.png")), np.where(outside, 0, 255))
+    for each in (image, mask):
+        api.delete(each["links"]["self"])
+
+
+def test_pictures_stay_until_the_edit_that_needs_them_has_ended(tiny_models, tmp_path):
+    """Where pictures live for a second, and an edit waits for longer than that."""
+    settings = {"OMP_NUM_THREADS": "1", "IMAGE_LIFETIME": "1", "SWEEP_INTERVAL": "0.2"}
+    with (
+        stack(tmp_path, {"tiny": 1}, models_file=tiny_models, settings=settings) as started,
+        httpx.Client(base_url=started.url, timeout=30) as api,
+    ):
+        image, mask, unneeded = (sent(api, file_of(Image.new("RGB", (40, 40), c))) for c in ("gray", "white", "red"))
+        ahead = posted(api, edit_of(image, sampling={"steps": 100}))
+        waiting = posted(api, masked_edit(image, mask))
+        deadline = time.monotonic() + 30
+        while httpx.get(unneeded["url"]).status_code == 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+        statuses = [httpx.get(each["url"]).status_code for each in (image, mask)]
+        ended = [waiter(api)(address)["status"] for address in (ahead, waiting)]
+
+    assert (statuses, ended) == ([200, 200], ["succeeded", "succeeded"])

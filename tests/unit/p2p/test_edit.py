@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler, EulerAncestralDiscreteScheduler, HeunDiscreteScheduler, LCMScheduler
+from PIL import Image
 
-from p2p.edit import edit, edit_batch_steps, edit_steps
+from p2p.edit import edit, edit_again_steps, edit_batch_steps, edit_steps
 from p2p.errors import MixedBatch, PromptTooLong, SeveralSeeds, UnsupportedModel, UnsupportedSize
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.preparation import prepare
@@ -158,6 +159,55 @@ def test_a_box_keeps_the_source_outside_and_comes_back_as_the_mask(family, maps)
     assert mask[:, :half].all()
     assert not mask[:, half:].any()
     assert none is None
+
+
+def test_a_mask_keeps_the_source_outside_and_comes_back_on_the_latents_grid(family):
+    upload = "img_" + "0" * 32
+    masked = SWAP | {"local_blend": {"mask": {"upload": upload}, "start": 0}}
+    white = Image.new("L", (32, 32))
+    white.paste(255, (0, 4, 32, 12))
+
+    result = edit(spec(SWAP, masked), family, masks={upload: white})
+
+    none, mask = result.masks
+    assert none is None
+    assert mask[2:6].all()
+    assert not mask[:2].any()
+    assert not mask[6:].any()
+    assert torch.equal(result.latents[2][:, ~mask], result.latents[0][:, ~mask])
+    assert not torch.equal(result.latents[2][:, mask], result.latents[0][:, mask])
+
+
+@pytest.mark.parametrize(
+    "bound", [{"box": {"left": 0, "top": 0.2, "right": 1, "bottom": 0.5}}, {"mask": {"upload": "img_" + "0" * 32}}]
+)
+def test_outside_of_a_bound_every_pixel_is_the_sources_within_a_cell_too(family, bound):
+    """The decoder looks around: equal latents beside others are other pixels."""
+    white = Image.new("L", (32, 32))
+    white.paste(255, (0, 7, 32, 15))  # its cells are rows 3 to 7, of two pixels each
+
+    result = edit(spec(SWAP | {"local_blend": bound | {"start": 0}}), family, masks={"img_" + "0" * 32: white})
+
+    source, edited = map(np.asarray, result.images)
+    rows = slice(7, 15) if "mask" in bound else slice(6, 16)
+    outside = np.ones(32, bool)
+    outside[rows] = False
+    assert np.array_equal(edited[outside], source[outside])
+    assert not np.array_equal(edited[rows], source[rows])
+
+
+def test_a_kept_source_takes_masks_as_well(family):
+    upload = "img_" + "0" * 32
+    asked = spec(SWAP | {"local_blend": {"mask": {"upload": upload}, "start": 0}})
+    white = Image.new("L", (32, 32))
+    white.paste(255, (0, 4, 32, 12))
+    kept = edit(asked, family, masks={upload: white}, keep=True)
+
+    *_, again = edit_again_steps(asked, family, kept.trajectory, masks={upload: white})
+
+    assert np.array_equal(again.masks[0], kept.masks[0])
+    # Another batch shape: fp32 rounding over four steps, as above.
+    torch.testing.assert_close(again.latents, kept.latents, rtol=0, atol=1e-4)
 
 
 def test_targets_with_and_without_a_blend_share_a_run(family):

@@ -99,6 +99,21 @@ def test_a_box_alone_says_where_the_picture_may_change():
     assert EditSpec.model_validate(spec(local_blend={"box": box})).targets[0].local_blend.box.left == 0.25
 
 
+def test_a_mask_alone_says_where_the_picture_may_change():
+    made = EditSpec.model_validate(spec(local_blend={"mask": {"upload": "img_" + "0" * 32}}))
+
+    assert made.masks == {0: "img_" + "0" * 32}
+    assert made.names_pictures
+    assert not EditSpec.model_validate(spec()).names_pictures
+
+
+@pytest.mark.parametrize("mask", [{}, {"upload": "mask.png"}, {"url": "https://example.com/mask.png"}])
+def test_a_mask_is_an_upload(mask):
+    found = complaints(spec(local_blend={"mask": mask}))
+
+    assert {loc[:4] for _, loc in found} == {("targets", 0, "local_blend", "mask")}
+
+
 @pytest.mark.parametrize(("side", "at"), [("left", "right"), ("top", "bottom")])
 def test_a_box_has_a_size(side, at):
     box = {"left": 0, "top": 0, "right": 1, "bottom": 1, side: 1}

@@ -1,17 +1,22 @@
 """The API over the in-memory twins of the job plane."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
+import httpx2
 import pytest
+from pydantic_core.core_schema import ErrorType
 from starlette.testclient import TestClient
 
 from service.api_keys import Everybody
 from service.app import create_app
+from service.errors import MEDIA_TYPE
 from service.images.reading import ImageLimits, ImageReader
 from service.images.testing import InMemoryImages, InMemoryInversions
 from service.images.uploads import ImagePlane
@@ -23,8 +28,10 @@ from service.settings import Settings
 from service.signing import UrlSigner
 from service.tokens import token_counters
 from service.webhooks.testing import InMemoryDeliveries
+from stack.error_codes import DOCUMENT
 
 BASE_URL = "http://api.test"
+ERRORS = DOCUMENT.read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -69,6 +76,14 @@ def parts(tiny_models: Path) -> SimpleNamespace:
     )
 
 
+def _is_in_the_docs(response: httpx2.Response) -> None:
+    """Whatever code any of these tests provokes must stand in docs/errors.md, or be pydantic's own."""
+    if response.headers.get("Content-Type") == MEDIA_TYPE and response.read():
+        problem = json.loads(response.read())
+        codes = {problem["code"], *(error["code"] for error in problem.get("errors", ()))}
+        assert {code for code in codes if f"`{code}`" not in ERRORS} <= set(get_args(ErrorType)), codes
+
+
 @pytest.fixture
 def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
     """Makes a client of an API with some settings of its own."""
@@ -83,6 +98,7 @@ def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
 
         app = create_app(Settings(**settings), connect)
         client = TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
+        client.event_hooks["response"].append(_is_in_the_docs)
         opened.append(client.__enter__())
         return client
 

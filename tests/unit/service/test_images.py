@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from PIL import Image
 
 from service.api_keys import Caller, Limits
 from service.images.reading import ImageLimits, ImageReader
+from service.images.settling import have_one_shape
 from service.jobs.images import image_key
 from service.jobs.inversions import KeptInversion
 from service.jobs.model import ANYBODY, Reconstruction
@@ -139,9 +140,34 @@ def test_a_key_keeps_so_many_pictures_and_no_more(parts, serve):
     client = serve()
     files = {"image": file_of(halves())}
 
-    statuses = [client.post("/v1/images", files=files).status_code for _ in range(2)]
+    kept, refused = (client.post("/v1/images", files=files) for _ in range(2))
 
-    assert statuses == [201, 429]
+    assert (kept.status_code, refused.status_code, refused.json()["code"]) == (201, 429, "too_many_images")
+    # Whole seconds, never too soon.
+    assert refused.headers["Retry-After"] == "2"
+
+
+def test_pictures_are_listed_page_by_page_the_first_to_expire_first(client, send, parts):
+    ids = [send(file_of(halves((40 + number, 30)))).json()["id"] for number in range(3)]
+    ends = parts.images.kept[ids[0]].expires_at + timedelta(hours=1)
+    parts.images.kept[ids[0]] = parts.images.kept[ids[0]].model_copy(update={"expires_at": ends})
+
+    pages, cursor = [], {}
+    while cursor is not None:
+        page = client.get("/v1/images", params={"limit": 2, **cursor}).json()
+        pages.append([image["id"] for image in page["images"]])
+        cursor = page["cursor"] and {"cursor": page["cursor"]}
+
+    assert pages == [[ids[1], ids[2]], [ids[0]]]
+    (image, *_) = client.get("/v1/images").json()["images"]
+    assert image == client.get(f"/v1/images/{ids[1]}").json()
+
+
+@pytest.mark.parametrize("cursor", ["x", "MTIgYWJj", "MSAwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg"])
+def test_a_cursor_of_another_list_is_none(client, cursor):
+    response = client.get("/v1/images", params={"cursor": cursor})
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_cursor")
 
 
 def test_what_is_transparent_is_laid_on_white(kept):
@@ -168,6 +194,8 @@ def test_an_edit_names_a_picture_that_was_sent(client, send, parts):
     (job,) = parts.store.all()
     assert job.spec.source.image.upload == upload
     assert job.spec.source.image.fit == "cover"
+    # Whatever the model's own scheduler is: no other has a way back.
+    assert job.spec.sampling.scheduler == "ddim"
 
 
 def test_a_picture_stays_as_long_as_an_edit_may_need_it(client, send, parts):
@@ -244,6 +272,65 @@ def test_what_cannot_be_done_with_a_picture_is_pointed_at(client, edit, parts, c
     assert parts.store.all() == []
 
 
+def masked(*masks: str, source: dict | None = None) -> dict:
+    targets = [
+        {"prompt": "a dog on the beach", "edits": [{"kind": "replace"}], "local_blend": {"mask": {"upload": mask}}}
+        for mask in masks
+    ]
+    return {"model": "tiny", "source": source or {"prompt": "a cat on the beach"}, "targets": targets}
+
+
+def test_an_edit_names_masks_of_the_pictures_shape_at_any_resolution(client, send, parts):
+    source = send(file_of(halves((333, 250)))).json()["id"]
+    small, large = (send(file_of(halves(size))).json()["id"] for size in ((100, 75), (666, 500)))
+
+    response = client.post(
+        "/v1/edits", json=masked(small, large, source={"prompt": "a cat on the beach", "image": {"upload": source}})
+    )
+
+    assert response.status_code == 202, response.text
+    (job,) = parts.store.all()
+    assert job.spec.masks == {0: small, 1: large}
+    assert {parts.images.kept[each].expires_at for each in (source, small, large)} == {job.expires_at}
+
+
+def test_a_mask_of_a_generated_picture_has_the_shape_that_is_drawn(client, send, parts):
+    square, wide = (send(file_of(halves(size))).json()["id"] for size in ((100, 100), (100, 75)))
+
+    assert client.post("/v1/edits", json=masked(square)).status_code == 202
+    problem = client.post("/v1/edits", json=masked(square, wide, "img_" + "0" * 32)).json()
+
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [
+        ("/targets/1/local_blend/mask/upload", "mask_of_another_shape"),
+        ("/targets/2/local_blend/mask/upload", "image_not_found"),
+    ]
+    assert len(parts.store.all()) == 1
+
+
+def test_a_batch_points_at_the_edit_whose_mask_is_not_there(client, send):
+    square = send(file_of(halves((100, 100)))).json()["id"]
+
+    problem = client.post("/v1/batches", json={"edits": [masked(square), masked("img_" + "0" * 32)]}).json()
+
+    (error,) = problem["errors"]
+    assert (error["pointer"], error["code"]) == ("/edits/1/targets/0/local_blend/mask/upload", "image_not_found")
+
+
+@pytest.mark.parametrize(
+    ("size", "other", "one"),
+    [
+        ((4000, 3000), (64, 48), True),
+        ((4000, 3001), (64, 48), True),
+        ((4001, 2999), (400, 300), True),
+        ((4000, 3000), (400, 298), False),
+        ((4000, 3000), (3000, 4000), False),
+        ((1, 500), (1, 500), True),
+    ],
+)
+def test_two_sizes_are_one_shape_up_to_whole_pixels(size, other, one):
+    assert have_one_shape(size, other) is have_one_shape(other, size) is one
+
+
 def test_a_picture_without_a_prompt_is_told_what_to_write(client, edit):
     problem = client.post("/v1/edits", json=edit | {"source": {"image": {"upload": "img_" + "0" * 32}}}).json()
 
@@ -258,8 +345,9 @@ def test_a_picture_of_somebody_else_is_none(client, send, parts, monkeypatch):
 
     monkeypatch.setattr(parts.plane.callers, "of", other, raising=False)
     problem = client.post("/v1/edits", json=photo(upload=upload)).json()
+    of_mask = client.post("/v1/edits", json=masked(upload)).json()
 
-    assert problem["errors"][0]["code"] == "image_not_found"
+    assert problem["errors"][0]["code"] == of_mask["errors"][0]["code"] == "image_not_found"
     assert client.get(f"/v1/images/{upload}").status_code == 404
 
 

@@ -1,6 +1,6 @@
 """A job in an in-memory plane, and a sampler that paints nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -73,13 +73,17 @@ class PaintingSampler:
     def __init__(self) -> None:
         self.started_from: list[Trajectory | None] = []
         self.ran: list[tuple[tuple[int, ...], Trajectory | None]] = []
+        self.masks: list[Mapping[str, Image.Image]] = []
 
     def source_of(self, spec: EditSpec) -> str:
         assert spec.sampling.seeds is None, "the seeds of a spec are sources of their own"
         return source_of(spec.sampling.seed)
 
-    def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
+    def steps(
+        self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
+    ) -> Iterator[DenoisingStep | EditResult]:
         self.started_from.append(kept)
+        self.masks.append(masks)
         self.ran.append((spec.seeds, kept))
         return painted(spec)
 

@@ -80,7 +80,7 @@ def test_the_manifest_says_what_is_needed_to_do_it_again(engine, plane):
 )
 def test_whatever_goes_wrong_in_a_run_ends_it_as_failed(plane, error, code):
     class Breaking(PaintingSampler):
-        def steps(self, spec, kept):
+        def steps(self, spec, kept, masks):
             raise error
 
     events = list(Engine(Breaking(), plane.declaration, revision="r").run(plane.job))

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worker.fitting import MARGIN, fitted
+from worker.fitting import MARGIN, Fitting, fitting_of
 
 SIZES = [(64, 64), (640, 480), (480, 640), (1, 500), (500, 1), (7, 5), (65, 64)]
+
+
+def fitted(picture: Image.Image, model_size: tuple[int, int], fit: str) -> tuple[Image.Image, Fitting]:
+    fitting = fitting_of(picture.size, model_size, fit)
+    return fitting.seen(picture), fitting
 
 
 def slope(size: tuple[int, int]) -> Image.Image:
@@ -74,3 +79,45 @@ def test_what_is_not_edited_keeps_its_place():
         # The model's pixel is four of the picture's: its middle comes back to within one of these.
         assert abs(rows.mean() - 99.5) <= 4
         assert abs(columns.mean() - 189.5) <= 4
+
+
+def mask_of(size: tuple[int, int], *box: int) -> Image.Image:
+    """Black, and white in a box."""
+    mask = Image.new("L", size)
+    mask.paste(255, box)
+    return mask
+
+
+@pytest.mark.parametrize("fit", ["cover", "contain"])
+@pytest.mark.parametrize("scale", [1, 2, 0.5])
+def test_a_mask_lies_over_what_the_model_sees_as_it_lay_over_the_picture_at_any_resolution(fit, scale):
+    picture = Image.new("RGB", (300, 200))
+    picture.paste((255, 255, 255), (120, 60, 180, 140))
+    mask = mask_of((round(300 * scale), round(200 * scale)), *(round(side * scale) for side in (120, 60, 180, 140)))
+
+    model, fitting = fitted(picture, (64, 64), fit)
+
+    apart = (np.asarray(fitting.mask_seen(fitting.whole_mask(mask))) >= 128) != (np.asarray(model.convert("L")) >= 170)
+    # A pixel of the model's is three or five of the picture's: it may go to either side along the mask's edge.
+    assert apart.mean() < 0.02
+
+
+def test_margins_may_not_change():
+    _, fitting = fitted(slope((200, 100)), (32, 32), "contain")
+
+    seen = np.asarray(fitting.mask_seen(Image.new("L", (200, 100), 255)))
+
+    assert np.all(seen[:8] == 0)
+    assert np.all(seen[24:] == 0)
+    assert np.all(seen[8:24] == 255)
+
+
+def test_a_mask_comes_back_in_the_pictures_size_and_black_where_the_model_did_not_see_it():
+    _, fitting = fitted(slope((200, 100)), (32, 32), "cover")
+
+    back = np.asarray(fitting.mask_back(mask_of((16, 16), 0, 0, 8, 16)))
+
+    assert back.shape == (100, 200)
+    assert np.all(back[:, 50:100] == 255)
+    assert np.all(back[:, :50] == 0)
+    assert np.all(back[:, 100:] == 0)

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from diffusers import EulerDiscreteScheduler
 from PIL import Image
 
 from p2p.families.stable_diffusion import StableDiffusion
-from p2p.spec import EditSpec
+from p2p.spec import EditSpec, Inversion, Source
 from service.jobs import moves
 from service.jobs.images import image_key
 from service.jobs.model import JobStatus, new_job
@@ -210,8 +211,93 @@ def test_the_names_in_a_spec_are_those_of_the_inversions():
     assert Inversion().method == DEFAULT
 
 
+def test_a_model_of_another_scheduler_inverts_by_ddim(serve, picture, file_of):
+    pipeline = tiny.pipeline()
+    pipeline.scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear")
+    sampling = {"steps": STEPS, "guidance_scale": 3.0, "height": 32, "width": 32, "scheduler": "ddim"}
+
+    job = serve(photo_spec("a dog", sampling=sampling), Counted(pipeline))
+
+    assert job.status is JobStatus.SUCCEEDED, job.error
+    assert job.reconstruction.psnr == job.reconstruction.autoencoder_psnr
+    assert json.loads(file_of(job, "manifest.json"))["scheduler"] == "ddim"
+
+
 def test_a_picture_that_is_gone_ends_its_edit(serve):
     job = serve(photo_spec("a dog"))
+
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "image_gone")
+
+
+MASK = "img_" + "1" * 32
+
+
+@pytest.fixture
+def mask(plane) -> Image.Image:
+    """Of the picture, at another resolution: white in a box in its middle."""
+    image, file = Image.new("RGB", (180, 120)), io.BytesIO()
+    image.paste((255, 255, 255), (60, 30, 120, 90))
+    image.save(file, "PNG")
+    plane.storage.put(image_key(MASK), file.getvalue(), "image/png")
+    return image
+
+
+def pixels(file: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(file)))
+
+
+def masked(fit: str = "cover") -> EditSpec:
+    blend = {"mask": {"upload": MASK}, "start": 0}
+    target = {"prompt": "a dog", "edits": [{"kind": "replace"}], "local_blend": blend}
+    return photo_spec(fit=fit, targets=[target, {"prompt": "a dog", "edits": [{"kind": "replace"}]}])
+
+
+@pytest.mark.parametrize("fit", ["cover", "contain"])
+@pytest.mark.parametrize("method", ["direct", "ddim"])
+def test_outside_of_its_mask_a_picture_comes_back_as_it_was_sent(serve, picture, mask, file_of, fit, method):
+    job = serve(masked(fit).model_copy(update={"inversion": Inversion(method=method)}))
+
+    assert job.status is JobStatus.SUCCEEDED, job.error
+    sent, within, free = np.asarray(picture), *(pixels(file_of(job, f"edit-{n}.png")) for n in (1, 2))
+    outside = np.ones(sent.shape[:2], bool)
+    outside[15:45, 30:60] = False
+    assert np.array_equal(within[outside], sent[outside])
+    assert not np.array_equal(within[~outside], sent[~outside])
+    assert not np.array_equal(free[outside], sent[outside])
+    assert np.array_equal(pixels(file_of(job, "masks/edit-1.png")), np.where(outside, 0, 255))
+
+
+def test_a_box_leaves_a_picture_outside_as_it_was_sent(serve, picture, file_of):
+    box = {"left": 0.5, "top": 0, "right": 1, "bottom": 1}
+    target = {"prompt": "a dog", "edits": [{"kind": "replace"}], "local_blend": {"box": box, "start": 0}}
+    job = serve(photo_spec(targets=[target]))
+
+    sent, edited = np.asarray(picture), pixels(file_of(job, "edit-1.png"))
+    assert np.array_equal(edited[:, :45], sent[:, :45])
+    assert not np.array_equal(edited[:, 45:75], sent[:, 45:75])
+    mask = pixels(file_of(job, "masks/edit-1.png"))
+    # What "cover" cuts off is no part of it: the model did not see it.
+    assert (mask[:, :45].max(), mask[:, 45:75].min(), mask[:, 75:].max()) == (0, 255, 0)
+
+
+def test_a_mask_of_a_generated_picture_is_a_mask_of_all_of_it(serve, plane, file_of):
+    image, file = Image.new("RGB", (64, 64)), io.BytesIO()
+    image.paste((255, 255, 255), (10, 20, 40, 50))
+    image.save(file, "PNG")
+    plane.storage.put(image_key(MASK), file.getvalue(), "image/png")
+    job = serve(masked().model_copy(update={"source": Source(prompt="a cat")}))
+
+    assert job.status is JobStatus.SUCCEEDED, job.error
+    source, within = (pixels(file_of(job, name)) for name in ("source.png", "edit-1.png"))
+    outside = np.ones((32, 32), bool)
+    outside[10:25, 5:20] = False
+    assert np.array_equal(within[outside], source[outside])
+    assert not np.array_equal(within[~outside], source[~outside])
+    assert np.array_equal(pixels(file_of(job, "masks/edit-1.png")), np.where(outside, 0, 255))
+
+
+def test_a_mask_that_is_gone_ends_its_edit(serve, picture):
+    job = serve(masked())
 
     assert (job.status, job.error.code) == (JobStatus.FAILED, "image_gone")
 

@@ -140,7 +140,7 @@ def test_a_device_that_is_lost_over_a_preview_is_lost(plane, asking):
 
 def test_edits_that_are_made_one_after_the_other_have_none(asking, sampler):
     spec = asking().spec
-    steps = [step for step in run_all(sampler, ways(spec, {})[-1], spec.seeds) if hasattr(step, "clean")]
+    steps = [step for step in run_all(sampler, ways(spec, {})[-1], spec.seeds, {}) if hasattr(step, "clean")]
 
     assert len(steps) == 8
     assert {step.clean for step in steps} == {None}

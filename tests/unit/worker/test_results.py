@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from p2p.edit import WordMap
+from worker.fitting import fitting_of
 from worker.heatmaps import heatmap, inferno
 from worker.results import mask_artifact, raw_maps
 
@@ -53,7 +54,7 @@ def test_the_colours_get_brighter_all_the_way():
 def test_a_mask_is_white_where_the_picture_was_let_change_and_of_its_size():
     mask = np.zeros((2, 2), dtype=bool)
     mask[0, 1] = True
-    artifact = mask_artifact(1, mask, (8, 4))
+    artifact = mask_artifact(1, mask, fitting_of((8, 4), (8, 4)))
     pixels = np.asarray(Image.open(io.BytesIO(artifact.data)))
 
     assert (artifact.name, artifact.kind, artifact.picture) == ("masks/edit-1.png", "mask", 1)

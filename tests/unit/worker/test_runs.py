@@ -24,10 +24,10 @@ class Cramped(PaintingSampler):
         super().__init__()
         self._room = room
 
-    def steps(self, spec, kept):
+    def steps(self, spec, kept, masks):
         if len(spec.targets) * len(spec.seeds) > self._room:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        yield from super().steps(spec, kept)
+        yield from super().steps(spec, kept, masks)
 
 
 def test_a_job_that_does_not_fit_is_made_edit_by_edit(plane):
@@ -50,8 +50,8 @@ def test_a_job_that_does_not_fit_even_so_fails(plane):
 def test_edits_made_apart_are_the_edits_made_together(plane):
     sampler = ModelSampler(StableDiffusion(tiny.pipeline()))
     at_once, one_by_one = ways(plane.job.spec, {})
-    (*_, (together,)) = run_all(sampler, at_once, plane.job.spec.seeds)
-    (*_, (apart,)) = run_all(sampler, one_by_one, plane.job.spec.seeds)
+    (*_, (together,)) = run_all(sampler, at_once, plane.job.spec.seeds, {})
+    (*_, (apart,)) = run_all(sampler, one_by_one, plane.job.spec.seeds, {})
 
     # rows of a batch are sums in another order (docs/attention.md)
     torch.testing.assert_close(apart.latents, together.latents, rtol=1e-4, atol=1e-4)
@@ -99,10 +99,10 @@ def test_a_seed_whose_source_is_kept_runs_by_itself_and_stands_where_it_was_aske
 def test_the_pictures_of_a_seed_are_those_of_a_job_with_that_seed_alone(plane):
     sampler = ModelSampler(StableDiffusion(tiny.pipeline()))
     spec = plane.job.spec.of_seeds(7, 1, 9)
-    (*_, together) = run_all(sampler, ways(spec, {})[0], spec.seeds)
+    (*_, together) = run_all(sampler, ways(spec, {})[0], spec.seeds, {})
 
     for seed, result in zip(spec.seeds, together, strict=True):
-        (*_, (alone,)) = run_all(sampler, ways(spec.of_seeds(seed), {})[0], (seed,))
+        (*_, (alone,)) = run_all(sampler, ways(spec.of_seeds(seed), {})[0], (seed,), {})
         assert result.seed == alone.seed == seed
         # What shares the batch changes a job by rounding alone (docs/attention.md).
         torch.testing.assert_close(result.latents, alone.latents, rtol=1e-4, atol=1e-4)

@@ -25,7 +25,7 @@ def test_what_a_job_left_in_the_model_is_taken_out_before_the_next_and_said(fami
     before = dict(family.network.attn_processors)
     layer = next(iter(family.attention_layers.values()))
     layer.set_processor(type(layer.processor)())
-    sampler.steps(spec(SWAP), None)
+    sampler.steps(spec(SWAP), None, {})
 
     assert family.network.attn_processors == before
     assert "an earlier job left it behind" in caplog.text
@@ -34,9 +34,9 @@ def test_what_a_job_left_in_the_model_is_taken_out_before_the_next_and_said(fami
 def test_a_kept_source_goes_through_a_file_and_gives_the_same_edit(family):
     sampler = ModelSampler(family)
     asked = spec(SWAP, artifacts={"trajectory": True, **NO_MAPS["artifacts"]})
-    fresh = result(sampler.steps(asked, None))
+    fresh = result(sampler.steps(asked, None, {}))
     kept = loaded(dumped(fresh.trajectory))
-    again = result(sampler.steps(asked, kept))
+    again = result(sampler.steps(asked, kept, {}))
 
     assert kept.key == sampler.source_of(asked)
     # the parity bound: fewer rows choose other kernels, which round differently

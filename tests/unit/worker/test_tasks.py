@@ -85,9 +85,9 @@ class Meddling:
     def source_of(self, spec):
         return self._sampler.source_of(spec)
 
-    def steps(self, spec, kept):
+    def steps(self, spec, kept, masks):
         try:
-            for number, step in enumerate(self._sampler.steps(spec, kept), 1):
+            for number, step in enumerate(self._sampler.steps(spec, kept, masks), 1):
                 if number == 2:
                     self._meddle()
                 yield step

@@ -1,0 +1,82 @@
+"""The short way in: a model, two prompts, two pictures. `p2p.spec` and `p2p.edit` say what more there is.
+
+from p2p.library import open_model
+model = open_model("scenes/model")
+source, dog = model.edit("a cat on a beach", "a dog on a beach", blend="dog").images
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from p2p.edit import EditResult, edit
+from p2p.families import load
+from p2p.families.base import ModelFamily
+from p2p.spec import EditSpec
+from p2p.word_alignment import fitting_kind
+from p2p.words import find
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model that is loaded."""
+
+    family: ModelFamily
+
+    def edit(
+        self,
+        source: str,
+        *prompts: str,
+        blend: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        **sampling: Any,
+    ) -> EditResult:
+        """Makes the source's picture and its edits, one for each further prompt, in one run.
+
+        How each prompt corresponds to the source's is chosen by their words: as many words are swapped, otherwise what
+        both share stays. A prompt of the same words is turned up or down by `weights` alone.
+
+        Args:
+            blend: a word; of the pictures whose prompt holds it, everything outside its region stays as it is.
+            weights: how strongly words act, in the pictures whose prompts hold them.
+            sampling: fields of `p2p.spec.Sampling`, such as seed, steps and guidance_scale.
+        Raises:
+            ValueError: no prompt holds a word that `blend` or `weights` names.
+            pydantic.ValidationError: the prompts cannot be edited into each other so, as where nothing changes.
+            P2PError: the model cannot do it.
+        """
+        for word in [*([] if blend is None else [blend]), *(weights or {})]:
+            if not any(find(prompt, word) for prompt in prompts):
+                raise ValueError(f"{word!r} is in none of the edited prompts: name a word as it is written there")
+        targets = [_target(source, prompt, blend, weights or {}) for prompt in prompts]
+        spec = EditSpec.model_validate({"source": {"prompt": source}, "targets": targets, "sampling": sampling})
+        return edit(spec, self.family)
+
+
+def open_model(
+    path: str,
+    family: str = "stable_diffusion",
+    *,
+    revision: str | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> OpenModel:
+    """A model from a folder, or by its hub id at a revision.
+
+    Raises:
+        UnsupportedModel: no such family, or the model cannot be controlled.
+    """
+    return OpenModel(load(family, path, revision=revision, device=device, dtype=dtype))
+
+
+def _target(source: str, prompt: str, blend: str | None, weights: Mapping[str, float]) -> Mapping[str, Any]:
+    """The edit that a prompt asks for by its words alone."""
+    kind = fitting_kind(source, prompt)
+    turned = [{"word": word, "weight": weight} for word, weight in weights.items() if find(prompt, word)]
+    edits: list[Mapping[str, Any]] = [] if kind is None else [{"kind": kind}]
+    if turned:
+        edits.append({"kind": "reweight", "weights": turned})
+    blended = blend is not None and find(prompt, blend)
+    return {"prompt": prompt, "edits": edits, "local_blend": {"words": [{"word": blend}]} if blended else None}

@@ -1,0 +1,276 @@
+"""What the service answers, typed. A field that a newer service adds is passed over."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Status = Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
+#: Nothing comes after them.
+ENDS: frozenset[Status] = frozenset({"succeeded", "failed", "canceled", "expired"})
+
+
+class Result(BaseModel):
+    """Base of all of them: immutable."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Artifact(Result):
+    """One result of an edit, and where to fetch it.
+
+    Attributes:
+        name: unique within the edit; looks like a path.
+        seed: of the run that it is of; None for what concerns all.
+        picture: 0 is the source, 1 the first edit; None for what concerns all.
+        word: of a heat map; `occurrence` says which one of this word, from 1.
+        url: works for a while; `download` fetches the edit again for a new one.
+    """
+
+    name: str
+    kind: str  # "image", "heatmap", "mask", "maps", "manifest", "trajectory", and what comes
+    seed: int | None = None
+    picture: int | None = None
+    word: str | None = None
+    occurrence: int | None = None
+    content_type: str
+    bytes: int
+    url: str
+
+
+class QueuePlace(Result):
+    """Where a waiting edit stands: how many go before it, and in how many seconds it may be begun."""
+
+    ahead: int
+    starts_in: float | None = None
+
+
+class Progress(Result):
+    """How many steps are done, and of how many."""
+
+    step: int
+    steps: int
+
+
+class EditError(Result):
+    """Why an edit failed; `code` is stable."""
+
+    code: str
+    message: str
+
+
+class Reconstruction(Result):
+    """How faithfully a photo comes back where nothing is edited (dB, and structural similarity)."""
+
+    psnr: float | None
+    ssim: float
+    autoencoder_psnr: float | None
+    autoencoder_ssim: float
+    inversion: str
+
+
+class Edit(Result):
+    """An edit as it stands; of one that was just accepted, only the first six fields say anything.
+
+    Attributes:
+        spec: what was asked for, with the model's defaults. Plain data: `p2p.spec.EditSpec` refuses fields that it
+            does not know, and those of a newer service would be such.
+    """
+
+    id: str
+    status: Status
+    model: str
+    created_at: datetime
+    expires_at: datetime
+    links: Mapping[str, str]
+    queue: QueuePlace | None = None
+    attempt: int = 0
+    cancel_requested: bool = False
+    progress: Progress | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: EditError | None = None
+    reconstruction: Reconstruction | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    spec: Mapping[str, Any] = Field(default_factory=dict)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing comes after its status."""
+        return self.status in ENDS
+
+
+class EditPage(Result):
+    """Some edits, the newest first, and where the next ones are."""
+
+    edits: tuple[Edit, ...]
+    cursor: str | None
+
+
+class Event(Result):
+    """Something that happened to an edit (docs/events.md).
+
+    Attributes:
+        id: where it stands among the edit's events.
+        name: "queued", "started", "progress", "preview", "retrying", or the status that the edit ended in.
+        status: the one that it is in from here on, where that changed.
+        step: how many are done, of `steps`.
+        url: of a preview.
+    """
+
+    id: str
+    name: str
+    status: Status | None = None
+    step: int | None = None
+    steps: int | None = None
+    url: str | None = None
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing comes after it."""
+        return self.name in ENDS
+
+
+class Image(Result):
+    """A photo as the service keeps it; `id` goes into an edit's `source.image.upload`."""
+
+    id: str
+    width: int
+    height: int
+    digest: str
+    format: str
+    bytes: int
+    created_at: datetime
+    expires_at: datetime
+    url: str
+    links: Mapping[str, str]
+
+
+class Inversion(Result):
+    """An inversion that is kept, for the next edits of its picture."""
+
+    id: str
+    image: str
+    model: str
+    prompt: str
+    method: str
+    steps: int
+    reconstruction: Reconstruction
+    unet_evaluations: int
+    created_at: datetime
+    expires_at: datetime
+
+
+class InversionList(Result):
+    """The inversions that are kept."""
+
+    inversions: tuple[Inversion, ...]
+
+
+class ModelDefaults(Result):
+    """What a request gets that does not say otherwise."""
+
+    steps: int
+    guidance_scale: float
+
+
+class ModelLimits(Result):
+    """What may be asked for at most."""
+
+    max_steps: int
+    max_targets: int
+
+
+class Model(Result):
+    """A model that edits can name; `sizes` are (height, width), the first is the default."""
+
+    id: str
+    description: str
+    sizes: tuple[tuple[int, int], ...]
+    max_tokens: int
+    defaults: ModelDefaults
+    limits: ModelLimits
+
+
+class ModelList(Result):
+    """The models of an installation."""
+
+    models: tuple[Model, ...]
+
+
+class EditOfBatch(Result):
+    """One edit of a batch."""
+
+    id: str
+    status: Status
+    links: Mapping[str, str]
+
+
+class Batch(Result):
+    """Edits that were accepted together, in the order in which they were posted; "ended" once all of them have."""
+
+    id: str
+    status: Literal["active", "ended"]
+    created_at: datetime
+    finished_at: datetime | None
+    expires_at: datetime | None
+    counts: Mapping[Status, int]
+    edits: tuple[EditOfBatch, ...]
+    links: Mapping[str, str]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of its edits have."""
+        return self.status == "ended"
+
+
+class Token(Result):
+    """A token of a word, and the characters that it stands for."""
+
+    position: int
+    text: str
+
+
+class Word(Result):
+    """A word of a prompt, named as edits name it; `start` and `stop` are characters of the prompt, half open."""
+
+    word: str
+    occurrence: int
+    start: int
+    stop: int
+    tokens: tuple[Token, ...]
+
+
+class AlignedWord(Word):
+    """A word of an edited prompt: "kept", "changed" or "added"; `sources` are indices of the source's words."""
+
+    state: str
+    sources: tuple[int, ...]
+
+
+class Prompt(Result):
+    """A prompt in words."""
+
+    prompt: str
+    tokens: int
+    words: tuple[Word, ...]
+
+
+class AlignedPrompt(Result):
+    """An edited prompt in words; `removed` are indices of source words that nothing takes up."""
+
+    prompt: str
+    tokens: int
+    kind: str | None
+    words: tuple[AlignedWord, ...]
+    removed: tuple[int, ...]
+
+
+class Alignment(Result):
+    """How the words of edited prompts correspond to those of their source."""
+
+    model: str
+    max_tokens: int
+    source: Prompt
+    targets: tuple[AlignedPrompt, ...]

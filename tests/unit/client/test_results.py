@@ -1,0 +1,55 @@
+"""The client's types are the service's answers."""
+
+import pytest
+
+from p2p_client import results
+from service import alignments, batch_bodies, schemas
+from service.jobs import catalogue, model
+from service.webhooks import messages
+
+PAIRS = [
+    (results.Edit, schemas.EditView),
+    (results.Artifact, schemas.ArtifactView),
+    (results.QueuePlace, schemas.QueuePlace),
+    (results.Progress, model.JobProgress),
+    (results.EditError, model.JobError),
+    (results.Reconstruction, model.Reconstruction),
+    (results.EditPage, schemas.EditList),
+    (results.Image, schemas.ImageView),
+    (results.Inversion, schemas.InversionView),
+    (results.Model, schemas.ModelView),
+    (results.ModelDefaults, catalogue.ModelDefaults),
+    (results.ModelLimits, catalogue.ModelLimits),
+    (results.Batch, batch_bodies.BatchView),
+    (results.EditOfBatch, batch_bodies.EditOfBatch),
+    (results.Alignment, alignments.AlignmentView),
+    (results.Prompt, alignments.PromptView),
+    (results.AlignedPrompt, alignments.AlignedPromptView),
+    (results.AlignedWord, alignments.AlignedWordView),
+    (results.Word, alignments.WordView),
+    (results.Token, alignments.TokenView),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=lambda kind: kind.__name__)
+def test_a_result_has_every_field_of_the_answer_and_no_other(ours, theirs):
+    assert set(ours.model_fields) == set(theirs.model_fields)
+
+
+def test_an_event_has_what_the_service_tells():
+    assert set(results.Event.model_fields) == {"id", "name"} | set(schemas.EditEvent.model_fields)
+
+
+def test_a_message_has_what_the_outbox_tells():
+    from p2p_client.webhooks import Ended, Message
+
+    assert set(Message.model_fields) == {"id"} | set(messages.EditEnded.model_fields)
+    assert set(Ended.model_fields) == set(messages.EndedEdit.model_fields) | set(messages.EndedBatch.model_fields)
+
+
+def test_an_edits_ends_are_the_services():
+    assert {status for status in model.JobStatus if status.is_terminal} == results.ENDS
+
+
+def test_a_field_of_a_newer_service_is_passed_over():
+    assert results.Progress.model_validate({"step": 1, "steps": 2, "eta": 3}) == results.Progress(step=1, steps=2)

@@ -1,0 +1,75 @@
+"""The library in three lines, as the README shows it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL.Image import Image
+from pydantic import ValidationError
+
+from p2p.edit import edit
+from p2p.library import OpenModel, open_model
+from p2p.spec import EditSpec
+from tests import tiny
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> OpenModel:
+    folder = tmp_path_factory.mktemp("model")
+    tiny.save(folder)
+    return open_model(str(folder))
+
+
+def edits_of(model: OpenModel, *prompts: str, monkeypatch, **asked: object) -> list:
+    """What is asked of the sampler for some prompts."""
+    specs: list[EditSpec] = []
+    monkeypatch.setattr("p2p.library.edit", lambda spec, family: specs.append(spec))
+    model.edit(*prompts, **asked)
+    return [([each.kind for each in target.edits], target.local_blend is not None) for target in specs[0].targets]
+
+
+def test_the_readmes_three_lines_make_two_pictures(monkeypatch):
+    (code,) = re.findall(r"```python\n(from p2p\.library.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+
+    exec(compile(code, "README.md", "exec"), names)
+
+    source, dog = names["source"], names["dog"]
+    assert isinstance(source, Image)
+    assert not np.array_equal(source, dog)
+    assert sum(bool(line) for line in code.splitlines()) == 3
+
+
+def test_they_are_those_of_the_whole_spec(model):
+    short = model.edit("a cat on a beach", "a dog on a beach", blend="dog", steps=2, seed=3)
+
+    target = {"prompt": "a dog on a beach", "edits": [{"kind": "replace"}], "local_blend": {"words": [{"word": "dog"}]}}
+    spec = {"source": {"prompt": "a cat on a beach"}, "targets": [target], "sampling": {"steps": 2, "seed": 3}}
+    whole = edit(EditSpec.model_validate(spec), model.family)
+    assert [np.asarray(one).tolist() for one in short.images] == [np.asarray(one).tolist() for one in whole.images]
+
+
+def test_the_words_choose_the_edit(model, monkeypatch):
+    prompts = ("a cat", "a dog", "a big cat", "a cat")
+
+    found = edits_of(model, *prompts, blend="big", weights={"cat": 2}, monkeypatch=monkeypatch)
+
+    assert found == [(["replace"], False), (["refine", "reweight"], True), (["reweight"], False)]
+
+
+def test_a_word_that_no_prompt_holds_is_refused(model):
+    with pytest.raises(ValueError, match="'dgo' is in none of the edited prompts"):
+        model.edit("a cat", "a dog", blend="dgo")
+    with pytest.raises(ValueError, match="'cow'"):
+        model.edit("a cat", "a dog", weights={"cow": 2})
+
+
+def test_what_changes_nothing_is_refused(model):
+    with pytest.raises(ValidationError):
+        model.edit("a cat", "a cat")
+    with pytest.raises(ValidationError):
+        model.edit("a cat")
