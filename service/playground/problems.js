@@ -21,6 +21,7 @@ function fieldOf(pointer) {
 export function showProblems(errors, { as, focus = false } = {}) {
   const homeless = [];
   let first = null;
+  let place = null;
   for (const { pointer, detail, code } of errors) {
     const field = fieldOf(pointer);
     if (!field) {
@@ -37,8 +38,12 @@ export function showProblems(errors, { as, focus = false } = {}) {
     input.setAttribute("aria-invalid", "true");
     input.setAttribute("aria-describedby", [input.getAttribute("aria-describedby"), id].filter(Boolean).join(" "));
     first ??= input;
+    place ??= field;
   }
-  if (focus) first?.focus();
+  if (focus && first) {
+    first.focus({ preventScroll: true });
+    place.scrollIntoView({ block: "nearest" }); // all of it: what is wrong stands below the input
+  }
   return homeless;
 }
 

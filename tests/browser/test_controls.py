@@ -2,11 +2,15 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 from tests.browser.pages import body, distance, edit_of, finished, pixels, run, start, write
 
+ROOT = Path(__file__).parents[2]
 #: Levels of 256 by which two pictures differ that show something else.
 SEEN = 8
 
@@ -24,6 +28,20 @@ def test_the_copied_command_runs_and_makes_the_same_edit(show, served, api):
 
     accepted = json.loads(done.stdout)
     assert api.get(accepted["links"]["self"]).json()["spec"] == api.get(edit_of(page)).json()["spec"]
+
+
+def test_the_copied_python_runs_and_leaves_the_pictures(show, tmp_path):
+    page = show(permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("radiogroup", name="Language").get_by_text("Python").click()
+    page.get_by_role("spinbutton", name="Steps").fill("2")
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    script = page.evaluate("navigator.clipboard.readText()")
+
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, timeout=60, check=True)
+
+    assert {"source.png", "edit-1.png", "manifest.json"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
 def test_every_language_says_the_same_request(show, swapped):
