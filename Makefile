@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FONT := .font/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: help demo serve test check openapi font train
+.PHONY: help demo serve test check openapi clients font train
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,10 @@ check: $(READY) ## format, lint and types
 
 openapi: $(READY) ## write openapi.yaml from the app
 	$(BIN)/python -m service.openapi
+
+clients: openapi ## write the TypeScript client's types from openapi.yaml
+	cd clients/typescript && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --silent
+	cd clients/typescript && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent generate
 
 train: $(READY) font ## train the built-in model, or go on training it; runs/scenes holds the checkpoints
 	$(BIN)/python -m scenes.train
