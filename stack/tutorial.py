@@ -5,6 +5,7 @@ begins in the clone; `until="..."` goes on once the terminal says so, for what r
 Uses nothing that has to be installed, so that it runs in a clean clone.
 """
 
+import argparse
 import os
 import queue
 import re
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from typing import Self
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
 #: Seconds that one block may take: torch is large, and networks are slow.
 PATIENCE = 1800
+#: Of the service, the shop, and the receiver in TypeScript.
+PORTS = (8000, 9000, 9001)
 _PASTED = "__pasted__"
 
 
@@ -136,11 +139,22 @@ class Terminal:
         self._bash.stdout.close()
 
 
+def on_ports(text: str, ports: Sequence[int]) -> str:
+    """A tutorial on other ports than its own, where those are taken."""
+    for own, other in zip(PORTS, ports, strict=True):
+        text = text.replace(str(own), str(other))
+    return text
+
+
 def main() -> None:
     """Follow the tutorial here."""
+    parser = argparse.ArgumentParser(prog="python3 -m stack.tutorial", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--ports", type=int, nargs=len(PORTS), default=PORTS, help="where the tutorial's are taken")
+    ports = parser.parse_args().ports
+    text = on_ports(TUTORIAL.read_text(encoding="utf-8"), ports)
     seconds: dict[str, float] = {}
     try:
-        for block, taken, _ in pasted(TUTORIAL.read_text(encoding="utf-8"), TUTORIAL.parents[1]):
+        for block, taken, _ in pasted(text, TUTORIAL.parents[1], {"PORT": str(ports[0])}):
             seconds[block.part] = seconds.get(block.part, 0.0) + taken
     except NotAsWritten as error:
         sys.exit(str(error))

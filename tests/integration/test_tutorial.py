@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stack.redis_server import free_port
-from stack.tutorial import TUTORIAL, blocks, pasted
+from stack.tutorial import PORTS, TUTORIAL, blocks, on_ports, pasted
 
 ROOT = TUTORIAL.parents[1]
 #: What is built or installed from where it lies, which must not happen in the checkout.
@@ -35,11 +35,9 @@ def clone(tmp_path) -> Path:
 
 
 def test_what_it_says_works_as_it_is_written(clone, capsys):
-    ports = {port: str(free_port()) for port in ("8000", "9000", "9001")}
-    text = TUTORIAL.read_text(encoding="utf-8")
-    for written, free in ports.items():
-        text = text.replace(written, free)
-    environment = {"PORT": ports["8000"], "OMP_NUM_THREADS": "1"}
+    ports = [free_port() for _ in PORTS]
+    text = on_ports(TUTORIAL.read_text(encoding="utf-8"), ports)
+    environment = {"PORT": str(ports[0]), "OMP_NUM_THREADS": "1"}
 
     done, answers = [], []
     for block, seconds, said in pasted(text, clone, environment):
@@ -48,7 +46,7 @@ def test_what_it_says_works_as_it_is_written(clone, capsys):
         with capsys.disabled():
             print(f"\n{seconds:6.1f} s  {block.part}: {' '.join(block.options.values())}", end="")
         if block == list(blocks(text))[-1]:
-            page = fetched(f"http://127.0.0.1:{ports['9000']}/").decode()
+            page = fetched(f"http://127.0.0.1:{ports[1]}/").decode()
 
     assert done == list(blocks(text))
     assert answers == ["401"]
