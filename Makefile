@@ -18,7 +18,7 @@ serve: $(READY) ## the same stack, kept running until Ctrl-C
 	$(BIN)/python -m stack
 
 test: $(READY) font ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -26,12 +26,26 @@ def of_figures(report: Mapping) -> str:
     return table(["figure", "value"], report.items())
 
 
+def of_footprint(report: Mapping) -> str:
+    """A line per process, then one per figure."""
+    memory = {f"memory of {name}, MiB": mib for name, mib in report["mib"].items()}
+    return of_figures(memory | {name: value for name, value in report.items() if name != "mib"})
+
+
+def of_generated(report: Mapping) -> str:
+    """What the edits of the inversions' benchmark come to where nothing is inverted."""
+    figures = {"source": "generated", **report["generated"]}
+    return table(list(figures), [list(figures.values())])
+
+
 #: Which tables a report has, by a key of it.
 TABLES: Mapping[str, Callable[[Mapping], str]] = {
     "rows": of_rows,
     "status_to_bare": of_figures,
+    "mib": of_footprint,
     "ours": of_recovery,
     "at_7_5": of_inversion,
+    "generated": of_generated,
     "methods": of_quality,
     "renders": of_judge,
 }

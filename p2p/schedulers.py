@@ -30,6 +30,12 @@ SCHEDULERS: Mapping[SchedulerName, Any] = {
 #: What a scheduler is told that takes another one's place. PNDM otherwise begins with Runge-Kutta steps: twelve more
 #: model calls, and none at all below four steps. Stable Diffusion's own configuration leaves them out as well.
 _IN_PLACE_OF_ANOTHER: Mapping[SchedulerName, Mapping[str, Any]] = {"pndm": {"skip_prk_steps": True}}
+#: What it is told where the other one's configuration does not say. These two clip by default, as if of pixels, which
+#: latents are not: `StableDiffusionPipeline` forbids it to whatever scheduler it is made with.
+_WHERE_UNSAID: Mapping[SchedulerName, Mapping[str, Any]] = {
+    "ddim": {"clip_sample": False},
+    "ddpm": {"clip_sample": False},
+}
 
 
 def fresh(own: Any, name: SchedulerName | None, steps: int, device: Any) -> Any:
@@ -42,7 +48,8 @@ def fresh(own: Any, name: SchedulerName | None, steps: int, device: Any) -> Any:
     if name is None or isinstance(own, SCHEDULERS[name]):
         scheduler = type(own).from_config(own.config)
     else:
-        scheduler = SCHEDULERS[name].from_config(own.config, **_IN_PLACE_OF_ANOTHER.get(name, {}))
+        unsaid = {field: value for field, value in _WHERE_UNSAID.get(name, {}).items() if field not in own.config}
+        scheduler = SCHEDULERS[name].from_config(own.config, **_IN_PLACE_OF_ANOTHER.get(name, {}), **unsaid)
     try:
         scheduler.set_timesteps(steps, device=device)
     except ValueError as error:

@@ -274,7 +274,8 @@ InversionMethod = Literal["direct", "ddim", "null_text", "negative_prompt", "edi
 class Inversion(Part):
     """How a picture's run is found, without which it cannot be edited (docs/inversion.md)."""
 
-    # `benchmarks.inversion`: the only one that gives back what the picture was, at any guidance scale.
+    # `benchmarks.inversion`: it gives back what the picture was and edits well at any guidance scale, by one inversion
+    # for all of them (docs/inversion.md).
     method: InversionMethod = "direct"
     inner_steps: Annotated[int, Field(ge=1, le=100)] | None = Field(
         None, description="Of null_text: iterations for each step at most; 10 where absent."
@@ -324,7 +325,11 @@ class Sampling(Part):
     """How the pictures are made; what is absent takes the model's own default (`GET /v1/models`)."""
 
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
-    scheduler: SchedulerName | None = Field(None, description="The model's own where absent; the manifest names it.")
+    scheduler: SchedulerName | None = Field(
+        None,
+        description="The model's own where absent, and for a picture that is given ddim, whatever the model's own is; "
+        "the manifest names it.",
+    )
     guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
     seed: Seed = 0
     seeds: Annotated[tuple[Seed, ...], *counted(1, 64)] | None = Field(

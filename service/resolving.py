@@ -19,8 +19,11 @@ def resolved(
     """
     model = known_model(spec.model, catalogue)
     asked, (height, width) = spec.sampling, model.sizes[0]
+    # An inversion goes DDIM's steps backwards. It can be made of any model's configuration, whatever its own scheduler.
+    scheduler = asked.scheduler or (None if spec.source.image is None else "ddim")
     sampling = asked.model_copy(
         update={
+            "scheduler": scheduler,
             "steps": model.defaults.steps if asked.steps is None else asked.steps,
             "guidance_scale": model.defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale,
             "height": height if asked.height is None else asked.height,

@@ -304,6 +304,13 @@ class ImageView(BaseModel):
         )
 
 
+class ImageList(BaseModel):
+    """Some of the key's pictures, the first to expire first."""
+
+    images: tuple[ImageView, ...]
+    cursor: str | None = Field(description="Give it to see the next ones; null where there are none.")
+
+
 class ModelView(BaseModel):
     """A model that edits can name."""
 

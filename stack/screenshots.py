@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 from PIL import Image
@@ -32,8 +32,6 @@ WIDTHS: Mapping[str, ViewportSize] = {
     "phone": {"width": 360, "height": 780},
 }
 THEMES: Sequence[Literal["light", "dark"]] = ("light", "dark")
-#: Colours of a picture of the page: as many as leave it looking the same at a third of its size.
-COLOURS = 256
 #: Milliseconds: a run on a busy machine.
 PATIENCE = 120_000
 
@@ -77,7 +75,7 @@ def _examples(url: str) -> None:
             both = Image.new("RGB", (256, 128))
             for number, picture in enumerate(pair):
                 both.paste(picture, (128 * number, 0))
-            _write(both, folder / f"{example['name']}.png")
+            _write(both, folder / f"{example['name']}.webp", quality=90)
 
 
 def _picture(client: httpx.Client, job: dict, number: int) -> Image.Image:
@@ -90,7 +88,7 @@ def _picture(client: httpx.Client, job: dict, number: int) -> Image.Image:
 
 
 def _page(url: str, out: Path) -> None:
-    """The page with its first example done, a word pointed at."""
+    """The page with its first example done; in the dark, a word is pointed at."""
     if (program := browser_program()) is None:
         raise NotStarted("there is no Chromium: apt install chromium")
     with sync_playwright() as playwright:
@@ -99,7 +97,7 @@ def _page(url: str, out: Path) -> None:
         try:
             for width in WIDTHS:
                 for theme in THEMES:
-                    _shoot(browser, url, width, theme, out / f"{width}-{theme}.png")
+                    _shoot(browser, url, width, theme, out / f"{width}-{theme}.webp")
         finally:
             browser.close()
 
@@ -115,10 +113,11 @@ def _shoot(browser: Browser, url: str, width: str, theme: Literal["light", "dark
     page = context.new_page()
     page.goto(url)
     run_first_example(page)
-    page.locator(".edit .w.changed").first.hover()
-    page.locator(".edit .heat.on").wait_for()
+    if theme == "dark":
+        page.locator(".edit .w.changed").first.hover()
+        page.locator(".edit .heat.on").wait_for()
     page.wait_for_timeout(400)  # what fades in has done so
-    _write(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), path)
+    _write(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), path, lossless=True)
     context.close()
 
 
@@ -129,10 +128,9 @@ def run_first_example(page: Page) -> None:
     page.locator(".edit .w.changed").first.wait_for(timeout=PATIENCE)
 
 
-def _write(picture: Image.Image, path: Path) -> None:
+def _write(picture: Image.Image, path: Path, **how: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    reduced = picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
-    reduced.save(path, optimize=True)
+    picture.save(path, "WEBP", method=6, **how)
     print(f"wrote {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}: {path.stat().st_size} bytes")
 
 

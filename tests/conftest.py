@@ -29,6 +29,17 @@ limits = {{ max_steps = 400, max_targets = 3 }}
 """
 
 
+#: A folder of files that take minutes. Workers of xdist take a file at a time, in this order
+#: (`--no-loadscope-reorder`: else those of many tests go first, and what is long runs at the end, beside an idle core).
+LONGEST = "tests/parity/"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts the longest files first where several workers share the tests; the others stay as they are."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models file with three names for one tiny model made here.

@@ -7,6 +7,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from PIL import Image
 
 #: What margins are filled with: the middle of the range, which says least.
@@ -67,6 +68,23 @@ class Fitting:
         whole.paste(part.resize(_size(self.of_picture), Image.Resampling.NEAREST), self.of_picture[:2])
         return whole
 
+    def map_back(self, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """A map of the model's picture, (height, width) of any size, over the one that was fitted, drawn at some size.
+
+        What the model did not see has the least value. Where the model's picture is all of it, the map is as it was.
+        """
+        if self.of_picture == (0, 0, *self.size) and self.of_model == (0, 0, *self.model_size):
+            return values
+        seen = Image.fromarray(values.astype(np.float32))
+        box = _scaled(self.of_model, self.model_size, seen.size)
+        left, top, right, bottom = (round(side) for side in _scaled(self.of_picture, self.size, size))
+        part_size = max(1, right - left), max(1, bottom - top)
+        part = np.asarray(seen.resize(part_size, Image.Resampling.BICUBIC, box=box))
+        paper = Image.new("F", size, float(values.min()))
+        # Bicubic overshoots at edges.
+        paper.paste(Image.fromarray(part.clip(values.min(), values.max())), (left, top))
+        return np.asarray(paper)
+
     def _framed(self, part: Image.Image, margin: int | tuple[int, int, int]) -> Image.Image:
         if part.size == self.model_size:
             return part
@@ -96,6 +114,12 @@ def _middle(size: tuple[int, int], shape: tuple[int, int]) -> Box:
         height = max(1, round(width * shape[1] / shape[0]))
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return left, top, left + width, top + height
+
+
+def _scaled(box: Box, size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float, float, float]:
+    """A box of a size as the same part of another one."""
+    across, down = other[0] / size[0], other[1] / size[1]
+    return box[0] * across, box[1] * down, box[2] * across, box[3] * down
 
 
 def _size(box: Box) -> tuple[int, int]:

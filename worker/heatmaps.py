@@ -20,13 +20,15 @@ _INFERNO = np.array(
 )
 #: Pictures smaller than this are drawn at a whole multiple of their size: a map of 16x16 is no thumbnail.
 MIN_SIDE = 256
+#: They are not enlarged beyond this, nor photos drawn larger: there is one for every word, and a map is as coarse.
+MAX_SIDE = 1024
 #: How much of the picture is seen where the word acted least and most.
 _VEIL_LOW, _VEIL_HIGH = 0.55, 0.88
 
 
 def heatmap(word_map: np.ndarray, picture: Image.Image) -> Image.Image:
     """A picture under a word's map, (height, width) of any size and range."""
-    scale = max(1, -(-MIN_SIDE // min(picture.size)))
+    scale = max(1, min(-(-MIN_SIDE // min(picture.size)), MAX_SIDE // max(picture.size)))
     size = (picture.width * scale, picture.height * scale)
     strength = _enlarged(_unit(word_map), size)  # (height, width) in 0..1
     grey = np.asarray(picture.convert("L").resize(size, Image.Resampling.LANCZOS), dtype=np.float32)[..., None]

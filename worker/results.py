@@ -4,8 +4,8 @@ import io
 import json
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,7 +19,7 @@ from service.jobs.events import ArtifactReady
 from service.jobs.model import Job
 from worker.encoding import ENCODINGS, encoded
 from worker.fitting import Fitting, fitting_of
-from worker.heatmaps import heatmap
+from worker.heatmaps import MAX_SIDE, heatmap
 from worker.manifest import manifest
 from worker.photo import InvertedPhoto
 
@@ -39,8 +39,8 @@ def artifacts_of(
     Args:
         results: of each of its seeds.
         kept: the seeds whose source was not generated anew.
-        photo: the picture that was edited, where it was not generated: pictures and masks come back in its size. Heat
-            maps stay in the model's.
+        photo: the picture that was edited, where it was not generated: pictures and masks come back in its size, heat
+            maps in its shape.
         bounds: of each target (`worker.masks.Masks.bounds`); none where nothing is bounded.
     """
     # All of them at once, so that their time is one figure of the manifest and holds no storing.
@@ -48,19 +48,40 @@ def artifacts_of(
     encode = partial(encoded, encoding=ENCODINGS[job.spec.artifacts.format])
     limits = (None, *bounds) if bounds else (None,) * len(results[0].images)
     pictures = [
-        [encode(_back(drawn, photo, limit)) for drawn, limit in zip(each.images, limits, strict=True)]
+        [_picture(_back(drawn, photo, limit), encode) for drawn, limit in zip(each.images, limits, strict=True)]
         for each in results
     ]
     encoding = time.perf_counter() - began
     drawn_size = results[0].images[0].size
     fitting = fitting_of(drawn_size, drawn_size) if photo is None else photo.photo.fitting
-    for result, files in zip(results, pictures, strict=True):
+    for result, written in zip(results, pictures, strict=True):
         folder = "" if job.spec.sampling.seeds is None else f"seed-{result.seed}/"
-        for file in _files(result, files, fitting, limits, job.spec.artifacts):
+        for file in _files(result, written, fitting, limits, job.spec.artifacts):
             yield replace(file, name=f"{folder}{file.name}", seed=result.seed)
     made = manifest(results, job, declaration, revision=revision, kept=kept, photo=photo, encoding=encoding)
     text = json.dumps(made, indent=2, ensure_ascii=False)
     yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """A picture as it comes back.
+
+    Attributes:
+        file: written.
+        shown: as heat maps are drawn over it.
+    """
+
+    file: bytes
+    shown: Image.Image
+
+
+def _picture(whole: Image.Image, encode: Callable[[Image.Image], bytes]) -> _Picture:
+    shown = whole
+    if max(whole.size) > MAX_SIDE:
+        shown = whole.copy()
+        shown.thumbnail((MAX_SIDE, MAX_SIDE))
+    return _Picture(encode(whole), shown)
 
 
 def _back(drawn: Image.Image, photo: InvertedPhoto | None, limit: Image.Image | None) -> Image.Image:
@@ -70,27 +91,27 @@ def _back(drawn: Image.Image, photo: InvertedPhoto | None, limit: Image.Image | 
 
 def _files(
     result: EditResult,
-    pictures: Sequence[bytes],
+    pictures: Sequence[_Picture],
     fitting: Fitting,
     limits: Sequence[Image.Image | None],
     wanted: Artifacts,
 ) -> Iterator[ArtifactReady]:
     """What one seed's run leaves; its pictures are written already."""
     encoding = ENCODINGS[wanted.format]
-    for index, data in enumerate(pictures):
+    for index, picture in enumerate(pictures):
         yield ArtifactReady(
             name=f"{picture_name(index)}{encoding.suffix}",
             kind="image",
             content_type=encoding.content_type,
-            data=data,
+            data=picture.file,
             picture=index,
         )
     for index, mask in enumerate(result.masks, start=1):
         if mask is not None:
             yield mask_artifact(index, mask, fitting, limits[index])
     if wanted.heatmaps:
-        for index, (image, maps) in enumerate(zip(result.images, result.maps, strict=True)):
-            yield from _heatmaps(index, image, maps)
+        for index, (picture, maps) in enumerate(zip(pictures, result.maps, strict=True)):
+            yield from _heatmaps(index, picture.shown, maps, fitting)
     if wanted.raw_maps:
         data = raw_maps(result.maps)
         yield ArtifactReady(name="maps.npz", kind="maps", content_type="application/octet-stream", data=data)
@@ -142,14 +163,14 @@ def mask_artifact(index: int, mask: np.ndarray, fitting: Fitting, limit: Image.I
     )
 
 
-def _heatmaps(index: int, image: Image.Image, maps: tuple[WordMap, ...]) -> Iterator[ArtifactReady]:
+def _heatmaps(index: int, image: Image.Image, maps: tuple[WordMap, ...], fitting: Fitting) -> Iterator[ArtifactReady]:
     for position, word in enumerate(maps):
         yield ArtifactReady(
             name=f"heatmaps/{picture_name(index)}-{position:02d}-{_slug(word.word)}.png",
             kind="heatmap",
             content_type="image/png",
             # Whatever the pictures are: a map is read as a measurement, and compresses well.
-            data=encoded(heatmap(word.map, image), ENCODINGS["png"]),
+            data=encoded(heatmap(fitting.map_back(word.map, image.size), image), ENCODINGS["png"]),
             picture=index,
             word=word.word,
             occurrence=word.occurrence,

@@ -1,5 +1,7 @@
 """The records of pictures in Redis, as the API uses them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
@@ -10,19 +12,26 @@ from service.jobs.errors import ImageNotFound, TooManyImages
 from service.jobs.images import Image, image_prefix
 from service.jobs.scripts import KEEP
 
+#: Seconds after which room may be asked for again at the latest: an edit may keep the first to expire for days, and a
+#: client may delete another one meanwhile.
+PATIENCE = 3600
+
 #: KEYS: record, images of the owner, litter. ARGV: id, prefix, record as JSON, its end in milliseconds, most.
+#: Where there are as many already, answers in how many milliseconds the first of them ends.
 _ADD = (
     KEEP
     + """
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[5]) then return 0 end
+if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[5]) then
+  return math.max(1, (redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or now) - now)
+end
 redis.call('HSET', KEYS[1], 'said', ARGV[3], 'expires_at', ARGV[4])
 redis.call('PEXPIREAT', KEYS[1], ARGV[4])
 redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[4], ARGV[2])
 keep(KEYS[2], ARGV[4] - now)
 keep(KEYS[3], ARGV[4] - now + 604800000)
-return 1
+return 0
 """
 )
 #: KEYS as above. ARGV: id, prefix, milliseconds until which it is needed. Answers whether it is there.
@@ -54,6 +63,21 @@ return 1
 )
 
 
+Place = tuple[float, str]
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A place in an owner's list: the millisecond in which a picture ends, and its id.
+
+    Attributes:
+        image: None where it is gone.
+    """
+
+    at: Place
+    image: Image | None
+
+
 class Images(Protocol):
     """What is known of pictures. Somebody else's is answered like none at all."""
 
@@ -62,6 +86,9 @@ class Images(Protocol):
 
     async def get(self, image_id: str, owner: str) -> Image:
         """The record; raises `ImageNotFound`."""
+
+    async def owned(self, owner: str, after: Place | None, count: int) -> Sequence[Owned]:
+        """An owner's pictures after a place, the first to end first; fewer than `count` where no more follow."""
 
     async def need(self, image: Image, until: datetime) -> None:
         """Have a picture stay until then at least; raises `ImageNotFound`."""
@@ -80,20 +107,30 @@ class RedisImages:
     async def add(self, image: Image, most: int) -> None:
         said = image.model_dump_json(exclude={"expires_at"})
         values: list[str | int] = [image.id, image_prefix(image.id), said, _milliseconds(image.expires_at), most]
-        if not await self._add(_keys(image), values):
-            raise TooManyImages(most)
+        if ends := await self._add(_keys(image), values):
+            raise TooManyImages(most, min(int(ends) / 1000, PATIENCE))
 
     async def get(self, image_id: str, owner: str) -> Image:
-        said, ends = cast(
-            list[str | None], await cast(Any, self._client.hmget(keys.image(image_id), "said", "expires_at"))
-        )
-        if said is None or ends is None:
-            raise ImageNotFound
-        expires_at = datetime.fromtimestamp(int(ends) / 1000, UTC).isoformat()
-        image = Image.model_validate_json(f'{said[:-1]},"expires_at":"{expires_at}"}}')
-        if image.owner != owner:
+        found = await cast(Any, self._client.hmget(keys.image(image_id), "said", "expires_at"))
+        image = _read(*found)
+        if image is None or image.owner != owner:
             raise ImageNotFound
         return image
+
+    async def owned(self, owner: str, after: Place | None, count: int) -> Sequence[Owned]:
+        key, places = keys.images(owner), cast(list[Place], [])
+        if after is not None:
+            # Pictures of one edit end in the same millisecond, any number of them; then they are in the order of ids.
+            same = cast(list[str], await self._client.zrangebyscore(key, after[0], after[0]))
+            places = [(after[0], image_id) for image_id in same if image_id > after[1]]
+        since = "-inf" if after is None else f"({after[0]:.0f}"
+        rest = cast(Any, await self._client.zrangebyscore(key, since, "+inf", 0, count, withscores=True))
+        places = [*places, *((float(ends), image_id) for image_id, ends in rest)][:count]
+        async with self._client.pipeline(transaction=False) as commands:
+            for _, image_id in places:
+                commands.hmget(keys.image(image_id), "said", "expires_at")
+            records = await commands.execute() if places else []
+        return [Owned(place, _read(*record)) for place, record in zip(places, records, strict=True)]
 
     async def need(self, image: Image, until: datetime) -> None:
         if not await self._need(_keys(image), [image.id, image_prefix(image.id), _milliseconds(until)]):
@@ -102,6 +139,13 @@ class RedisImages:
     async def erase(self, image: Image) -> None:
         if not await self._erase(_keys(image), [image.id, image_prefix(image.id)]):
             raise ImageNotFound
+
+
+def _read(said: str | None, ends: str | None) -> Image | None:
+    if said is None or ends is None:
+        return None
+    expires_at = datetime.fromtimestamp(int(ends) / 1000, UTC).isoformat()
+    return Image.model_validate_json(f'{said[:-1]},"expires_at":"{expires_at}"}}')
 
 
 def _keys(image: Image) -> list[str]:

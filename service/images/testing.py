@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from service.images.records import Owned, Place
 from service.jobs.errors import ImageNotFound, TooManyImages
 from service.jobs.images import Image
 from service.jobs.inversions import KeptInversion
@@ -16,7 +17,7 @@ class InMemoryImages:
 
     async def add(self, image: Image, most: int) -> None:
         if sum(each.owner == image.owner for each in self.kept.values()) >= most:
-            raise TooManyImages(most)
+            raise TooManyImages(most, 1.5)
         self.kept[image.id] = image
 
     async def get(self, image_id: str, owner: str) -> Image:
@@ -24,6 +25,11 @@ class InMemoryImages:
         if image is None or image.owner != owner:
             raise ImageNotFound
         return image
+
+    async def owned(self, owner: str, after: Place | None, count: int) -> Sequence[Owned]:
+        own = [Owned((each.expires_at.timestamp() * 1000 // 1, each.id), each) for each in self.kept.values()]
+        own = sorted((each for each in own if each.image and each.image.owner == owner), key=lambda each: each.at)
+        return [each for each in own if after is None or each.at > after][:count]
 
     async def need(self, image: Image, until: datetime) -> None:
         if image.id not in self.kept:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from anyio import to_thread
 
 from service.api_keys import Caller
+from service.cursors import cursor_of, place_of
 from service.errors import InvalidImage
 from service.images.by_url import Fetch
 from service.images.inversions import Inversions
@@ -58,6 +59,26 @@ async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
 async def fetch(image_id: str, plane: ImagePlane, caller: Caller) -> Image:
     """A picture's record; raises `ImageNotFound`."""
     return await plane.records.get(image_id, caller.owner)
+
+
+@dataclass(frozen=True)
+class ImagePage:
+    """Some of a caller's pictures, the first to end first; `cursor` asks for the next ones, None at the end."""
+
+    images: Sequence[Image]
+    cursor: str | None
+
+
+async def page(plane: ImagePlane, caller: Caller, *, cursor: str | None, limit: int) -> ImagePage:
+    """A page of a caller's pictures; raises `InvalidCursor`.
+
+    By their ends, which only ever become later: one that an edit comes to need while a client goes from page to page
+    may be seen twice, and none is missed.
+    """
+    after = None if cursor is None else place_of(cursor, "img_[0-9a-f]{32}")
+    owned = await plane.records.owned(caller.owner, after, limit)
+    follows = cursor_of(owned[-1].at) if len(owned) == limit else None
+    return ImagePage([each.image for each in owned if each.image is not None], follows)
 
 
 async def erase(image_id: str, plane: ImagePlane, caller: Caller) -> None:

@@ -11,12 +11,12 @@
     ├── Refused            not now; `retry_after` says when
     │   ├── RateLimited    the owner has posted too many jobs of late
     │   ├── TooManyActive  the owner has too many jobs that wait or run
-    │   └── QueueFull      the model's queue is as long as it may be
+    │   ├── QueueFull      the model's queue is as long as it may be
+    │   └── TooManyImages  the owner keeps as many pictures as the installation allows
     ├── StorageUnavailable the object storage did not take or give an object
     ├── ArtifactNotFound   no object has this key
     ├── ImageNotFound      no such picture of this owner, or it is past its lifetime
     ├── InversionNotFound  no such inversion of this owner, or it is past its lifetime
-    ├── TooManyImages      the owner keeps as many pictures as the installation allows
     ├── InvalidStorage     the setting STORAGE_URL cannot be used
     ├── MetricsUnavailable the port of the metrics cannot be had
     └── InvalidCatalogue   the models file cannot be used
@@ -177,15 +177,14 @@ class InversionNotFound(JobPlaneError):
         super().__init__("there is no such inversion, or its lifetime is over: see GET /v1/inversions")
 
 
-class TooManyImages(JobPlaneError):
+class TooManyImages(Refused):
     """The owner keeps as many pictures as the installation allows."""
 
     code = "too_many_images"
 
-    def __init__(self, allowed: int) -> None:
-        super().__init__(
-            f"this key keeps {allowed} images, and no more are taken: delete one, or wait until one expires"
-        )
+    def __init__(self, allowed: int, retry_after: float) -> None:
+        message = f"this key keeps {allowed} images, and no more are taken: delete one, or wait until one expires"
+        super().__init__(message, retry_after)
 
 
 class InvalidStorage(JobPlaneError):

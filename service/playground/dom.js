@@ -30,6 +30,7 @@ export const ICONS = {
   plus: "M12 5v14M5 12h14",
   picture: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4",
   dice: "M5 5h14v14H5zM9 9h.01M15 15h.01M15 9h.01M9 15h.01",
+  region: "M9 4h6M20 9v6M15 20H9M4 15V9M4 5V4h1M19 4h1v1M20 19v1h-1M5 20H4v-1",
   save: "M12 4v11M7 11l5 5 5-5M5 20h14",
 };
 

@@ -37,8 +37,14 @@ export const draft = {
   rest: {},
 };
 
-/** The edit that carries words over: as chosen, or as the aligner finds it; null where no words differ. */
-export const kindOf = (target) => (target.kind === "auto" ? (target.alignment?.kind ?? null) : target.kind);
+/**
+ * The edit that carries words over: as chosen, or as the aligner finds it, null where no words differ. Where it finds
+ * nothing, for a prompt is missing or too long, "refine": it takes any two, and the prompt alone is complained of.
+ */
+export function kindOf({ kind, alignment }) {
+  if (kind !== "auto") return kind;
+  return alignment ? alignment.kind : "refine";
+}
 
 export const onlyFades = (target) => kindOf(target) === null;
 

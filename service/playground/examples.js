@@ -8,7 +8,7 @@ export function drawExamples(examples, choose) {
   $("#tries").replaceChildren(...examples.map((example) => h("button", { type: "button", class: "try", onclick: take(example), title: example.about }, example.title)));
   $("#cards").replaceChildren(...examples.map((example) => h("li", {},
     h("button", { type: "button", class: "example", onclick: take(example) },
-      h("img", { src: `/playground/examples/${example.name}.png`, alt: "", width: 256, height: 128 }),
+      h("img", { src: `/playground/examples/${example.name}.webp`, alt: "", width: 256, height: 128 }),
       h("strong", {}, example.title), h("span", {}, example.about)))));
 }
 

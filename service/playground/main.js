@@ -73,7 +73,7 @@ async function load(example) {
   take({ ...example.body, model: draft.model }, modelOf(draft.model));
   clearProblems("running");
   changed(true);
-  align({ now: true });
+  await align({ now: true });
   if (example.file) await sendPhoto(await fileOf(example));
   say(`The example \u201c${example.title}\u201d is in the fields.`);
   $("#run").focus();
@@ -178,7 +178,7 @@ async function open(id) {
     const view = await get(`/v1/edits/${encodeURIComponent(id)}`, { signal: own.signal });
     take(view.spec, modelOf(view.model));
     changed(true);
-    align({ now: true });
+    await align({ now: true }); // until then its words have no names, and the request would be shown without them
     history.replaceState(null, "", `#${view.id}`);
     stage.begin(view.spec);
     if (view.finished_at) await arrived(view);

@@ -21,7 +21,7 @@ export function photoField() {
       h("button", { type: "button", class: "link", onclick: remove }, "Remove")));
   } else {
     field.append(h("label", { class: "drop", for: "photo-file" }, icon(ICONS.picture),
-      h("span", {}, h("strong", {}, "Use a photo"), " instead: drop one here, or choose a file")), file);
+      h("span", {}, h("strong", {}, "Use a photo"), " \u00b7 drop or choose one")), file);
     field.addEventListener("dragover", (event) => {
       event.preventDefault();
       field.classList.add("over");

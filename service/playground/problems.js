@@ -21,13 +21,16 @@ function fieldOf(pointer) {
 export function showProblems(errors, { as, focus = false } = {}) {
   const homeless = [];
   let first = null;
+  let place = null;
   for (const { pointer, detail, code } of errors) {
     const field = fieldOf(pointer);
     if (!field) {
       homeless.push({ pointer, detail });
       continue;
     }
-    const input = field.querySelector("[data-input]") ?? field.querySelector("input, textarea, select, button");
+    // A field may hold another one: its input is the first that is its own.
+    const inputs = [...field.querySelectorAll("[data-input]"), ...field.querySelectorAll("input, textarea, select, button")];
+    const input = inputs.find((each) => each.closest("[data-pointers]") === field) ?? inputs[0];
     const id = fresh("problem");
     const text = h("p", { class: "error", id, "data-as": as, "data-code": code }, sentence(detail));
     field.append(text);
@@ -35,8 +38,12 @@ export function showProblems(errors, { as, focus = false } = {}) {
     input.setAttribute("aria-invalid", "true");
     input.setAttribute("aria-describedby", [input.getAttribute("aria-describedby"), id].filter(Boolean).join(" "));
     first ??= input;
+    place ??= field;
   }
-  if (focus) first?.focus();
+  if (focus && first) {
+    first.focus({ preventScroll: true });
+    place.scrollIntoView({ block: "nearest" }); // all of it: what is wrong stands below the input
+  }
   return homeless;
 }
 

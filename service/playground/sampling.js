@@ -12,7 +12,7 @@ export function drawSampling(models) {
     slid({ name: "steps", label: "Steps", min: 1, max: model.limits.max_steps, step: 1, usual: model.defaults.steps }),
     slid({ name: "guidance_scale", label: "Guidance", min: 0, max: 15, most: 50, step: 0.5, usual: model.defaults.guidance_scale }),
     seed(),
-    modelField(models),
+    ...modelField(models),
   );
 }
 
@@ -36,12 +36,13 @@ function slid({ name, label, min, max, most = max, step, usual }) {
 }
 
 function seed() {
-  const number = h("input", { type: "number", id: "s-seed", min: "0", step: "1", value: String(draft.seed), "data-input": "",
+  const photo = Boolean(draft.source.image); // has one run, whatever the seed
+  const number = h("input", { type: photo ? "text" : "number", id: "s-seed", min: "0", step: "1", value: photo ? "none" : String(draft.seed), "data-input": "", disabled: photo,
     oninput: () => {
       draft.seed = number.value === "" ? 0 : Number(number.value);
       changed();
     } });
-  const roll = h("button", { type: "button", class: "icon secondary", "aria-label": "Another seed",
+  const roll = h("button", { type: "button", class: "icon secondary", "aria-label": "Another seed", disabled: photo,
     onclick: () => {
       draft.seed = Math.floor(Math.random() * 10000);
       number.value = String(draft.seed);
@@ -52,7 +53,7 @@ function seed() {
 }
 
 function modelField(models) {
-  const select = h("select", { id: "s-model", "data-input": "",
+  const select = h("select", { id: "s-model", "data-input": "", "aria-describedby": "s-about",
     onchange: () => {
       draft.model = select.value;
       [draft.steps, draft.guidance_scale] = [null, null];
@@ -60,5 +61,9 @@ function modelField(models) {
       align({ now: true });
     } }, models.map(({ id }) => h("option", { value: id }, id)));
   select.value = draft.model;
-  return h("div", { class: "field", "data-pointers": "/model" }, h("label", { class: "label", for: "s-model" }, "Model"), select);
+  const { description } = models.find(({ id }) => id === draft.model);
+  return [
+    h("div", { class: "field", "data-pointers": "/model" }, h("label", { class: "label", for: "s-model" }, "Model"), select),
+    h("p", { class: "help about", id: "s-about" }, description),
+  ];
 }

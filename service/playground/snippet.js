@@ -64,7 +64,7 @@ function typescript(body, origin) {
 
 const client = new Client("${origin}", { key: process.env.P2P_API_KEY });
 const job = await client.wait(await client.submit(${json}));
-for (const { name, url } of job.artifacts) console.log(name, url);`;
+await client.download(job, "out");`;
 }
 
 /** How a language writes the three words of JSON, how far it indents, and whether a last item has a comma. */

@@ -125,11 +125,13 @@ function mask_of(place, url) {
 }
 
 function factsOf(view, several) {
-  const { steps } = view.progress ?? view.spec.sampling;
+  const { steps, seed } = view.spec.sampling;
   const seconds = (Date.parse(view.finished_at) - Date.parse(view.started_at)) / 1000;
-  const facts = [`${steps} steps`, several ? `seed ${several[0]} of ${several.length}` : `seed ${view.spec.sampling.seed}`, `${seconds.toFixed(1)} s`];
+  const facts = [`${steps} steps`, `${seconds.toFixed(1)} s`];
   const psnr = view.reconstruction?.psnr;
   if (view.reconstruction) facts.push(psnr === null ? "photo comes back exactly" : `photo comes back with ${psnr.toFixed(1)} dB`);
+  // A photo has one run, whatever the seed.
+  else facts.splice(1, 0, several ? `seed ${several[0]}, the first of ${several.length}` : `seed ${seed}`);
   return facts.join(" \u00b7 ");
 }
 

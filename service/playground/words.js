@@ -1,7 +1,7 @@
 // The words of an edited prompt as the aligner sees them: marked, weighed, and chosen for the local blend.
 
 import { changed, draft, nameOf } from "./draft.js";
-import { fresh, h } from "./dom.js";
+import { fresh, h, icon, ICONS } from "./dom.js";
 
 /** How far the slider goes; the API takes up to 50 either way, by the number beside it. */
 const SLIDER = { min: -2, max: 6, step: 0.1 };
@@ -46,7 +46,7 @@ export function wordsField(target, index) {
       h("span", { class: "text" }, word.word),
       word.said ? h("span", { class: "said" }, word.said) : null,
       weight !== 1 ? h("span", { class: "weight" }, `\u00d7${weight}`) : null,
-      blends ? h("span", { class: "vh" }, "may change") : null);
+      blends ? [icon(ICONS.region), h("span", { class: "vh" }, "may change")] : null);
   }
 
   const chosen = (word) => (word.state === "removed" ? target.gone : target.blend);

@@ -1,13 +1,13 @@
-"""Pictures to be edited: send one, look at what is known of it, erase it."""
+"""Pictures to be edited: send one, look at what is known of it, list them, erase one."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Path, Response, UploadFile
+from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 
 from service.images import uploads
 from service.openapi import problems
 from service.routes.plane import CallerOfRequest, PlaneOfApp
-from service.schemas import ImageView
+from service.schemas import ImageList, ImageView
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
@@ -29,6 +29,21 @@ async def send_image(image: ImageFile, response: Response, plane: PlaneOfApp, ca
     view = ImageView.of(kept, plane.url)
     response.headers["Location"] = view.links.self
     return view
+
+
+@router.get("", responses=problems(401, 422, 503))
+async def list_images(
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="Of the page before.")] = None,
+) -> ImageList:
+    """The key's pictures, the first to expire first. A page may hold fewer than asked for, and have another after it.
+
+    One that an edit comes to need meanwhile moves back, and may be listed twice.
+    """
+    found = await uploads.page(plane.images, caller, cursor=cursor, limit=limit)
+    return ImageList(images=tuple(ImageView.of(image, plane.url) for image in found.images), cursor=found.cursor)
 
 
 @router.get("/{image_id}", responses=problems(401, 404, 422, 503))

@@ -256,7 +256,23 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     (inversion,) = two.client.get("/v1/inversions", headers=two.first).json()["inversions"]
     assert inversion["id"] == two.inversion
     assert two.client.get("/v1/inversions", headers=two.second).json() == {"inversions": []}
+    assert two.client.get("/v1/images", headers=two.second).json() == {"images": [], "cursor": None}
+    (image,) = two.client.get("/v1/images", headers=two.first).json()["images"]
+    assert image["id"] == two.image
     assert two.client.get(f"/v1/edits/{two.job_id}", headers=two.first).json()["status"] == "succeeded"
+
+
+def test_another_keys_picture_is_none_as_a_source_and_as_a_mask(two):
+    named = {"upload": two.image}
+    masked = {**EDIT["targets"][0], "local_blend": {"mask": named}}
+    bodies = [EDIT | {"source": {**EDIT["source"], "image": named}}, EDIT | {"targets": [masked]}]
+
+    answers = [two.client.post("/v1/edits", json=body, headers=two.second).json() for body in bodies]
+
+    assert [(answer["errors"][0]["pointer"], answer["errors"][0]["code"]) for answer in answers] == [
+        ("/source/image/upload", "image_not_found"),
+        ("/targets/0/local_blend/mask/upload", "image_not_found"),
+    ]
 
 
 def test_a_list_holds_the_keys_own_edits(two):

@@ -139,6 +139,55 @@ def test_an_owner_keeps_so_many_at_a_time(done):
     done(lambda images: images.add(image(), 1))
 
 
+def test_who_keeps_too_many_is_told_when_the_first_of_them_ends(done):
+    done(lambda images: images.add(image(lifetime=timedelta(minutes=5)), 2))
+    done(lambda images: images.add(image(lifetime=timedelta(minutes=2)), 2))
+    with pytest.raises(TooManyImages) as refused:
+        done(lambda images: images.add(image(), 2))
+
+    assert 60 < refused.value.retry_after <= 120
+
+
+def test_nobody_is_sent_away_for_longer_than_an_hour(done):
+    done(lambda images: images.add(image(lifetime=timedelta(days=2)), 1))
+    with pytest.raises(TooManyImages) as refused:
+        done(lambda images: images.add(image(), 1))
+
+    assert refused.value.retry_after == 3600
+
+
+def test_where_none_may_be_kept_one_may_ask_again(done):
+    with pytest.raises(TooManyImages) as refused:
+        done(lambda images: images.add(image(), 0))
+
+    assert refused.value.retry_after > 0
+
+
+def test_an_owners_pictures_are_listed_by_their_ends_though_these_be_the_same(done):
+    """One edit needs many, all for the same time: a page may end anywhere among them."""
+    kept = [image(lifetime=timedelta(minutes=minutes)) for minutes in (7, 1, 2, 3, 4, 5, 6)]
+    for each in [*kept, image("another")]:
+        done(lambda images, each=each: images.add(each, 10))
+    until = kept[0].expires_at + timedelta(minutes=2)
+    for each in kept[1:6]:
+        done(lambda images, each=each: images.need(each, until))
+
+    found, after = [], None
+    while page := done(lambda images: images.owned("somebody", after, 2)):  # noqa: B023
+        found += [owned.image.id for owned in page]
+        after = page[-1].at
+
+    assert found == [kept[6].id, kept[0].id, *sorted(each.id for each in kept[1:6])]
+
+
+def test_a_picture_that_has_ended_is_a_place_without_one(done, redis_client):
+    kept = image()
+    done(lambda images: images.add(kept, 10))
+    redis_client.delete(keys.image(kept.id))
+
+    assert [owned.image for owned in done(lambda images: images.owned("somebody", None, 2))] == [None]
+
+
 def test_nothing_about_a_picture_stays_for_ever(done, redis_client):
     done(lambda images: images.add(image(), 10))
 

@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 import torch
+from diffusers import EulerDiscreteScheduler
 
 from p2p.edit import edit, edit_batch_steps
 from p2p.errors import MixedBatch, UnsupportedSampling
@@ -42,6 +43,16 @@ def test_a_scheduler_that_is_asked_for_runs_as_if_it_were_the_models_own(family,
 
     assert asked.scheduler == plain.scheduler == name
     assert torch.equal(asked.latents, plain.latents)
+
+
+@pytest.mark.parametrize("name", ["ddim", "ddpm"])
+def test_what_takes_the_place_of_one_that_says_nothing_of_clipping_does_not_clip(name):
+    pipeline = tiny.pipeline()
+    pipeline.scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear")
+
+    scheduler = StableDiffusion(pipeline).scheduler(4, name)
+
+    assert (scheduler.config.clip_sample, scheduler.config.beta_schedule) == (False, "scaled_linear")
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 import sys
 from pathlib import Path
 
@@ -384,3 +385,14 @@ def test_a_drawn_set_is_of_the_published_format(tmp_path):
         where = region(item.runs, *item.image().size)
         assert where.mean() < 1 or item.type_id == "9"
         assert spec_of(item).targets
+
+
+def test_the_command_that_is_shown_is_one_that_is_taken(monkeypatch):
+    """docs/quality.md shows it; its data and networks are not ours to bring, so it is read and not run."""
+    text = (Path(__file__).parents[3] / "docs" / "quality.md").read_text(encoding="utf-8")
+    block = text.split("```sh\n")[1].split("```")[0].replace("\\\n", " ")
+    monkeypatch.setattr(sys, "argv", shlex.split(block)[2:])
+
+    arguments = command._arguments()
+
+    assert (str(arguments.data), arguments.model) == ("DIR", "ID")

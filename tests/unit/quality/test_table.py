@@ -31,6 +31,10 @@ def test_the_judges_and_the_sweeps_reports_have_tables_too():
     assert "| local_blend.start | 0.2 | 1.0 |  |" in tables(swept)
 
 
+def test_what_is_said_of_generated_sources_alone_is_a_table():
+    assert tables({"generated": {"success": 0.7}}) == "| source | success |\n| --- | --- |\n| generated | 0.7 |\n"
+
+
 def test_a_part_of_a_document_is_renewed_and_nothing_else():
     document = "a\n<!-- full -->\nold\n<!-- /full -->\nb"
 

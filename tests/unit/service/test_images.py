@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -140,9 +140,34 @@ def test_a_key_keeps_so_many_pictures_and_no_more(parts, serve):
     client = serve()
     files = {"image": file_of(halves())}
 
-    statuses = [client.post("/v1/images", files=files).status_code for _ in range(2)]
+    kept, refused = (client.post("/v1/images", files=files) for _ in range(2))
 
-    assert statuses == [201, 429]
+    assert (kept.status_code, refused.status_code, refused.json()["code"]) == (201, 429, "too_many_images")
+    # Whole seconds, never too soon.
+    assert refused.headers["Retry-After"] == "2"
+
+
+def test_pictures_are_listed_page_by_page_the_first_to_expire_first(client, send, parts):
+    ids = [send(file_of(halves((40 + number, 30)))).json()["id"] for number in range(3)]
+    ends = parts.images.kept[ids[0]].expires_at + timedelta(hours=1)
+    parts.images.kept[ids[0]] = parts.images.kept[ids[0]].model_copy(update={"expires_at": ends})
+
+    pages, cursor = [], {}
+    while cursor is not None:
+        page = client.get("/v1/images", params={"limit": 2, **cursor}).json()
+        pages.append([image["id"] for image in page["images"]])
+        cursor = page["cursor"] and {"cursor": page["cursor"]}
+
+    assert pages == [[ids[1], ids[2]], [ids[0]]]
+    (image, *_) = client.get("/v1/images").json()["images"]
+    assert image == client.get(f"/v1/images/{ids[1]}").json()
+
+
+@pytest.mark.parametrize("cursor", ["x", "MTIgYWJj", "MSAwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg"])
+def test_a_cursor_of_another_list_is_none(client, cursor):
+    response = client.get("/v1/images", params={"cursor": cursor})
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_cursor")
 
 
 def test_what_is_transparent_is_laid_on_white(kept):
@@ -169,6 +194,8 @@ def test_an_edit_names_a_picture_that_was_sent(client, send, parts):
     (job,) = parts.store.all()
     assert job.spec.source.image.upload == upload
     assert job.spec.source.image.fit == "cover"
+    # Whatever the model's own scheduler is: no other has a way back.
+    assert job.spec.sampling.scheduler == "ddim"
 
 
 def test_a_picture_stays_as_long_as_an_edit_may_need_it(client, send, parts):

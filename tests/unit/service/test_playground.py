@@ -88,7 +88,7 @@ def test_it_is_no_part_of_the_description():
 def test_every_example_is_an_edit(example):
     EditSpec.model_validate(example["body"])
 
-    assert (FOLDER / "examples" / f"{example['name']}.png").is_file()
+    assert (FOLDER / "examples" / f"{example['name']}.webp").is_file()
     assert "file" not in example or (FOLDER / "examples" / example["file"]).is_file()
 
 

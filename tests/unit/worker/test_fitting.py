@@ -121,3 +121,26 @@ def test_a_mask_comes_back_in_the_pictures_size_and_black_where_the_model_did_no
     assert np.all(back[:, 50:100] == 255)
     assert np.all(back[:, :50] == 0)
     assert np.all(back[:, 100:] == 0)
+
+
+@pytest.mark.parametrize("fit", ["cover", "contain"])
+def test_a_map_lies_over_the_picture_where_it_lay_over_what_the_model_saw(fit):
+    picture = Image.new("RGB", (300, 200))
+    picture.paste((255, 255, 255), (180, 90, 200, 110))
+    model, fitting = fitted(picture, (64, 64), fit)
+    seen = np.asarray(model.convert("L").resize((16, 16), Image.Resampling.BOX), np.float32)
+
+    back = fitting.map_back(seen, (150, 100))
+
+    row, column = np.unravel_index(back.argmax(), back.shape)
+    # A cell of the map is four of the model's pixels, and seven or ten of those that are drawn.
+    assert abs(row - 50) <= 5
+    assert abs(column - 95) <= 5
+    assert back.shape == (100, 150)
+    assert (back.min(), back.max()) == (seen.min(), pytest.approx(seen.max(), rel=0.1))
+
+
+def test_a_map_of_all_of_the_picture_is_left_as_it_is():
+    values = np.eye(16, dtype=np.float32)
+
+    assert fitting_of((32, 32), (64, 64)).map_back(values, (32, 32)) is values

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from diffusers import EulerDiscreteScheduler
 from PIL import Image
 
 from p2p.families.stable_diffusion import StableDiffusion
@@ -166,6 +167,20 @@ def test_an_inversion_is_made_ahead_by_an_edit_without_targets(serve, picture, f
     assert edited.reconstruction.inversion == "kept"
 
 
+@pytest.mark.parametrize(("fit", "seen"), [("cover", slice(15, 75)), ("contain", slice(0, 90))])
+def test_heat_maps_of_a_picture_have_its_shape_and_are_dark_where_the_model_did_not_see_it(
+    serve, picture, file_of, fit, seen
+):
+    job = serve(photo_spec("a dog", fit=fit, artifacts={}))
+
+    (name,) = (each.name for each in job.artifacts if each.kind == "heatmap" and each.picture and each.word == "dog")
+    light = np.asarray(Image.open(io.BytesIO(file_of(job, name))).convert("L").resize((90, 60), Image.Resampling.BOX))
+    unseen = np.ones(90, bool)
+    unseen[seen] = False
+    assert light.shape == (60, 90)
+    assert light[:, unseen].max(initial=0) < light[:, seen].max()
+
+
 def test_the_words_of_a_source_alone_have_their_maps(serve, picture):
     job = serve(photo_spec(artifacts={}))
 
@@ -208,6 +223,18 @@ def test_the_names_in_a_spec_are_those_of_the_inversions():
 
     assert set(get_args(InversionMethod)) == set(INVERSIONS)
     assert Inversion().method == DEFAULT
+
+
+def test_a_model_of_another_scheduler_inverts_by_ddim(serve, picture, file_of):
+    pipeline = tiny.pipeline()
+    pipeline.scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear")
+    sampling = {"steps": STEPS, "guidance_scale": 3.0, "height": 32, "width": 32, "scheduler": "ddim"}
+
+    job = serve(photo_spec("a dog", sampling=sampling), Counted(pipeline))
+
+    assert job.status is JobStatus.SUCCEEDED, job.error
+    assert job.reconstruction.psnr == job.reconstruction.autoencoder_psnr
+    assert json.loads(file_of(job, "manifest.json"))["scheduler"] == "ddim"
 
 
 def test_a_picture_that_is_gone_ends_its_edit(serve):

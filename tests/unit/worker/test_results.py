@@ -23,7 +23,14 @@ def test_raw_maps_are_readable_without_pickle():
 
 
 @pytest.mark.parametrize(
-    ("picture", "drawn"), [((64, 64), (256, 256)), ((48, 32), (384, 256)), ((512, 768), (512, 768))]
+    ("picture", "drawn"),
+    [
+        ((64, 64), (256, 256)),
+        ((48, 32), (384, 256)),
+        ((512, 768), (512, 768)),
+        ((600, 10), (600, 10)),
+        ((64, 300), (192, 900)),
+    ],
 )
 def test_small_pictures_are_drawn_at_a_multiple_of_their_size(picture, drawn):
     assert heatmap(np.eye(16, dtype=np.float32), Image.new("RGB", picture)).size == drawn

@@ -1,0 +1,79 @@
+"""What the documents show was made by a command, and what they tell to run, runs."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from stack.demo import PHOTO
+from stack.settings_table import README
+
+ROOT = README.parent
+DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
+
+#: What makes each picture, and in which document that stands.
+PICTURES: Mapping[str, str] = {
+    "docs/sheet.png": "make demo",
+    "docs/scenes.png": "python -m scenes.grid",
+    "docs/figures/sweep.png": "python -m benchmarks.sweep",
+    "docs/figures/*.png": "python -m benchmarks.figures",
+    "docs/cookbook/*.png": "python -m stack.cookbook",
+    "docs/playground/*": "python -m stack.screenshots",
+}
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch) -> None:
+    """A folder in which the documents' Python finds what it names: the built-in model, a picture of a cat."""
+    (tmp_path / "scenes").symlink_to(ROOT / "scenes")
+    with Image.open(PHOTO) as photo:
+        photo.crop((16, 0, 80, 64)).save(tmp_path / "cat.png")
+    monkeypatch.chdir(tmp_path)
+
+
+def blocks(document: Path, language: str, *words: str) -> list[str]:
+    """The fenced blocks of a language that hold all of these words."""
+    found = re.findall(rf"```{language}[^\n]*\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    return [block for block in found if all(word in block for word in words)]
+
+
+def test_every_picture_is_shown_and_its_command_named():
+    text = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
+    pictures = [path for kind in ("png", "webp", "jpg") for path in (ROOT / "docs").rglob(f"*.{kind}")]
+    named = [path for pattern in PICTURES for path in ROOT.glob(pattern)]
+
+    assert [path for path in pictures if path not in named] == []
+    assert [path for path in pictures if f"{path.relative_to(ROOT / 'docs')})" not in text] == []
+    assert [command for command in PICTURES.values() if command not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("document", "word"), [("README.md", "from p2p.library import"), ("docs/inversion.md", "invert(picture")]
+)
+def test_the_library_is_used_as_it_is_shown(library, document, word):
+    (code,) = blocks(ROOT / document, "python", word)
+    names: dict = {}
+
+    exec(compile(code, document, "exec"), names)
+
+    pictures = names["edited"].images if "edited" in names else [names["source"], names["dog"]]
+    assert {picture.size for picture in pictures} == {(64, 64)}
+
+
+def test_the_hook_that_is_shown_refuses_what_it_says():
+    (code,) = blocks(README, "python", "def judge")
+    names: dict = {}
+    exec(code, names)
+    material = type("Material", (), {"picture": None, "prompts": ("a cat with a knife",)})
+
+    assert names["judge"](material) == "no knives here"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_whatever_is_shown_to_be_run_is_run_by_a_test(document):
+    """A document with code in it is read by a test; which of them, says its name in that test."""
+    if re.search(r"^```(sh|python|json|typescript|yaml)", document.read_text(encoding="utf-8"), re.MULTILINE):
+        tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+        assert document.name in tests
