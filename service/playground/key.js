@@ -49,4 +49,5 @@ export function setUpKey() {
 
 function show() {
   $("#key-open").textContent = key() ? "API key in use" : "API key";
+  $("#key-forget").hidden = !key();
 }

@@ -21,6 +21,8 @@ let models = [];
 let examples = [];
 /** What is under way: its AbortController, and the edit once it was accepted. */
 let under = null;
+/** The edit whose pictures were shown last. */
+let last = null;
 
 async function start() {
   setUpTheme();
@@ -151,7 +153,14 @@ async function watch(edit, own) {
 }
 
 async function arrived(view) {
-  if (view.status !== "succeeded") return stage.ended(view);
+  if (view.status !== "succeeded") {
+    if (view.status === "canceled" && last) {
+      stage.begin(last.spec); // what one looked at before comes back
+      await stage.finish(last);
+    }
+    return stage.ended(view);
+  }
+  last = view;
   await stage.finish(view);
   say(`Done: ${view.spec.targets.length === 1 ? "the source and its edit are" : `the source and its ${view.spec.targets.length} edits are`} shown.`);
 }

@@ -6,12 +6,14 @@ import { layMaps } from "./maps.js";
 import { notice, say, sentence } from "./problems.js";
 
 const titleOf = (picture, count) => (picture === 0 ? "Source" : count > 2 ? `Edit ${picture}` : "Edit");
+const TITLE = document.title;
 let shots = [];
 
 /** Makes room for an edit's pictures; what they will be of is said below them already. */
 export function begin(spec) {
   $("#empty").hidden = true;
   $("#result").hidden = false;
+  $("#gallery").hidden = false;
   $("#hint").hidden = true;
   $("#facts").textContent = "";
   $("#mask-tool").hidden = true;
@@ -74,6 +76,7 @@ export function standing(text, share, { bad = false } = {}) {
   $("#standing").hidden = !text;
   $("#standing").classList.toggle("bad", bad);
   $("#standing-text").textContent = text;
+  document.title = share === undefined ? TITLE : `${Math.round(share * 100)} % \u00b7 ${TITLE}`;
   const bar = $("#progress");
   bar.hidden = bad;
   if (share === undefined) bar.removeAttribute("value");
@@ -146,7 +149,7 @@ async function alignmentOf(spec) {
   return post("/v1/alignments", body, { quiet: true }).catch(() => null);
 }
 
-/** An edit that came to another end. */
+/** An edit that came to another end; below it may stand one that is shown. */
 export function ended(view) {
   const texts = {
     failed: `This edit failed: ${view.error?.message ?? "no reason is known"}`,
@@ -156,6 +159,7 @@ export function ended(view) {
   $("#gallery").classList.remove("coming");
   standing(sentence(texts[view.status]), undefined, { bad: view.status !== "canceled" });
   $("#progress").hidden = true;
+  $("#gallery").hidden = !$("#gallery .main:not([hidden])"); // no previews came: frames of nothing
   $("#standing").classList.add("ended");
   say(texts[view.status]);
 }

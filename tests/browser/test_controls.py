@@ -258,7 +258,7 @@ def test_a_service_that_does_not_answer_is_told_of(page, watched):
 
     start(page)
     page.get_by_text("Sent again in 1 s").wait_for()
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
 
     page.get_by_role("button", name="Run", exact=True).wait_for()
     page.context.set_offline(False)

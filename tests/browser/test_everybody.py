@@ -171,7 +171,7 @@ def test_where_a_key_is_needed_it_is_asked_for_and_kept_out_of_everything(locked
 
     page.get_by_text("Next in the queue").wait_for()
     page.locator(".word.changed").wait_for()
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
     page.get_by_text("Canceled. Nothing of it is kept.").wait_for()
     page.locator("#history").get_by_text("canceled").wait_for()
     assert not any(token in address for address in addresses)
