@@ -51,6 +51,21 @@ def test_a_program_runs_a_job_with_it(package, served, tmp_path):
     assert told["models"] == ["tiny", "tiny-too", "tiny-third"]
 
 
+def test_the_readmes_program_fetches_an_edit(package, served, tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```typescript\n(.*?)```", text, re.DOTALL)
+    # Where the reader's service is, and the model that this one has.
+    code = code.replace("http://127.0.0.1:8000", served.url).replace("source:", 'model: "tiny", source:', 1)
+    program = package.parents[1] / "readme.ts"
+    program.write_text(code, encoding="utf-8")
+    compiled(package, program)
+
+    printed = node("node", str(program.with_suffix(".js")), cwd=tmp_path)
+
+    assert (tmp_path / "pictures" / "edit-1.png").is_file()
+    assert "succeeded" in printed
+
+
 def test_the_receiver_in_the_documents_takes_what_is_signed(package, tmp_path):
     text = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```typescript\n(.*?)```", text, re.DOTALL)
