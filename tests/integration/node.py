@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "clients" / "typescript"
+NODE = str(Path(sys.executable).parent / "node")
 #: Seconds; npm fetches a dozen small packages.
 PATIENCE = 300
 

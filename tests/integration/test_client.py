@@ -1,7 +1,9 @@
 """The Python client, blocking and awaiting, against the real service."""
 
 import asyncio
+import re
 from contextlib import aclosing
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -123,3 +125,16 @@ def test_a_service_that_is_away_comes_back_to_one_edit(served):
 
     assert len(kept) == 2
     assert set(kept) == {f"/v1/edits/{edit.id}"}
+
+
+def test_the_readmes_program_fetches_an_edit(served, tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(from p2p_client import.*?)```", text, re.DOTALL)
+    # Where the reader's service is, and the model that this one has.
+    code = code.replace("http://127.0.0.1:8000", served.url).replace('"source":', '"model": "tiny", "source":', 1)
+    monkeypatch.chdir(tmp_path)
+
+    exec(compile(code, "README.md", "exec"), {})
+
+    assert (tmp_path / "pictures" / "edit-1.png").is_file()
+    assert "succeeded" in capsys.readouterr().out

@@ -1,12 +1,18 @@
 """The TypeScript client: generated from openapi.yaml, compiled strictly, and run against the real service."""
 
 import json
+import re
 import shutil
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.integration.node import ROOT, SOURCES, built, compiled, node
+from service.webhooks.signature import new_secret, signed
+from stack.processes import running
+from stack.redis_server import free_port
+from tests.integration.node import NODE, ROOT, SOURCES, built, compiled, node
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +49,45 @@ def test_a_program_runs_a_job_with_it(package, served, tmp_path):
     assert (told["same"], told["canceled"], told["refused"]) == (True, "canceled", ["/model"])
     assert told["width"] > 0
     assert told["models"] == ["tiny", "tiny-too", "tiny-third"]
+
+
+def test_the_readmes_program_fetches_an_edit(package, served, tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```typescript\n(.*?)```", text, re.DOTALL)
+    # Where the reader's service is, and the model that this one has.
+    code = code.replace("http://127.0.0.1:8000", served.url).replace("source:", 'model: "tiny", source:', 1)
+    program = package.parents[1] / "readme.ts"
+    program.write_text(code, encoding="utf-8")
+    compiled(package, program)
+
+    printed = node("node", str(program.with_suffix(".js")), cwd=tmp_path)
+
+    assert (tmp_path / "pictures" / "edit-1.png").is_file()
+    assert "succeeded" in printed
+
+
+def test_the_receiver_in_the_documents_takes_what_is_signed(package, tmp_path):
+    text = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```typescript\n(.*?)```", text, re.DOTALL)
+    port, secret = free_port(), new_secret()
+    program = package.parents[1] / "told.ts"
+    program.write_text(code.replace("3000", str(port)), encoding="utf-8")
+    compiled(package, program)
+    body = b'{"type":"edit.succeeded","timestamp":"2026-01-31T12:00:00Z","data":{"id":"0f1e","status":"succeeded"}}'
+    transport = httpx.HTTPTransport(retries=8)  # until it listens
+
+    with (
+        running("told", [NODE, str(program.with_suffix(".js"))], tmp_path / "log", {"WEBHOOK_SECRET": secret}),
+        httpx.Client(transport=transport, timeout=60) as client,
+    ):
+        answers = [
+            client.post(
+                f"http://127.0.0.1:{port}/told",
+                content=body,
+                headers=dict(signed("0f1e-succeeded", int(time.time()), body, secrets)),
+            ).status_code
+            for secrets in ([new_secret()], [], [new_secret(), secret])
+        ]
+
+    assert answers == [401, 401, 204]
+    assert (tmp_path / "log").read_text() == "edit.succeeded 0f1e\n"

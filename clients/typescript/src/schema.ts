@@ -221,7 +221,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List Images
+         * @description The key's pictures, the first to expire first. A page may hold fewer than asked for, and have another after it.
+         *
+         *     One that an edit comes to need meanwhile moves back, and may be listed twice.
+         */
+        get: operations["list_images_v1_images_get"];
         put?: never;
         /**
          * Send Image
@@ -1363,6 +1369,19 @@ export interface components {
             self: string;
         };
         /**
+         * ImageList
+         * @description Some of the key's pictures, the first to expire first.
+         */
+        ImageList: {
+            /** Images */
+            images: components["schemas"]["ImageView"][];
+            /**
+             * Cursor
+             * @description Give it to see the next ones; null where there are none.
+             */
+            cursor: string | null;
+        };
+        /**
          * ImageView
          * @description A picture as it is kept: RGB, upright, without metadata.
          */
@@ -1841,7 +1860,7 @@ export interface components {
             steps?: number | null;
             /**
              * Scheduler
-             * @description The model's own where absent; the manifest names it.
+             * @description The model's own where absent, and for a picture that is given ddim, whatever the model's own is; the manifest names it.
              */
             scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "lcm" | "pndm") | null;
             /** Guidance Scale */
@@ -3095,6 +3114,57 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_images_v1_images_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
