@@ -130,6 +130,8 @@ def show(served: Stack, context) -> Callable[..., Page]:
         page.locator("#composer .word").first.wait_for()
         if job:
             page.locator(".edit .w").first.wait_for()
+            for picture in page.locator(".shot .main").all():
+                picture.evaluate("image => image.decode()")
         return page
 
     return opened

@@ -136,7 +136,7 @@ def test_what_happens_is_said_to_whoever_does_not_see_it(page):
 
     start(page, steps=12)
     finished(page)
-    page.wait_for_function("said.at(-1).startsWith('Done')")
+    page.get_by_text("Done: the source and its edit are shown.").wait_for()
 
     said = page.evaluate("said")
     assert said[0] == "Accepted. Waiting for a worker."
