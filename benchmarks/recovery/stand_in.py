@@ -1,7 +1,7 @@
 """A sampler that takes a job's steps and time and no model's, and one that notes what another does."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from PIL import Image
@@ -28,7 +28,9 @@ class StandIn:
     def source_of(self, spec: EditSpec) -> str:
         return spec.source.prompt
 
-    def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
+    def steps(
+        self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
+    ) -> Iterator[DenoisingStep | EditResult]:
         num_steps, latents = spec.sampling.steps or 1, torch.zeros(1)
         for index in range(num_steps):
             time.sleep(STEP)
@@ -51,8 +53,10 @@ class Noted:
     def source_of(self, spec: EditSpec) -> str:
         return self._sampler.source_of(spec)
 
-    def steps(self, spec: EditSpec, kept: Trajectory | None) -> Iterator[DenoisingStep | EditResult]:
-        for outcome in self._sampler.steps(spec, kept):
+    def steps(
+        self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
+    ) -> Iterator[DenoisingStep | EditResult]:
+        for outcome in self._sampler.steps(spec, kept, masks):
             if isinstance(outcome, DenoisingStep):
                 self._wires.note("step", step=outcome.index)
                 if outcome.index == MIDDLE:
