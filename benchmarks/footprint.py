@@ -10,10 +10,10 @@ import json
 import tempfile
 from pathlib import Path
 
-import httpx
 import psutil
 import redis
 
+from p2p_client import Client
 from stack.demo import EDIT, MODEL
 from stack.services import Stack, stack
 
@@ -27,7 +27,7 @@ def measured(started: Stack, count: int) -> dict:
     """The report of so many edits."""
     artifacts = started.folder / "artifacts"
     with (
-        httpx.Client(base_url=started.url, timeout=60) as client,
+        Client(started.url) as client,
         redis.Redis.from_url(started.redis_url) as records,
     ):
         for seed in range(WARM):
@@ -45,14 +45,8 @@ def measured(started: Stack, count: int) -> dict:
     }
 
 
-def _made(client: httpx.Client, seed: int) -> None:
-    address = client.post("/v1/edits", json={**EDIT, "sampling": {"seed": seed}}).raise_for_status().headers["Location"]
-    while (job := client.get(address, params={"wait": 30}).raise_for_status().json())["status"] in (
-        "queued",
-        "running",
-    ):
-        pass
-    assert job["status"] == "succeeded", job["error"]
+def _made(client: Client, seed: int) -> None:
+    client.wait(client.submit({**EDIT, "sampling": {"seed": seed}}))
 
 
 def _bytes_of(records: redis.Redis) -> int:

@@ -7,13 +7,13 @@ import io
 import json
 import re
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-import httpx
 from PIL import Image, ImageDraw, ImageFont
 
+from p2p_client import Client
 from stack.demo import MODEL, PHOTO
 from stack.services import stack
 
@@ -33,39 +33,25 @@ def recipes() -> Iterator[tuple[str, str]]:
     yield from re.findall(r"```json recipe=(\w+)\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def cooked(client: httpx.Client, body: str) -> Image.Image:
+def cooked(client: Client, body: str) -> Image.Image:
     """What a recipe gives: a row for each seed, the source first, each picture under its prompt.
 
     Raises:
-        RuntimeError: it was refused or failed.
+        ClientError: it was refused or failed.
     """
     if OWN_IMAGE in body:
-        sent = client.post("/v1/images", files={"image": PHOTO.read_bytes()}).raise_for_status().json()
-        body = body.replace(OWN_IMAGE, sent["id"])
-    answer = client.post("/v1/edits", content=body, headers={"Content-Type": "application/json"})
-    if answer.is_error:
-        raise RuntimeError(f"refused: {answer.text}")
-    address, deadline = answer.headers["Location"], time.monotonic() + _PATIENCE
-    while True:
-        job = client.get(address, params={"wait": 20}).raise_for_status().json()
-        if job["status"] not in {"queued", "running"}:
-            break
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"it was {job['status']} still after {_PATIENCE} s")
-    if job["status"] != "succeeded":
-        raise RuntimeError(f"it ended {job['status']}: {json.dumps(job['error'])}")
-    prompts = [job["spec"]["source"]["prompt"], *(target["prompt"] for target in job["spec"]["targets"])]
-    pictures = [artifact for artifact in job["artifacts"] if artifact["kind"] == "image"]
-    seeds = list(dict.fromkeys(picture["seed"] for picture in pictures))
-    rows = [
-        [
-            _fetched(client, one["url"])
-            for one in sorted(pictures, key=lambda one: one["picture"])
-            if one["seed"] == seed
-        ]
-        for seed in seeds
-    ]
-    return strip(rows, [_caption(prompt, index, job) for index, prompt in enumerate(prompts)])
+        body = body.replace(OWN_IMAGE, client.upload(PHOTO).id)
+    edit = client.wait(client.submit(json.loads(body)), timeout=_PATIENCE)
+    rows: dict[int | None, dict[int, Image.Image]] = {}
+    for one in edit.artifacts:
+        if one.kind == "image" and one.picture is not None:
+            rows.setdefault(one.seed, {})[one.picture] = _fetched(client, one.url)
+    spec = edit.spec or {}
+    prompts = [spec["source"]["prompt"], *(target["prompt"] for target in spec["targets"])]
+    return strip(
+        [[row[index] for index in sorted(row)] for row in rows.values()],
+        [_caption(prompt, index, spec) for index, prompt in enumerate(prompts)],
+    )
 
 
 def strip(rows: list[list[Image.Image]], captions: list[str]) -> Image.Image:
@@ -99,15 +85,15 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
     return "\n".join(lines)
 
 
-def _caption(prompt: str, index: int, job: dict) -> str:
+def _caption(prompt: str, index: int, spec: Mapping[str, Any]) -> str:
     """A prompt, and how far its words are turned where nothing else tells one picture from the next."""
-    edits = job["spec"]["targets"][index - 1]["edits"] if index else []
+    edits = spec["targets"][index - 1]["edits"] if index else []
     weights = [f"{one['word']} x{one['weight']:g}" for edit in edits for one in edit.get("weights", ())]
     return f"{prompt}, {', '.join(weights)}" if weights else prompt
 
 
-def _fetched(client: httpx.Client, url: str) -> Image.Image:
-    return Image.open(io.BytesIO(client.get(url).raise_for_status().content))
+def _fetched(client: Client, url: str) -> Image.Image:
+    return Image.open(io.BytesIO(client.http.get(url).raise_for_status().content))
 
 
 def main() -> None:
@@ -116,7 +102,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="p2p-cookbook-") as folder,
         stack(Path(folder), {MODEL: 1}) as started,
-        httpx.Client(base_url=started.url, timeout=30) as client,
+        Client(started.url) as client,
     ):
         for name, body in recipes():
             path = PICTURES / f"{name}.png"

@@ -5,11 +5,11 @@ import json
 import re
 import subprocess
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from p2p_client import Client
 from stack.cookbook import DOCUMENT, OWN_IMAGE, PICTURES, cooked, recipes
 from stack.demo import MODEL
 from stack.services import stack
@@ -22,7 +22,7 @@ RECIPES = dict(recipes())
 def kitchen(tmp_path_factory):
     with (
         stack(tmp_path_factory.mktemp("cookbook"), {MODEL: 1}, settings={"OMP_NUM_THREADS": "1"}) as started,
-        httpx.Client(base_url=started.url, timeout=30) as client,
+        Client(started.url) as client,
     ):
         yield client
 
@@ -56,7 +56,7 @@ def commands() -> list[str]:
 def test_a_command_that_is_shown_runs_when_it_is_pasted(kitchen, tmp_path, block):
     (tmp_path / "stack").symlink_to(README.parent / "stack")
     (tmp_path / "body.json").write_text(RECIPES["swap"])
-    text = block.replace("http://127.0.0.1:8000", str(kitchen.base_url))
+    text = block.replace("http://127.0.0.1:8000", kitchen.api.base_url)
 
     def pasted(lines: str) -> dict:
         command = ["bash", "-euc", lines]
@@ -65,6 +65,5 @@ def test_a_command_that_is_shown_runs_when_it_is_pasted(kitchen, tmp_path, block
     if OWN_IMAGE in text:
         sending, text = text.split("\n", 1)
         text = text.replace(OWN_IMAGE, pasted(sending)["id"])
-    job = kitchen.get(pasted(text)["links"]["self"], params={"wait": 60}).json()
 
-    assert job["status"] == "succeeded", job
+    assert kitchen.wait(pasted(text)["id"], timeout=60).status == "succeeded"
