@@ -18,6 +18,7 @@ class ExplicitAttention:
         self, site: AttentionSite, job: Controlled, first: int, levels: Levels, control: AttentionControl
     ) -> None:
         self.site, self.job, self.first, self.levels, self.control = site, job, first, levels, control
+        self._moved: tuple[Tensor, ...] | None = None
 
     def __call__(self, attn, hidden_states: Tensor, encoder_hidden_states=None, attention_mask=None, **_) -> Tensor:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
@@ -28,14 +29,20 @@ class ExplicitAttention:
         return attn.to_out[1](attn.to_out[0]((probs @ v).transpose(1, 2).flatten(2)))
 
     def _cross(self, probs: Tensor) -> None:
-        cross, step = self.job.plan.cross, self.control.step
+        step = self.control.step
+        mappers, alphas, equalizers, schedules = self._arrays(probs)
         source = probs[self.first + self.job.rows.source]
         for index, target in enumerate(self.job.rows.targets):
             own = probs[self.first + target]
-            arrays = (cross.mapper[index], cross.alphas[index], cross.equalizer[index], cross.schedule[step, index])
-            mapper, alphas, equalizer, schedule = (array.to(own.dtype) for array in arrays)
-            injected = (source @ mapper + (1 - alphas) * own) * equalizer
-            probs[self.first + target] = schedule * injected + (1 - schedule) * own
+            injected = (source @ mappers[index] + (1 - alphas[index]) * own) * equalizers[index]
+            probs[self.first + target] = schedules[step, index] * injected + (1 - schedules[step, index]) * own
+
+    def _arrays(self, probs: Tensor) -> tuple[Tensor, ...]:
+        # Moved once a run: a copy to a GPU at every call would wait for it, and be charged to the explicit form.
+        if self._moved is None:
+            cross = self.job.plan.cross
+            self._moved = tuple(a.to(probs) for a in (cross.mapper, cross.alphas, cross.equalizer, cross.schedule))
+        return self._moved
 
     def _self(self, probs: Tensor) -> None:
         if self.site.factor < self.levels.self_attention:
