@@ -19,6 +19,7 @@ from rq.utils import now
 
 from service.jobs.message import queue_name
 from worker.drain import Drain
+from worker.edit_message import EditMessage
 
 #: Seconds until an idle worker that was killed no longer counts as alive (RQ adds 60).
 WORKER_TTL = 30
@@ -43,6 +44,7 @@ class GpuWorker(SimpleWorker):
     """Works off one model's queue. Made once the model is in memory, so that a registered worker is a ready one."""
 
     death_penalty_class = CooperativeDeadline
+    job_class = EditMessage
 
     def __init__(self, model: str, client: redis.Redis, drain: Drain) -> None:
         self._drain = drain

@@ -1,0 +1,125 @@
+"""A worker runs nothing but its own task, whatever a message in Redis names (RQ would import and call it)."""
+
+import json
+import zlib
+from datetime import timedelta
+
+import pytest
+import redis
+
+from service.jobs.message import hash_of, list_of, message_about
+from stack.redis_server import redis_server
+from worker.drain import Drain
+from worker.gpu_worker import GpuWorker
+from worker.tasks import run_edit
+
+MODEL = "tiny"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with redis_server(tmp_path_factory.mktemp("redis")) as url, redis.Redis.from_url(url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The ids of the jobs that were run."""
+    ids: list[str] = []
+    monkeypatch.setattr("worker.edit_message.run_edit", ids.append)
+    return ids
+
+
+def send(client: redis.Redis, job_id: str, **altered: bytes | str) -> None:
+    """Puts a message into the queue as the service does, some of its fields altered."""
+    message = message_about(job_id, MODEL)
+    client.hset(message.hash, mapping=dict(zip(message.fields[::2], message.fields[1::2], strict=True)) | altered)
+    client.rpush(message.list, message.id)
+
+
+def work_off(client: redis.Redis) -> None:
+    """A worker takes what is in the queue, and ends."""
+    assert GpuWorker(MODEL, client, Drain(timedelta(seconds=1))).work(burst=True), "nothing was taken from the queue"
+
+
+def call(function: object, *arguments: object, instance: object = None, **named: object) -> str:
+    return json.dumps([function, instance, arguments, named])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda path: call("os.mkdir", path),
+        lambda path: zlib.compress(call("os.mkdir", path).encode()),
+        lambda path: call("os.system", f"mkdir {path}"),
+        lambda path: call("mkdir", path, instance="pathlib"),
+        lambda path: call("worker.tasks.run_edit", "job", path),
+        lambda path: call("worker.tasks.run_edit", job_id=path),
+        lambda path: call("worker.tasks.run_edit", {"path": path}),
+        lambda path: call("worker.tasks.take_post", path),
+        lambda path: call(None, path),
+        lambda path: call(["os.mkdir"], path),
+        lambda path: "not JSON",
+        lambda path: b"\x80\x04\x8c\x05posix\x8c\x05mkdir\x93\x8c\x01x\x85R.",
+    ],
+    ids=["function", "packed", "shell", "method", "more arguments", "by name", "object", "sibling", "none", "list",
+         "text", "pickle"],
+)  # fmt: skip
+def test_a_message_that_asks_for_something_else_is_refused_and_the_next_one_is_run(client, ran, tmp_path, data):
+    foreign = tmp_path / "made"
+    send(client, "foreign", data=data(str(foreign)))
+    send(client, "mine")
+
+    work_off(client)
+
+    assert not foreign.exists()
+    assert ran == ["mine"]
+    assert client.llen(list_of(MODEL)) == 0
+
+
+@pytest.mark.parametrize("callback", ["success_callback_name", "failure_callback_name", "stopped_callback_name"])
+def test_a_callback_that_a_message_names_is_not_called(client, ran, callback, monkeypatch):
+    called = []
+    monkeypatch.setattr("shutil.which", lambda *given, **_: called.append(given))
+    send(client, "mine", **{callback: "shutil.which"})
+    send(client, "foreign", data=call("os.getpid"), **{callback: "shutil.which"})
+
+    work_off(client)
+
+    assert ran == ["mine"]
+    assert called == []
+
+
+def test_a_webhook_that_a_message_names_is_not_called(client, ran, monkeypatch):
+    posted = []
+    monkeypatch.setattr("rq.webhook.urlopen", lambda *given, **_: posted.append(given))
+    webhooks = [{"url": "http://127.0.0.1:9/", "job_status": status} for status in ("finished", "failed")]
+    send(client, "mine", webhooks=json.dumps(webhooks))
+    send(client, "foreign", data=call("os.getpid"), webhooks=json.dumps(webhooks))
+
+    work_off(client)
+
+    assert ran == ["mine"]
+    assert posted == []
+
+
+def test_the_refusal_is_logged_with_the_name_that_was_given(client, ran, caplog, tmp_path):
+    send(client, "foreign", data=call("os.mkdir", str(tmp_path / "made")))
+
+    work_off(client)
+
+    assert "os.mkdir" in caplog.text
+    assert "worker.tasks.run_edit" in caplog.text
+
+
+def test_its_own_task_is_the_one_that_is_run(client):
+    send(client, "mine")
+
+    message = GpuWorker.job_class.fetch(
+        client.lindex(list_of(MODEL), 0).decode(),
+        client,
+        GpuWorker(MODEL, client, Drain(timedelta(seconds=1))).serializer,
+    )
+
+    assert message.func is run_edit
+    client.delete(list_of(MODEL), hash_of(message.id))

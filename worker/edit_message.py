@@ -1,0 +1,58 @@
+"""The only message that a worker acts on: one that calls `worker.tasks.run_edit` with a job's id.
+
+RQ imports and calls any function that a message names, and any callback, and calls any webhook in it. So anyone who
+can write to Redis could run code in a worker. Here the message's data decides nothing but which job is run.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from rq.job import Job as RqJob
+
+from service.jobs.message import TASK
+from worker.tasks import run_edit
+
+log = logging.getLogger(__name__)
+
+
+class ForeignMessage(Exception):
+    """A message asks for something else than one edit; it is refused, and the worker goes on."""
+
+
+class EditMessage(RqJob):
+    """A message as RQ reads it, which can call nothing but `run_edit`."""
+
+    @property
+    def func(self) -> Callable[[str], None]:
+        """`run_edit`, if that is what the message calls.
+
+        Raises:
+            ForeignMessage: another function, an object's method, or other arguments than one job id.
+        """
+        arguments = self.args
+        one_id = isinstance(arguments, Sequence) and len(arguments) == 1 and isinstance(arguments[0], str)
+        if self.func_name != TASK or self.instance is not None or not one_id or self.kwargs:
+            log.error("message %s refused: it calls %.200r, and a worker runs only %s", self.id, self.func_name, TASK)
+            raise ForeignMessage(f"it calls {self.func_name!r:.200}; a worker runs only {TASK} with one job id")
+        return run_edit
+
+    # Our messages have none of these. RQ would import the callbacks by name, and post to the webhooks.
+    @property
+    def success_callback(self) -> None:
+        return None
+
+    @property
+    def failure_callback(self) -> None:
+        return None
+
+    @property
+    def stopped_callback(self) -> None:
+        return None
+
+    @property
+    def webhooks(self) -> list:
+        return []
+
+    @webhooks.setter
+    def webhooks(self, _: list) -> None:
+        """RQ sets what a message names; it is dropped."""
