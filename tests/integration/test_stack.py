@@ -5,15 +5,18 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
+import yaml
 from PIL import Image
 
 from stack import redis_server as module
-from stack.processes import NotStarted, python
-from stack.redis_server import redis_server, server_program
+from stack.processes import NotStarted, python, running
+from stack.redis_server import free_port, redis_server, server_command, server_program
 from stack.services import stack
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +37,47 @@ def test_a_redis_that_was_set_is_used(redis_url, tmp_path, monkeypatch):
     with redis_server(tmp_path) as url:
         assert url == redis_url
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def packaged(monkeypatch) -> None:
+    """A machine with no server of its own: what the tests start is the one in `requirements/dev.txt`."""
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setattr(module.shutil, "which", lambda _: None)
+
+
+def test_where_the_machine_has_no_server_the_installed_package_has_one(packaged, tmp_path):
+    with redis_server(tmp_path) as url, redis.Redis.from_url(url) as client:
+        server = client.info("server")
+
+    # 9.0 and newer hold the fix of CVE-2025-49844, through which a Lua script leaves its sandbox.
+    assert (server["server_name"], int(server["valkey_version"].split(".")[0])) == ("valkey", 9)
+
+
+def test_what_an_older_servers_volume_holds_is_read_by_the_one_that_compose_starts(packaged, tmp_path):
+    """Redis 7.4 ran there before, whose files say RDB version 12: Valkey by itself ends when it reads that."""
+    (_, *options) = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["command"]
+    port = free_port()
+    command = server_command(port, tmp_path, keep=True)
+    # Written without a checksum, so that the version in its head can be changed.
+    with _serving([*command, "--rdbchecksum", "no"], port, tmp_path) as client:
+        client.set("job", "accepted")
+        client.bgrewriteaof()
+        while [base.name for base in tmp_path.glob("appendonlydir/*.base.*")] != ["appendonly.aof.2.base.rdb"]:
+            time.sleep(0.05)
+    base = tmp_path / "appendonlydir" / "appendonly.aof.2.base.rdb"
+    base.write_bytes(b"REDIS0012" + base.read_bytes()[9:])
+
+    with _serving([*command, *options], port, tmp_path) as client:
+        assert client.get("job") == b"accepted"
+
+
+@contextmanager
+def _serving(command: list[str], port: int, folder: Path) -> Iterator[redis.Redis]:
+    with running("redis", command, folder / "redis.log") as server:
+        module.wait_for(f"redis://127.0.0.1:{port}", server)
+        with redis.Redis(port=port) as client:
+            yield client
 
 
 def test_without_any_redis_one_line_says_what_to_install(monkeypatch):
