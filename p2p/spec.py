@@ -10,10 +10,11 @@ Steps are named by shares of the run (0 is pure noise, 1 the finished picture) o
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
+from p2p.part import Part as Part
 from p2p.words import count_words, find, words_of
 
 #: Far above any model's token limit, which is checked against the model's own tokenizer.
@@ -55,12 +56,6 @@ def counted(least: int, most: int) -> tuple[AfterValidator, FieldInfo]:
 
 Location = tuple[int | str, ...]
 Complaint = tuple[Location, str, str]
-
-
-class Part(BaseModel):
-    """Base of all parts of a spec: immutable, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 def _invalid(complaints: Sequence[Complaint]) -> ValidationError:
@@ -236,7 +231,7 @@ class Target(Part):
 
         It moves no words, so nothing speaks against the reference's .8 (`benchmarks.quality`, reweight).
         """
-        if isinstance(given, dict) and "cross_window" not in given and _only_fades(given.get("edits")):
+        if isinstance(given, dict) and given.get("cross_window") is None and _only_fades(given.get("edits")):
             return {**given, "cross_window": StepWindow(stop=0.8)}
         return given
 
