@@ -210,7 +210,7 @@ def _result(
         trajectory=trajectory,
         scheduler=scheduler,
         masks=blend_masks(job, (latents.shape[-2], latents.shape[-1])),
-        seed=job.spec.sampling.seed,
+        seed=job.spec.seeds[0],
     )
 
 

@@ -9,6 +9,7 @@
     ├── UnsupportedMask      a blend's mask was not given, or is of another size
     ├── UnsupportedInversion no such inversion, or not on this scheduler or with this guidance
     ├── SeveralSeeds         a spec of several seeds where one run is made
+    ├── SeedNotDrawn         a spec that asks for a seed to be drawn, where none is
     ├── MixedBatch           specs that cannot share a run were given as one batch
     └── WrongTrajectory      a kept source is not the one that a spec edits
 
@@ -78,6 +79,15 @@ class SeveralSeeds(P2PError):
 
     def __init__(self, seeds: tuple[int, ...]) -> None:
         super().__init__(f"the spec has {len(seeds)} seeds and this runs one: `edit_steps` runs them all")
+
+
+class SeedNotDrawn(P2PError):
+    """A spec asks for a seed to be drawn, and was given to what only runs it."""
+
+    code = "seed_not_drawn"
+
+    def __init__(self) -> None:
+        super().__init__("the seed is -1, which asks for one to be drawn: give the spec to `p2p.seeds.drawn` first")
 
 
 class MixedBatch(P2PError):

@@ -14,7 +14,8 @@ import torch
 from p2p.edit import EditResult, edit
 from p2p.families import load
 from p2p.families.base import ModelFamily
-from p2p.spec import EditSpec
+from p2p.seeds import drawn
+from p2p.spec import DRAW, EditSpec
 from p2p.word_alignment import fitting_kind
 from p2p.words import find
 
@@ -41,7 +42,8 @@ class OpenModel:
         Args:
             blend: a word; of the pictures whose prompt holds it, everything outside its region stays as it is.
             weights: how strongly words act, in the pictures whose prompts hold them.
-            sampling: fields of `p2p.spec.Sampling`, such as seed, steps and guidance_scale.
+            sampling: fields of `p2p.spec.Sampling`, such as seed, steps and guidance_scale. The seed is 0 where it is
+                absent, so that the same call gives the same pictures; -1 draws one, and the result's `seed` says which.
         Raises:
             ValueError: no prompt holds a word that `blend` or `weights` names.
             pydantic.ValidationError: the prompts cannot be edited into each other so, as where nothing changes.
@@ -52,7 +54,7 @@ class OpenModel:
                 raise ValueError(f"{word!r} is in none of the edited prompts: name a word as it is written there")
         targets = [_target(source, prompt, blend, weights or {}) for prompt in prompts]
         spec = EditSpec.model_validate({"source": {"prompt": source}, "targets": targets, "sampling": sampling})
-        return edit(spec, self.family)
+        return edit(drawn(spec) if spec.sampling.seed == DRAW else spec, self.family)
 
 
 def open_model(

@@ -10,12 +10,12 @@ from torch import Tensor
 from p2p.attention.control import AttentionControl, Controlled, PairRows
 from p2p.attention.maps import AttentionMaps
 from p2p.edits import compile_plan
-from p2p.errors import MixedBatch, SeveralSeeds
+from p2p.errors import MixedBatch, SeedNotDrawn, SeveralSeeds
 from p2p.families.base import Conditioning, ModelFamily
 from p2p.masks import Mask, bounds, cells
 from p2p.plan import EditPlan
 from p2p.sampling import BatchDenoising, noise_streams, starting_noise
-from p2p.spec import EditSpec, Sampling
+from p2p.spec import DRAW, EditSpec, Sampling
 from p2p.tokens import TokenizedPrompt, tokenize, tokenize_all
 
 #: Where neither the spec nor the model's declaration says: the paper's.
@@ -23,10 +23,16 @@ DEFAULT_STEPS, DEFAULT_GUIDANCE_SCALE = 50, 7.5
 
 
 def with_defaults(sampling: Sampling) -> Sampling:
-    """A sampling with its steps and guidance scale said."""
+    """A sampling with its steps, guidance scale and seed said.
+
+    Raises:
+        SeedNotDrawn: its seed is -1.
+    """
+    if sampling.seed == DRAW:
+        raise SeedNotDrawn
     steps = sampling.steps or DEFAULT_STEPS
     scale = DEFAULT_GUIDANCE_SCALE if sampling.guidance_scale is None else sampling.guidance_scale
-    return sampling.model_copy(update={"steps": steps, "guidance_scale": scale})
+    return sampling.model_copy(update={"steps": steps, "guidance_scale": scale, "seed": sampling.seed or 0})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,6 +101,7 @@ def prepare(
         masks: those that its blends name, of the picture's size.
     Raises:
         SeveralSeeds: the spec has several: `EditSpec.of_seeds` gives it one.
+        SeedNotDrawn: its seed is -1: `p2p.seeds.drawn` gives it one.
         UnsupportedMask: one that a blend names is not there, or of another size.
     """
     if spec.sampling.seeds is not None:
@@ -104,7 +111,7 @@ def prepare(
     prompts = tokenize_all(spec.prompts, family.tokenizer)
     plan = compile_plan(spec, prompts, calls)
     guidance_scale = cast(float, sampling.guidance_scale)
-    streams = noise_streams(sampling.seed, len(prompts))
+    streams = noise_streams(cast(int, sampling.seed), len(prompts))
     drawn = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
     factor = family.scale_factor
     bounded = bounds(spec.targets, (drawn.shape[-2] * factor, drawn.shape[-1] * factor), masks or {})

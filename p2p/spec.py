@@ -10,16 +10,19 @@ Steps are named by shares of the run (0 is pure noise, 1 the finished picture) o
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
+from p2p.part import Part as Part
 from p2p.words import count_words, find, words_of
 
 #: Far above any model's token limit, which is checked against the model's own tokenizer.
 MAX_PROMPT_CHARACTERS = 2_000
 #: Seeds are those of `torch.Generator.manual_seed`, kept within what JSON readers hold exactly.
 MAX_SEED = 2**53 - 1
+#: In place of a seed: one is to be drawn (`p2p.seeds`).
+DRAW = -1
 #: An equalizer beyond this blows latents up to noise; the paper's demonstrations go to 10.
 MAX_WEIGHT = 50.0
 
@@ -29,7 +32,7 @@ MAX_PREVIEWS = 4
 #: By the names of diffusers' classes: DDIMScheduler, DDPMScheduler, ...
 SchedulerName = Literal["ddim", "ddpm", "dpm_solver_multistep", "euler", "euler_ancestral", "lcm", "pndm"]
 
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Seed = Annotated[int, Field(ge=DRAW, le=MAX_SEED)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Bound = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
@@ -55,12 +58,6 @@ def counted(least: int, most: int) -> tuple[AfterValidator, FieldInfo]:
 
 Location = tuple[int | str, ...]
 Complaint = tuple[Location, str, str]
-
-
-class Part(BaseModel):
-    """Base of all parts of a spec: immutable, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 def _invalid(complaints: Sequence[Complaint]) -> ValidationError:
@@ -236,7 +233,7 @@ class Target(Part):
 
         It moves no words, so nothing speaks against the reference's .8 (`benchmarks.quality`, reweight).
         """
-        if isinstance(given, dict) and "cross_window" not in given and _only_fades(given.get("edits")):
+        if isinstance(given, dict) and given.get("cross_window") is None and _only_fades(given.get("edits")):
             return {**given, "cross_window": StepWindow(stop=0.8)}
         return given
 
@@ -331,11 +328,17 @@ class Sampling(Part):
         "the manifest names it.",
     )
     guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
-    seed: Seed = 0
+    # The service draws where an edit is accepted. The library draws nothing by itself: what it is called with decides
+    # what it makes, and a kept source is found again.
+    seed: Seed | None = Field(
+        None,
+        description="Which noise everything is made from: the same seed gives the same pictures. Where absent or -1, "
+        "one below 4294967296 is drawn when the edit is accepted, and every answer says which.",
+    )
     seeds: Annotated[tuple[Seed, ...], *counted(1, 64)] | None = Field(
         None,
-        description="Several in place of `seed`: everything is made once for each. Targets times seeds are at most the "
-        "model's `max_targets`.",
+        description="Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. "
+        "Targets times seeds are at most the model's `max_targets`.",
     )
     negative_prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT_CHARACTERS)] = ""
     height: Annotated[int, Field(ge=8, le=8192)] | None = None
@@ -348,7 +351,7 @@ class Sampling(Part):
         if self.seed:
             raise _invalid([(("seed",), "seeds_conflict", "`seed` and `seeds` are both given: keep one of them")])
         for index, seed in enumerate(self.seeds):
-            if seed in self.seeds[:index]:
+            if seed != DRAW and seed in self.seeds[:index]:
                 raise _invalid([(("seeds", index), "seed_repeated", f"{seed} is there already: take it out")])
         return self
 
@@ -413,8 +416,8 @@ class EditSpec(Part):
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """One for each run of the whole."""
-        return self.sampling.seeds or (self.sampling.seed,)
+        """One for each run of the whole; 0 where none is said."""
+        return self.sampling.seeds or (self.sampling.seed or 0,)
 
     @property
     def masks(self) -> dict[int, str]:
@@ -429,7 +432,7 @@ class EditSpec(Part):
 
     def of_seeds(self, *seeds: int) -> "EditSpec":
         """The same edits from other seeds, at least one."""
-        given = {"seed": seeds[0], "seeds": None} if len(seeds) == 1 else {"seed": 0, "seeds": seeds}
+        given = {"seed": seeds[0], "seeds": None} if len(seeds) == 1 else {"seed": None, "seeds": seeds}
         return self.model_copy(update={"sampling": self.sampling.model_copy(update=given)})
 
     def _complaints(self) -> Iterator[Complaint]:

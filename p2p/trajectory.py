@@ -77,6 +77,7 @@ def key_of(spec: EditSpec, family: ModelFamily, scheduler, inverted: Inverted | 
     source = {"prompt": spec.source.prompt}
     # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
     sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds"})
+    sampling["seed"] = spec.seeds[0]
     return _digest(family, scheduler, source=source, sampling=sampling)
 
 

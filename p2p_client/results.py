@@ -71,9 +71,11 @@ class Reconstruction(Result):
 
 
 class Edit(Result):
-    """An edit as it stands; of one that was just accepted, only the first six fields say anything.
+    """An edit as it stands; of one that was just accepted, only the first eight fields say anything.
 
     Attributes:
+        seed: of its noise, also where the service drew it; None where there are `seeds`.
+        seeds: in place of `seed`, where several were asked for.
         spec: what was asked for, with the model's defaults. Plain data: `p2p.spec.EditSpec` refuses fields that it
             does not know, and those of a newer service would be such.
     """
@@ -83,6 +85,8 @@ class Edit(Result):
     model: str
     created_at: datetime
     expires_at: datetime
+    seed: int | None = None
+    seeds: tuple[int, ...] | None = None
     links: Mapping[str, str]
     queue: QueuePlace | None = None
     attempt: int = 0
@@ -156,6 +160,7 @@ class Inversion(Result):
     prompt: str
     method: str
     steps: int
+    seed: int | None = None
     reconstruction: Reconstruction
     unet_evaluations: int
     created_at: datetime
@@ -200,10 +205,12 @@ class ModelList(Result):
 
 
 class EditOfBatch(Result):
-    """One edit of a batch."""
+    """One edit of a batch; `seed` and `seeds` are those of an `Edit`."""
 
     id: str
     status: Status
+    seed: int | None = None
+    seeds: tuple[int, ...] | None = None
     links: Mapping[str, str]
 
 

@@ -11,6 +11,7 @@ from time import perf_counter
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.heads import IS_HEAD
 from service.jobs.logs import CONTEXT
 from service.jobs.metrics import HTTP_REQUEST_SECONDS
 from service.jobs.trace import Trace
@@ -75,6 +76,8 @@ def traced(scope: Scope) -> Trace | None:
 
 def method_of(scope: Scope) -> str:
     """A request's method as a label."""
+    if IS_HEAD in scope:
+        return "HEAD"
     return scope["method"] if scope["method"] in _METHODS else _OTHER
 
 

@@ -10,6 +10,7 @@ from service.body_limit import BodyLimit
 from service.connections import connected
 from service.cors import allow_origins, around
 from service.errors import install_error_handlers
+from service.heads import Heads
 from service.openapi import install_openapi
 from service.plane import Plane
 from service.routes import (
@@ -49,6 +50,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     app = FastAPI(
         title="Prompt-to-prompt image editing",
         summary="Edit a generated picture by editing its prompt (Hertz et al. 2022).",
+        description="Every address that takes `GET` takes `HEAD` as well: the same status and headers, and no body.",
         version="1",
         lifespan=lifespan,
         # A redirect would be built from the Host header, and no error has a body of its own.
@@ -59,6 +61,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     of_path = {"/v1/images": settings.max_image_bytes + FORM_BYTES}
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
     allow_origins(app, settings.origins)
+    around(app, Heads)
     around(app, Access)  # last, so that it is outside of the others
     install_error_handlers(app)
     for routes in (edits, batches, deliveries, images, inversions, alignments, models, artifacts, health, metrics):

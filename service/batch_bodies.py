@@ -1,7 +1,8 @@
 """The bodies of batches: edits in, a view of how each stands out."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from itertools import zip_longest
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -67,6 +68,8 @@ class EditOfBatch(BaseModel):
 
     id: str
     status: JobStatus = Field(description="As it ended, also where it was erased since.")
+    seed: int | None = Field(None, description="Of its noise, also where it was drawn; null where there are `seeds`.")
+    seeds: tuple[int, ...] | None = Field(None, description="In place of `seed`, where it has several.")
     links: EditLink
 
 
@@ -114,8 +117,8 @@ class BatchView(BaseModel):
             expires_at=standing.expires_at,
             counts=BatchCounts.model_validate(dict(standing.counts())),
             edits=tuple(
-                EditOfBatch(id=edit, status=status, links=EditLink(self=f"/v1/edits/{edit}"))
-                for edit, status in standing.statuses.items()
+                EditOfBatch(id=edit, status=status, links=EditLink(self=f"/v1/edits/{edit}"), **_seeds(seeds))
+                for (edit, status), seeds in zip_longest(standing.statuses.items(), batch.seeds)
             ),
             links=BatchLinks(self=address, cancel=f"{address}/cancel", deliveries=f"{address}/deliveries"),
         )
@@ -127,3 +130,7 @@ class BatchDeliveriesView(BaseModel):
     webhook: BatchWebhook | None = Field(description="The batch's own; null where it named none.")
     next_attempt_at: datetime | None = Field(description="Null where none follows.")
     attempts: tuple[Attempt, ...] = Field(description="The latest 50 at most, the oldest first.")
+
+
+def _seeds(kept: int | tuple[int, ...] | None) -> dict[str, Any]:
+    return {"seeds": kept} if isinstance(kept, tuple) else {"seed": kept}

@@ -223,17 +223,20 @@ async def _handle(request: Request, error: Exception) -> JSONResponse:
     form = request.headers.get("content-type", "").startswith("multipart/")
     answer = _answer(error, {**HTTP_ERRORS, **FORM_ERRORS} if form else HTTP_ERRORS)
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
-        answer = replace(answer, headers={**(answer.headers or {}), **_allowed(request)})
+        answer = replace(answer, headers={**(answer.headers or {}), **_allowed(request, answer.headers or {})})
     HTTP_PROBLEMS.labels(method_of(request.scope), route_of(request.scope), answer.code).inc()
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s %s: %s", request.method, request.url.path, answer.code, exc_info=error)
     return problem_response(answer, instance=request.url.path)
 
 
-def _allowed(request: Request) -> Mapping[str, str]:
+def _allowed(request: Request, headers: Mapping[str, str]) -> Mapping[str, str]:
     """Every method of an address (RFC 9110, 10.2.1), where Starlette names those of the route that it found first."""
-    methods = request.app.openapi()["paths"].get(route_of(request.scope), ())
-    return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
+    described = request.app.openapi()["paths"].get(route_of(request.scope), ())
+    # What is in no description, such as the page, has one route for each address.
+    methods = {method.upper() for method in described or headers.get("Allow", "").replace(" ", "").split(",")}
+    # Whatever answers GET answers HEAD (`service.heads`).
+    return {"Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))}
 
 
 def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _Answer:

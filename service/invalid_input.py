@@ -31,15 +31,20 @@ _PLAINER: Mapping[str, tuple[str, str]] = {
     "model_attributes_type": ("wrong_type", "must be a JSON object"),
     "string_type": ("wrong_type", "must be a string"),
     "string_unicode": ("wrong_type", "must be text that can be written as UTF-8"),
-    "int_type": ("wrong_type", "must be a whole number"),
+    "int_type": ("wrong_type", "must be a whole number, without quotes"),
     "int_parsing": ("wrong_type", "must be a whole number"),
     "int_from_float": ("wrong_type", "must be a whole number"),
-    "float_type": ("wrong_type", "must be a number"),
+    "float_type": ("wrong_type", "must be a number, without quotes"),
     "float_parsing": ("wrong_type", "must be a number"),
     "finite_number": ("wrong_type", "must be a finite number"),
-    "bool_type": ("wrong_type", "must be true or false"),
+    "bool_type": ("wrong_type", "must be true or false, without quotes"),
     "bool_parsing": ("wrong_type", "must be true or false"),
 }
+#: What pydantic says of null in a field that needs a value (`p2p.part` lets null pass in all others).
+_NOT_NULL = frozenset(
+    {"string_type", "tuple_type", "model_type", "model_attributes_type", "int_type", "float_type", "bool_type",
+     "literal_error"}
+)  # fmt: skip
 
 #: `kind` of each edit. pydantic puts it into the location behind the edit's index; it is no part of the body.
 _KINDS = frozenset(kind.model_fields["kind"].default for kind in get_args(get_args(Edit)[0]))
@@ -75,7 +80,13 @@ def pointer_to(location: Sequence[str | int]) -> str:
 
 
 def _complaint(location: tuple[str | int, ...], error: Mapping[str, Any]) -> Complaint:
-    code, detail = _PLAINER.get(error["type"], (error["type"], None))
+    kind = error["type"]
+    if kind in _NOT_NULL and error.get("input") is None and location and isinstance(location[-1], str):
+        absent = "this field is needed, and null means that it is absent: give it a value"
+        return Complaint.at(*location, code="missing_field", detail=absent)
+    if kind == "union_tag_invalid" and error["input"].get("kind", "") is None:
+        kind = "union_tag_not_found"
+    code, detail = _PLAINER.get(kind, (kind, None))
     message = error["msg"] if detail is None else detail.format(**error.get("ctx", {}))
     return Complaint.at(*location, code=code, detail=message)
 

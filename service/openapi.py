@@ -3,6 +3,7 @@
 FastAPI describes every answer as application/json and every refused body as its own 422; ours are problem documents.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def install_openapi(app: FastAPI) -> None:
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _with_problems(describe())
+            app.openapi_schema = _named(_with_problems(describe()))
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
@@ -48,6 +49,23 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
         document["components"]["schemas"].pop(name, None)
     add_links(document)
     return document
+
+
+def _named(document: Any) -> Any:
+    """Schemas that differ between requests and answers: an answer's keeps the name, a request's is called `...Input`.
+
+    What a request may leave out may be null there, and never is in an answer. FastAPI would rename both, and with them
+    the types of every generated client.
+    """
+    if isinstance(document, dict):
+        return {_renamed(name): _named(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [_named(value) for value in document]
+    return _renamed(document) if isinstance(document, str) and document.startswith("#/components/") else document
+
+
+def _renamed(name: str) -> str:
+    return re.sub(r"-Input$", "Input", re.sub(r"-Output$", "", name))
 
 
 def as_yaml(app: FastAPI) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from p2p.seeds import DrawSeed, draw_seed
 from service.api_keys import Callers
 from service.images.uploads import ImagePlane
 from service.jobs.backlog import Standing
@@ -36,6 +37,8 @@ class Plane:
     deliveries: Deliveries
     webhook_private: bool
     images: ImagePlane
+    #: Where the seeds of edits that name none come from.
+    draw: DrawSeed = draw_seed
     #: How the queues stand, for the metrics; asks Redis, and waits for it.
     standings: Callable[[], Sequence[Standing]] = tuple
 

@@ -147,6 +147,7 @@ class InversionView(BaseModel):
     prompt: str
     method: InversionMethod
     steps: int
+    seed: int | None = Field(description="Of the job that made it. Of edit_friendly, give it to the edits.")
     reconstruction: Reconstruction
     unet_evaluations: int = Field(description="Rows that went through the UNet for it, which an edit now spares.")
     created_at: datetime
@@ -180,6 +181,8 @@ class EditAccepted(BaseModel):
     model: str
     created_at: datetime
     expires_at: datetime
+    seed: int | None = Field(None, description="Of its noise, also where it was drawn; null where there are `seeds`.")
+    seeds: tuple[int, ...] | None = Field(None, description="In place of `seed`, where several were asked for.")
     links: Links
 
     @classmethod
@@ -356,7 +359,12 @@ def _common(job: Job) -> dict[str, object]:
     address = f"/v1/edits/{job.id}"
     links = Links(self=address, cancel=f"{address}/cancel", events=f"{address}/events")
     names = ("id", "status", "model", "created_at", "expires_at")
-    return {"links": links, **{name: getattr(job, name) for name in names}}
+    return {"links": links, **seeds_of(job.spec.sampling), **{name: getattr(job, name) for name in names}}
+
+
+def seeds_of(sampling: Sampling) -> dict[str, object]:
+    """What an edit's seed is, or what its seeds are."""
+    return {"seed": sampling.seed if sampling.seeds is None else None, "seeds": sampling.seeds}
 
 
 def _artifact(artifact: Artifact, url: Callable[[str], str]) -> ArtifactView:

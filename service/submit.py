@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from anyio import to_thread
 
+from p2p.seeds import drawn
 from p2p.spec import EditSpec
 from service.addresses import UrlRefused, checked_url, refuse_private
 from service.api_keys import Caller
@@ -53,7 +54,7 @@ class Asked:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same request, whoever traces it."""
+        """The same for the same request, whoever traces it: of what was sent, before any seed is drawn."""
         text = f"{self.spec.model_dump_json()} {self.priority} {self.start_within} {self.webhook}"
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -91,7 +92,7 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
         refuse_private_webhook(asked.webhook.url, plane)
     limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
     return new_job(
-        resolved(asked.spec, plane.catalogue, plane.counters),
+        resolved(drawn(asked.spec, plane.draw), plane.catalogue, plane.counters),
         lifetime=plane.job_lifetime,
         queue_limit=limit,
         owner=caller.owner,

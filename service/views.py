@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from service.jobs.model import Job
 from service.jobs.store import Place
-from service.schemas import ArtifactView, EditAccepted, EditView
+from service.schemas import ArtifactView, EditAccepted, EditView, seeds_of
 
 _NAMES, _ARTIFACT_NAMES = tuple(EditView.model_fields), tuple(ArtifactView.model_fields)
 _ACCEPTED_NAMES = tuple(EditAccepted.model_fields)
@@ -25,8 +25,12 @@ def shown(record: Mapping[str, Any], url: Callable[[str], str], place: Place | N
         url: gives an artifact's address for its key.
         place: where it waits, if it does.
     """
+    sampling = record["spec"]["sampling"]
+    seeds = sampling.get("seeds")
     says = {
         **record,
+        "seed": sampling["seed"] if seeds is None else None,
+        "seeds": seeds,
         "links": _links(record["id"]),
         "queue": _queue(place),
         "artifacts": [_artifact(artifact, url) for artifact in record["artifacts"]],
@@ -36,7 +40,8 @@ def shown(record: Mapping[str, Any], url: Callable[[str], str], place: Place | N
 
 def shown_accepted(job: Job) -> bytes:
     """The JSON of an edit that was just accepted: `service.schemas.EditAccepted`."""
-    return to_json({name: _links(job.id) if name == "links" else getattr(job, name) for name in _ACCEPTED_NAMES})
+    says = {"links": _links(job.id), **seeds_of(job.spec.sampling)}
+    return to_json({name: says[name] if name in says else getattr(job, name) for name in _ACCEPTED_NAMES})
 
 
 def _links(edit_id: str) -> Mapping[str, str]:

@@ -16,7 +16,8 @@ from stack.services import stack
 _CURL = """curl -s {url}/v1/edits -H 'Content-Type: application/json' -d '{{
   "model": "{model}",
   "source": {{"prompt": "a cat on a beach"}},
-  "targets": [{{"prompt": "a dog on a beach", "edits": [{{"kind": "replace"}}]}}]
+  "targets": [{{"prompt": "a dog on a beach", "edits": [{{"kind": "replace"}}]}}],
+  "sampling": {{"seed": 2}}
 }}'"""
 
 

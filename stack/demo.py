@@ -59,6 +59,7 @@ EDIT_OF_PHOTO = {
             "local_blend": {"words": [{"word": "cat"}]},
         },
     ],
+    "sampling": {"seed": 0},
 }
 
 #: Seconds between two looks at the job, and how long it may take in all.

@@ -25,7 +25,7 @@ FAILURES = ("worker/*.py", "service/jobs/moves.py")
 #: The trees of errors; a class's first line says what it means.
 TREES = ("service/errors.py", "service/jobs/errors.py", "service/addresses.py", "p2p/errors.py")
 #: Codes of the sampler that only who calls it as a library can see.
-OF_CALLERS = frozenset({"p2p_error", "several_seeds", "mixed_batch", "wrong_trajectory"})
+OF_CALLERS = frozenset({"p2p_error", "several_seeds", "seed_not_drawn", "mixed_batch", "wrong_trajectory"})
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class Engine:
         return {seed: trajectory for seed, trajectory in found.items() if trajectory is not None}
 
     def _edited_photo(self, job: Job, find: FindSource, fetch: FetchImage) -> Iterator[Event]:
-        photo, seed = photo_of(job.spec, fetch), job.spec.sampling.seed
+        photo, seed = photo_of(job.spec, fetch), job.spec.seeds[0]
         self._judge.judge_pictures(job, (photo.whole,), seed)
         masks = masks_of(job.spec, photo, fetch)
         inverted = yield from inverted_photo(job.spec, photo, self._sampler, find)

@@ -62,7 +62,7 @@ def _sources(results: Sequence[EditResult], job: Job, kept: Collection[int]) -> 
 def _of_photo(photo: InvertedPhoto, job: Job) -> dict[str, Any]:
     """Which picture was edited, and whether its run was found in this job."""
     made = "inverted" if photo.reconstruction.inversion == "made" else "kept"
-    return {"seed": job.spec.sampling.seed, "source": made, "image": photo.described(job.spec)}
+    return {"seed": job.spec.seeds[0], "source": made, "image": photo.described(job.spec)}
 
 
 def _seconds(results: Sequence[EditResult]) -> dict[str, float]:

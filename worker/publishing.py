@@ -133,6 +133,7 @@ class Publisher:
             prompt=spec.source.prompt,
             method=(spec.inversion or Inversion()).method,
             steps=spec.sampling.steps or 0,
+            seed=spec.seeds[0],
             reconstruction=inverted.reconstruction,
             unet_evaluations=inverted.unet_evaluations,
             bytes=len(inverted.data),

@@ -126,7 +126,7 @@ def invert_steps(
         prompt,
         negative_prompt=sampling.negative_prompt,
         guidance_scale=cast(float, sampling.guidance_scale),
-        seed=sampling.seed,
+        seed=cast(int, sampling.seed),
     )
     latents = encoded(picture, family) if isinstance(picture, Image.Image) else checked(picture, family)
     asked = family.latent_shape(sampling.height, sampling.width)

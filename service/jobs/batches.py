@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 from uuid import uuid4
 
 import redis.asyncio
+from pydantic import Field
 
 from service.jobs import keys, scripts
 from service.jobs.errors import BatchNotFound
@@ -49,6 +50,8 @@ class Batch(Record):
     owner: str
     created_at: datetime
     edits: tuple[str, ...]
+    # Of batches of older versions there are none.
+    seeds: tuple[int | tuple[int, ...], ...] = Field((), description="Each edit's seed, or its seeds.")
     traceparent: str | None = None
     webhook: BatchWebhook | None = None
 
@@ -122,6 +125,7 @@ def gathered(jobs: Sequence[Job], webhook: BatchWebhook | None = None) -> tuple[
         owner=jobs[0].owner,
         created_at=datetime.now(UTC),
         edits=tuple(job.id for job in jobs),
+        seeds=tuple(job.spec.sampling.seeds or job.spec.seeds[0] for job in jobs),
         traceparent=jobs[0].traceparent,
         webhook=webhook,
     )

@@ -23,6 +23,9 @@ class KeptInversion(Record):
     prompt: str
     method: str
     steps: int
+    seed: int | None = Field(
+        None, description="Of the job that made it; one method depends on it. Older ones say none."
+    )
     reconstruction: Reconstruction
     unet_evaluations: int = Field(description="Rows that went through the UNet for it.")
     bytes: int

@@ -31,7 +31,7 @@ export const draft = {
   model: DEFAULTS.model,
   source: { prompt: "", image: null, alignment: null },
   targets: [newTarget()],
-  seed: 0,
+  seed: null, // the service draws one for each run
   steps: null,
   guidance_scale: null,
   rest: {},
@@ -101,7 +101,8 @@ export function bodyOf(from = draft) {
   if (source.image) body.source.image = { upload: source.image.id, ...source.image.rest };
   body.targets = from.targets.map((target) => targetOf(target, source));
   const sampling = { ...rest.sampling };
-  if (from.seed && !source.image) sampling.seed = from.seed;
+  // A photo has one run, whatever the seed, but for the method that draws noise of its own.
+  if (from.seed !== null && (!source.image || rest.inversion?.method === "edit_friendly")) sampling.seed = from.seed;
   if (from.steps !== null) sampling.steps = from.steps;
   if (from.guidance_scale !== null) sampling.guidance_scale = from.guidance_scale;
   if (Object.keys(sampling).length) body.sampling = sampling;
@@ -158,7 +159,7 @@ export function take(spec, model) {
   }
   draft.targets = spec.targets.length ? spec.targets.map((target) => targetFrom(target, spec.source.prompt)) : [newTarget(spec.source.prompt)];
   const sampling = spec.sampling ?? {};
-  draft.seed = sampling.seed ?? 0;
+  draft.seed = sampling.seed ?? null;
   draft.steps = unlessDefault(sampling.steps, model?.defaults.steps);
   draft.guidance_scale = unlessDefault(sampling.guidance_scale, model?.defaults.guidance_scale);
   const [height, width] = model?.sizes[0] ?? [];

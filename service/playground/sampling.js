@@ -35,21 +35,24 @@ function slid({ name, label, min, max, most = max, step, usual }) {
     h("div", { class: "label-row" }, h("label", { class: "label", for: `s-${name}` }, label), number), range);
 }
 
+/** A seed that stands in the field is sent with each run; where it is empty, the service draws another one for each. */
 function seed() {
   const photo = Boolean(draft.source.image); // has one run, whatever the seed
-  const number = h("input", { type: photo ? "text" : "number", id: "s-seed", min: "0", step: "1", value: photo ? "none" : String(draft.seed), "data-input": "", disabled: photo,
-    oninput: () => {
-      draft.seed = number.value === "" ? 0 : Number(number.value);
-      changed();
-    } });
-  const roll = h("button", { type: "button", class: "icon secondary", "aria-label": "Another seed", disabled: photo,
+  const shown = photo ? "none" : String(draft.seed ?? "");
+  const number = h("input", { type: photo ? "text" : "number", id: "s-seed", min: "0", step: "1", placeholder: "drawn for each run", value: shown, "data-input": "", disabled: photo,
+    oninput: () => keep(number.value === "" ? null : Number(number.value)) });
+  const draw = h("button", { type: "button", class: "icon secondary", "aria-label": "Draw a seed for each run", disabled: photo,
     onclick: () => {
-      draft.seed = Math.floor(Math.random() * 10000);
-      number.value = String(draft.seed);
-      changed();
+      number.value = "";
+      keep(null);
     } }, icon(ICONS.dice));
   return h("div", { class: "field", "data-pointers": "/sampling/seed" },
-    h("label", { class: "label", for: "s-seed" }, "Seed"), h("div", { class: "pair" }, number, roll));
+    h("label", { class: "label", for: "s-seed" }, "Seed"), h("div", { class: "pair" }, number, draw));
+}
+
+function keep(given) {
+  draft.seed = given;
+  changed();
 }
 
 function modelField(models) {

@@ -1,6 +1,7 @@
 // The pictures: the source and its edits, as they come and once they are there.
 
 import { post } from "./api.js";
+import { changed, draft } from "./draft.js";
 import { $, h, icon, ICONS } from "./dom.js";
 import { layMaps } from "./maps.js";
 import { notice, say, sentence } from "./problems.js";
@@ -94,7 +95,7 @@ export async function finish(view) {
   for (const each of shots) each.classList.toggle("contained", view.spec.source.image?.fit === "contain");
   $("#gallery").classList.remove("coming");
   $("#mask-tool").hidden = !artifacts.some(({ kind }) => kind === "mask");
-  $("#facts").textContent = factsOf(view, several);
+  $("#facts").replaceChildren(factsOf(view, several), ...lockOf(view));
   standing("");
   const alignment = await alignmentOf(view.spec);
   const laid = alignment && layMaps(shots, artifacts, alignment);
@@ -136,6 +137,20 @@ function factsOf(view, several) {
   // A photo has one run, whatever the seed.
   else facts.splice(1, 0, several ? `seed ${several[0]}, the first of ${several.length}` : `seed ${seed}`);
   return facts.join(" \u00b7 ");
+}
+
+/** A button that puts the seed of these pictures into its field, where another one would be drawn for the next run. */
+function lockOf({ seed, spec }) {
+  if (seed === null || spec.source.image || draft.seed === seed) return [];
+  const lock = () => {
+    draft.seed = seed;
+    changed(true);
+    button.remove();
+    say(`Seed ${seed} is kept for the next runs.`);
+    document.getElementById("s-seed").focus();
+  };
+  const button = h("button", { type: "button", class: "link", id: "lock-seed", onclick: lock }, "Keep this seed");
+  return [" \u00b7 ", button];
 }
 
 /** The words of the result's own prompts: those in the fields may say something else by now. */

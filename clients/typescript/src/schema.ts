@@ -619,7 +619,7 @@ export interface components {
              * Model
              * @default scenes
              */
-            model?: string;
+            model?: string | null;
             source: components["schemas"]["AlignedSource"];
             /** Targets */
             targets: components["schemas"]["AlignedTarget"][];
@@ -684,6 +684,42 @@ export interface components {
              * @description Works for a while; fetch the edit again for a new one.
              */
             url: string;
+        };
+        /**
+         * Artifacts
+         * @description What is stored, and how; pictures and the manifest always are.
+         */
+        ArtifactsInput: {
+            /**
+             * Format
+             * @description Of the pictures. png loses nothing; jpeg is of quality 95 with colour at full resolution, webp of quality 90. Heat maps are always PNG.
+             * @default png
+             */
+            format?: ("png" | "jpeg" | "webp") | null;
+            /**
+             * Heatmaps
+             * @description One PNG per word and picture: where the word acted.
+             * @default true
+             */
+            heatmaps?: boolean | null;
+            /**
+             * Raw Maps
+             * @description The averaged maps as one .npz, float32.
+             * @default true
+             */
+            raw_maps?: boolean | null;
+            /**
+             * Trajectory
+             * @description The source's run. As long as this job is kept, edits of the same source by the same model and sampling take it up, and take less time.
+             * @default false
+             */
+            trajectory?: boolean | null;
+            /**
+             * Previews
+             * @description How many times, evenly over the run, its events tell of a small picture of how it stands: all pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.
+             * @default 0
+             */
+            previews?: number | null;
         };
         /**
          * Artifacts
@@ -972,7 +1008,7 @@ export interface components {
              *       "batch.ended"
              *     ]
              */
-            events?: ("batch.ended" | "edit.succeeded" | "edit.failed" | "edit.canceled" | "edit.expired")[];
+            events?: ("batch.ended" | "edit.succeeded" | "edit.failed" | "edit.canceled" | "edit.expired")[] | null;
         };
         /** Body_send_image_v1_images_post */
         Body_send_image_v1_images_post: {
@@ -1034,6 +1070,16 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+            /**
+             * Seed
+             * @description Of its noise, also where it was drawn; null where there are `seeds`.
+             */
+            seed?: number | null;
+            /**
+             * Seeds
+             * @description In place of `seed`, where several were asked for.
+             */
+            seeds?: number[] | null;
             links: components["schemas"]["Links"];
         };
         /**
@@ -1098,6 +1144,16 @@ export interface components {
             id: string;
             /** @description As it ended, also where it was erased since. */
             status: components["schemas"]["JobStatus"];
+            /**
+             * Seed
+             * @description Of its noise, also where it was drawn; null where there are `seeds`.
+             */
+            seed?: number | null;
+            /**
+             * Seeds
+             * @description In place of `seed`, where it has several.
+             */
+            seeds?: number[] | null;
             links: components["schemas"]["EditLink"];
         };
         /**
@@ -1142,22 +1198,21 @@ export interface components {
              * Model
              * @default scenes
              */
-            model?: string;
-            source: components["schemas"]["Source"];
+            model?: string | null;
+            source: components["schemas"]["SourceInput"];
             /** @description Of a source that is given; `direct` where absent. */
-            inversion?: components["schemas"]["Inversion"] | null;
+            inversion?: components["schemas"]["InversionInput"] | null;
             /**
              * Targets
              * @description The edited pictures; of a source that is given there may be none, which inverts it ahead.
              */
-            targets: components["schemas"]["Target"][];
+            targets: components["schemas"]["TargetInput"][];
             /**
              * @default {
-             *       "seed": 0,
              *       "negative_prompt": ""
              *     }
              */
-            sampling?: components["schemas"]["Sampling"];
+            sampling?: components["schemas"]["SamplingInput"] | null;
             /**
              * @default {
              *       "format": "png",
@@ -1167,7 +1222,7 @@ export interface components {
              *       "previews": 0
              *     }
              */
-            artifacts?: components["schemas"]["Artifacts"];
+            artifacts?: components["schemas"]["ArtifactsInput"] | null;
             /**
              * Compat
              * @description "reference" reproduces the published code, its quirks included; for comparisons.
@@ -1179,9 +1234,8 @@ export interface components {
              * Priority
              * @description A head start in the queue, or the opposite; whatever waits grows older all the same.
              * @default normal
-             * @enum {string}
              */
-            priority?: "high" | "normal" | "low";
+            priority?: ("high" | "normal" | "low") | null;
             /**
              * Start Within
              * @description Seconds: an edit that no worker has begun by then expires. At most what the service allows.
@@ -1207,13 +1261,45 @@ export interface components {
              */
             targets: components["schemas"]["Target"][];
             /**
+             * Sampling
+             * @description How the pictures are made; what is absent takes the model's own default (`GET /v1/models`).
              * @default {
-             *       "seed": 0,
              *       "negative_prompt": ""
              *     }
              */
-            sampling?: components["schemas"]["Sampling"];
+            sampling?: {
+                /** Steps */
+                steps?: number | null;
+                /**
+                 * Scheduler
+                 * @description The model's own where absent, and for a picture that is given ddim, whatever the model's own is; the manifest names it.
+                 */
+                scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "lcm" | "pndm") | null;
+                /** Guidance Scale */
+                guidance_scale?: number | null;
+                /**
+                 * Seed
+                 * @description Which noise everything is made from: the same seed gives the same pictures. Where absent or -1, one below 4294967296 is drawn when the edit is accepted, and every answer says which.
+                 */
+                seed?: number | null;
+                /**
+                 * Seeds
+                 * @description Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. Targets times seeds are at most the model's `max_targets`.
+                 */
+                seeds?: number[] | null;
+                /**
+                 * Negative Prompt
+                 * @default
+                 */
+                negative_prompt?: string;
+                /** Height */
+                height?: number | null;
+                /** Width */
+                width?: number | null;
+            };
             /**
+             * Artifacts
+             * @description What is stored, and how; pictures and the manifest always are.
              * @default {
              *       "format": "png",
              *       "heatmaps": true,
@@ -1222,7 +1308,39 @@ export interface components {
              *       "previews": 0
              *     }
              */
-            artifacts?: components["schemas"]["Artifacts"];
+            artifacts?: {
+                /**
+                 * Format
+                 * @description Of the pictures. png loses nothing; jpeg is of quality 95 with colour at full resolution, webp of quality 90. Heat maps are always PNG.
+                 * @default png
+                 * @enum {string}
+                 */
+                format?: "png" | "jpeg" | "webp";
+                /**
+                 * Heatmaps
+                 * @description One PNG per word and picture: where the word acted.
+                 * @default true
+                 */
+                heatmaps?: boolean;
+                /**
+                 * Raw Maps
+                 * @description The averaged maps as one .npz, float32.
+                 * @default true
+                 */
+                raw_maps?: boolean;
+                /**
+                 * Trajectory
+                 * @description The source's run. As long as this job is kept, edits of the same source by the same model and sampling take it up, and take less time.
+                 * @default false
+                 */
+                trajectory?: boolean;
+                /**
+                 * Previews
+                 * @description How many times, evenly over the run, its events tell of a small picture of how it stands: all pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.
+                 * @default 0
+                 */
+                previews?: number;
+            };
             /**
              * Compat
              * @description "reference" reproduces the published code, its quirks included; for comparisons.
@@ -1249,6 +1367,16 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+            /**
+             * Seed
+             * @description Of its noise, also where it was drawn; null where there are `seeds`.
+             */
+            seed?: number | null;
+            /**
+             * Seeds
+             * @description In place of `seed`, where several were asked for.
+             */
+            seeds?: number[] | null;
             links: components["schemas"]["Links"];
             /** @description While it waits. */
             queue?: components["schemas"]["QueuePlace"] | null;
@@ -1433,6 +1561,27 @@ export interface components {
          * Inversion
          * @description How a picture's run is found, without which it cannot be edited (docs/inversion.md).
          */
+        InversionInput: {
+            /**
+             * Method
+             * @default direct
+             */
+            method?: ("direct" | "ddim" | "null_text" | "negative_prompt" | "edit_friendly") | null;
+            /**
+             * Inner Steps
+             * @description Of null_text: iterations for each step at most; 10 where absent.
+             */
+            inner_steps?: number | null;
+            /**
+             * Tolerance
+             * @description Of null_text: the error at which a step is good enough; 1e-5 where absent.
+             */
+            tolerance?: number | null;
+        };
+        /**
+         * Inversion
+         * @description How a picture's run is found, without which it cannot be edited (docs/inversion.md).
+         */
         Inversion: {
             /**
              * Method
@@ -1477,21 +1626,20 @@ export interface components {
              * Model
              * @default scenes
              */
-            model?: string;
-            source: components["schemas"]["Source"];
+            model?: string | null;
+            source: components["schemas"]["SourceInput"];
             /**
              * @default {
              *       "method": "direct"
              *     }
              */
-            inversion?: components["schemas"]["Inversion"];
+            inversion?: components["schemas"]["InversionInput"] | null;
             /**
              * @default {
-             *       "seed": 0,
              *       "negative_prompt": ""
              *     }
              */
-            sampling?: components["schemas"]["Sampling"];
+            sampling?: components["schemas"]["SamplingInput"] | null;
         };
         /**
          * InversionView
@@ -1516,6 +1664,11 @@ export interface components {
             method: "direct" | "ddim" | "null_text" | "negative_prompt" | "edit_friendly";
             /** Steps */
             steps: number;
+            /**
+             * Seed
+             * @description Of the job that made it. Of edit_friendly, give it to the edits.
+             */
+            seed: number | null;
             reconstruction: components["schemas"]["Reconstruction"];
             /**
              * Unet Evaluations
@@ -1582,6 +1735,57 @@ export interface components {
              * @constant
              */
             status?: "alive";
+        };
+        /**
+         * LocalBlend
+         * @description Keeps everything outside a region as it is in the source.
+         *
+         *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, as far
+         *     as it lies within the box and the mask; without words, it is what lies within them.
+         */
+        LocalBlendInput: {
+            /**
+             * Words
+             * @description Words of the edited prompt whose region may change; none where `source_words` names what goes.
+             * @default []
+             */
+            words?: components["schemas"]["WordName"][] | null;
+            /**
+             * Source Words
+             * @description Words of the source prompt whose region may change; where absent, those that `words` stand for.
+             */
+            source_words?: components["schemas"]["WordName"][] | null;
+            /**
+             * Subtract Words
+             * @description Words of the edited prompt whose region must not change.
+             * @default []
+             */
+            subtract_words?: components["schemas"]["WordName"][] | null;
+            /**
+             * Source Subtract Words
+             * @description Words of the source prompt whose region must not change.
+             * @default []
+             */
+            source_subtract_words?: components["schemas"]["WordName"][] | null;
+            /** @description Outside it nothing changes. */
+            box?: components["schemas"]["Box"] | null;
+            /** @description Where it is black nothing changes. */
+            mask?: components["schemas"]["MaskImage"] | null;
+            /**
+             * Start
+             * @default 0.2
+             */
+            start?: number | null;
+            /**
+             * Threshold
+             * @default 0.3
+             */
+            threshold?: number | null;
+            /**
+             * Subtract Threshold
+             * @default 0.3
+             */
+            subtract_threshold?: number | null;
         };
         /**
          * LocalBlend
@@ -1855,6 +2059,40 @@ export interface components {
          * Sampling
          * @description How the pictures are made; what is absent takes the model's own default (`GET /v1/models`).
          */
+        SamplingInput: {
+            /** Steps */
+            steps?: number | null;
+            /**
+             * Scheduler
+             * @description The model's own where absent, and for a picture that is given ddim, whatever the model's own is; the manifest names it.
+             */
+            scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "lcm" | "pndm") | null;
+            /** Guidance Scale */
+            guidance_scale?: number | null;
+            /**
+             * Seed
+             * @description Which noise everything is made from: the same seed gives the same pictures. Where absent or -1, one below 4294967296 is drawn when the edit is accepted, and every answer says which.
+             */
+            seed?: number | null;
+            /**
+             * Seeds
+             * @description Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. Targets times seeds are at most the model's `max_targets`.
+             */
+            seeds?: number[] | null;
+            /**
+             * Negative Prompt
+             * @default
+             */
+            negative_prompt?: string | null;
+            /** Height */
+            height?: number | null;
+            /** Width */
+            width?: number | null;
+        };
+        /**
+         * Sampling
+         * @description How the pictures are made; what is absent takes the model's own default (`GET /v1/models`).
+         */
         Sampling: {
             /** Steps */
             steps?: number | null;
@@ -1867,12 +2105,12 @@ export interface components {
             guidance_scale?: number | null;
             /**
              * Seed
-             * @default 0
+             * @description Which noise everything is made from: the same seed gives the same pictures. Where absent or -1, one below 4294967296 is drawn when the edit is accepted, and every answer says which.
              */
-            seed?: number;
+            seed?: number | null;
             /**
              * Seeds
-             * @description Several in place of `seed`: everything is made once for each. Targets times seeds are at most the model's `max_targets`.
+             * @description Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. Targets times seeds are at most the model's `max_targets`.
              */
             seeds?: number[] | null;
             /**
@@ -1889,6 +2127,19 @@ export interface components {
          * Source
          * @description What is edited: a picture made from a prompt, or one that is given.
          */
+        SourceInput: {
+            /**
+             * Prompt
+             * @description What the picture is made from; of a picture that is given, what it shows.
+             */
+            prompt: string;
+            /** @description A picture that was not generated. */
+            image?: components["schemas"]["SourceImageInput"] | null;
+        };
+        /**
+         * Source
+         * @description What is edited: a picture made from a prompt, or one that is given.
+         */
         Source: {
             /**
              * Prompt
@@ -1897,6 +2148,28 @@ export interface components {
             prompt: string;
             /** @description A picture that was not generated. */
             image?: components["schemas"]["SourceImage"] | null;
+        };
+        /**
+         * SourceImage
+         * @description A picture that was not generated, to be edited.
+         */
+        SourceImageInput: {
+            /**
+             * Upload
+             * @description The id that `POST /v1/images` gave; or `url`.
+             */
+            upload?: string | null;
+            /**
+             * Url
+             * @description Where the picture lies, if the installation takes URLs; fetched when the edit is posted.
+             */
+            url?: string | null;
+            /**
+             * Fit
+             * @description How it is brought to the model's size: "cover" edits the largest part in its middle of the model's shape, and what is outside stays as it is; "contain" edits all of it, within margins of grey. The edited pictures come back at the picture's own size.
+             * @default cover
+             */
+            fit?: ("cover" | "contain") | null;
         };
         /**
          * SourceImage
@@ -1925,6 +2198,33 @@ export interface components {
          * StepWindow
          * @description The part of the run in which something acts, half open: shares of the run, or numbers of steps.
          */
+        StepWindowInput: {
+            /**
+             * Start
+             * @default 0
+             */
+            start?: number | null;
+            /**
+             * Stop
+             * @default 1
+             */
+            stop?: number | null;
+            /**
+             * Unit
+             * @description "steps" counts steps from the noisiest, which is 0.
+             * @default share
+             */
+            unit?: ("share" | "steps") | null;
+        };
+        /**
+         * StepWindow
+         * @description The part of the run in which something acts, half open: shares of the run, or numbers of steps.
+         * @default {
+         *       "start": 0,
+         *       "stop": 0.4,
+         *       "unit": "share"
+         *     }
+         */
         StepWindow: {
             /**
              * Start
@@ -1948,7 +2248,7 @@ export interface components {
          * Target
          * @description One edited picture: its prompt, and how the source's attention is carried over to it.
          */
-        Target: {
+        TargetInput: {
             /** Prompt */
             prompt: string;
             /** Edits */
@@ -1961,12 +2261,12 @@ export interface components {
              *       "unit": "share"
              *     }
              */
-            cross_window?: components["schemas"]["StepWindow"];
+            cross_window?: components["schemas"]["StepWindowInput"] | null;
             /**
              * Word Windows
              * @default []
              */
-            word_windows?: components["schemas"]["WordWindow"][];
+            word_windows?: components["schemas"]["WordWindowInput"][] | null;
             /**
              * @default {
              *       "start": 0,
@@ -1974,7 +2274,79 @@ export interface components {
              *       "unit": "share"
              *     }
              */
-            self_window?: components["schemas"]["StepWindow"];
+            self_window?: components["schemas"]["StepWindowInput"] | null;
+            local_blend?: components["schemas"]["LocalBlendInput"] | null;
+        };
+        /**
+         * Target
+         * @description One edited picture: its prompt, and how the source's attention is carried over to it.
+         */
+        Target: {
+            /** Prompt */
+            prompt: string;
+            /** Edits */
+            edits: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[];
+            /**
+             * StepWindow
+             * @description Where absent and words are only turned up or down, the first 0.8 of the run.
+             * @default {
+             *       "start": 0,
+             *       "stop": 0.4,
+             *       "unit": "share"
+             *     }
+             */
+            cross_window?: {
+                /**
+                 * Start
+                 * @default 0
+                 */
+                start?: number;
+                /**
+                 * Stop
+                 * @default 1
+                 */
+                stop?: number;
+                /**
+                 * Unit
+                 * @description "steps" counts steps from the noisiest, which is 0.
+                 * @default share
+                 * @enum {string}
+                 */
+                unit?: "share" | "steps";
+            };
+            /**
+             * Word Windows
+             * @default []
+             */
+            word_windows?: components["schemas"]["WordWindow"][];
+            /**
+             * StepWindow
+             * @description The part of the run in which something acts, half open: shares of the run, or numbers of steps.
+             * @default {
+             *       "start": 0,
+             *       "stop": 0.4,
+             *       "unit": "share"
+             *     }
+             */
+            self_window?: {
+                /**
+                 * Start
+                 * @default 0
+                 */
+                start?: number;
+                /**
+                 * Stop
+                 * @default 1
+                 */
+                stop?: number;
+                /**
+                 * Unit
+                 * @description "steps" counts steps from the noisiest, which is 0.
+                 * @default share
+                 * @enum {string}
+                 */
+                unit?: "share" | "steps";
+            };
             local_blend?: components["schemas"]["LocalBlend"] | null;
         };
         /**
@@ -2031,7 +2403,7 @@ export interface components {
              *       "edit.expired"
              *     ]
              */
-            events?: ("edit.succeeded" | "edit.failed" | "edit.canceled" | "edit.expired")[];
+            events?: ("edit.succeeded" | "edit.failed" | "edit.canceled" | "edit.expired")[] | null;
         };
         /**
          * WordName
@@ -2085,6 +2457,20 @@ export interface components {
             occurrence?: number | null;
             /** Weight */
             weight: number;
+        };
+        /**
+         * WordWindow
+         * @description A window of a word's own, in place of the target's cross window.
+         */
+        WordWindowInput: {
+            /** Word */
+            word: string;
+            /**
+             * Occurrence
+             * @description Counted from 1; all where absent.
+             */
+            occurrence?: number | null;
+            window: components["schemas"]["StepWindowInput"];
         };
         /**
          * WordWindow

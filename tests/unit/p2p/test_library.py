@@ -8,8 +8,10 @@ import pytest
 from PIL.Image import Image
 from pydantic import ValidationError
 
-from p2p.edit import edit
+from p2p.edit import edit, edit_again_steps, edit_steps
+from p2p.errors import SeedNotDrawn
 from p2p.library import OpenModel, open_model
+from p2p.seeds import drawn
 from p2p.spec import EditSpec
 from tests import tiny
 
@@ -73,3 +75,38 @@ def test_what_changes_nothing_is_refused(model):
         model.edit("a cat", "a cat")
     with pytest.raises(ValidationError):
         model.edit("a cat")
+
+
+def test_a_call_that_names_no_seed_takes_0_and_gives_the_same_pictures(model):
+    plain, named = (model.edit("a cat", "a dog", steps=2, **seed) for seed in ({}, {"seed": 0}))
+
+    assert plain.seed == 0
+    assert np.array_equal(plain.images[1], named.images[1])
+
+
+def test_a_call_may_have_its_seed_drawn_and_is_told_which(model):
+    one = model.edit("a cat", "a dog", steps=2, seed=-1)
+
+    again = model.edit("a cat", "a dog", steps=2, seed=one.seed)
+    assert one.seed >= 0
+    assert np.array_equal(one.images[1], again.images[1])
+
+
+def test_a_spec_whose_seed_is_to_be_drawn_does_not_run_as_it_is(model):
+    target = {"prompt": "a dog", "edits": [{"kind": "replace"}]}
+    for sampling in ({"seed": -1}, {"seeds": [1, -1]}):
+        spec = EditSpec.model_validate({"source": {"prompt": "a cat"}, "targets": [target], "sampling": sampling})
+        with pytest.raises(SeedNotDrawn):
+            list(edit_steps(spec, model.family))
+        assert len(list(edit_steps(drawn(spec), model.family))) > 1
+
+
+def test_a_source_that_was_kept_without_a_seed_is_found_again(model):
+    """What a kept source is found by has a seed in it, whether one was named or not."""
+    target = {"prompt": "a dog", "edits": [{"kind": "replace"}]}
+    body = {"source": {"prompt": "a cat"}, "targets": [target], "sampling": {"steps": 2}}
+    spec = EditSpec.model_validate(body)
+    kept = edit(spec, model.family, keep=True).trajectory
+
+    for same in (spec, spec.of_seeds(0)):
+        assert list(edit_again_steps(same, model.family, kept))

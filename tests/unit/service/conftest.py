@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
@@ -39,7 +40,7 @@ def parts(tiny_models: Path) -> SimpleNamespace:
     """The twins behind `client`, to look at and to change."""
     store, clock = InMemoryJobStore(), SimpleNamespace(now=1_000_000.0)
     catalogue, storage, records = load_catalogue(tiny_models), MemoryStorage(), InMemoryImages()
-    inversions = InMemoryInversions()
+    inversions, draws = InMemoryInversions(), count(1000)
     plane = Plane(
         store=AsyncInMemoryJobStore(store),
         batches=InMemoryBatches(store),
@@ -55,6 +56,8 @@ def parts(tiny_models: Path) -> SimpleNamespace:
         backlog=100,
         deliveries=InMemoryDeliveries(),
         webhook_private=False,
+        # The seeds that are drawn are 1000, 1001 and so on.
+        draw=lambda: next(draws),
         images=ImagePlane(
             records=records,
             inversions=inversions,

@@ -82,7 +82,7 @@ CASES = {
         "/sampling/seeds",
         "too_many_seeds",
     ),
-    "a seed that is no seed": (body(sampling={"seeds": [1, -1]}), "/sampling/seeds/1", "out_of_range"),
+    "a seed that is no seed": (body(sampling={"seeds": [1, -2]}), "/sampling/seeds/1", "out_of_range"),
     "a seed twice": (body(sampling={"seeds": [1, 1]}), "/sampling/seeds/1", "seed_repeated"),
     "a seed and seeds": (body(sampling={"seed": 1, "seeds": [1, 2]}), "/sampling/seed", "seeds_conflict"),
     "a format that is none": (body(artifacts={"format": "gif"}), "/artifacts/format", "literal_error"),

@@ -44,7 +44,7 @@ def test_an_edit_of_a_batch_has_what_it_asked_for_itself(client, edit, parts):
 
     first, second = parts.store.all()
     assert (first.priority, second.priority) == ("high", "normal")
-    assert (first.spec.sampling.seed, second.spec.sampling.seed) == (0, 5)
+    assert (first.spec.sampling.seed, second.spec.sampling.seed) == (1000, 5)
     assert second.queue_limit.total_seconds() == 60
     assert first.traceparent == second.traceparent
 
@@ -89,7 +89,7 @@ def test_everything_that_is_wrong_is_said_at_once(client, edit):
     [
         ({}, "/edits", "missing_field"),
         ({"edits": []}, "/edits", "too_few"),
-        ({"edits": None}, "/edits", "wrong_type"),
+        ({"edits": None}, "/edits", "missing_field"),
         ({"edits": [{}], "priority": "high"}, "/edits/0/source", "missing_field"),
         ({"edits": [], "webhook": {"url": HOOK, "events": []}}, "/webhook/events", "too_few"),
         ({"edits": [], "webhook": {"url": HOOK, "events": ["batch.begun"]}}, "/webhook/events/0", "literal_error"),
