@@ -17,6 +17,7 @@ from p2p.families.described import described
 from p2p.families.packed import pack
 from p2p.families.revision import revision_of
 from p2p.families.source import source_of
+from p2p.finite import finite_or_again
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import require
 from p2p.schedulers import fresh
@@ -127,13 +128,21 @@ class StableDiffusion:
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
         vae = self.pipeline.vae
-        said = vae.encode((pixels * 2 - 1).to(self.device, vae.dtype)).latent_dist
-        return (said.mean * vae.config.scaling_factor).to(self.dtype)
+
+        def mean(rows: Tensor) -> Tensor:
+            return vae.encode(rows.to(self.device, vae.dtype)).latent_dist.mean
+
+        found = finite_or_again(mean, pixels * 2 - 1, vae, "the latents of the picture")
+        return (found * vae.config.scaling_factor).to(self.dtype)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         vae = self.pipeline.vae
-        pixels = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+
+        def drawn(rows: Tensor) -> Tensor:
+            return vae.decode(rows.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+
+        pixels = finite_or_again(drawn, latents, vae, "the pixels")
         return (pixels.float() / 2 + 0.5).clamp(0, 1)
 
 
