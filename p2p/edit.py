@@ -90,6 +90,7 @@ def edit_steps(
         UnsupportedSize: the model cannot draw the size asked for.
         UnsupportedMask: a mask that a blend names is not there, or of another size.
         UnsupportedSampling: the scheduler cannot make so many steps.
+        NotFinite: the model's latents or pixels were not finite.
     """
     specs = [spec.of_seeds(seed) for seed in spec.seeds]
     for outcome in edit_batch_steps(specs, family, noises=[noise] * len(specs), keep=keep, masks=masks):
@@ -126,7 +127,7 @@ def edit_batch_steps(
 
     Raises:
         MixedBatch: the specs differ in their number of steps, their scheduler or their size.
-        PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling: as in `edit_steps`.
+        PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling, NotFinite: as in `edit_steps`.
     """
     clock = Clock()
     scheduler = family.scheduler(shared_steps(specs), shared_scheduler(specs))
@@ -160,7 +161,7 @@ def edit_again_steps(
 
     Raises:
         WrongTrajectory: the trajectory is of another source.
-        PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling: as in `edit_steps`.
+        PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling, NotFinite: as in `edit_steps`.
     """
     clock = Clock()
     scheduler = family.scheduler(shared_steps([spec]), spec.sampling.scheduler)

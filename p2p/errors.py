@@ -8,6 +8,7 @@
     ├── UnsupportedPicture   a picture that is no input of the model as it is
     ├── UnsupportedMask      a blend's mask was not given, or is of another size
     ├── UnsupportedInversion no such inversion, or not on this scheduler or with this guidance
+    ├── NotFinite            the model computed values that are no numbers
     ├── SeveralSeeds         a spec of several seeds where one run is made
     ├── SeedNotDrawn         a spec that asks for a seed to be drawn, where none is
     ├── MixedBatch           specs that cannot share a run were given as one batch
@@ -70,6 +71,24 @@ class UnsupportedInversion(P2PError):
     """There is no such inversion, or it cannot be done on this scheduler or with this guidance."""
 
     code = "unsupported_inversion"
+
+
+class NotFinite(P2PError):
+    """The model computed NaN or infinity, of which no picture can be made: lower guidance_scale or change the seed."""
+
+    code = "not_finite"
+
+    def __init__(self, what: str, dtype: str) -> None:
+        dtype = dtype.removeprefix("torch.")
+        if dtype == "float32":
+            do = "if every edit of this model ends so, its weights are damaged and must be fetched again"
+        else:
+            do = "if every edit of this model ends so, its workers need DTYPE=float32"
+        super().__init__(
+            f"{what} are not finite in {dtype} (NaN or infinity), so there is no picture: "
+            f"lower guidance_scale or change the seed; {do}"
+        )
+        self.what, self.dtype = what, dtype
 
 
 class SeveralSeeds(P2PError):

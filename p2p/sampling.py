@@ -12,6 +12,7 @@ from p2p.attention.control import AttentionControl, controlled
 from p2p.blend import local_blend
 from p2p.clean import clean_latents
 from p2p.families.base import Conditioning, ModelFamily
+from p2p.finite import FiniteWatch
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,17 @@ class Denoising(Protocol):
 
 
 def denoise(run: Denoising) -> Iterator[DenoisingStep]:
-    """Yields after each step of a run; the model's own attention is in place whenever the generator is not running."""
+    """Yields after each step of a run; the model's own attention is in place whenever the generator is not running.
+
+    Raises:
+        NotFinite: latents were not finite after some step; at once on the CPU, else as soon as the device has said so.
+    """
+    watch = FiniteWatch("the latents")
     for index in range(run.num_steps):
-        yield DenoisingStep(index, run.num_steps, run.step(index), run.clean)
+        latents = run.step(index)
+        watch.note(latents)
+        yield DenoisingStep(index, run.num_steps, latents, run.clean)
+    watch.require()
 
 
 class BatchDenoising:

@@ -48,14 +48,19 @@ def fresh(own: Any, name: SchedulerName | None, steps: int, device: Any) -> Any:
     if name is None or isinstance(own, SCHEDULERS[name]):
         scheduler = type(own).from_config(own.config)
     else:
-        unsaid = {field: value for field, value in _WHERE_UNSAID.get(name, {}).items() if field not in own.config}
-        scheduler = SCHEDULERS[name].from_config(own.config, **_IN_PLACE_OF_ANOTHER.get(name, {}), **unsaid)
+        scheduler = in_place_of_another(own.config, name)
     try:
         scheduler.set_timesteps(steps, device=device)
     except ValueError as error:
         message = f"{name_of(scheduler)} cannot make {steps} steps of this model: ask for fewer, or another scheduler"
         raise UnsupportedSampling(message) from error
     return scheduler
+
+
+def in_place_of_another(config: Mapping[str, Any], name: SchedulerName) -> Any:
+    """A scheduler made of another one's configuration."""
+    unsaid = {field: value for field, value in _WHERE_UNSAID.get(name, {}).items() if field not in config}
+    return SCHEDULERS[name].from_config(config, **_IN_PLACE_OF_ANOTHER.get(name, {}), **unsaid)
 
 
 def name_of(scheduler: Any) -> str:

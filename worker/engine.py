@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from p2p.edit import EditResult
-from p2p.errors import P2PError
+from p2p.errors import NotFinite, P2PError
 from p2p.previews import preview_steps
 from p2p.sampling import DenoisingStep
 from p2p.trajectory import Trajectory
@@ -130,6 +130,10 @@ class Engine:
             pictures = self._sampler.preview(step)
         except torch.AcceleratorError:
             raise
+        except NotFinite as reason:
+            # What a run is heading for may be beyond the precision early on, where most of it is noise still.
+            log.info("job %s: no preview of step %d: %s", job.id, step.index + 1, reason)
+            return
         except Exception:
             log.warning("job %s: no preview of step %d", job.id, step.index + 1, exc_info=True)
             return

@@ -43,8 +43,10 @@ class ControlledAttention:
 #: Parts of diffusers' `Attention` that the processor above does not compute, with the value that means "none".
 UNSUPPORTED = {
     "group_norm": None, "spatial_norm": None, "norm_q": None, "norm_k": None, "norm_cross": None,
-    "added_kv_proj_dim": None, "residual_connection": False,
+    "added_kv_proj_dim": None, "residual_connection": False, "only_cross_attention": False,
 }  # fmt: skip
+#: The stock processors that compute just that; others add inputs (IP-Adapter) or change the result (custom ones).
+STOCK = ("AttnProcessor", "AttnProcessor2_0")
 
 
 def check(name: str, attn) -> None:
@@ -53,6 +55,10 @@ def check(name: str, attn) -> None:
     Raises:
         UnsupportedModel: naming the layer and the part.
     """
+    if (kind := type(attn.processor).__name__) not in STOCK:
+        raise UnsupportedModel(
+            f"the attention layer {name} has the processor {kind}, which attention control does not know"
+        )
     for part, absent in UNSUPPORTED.items():
         if getattr(attn, part, absent) != absent:
             raise UnsupportedModel(f"the attention layer {name} has {part}, which attention control does not know")

@@ -1,4 +1,7 @@
-"""Model families by the name a model's declaration gives. A new one is a file beside this and a row of `FAMILIES`."""
+"""Model families by the name a model's declaration gives. A new one is a file beside this and a row of `FAMILIES`.
+
+What it handles is a row of `p2p.layouts.LAYOUTS`.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -7,18 +10,27 @@ import torch
 from p2p.errors import UnsupportedModel
 from p2p.families.base import ModelFamily
 from p2p.families.stable_diffusion import StableDiffusion
+from p2p.spec import SchedulerName
 
 FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {"stable_diffusion": StableDiffusion.load}
 
 
 def load(
-    family: str, path: str, *, revision: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32
+    family: str,
+    path: str,
+    *,
+    revision: str | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    scheduler: SchedulerName | None = None,
 ) -> ModelFamily:
     """A model's weights, loaded and ready.
 
+    Args:
+        scheduler: runs in the place of the model's own.
     Raises:
-        UnsupportedModel: no such family, or the model cannot be controlled.
+        UnsupportedModel: no such family, or the family does not handle the model, and what of it.
     """
     if family not in FAMILIES:
         raise UnsupportedModel(f"{family!r} is not a model family: use one of {', '.join(FAMILIES)}")
-    return FAMILIES[family](path, revision=revision, device=device, dtype=dtype)
+    return FAMILIES[family](path, revision=revision, device=device, dtype=dtype, scheduler=scheduler)

@@ -125,11 +125,17 @@ class ModelFamily(Protocol):
         ...
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Latents of pictures, (pictures, 3, height, width) in 0..1: the mean of what the autoencoder says."""
+        """Latents of pictures, (pictures, 3, height, width) in 0..1: the mean of what the autoencoder says.
+
+        Raises `NotFinite` where they are not finite in float32 either (`p2p.finite.finite_or_again`).
+        """
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures of latents, (pictures, 3, height, width) in 0..1, float32."""
+        """Pictures of latents, (pictures, 3, height, width) in 0..1, float32; never anything else than numbers.
+
+        Raises `NotFinite` where they are not finite in float32 either (`p2p.finite.finite_or_again`).
+        """
         ...
 
 

@@ -26,7 +26,7 @@ class PackedConv2d(nn.Conv2d):
             return super().forward(input)
         shape = self.padding, self.stride, self.dilation, self.groups
         input = input.contiguous(memory_format=torch.channels_last)
-        if self.packed is None or self.packed_for != input.shape[2:]:
+        if not _is_packed(self) or self.packed_for != input.shape[2:]:
             # The number of rows in the hint makes no difference that could be measured; height and width do.
             plain = self.weight.detach().to_mkldnn()
             self.packed = torch._C._nn.mkldnn_reorder_conv2d_weight(plain, *shape, input.shape)  # type: ignore
@@ -42,9 +42,14 @@ class PackedLinear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         if torch.is_grad_enabled():
             return super().forward(input)
-        if self.packed is None:
+        if not _is_packed(self):
             self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), None)
         return torch.ops.mkldnn._linear_pointwise(input, self.packed, self.bias, "none", [], "")
+
+
+def _is_packed(layer: PackedConv2d | PackedLinear) -> bool:
+    # A network may run in float32 for once (`p2p.finite.in_float32`): it is packed anew then, and when it is back.
+    return layer.packed is not None and layer.packed.dtype == layer.weight.dtype
 
 
 PACKED: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: PackedConv2d, nn.Linear: PackedLinear}

@@ -11,29 +11,36 @@ from torch import Tensor
 from p2p.attention.control import AttentionControl
 from p2p.attention.processors import ControlledAttention, check
 from p2p.attention.sites import AttentionSite, Keys, levels
-from p2p.errors import UnsupportedModel, UnsupportedSize
+from p2p.errors import UnsupportedSize
 from p2p.families.base import Conditioning
+from p2p.families.described import described
 from p2p.families.packed import pack
 from p2p.families.revision import revision_of
-from p2p.schedulers import SCHEDULERS, fresh
+from p2p.families.source import source_of
+from p2p.finite import finite_or_again
+from p2p.layouts import LAYOUTS
+from p2p.layouts.base import require
+from p2p.schedulers import fresh
 from p2p.spec import SchedulerName
+
+NAME = "stable_diffusion"
 
 
 class StableDiffusion:
     """A `StableDiffusionPipeline`'s parts, as a `ModelFamily`.
 
     Raises:
-        UnsupportedModel: its scheduler or an attention layer is of a kind that is not controlled exactly.
+        UnsupportedModel: a part of it is not handled exactly (`p2p.layouts.stable_diffusion`).
     """
 
     def __init__(self, pipeline: StableDiffusionPipeline, revision: str = "unknown") -> None:
-        if not isinstance(pipeline.scheduler, tuple(SCHEDULERS.values())):
-            known = ", ".join(kind.__name__ for kind in SCHEDULERS.values())
-            raise UnsupportedModel(f"{type(pipeline.scheduler).__name__} is not supported: use one of {known}")
-        if pipeline.unet.config.time_cond_proj_dim is not None:
-            raise UnsupportedModel("the UNet embeds the guidance scale (a distilled LCM), which is not supported yet")
+        parts = described(pipeline)
+        require(NAME, LAYOUTS[NAME], parts)
         self.pipeline, self.revision = pipeline, revision
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
+        # A tokenizer whose files say nothing would let any prompt through, to fail in the text encoder.
+        limit = LAYOUTS[NAME].tokens(parts) or self.tokenizer.model_max_length
+        self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, limit)
         self.scale_factor = pipeline.vae_scale_factor
         # A gradient is only ever asked for by a text's embedding: for its weights, activations would be kept as well.
         self.network.requires_grad_(False)
@@ -47,16 +54,26 @@ class StableDiffusion:
         self.levels = levels(self.attention_sites(), self.network.config.sample_size)
 
     @classmethod
-    def load(cls, path: str, *, revision: str | None, device: str, dtype: torch.dtype) -> "StableDiffusion":
+    def load(
+        cls,
+        path: str,
+        *,
+        revision: str | None,
+        device: str,
+        dtype: torch.dtype,
+        scheduler: SchedulerName | None = None,
+    ) -> "StableDiffusion":
         """The model of a diffusers directory or hub id; safetensors only, never a pickle."""
+        source = source_of(NAME, path, revision, scheduler)
         pipeline = StableDiffusionPipeline.from_pretrained(
             path,
-            revision=revision,
+            **source.arguments,
             dtype=dtype,
-            use_safetensors=True,
-            safety_checker=None,
             requires_safety_checker=False,
+            **dict.fromkeys(LAYOUTS[NAME].unused),
         )
+        if source.scheduler is not None:
+            pipeline.register_modules(scheduler=source.scheduler)
         pipeline = pipeline.to(device)
         for network in (pipeline.unet, pipeline.vae.decoder):
             pack(network)
@@ -111,13 +128,21 @@ class StableDiffusion:
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
         vae = self.pipeline.vae
-        said = vae.encode((pixels * 2 - 1).to(self.device, vae.dtype)).latent_dist
-        return (said.mean * vae.config.scaling_factor).to(self.dtype)
+
+        def mean(rows: Tensor) -> Tensor:
+            return vae.encode(rows.to(self.device, vae.dtype)).latent_dist.mean
+
+        found = finite_or_again(mean, pixels * 2 - 1, vae, "the latents of the picture")
+        return (found * vae.config.scaling_factor).to(self.dtype)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         vae = self.pipeline.vae
-        pixels = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+
+        def drawn(rows: Tensor) -> Tensor:
+            return vae.decode(rows.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+
+        pixels = finite_or_again(drawn, latents, vae, "the pixels")
         return (pixels.float() / 2 + 0.5).clamp(0, 1)
 
 

@@ -113,6 +113,7 @@ def invert_steps(
         UnsupportedInversion: no such method, or it cannot be done on this scheduler or with this sampling.
         UnsupportedPicture, UnsupportedSize: the model cannot take the picture as it is.
         PromptTooLong: a prompt has more tokens than the model reads.
+        NotFinite: the model's values were not finite on the way.
     """
     began = time.perf_counter()
     inverted, settings = described(picture, method, settings), settings or {}
@@ -137,6 +138,10 @@ def invert_steps(
         )
     was_encoded = time.perf_counter()
     path = yield from INVERSIONS[method].find(source, latents, **settings)
+    for found in (path.noise, path.latents, path.unconditional, path.step_noise):
+        if found is not None:
+            source.watch.note(found)
+    source.watch.require()
     yield InversionResult(
         trajectory=Trajectory(
             key=inverted_key(prompt, sampling, latents.shape[1:], family, scheduler, inverted),

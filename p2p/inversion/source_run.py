@@ -10,6 +10,7 @@ from torch import Tensor
 from p2p.attention.control import AttentionControl, Controlled, PairRows, controlled
 from p2p.attention.maps import AttentionMaps
 from p2p.families.base import Conditioning, ModelFamily
+from p2p.finite import FiniteWatch
 from p2p.inversion.schedule import check
 from p2p.plan import EditPlan
 
@@ -50,6 +51,7 @@ class SourceRun:
     Attributes:
         text, unconditional: (1, tokens, channels), of the prompt and of the negative prompt.
         maps: of the steps that were read, in their order.
+        watch: whether everything was finite so far.
         evaluations: rows that went through the UNet: a guided call counts two.
         gradients: how many of them came back as a gradient.
 
@@ -73,6 +75,7 @@ class SourceRun:
         self.text = family.encode_prompts([prompt])
         self.unconditional = family.encode_prompts([negative_prompt])
         self.maps = AttentionMaps()
+        self.watch = FiniteWatch("the latents of the picture's inversion")
         self.evaluations = self.gradients = 0
         self._controls: dict[int, tuple[AttentionControl, Mapping]] = {}
         self._conditional = Conditioning(self.text, torch.ones(1), (0,))
@@ -89,7 +92,9 @@ class SourceRun:
         """The model's output at a step without guidance, for the prompt or any other encoded text."""
         conditioning = self._conditional if text is None else Conditioning(text, torch.ones(1), (0,))
         self.evaluations += 1
-        return self.family.predict(latents, self.scheduler.timesteps[index], conditioning)
+        output = self.family.predict(latents, self.scheduler.timesteps[index], conditioning)
+        self.watch.note(output)
+        return output
 
     def read(self, latents: Tensor, index: int, *, guided: bool) -> Tensor:
         """The same, for the prompt, with or without guidance by the negative prompt; the step's word maps are noted."""
@@ -100,6 +105,7 @@ class SourceRun:
             output = self.family.predict(latents, self.scheduler.timesteps[index], conditioning)
         control.end_step()
         self.evaluations += len(conditioning.prompts)
+        self.watch.note(output)
         return output
 
     def differentiable(self, latents: Tensor, index: int, text: Tensor) -> Tensor:

@@ -379,7 +379,7 @@ def test_a_prompt_over_the_token_limit_is_refused(family):
 
 def test_a_scheduler_that_is_not_exact_is_refused_by_name(pipeline):
     twice = type(pipeline)(**{**pipeline.components, "scheduler": HeunDiscreteScheduler(steps_offset=1)})
-    with pytest.raises(UnsupportedModel, match="HeunDiscreteScheduler is not supported"):
+    with pytest.raises(UnsupportedModel, match="scheduler is HeunDiscreteScheduler"):
         StableDiffusion(twice)
 
 

@@ -1,0 +1,160 @@
+"""What a model family handles, as data, and the one check of a model against it.
+
+A family declares what it computes exactly. Whatever else a model's files say is refused with the part's name: a model
+that is nearly right gives pictures that are nearly right, and nobody is told.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from p2p.errors import UnsupportedModel
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a model, as its files or its loaded object describe it.
+
+    Attributes:
+        kinds: its class, and where it is known, that class's bases.
+        config: its configuration. A key that is absent has the class's own default.
+    """
+
+    kinds: tuple[str, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: A model: its parts by diffusers' names, and its pipeline's class under `PIPELINE`.
+Parts = Mapping[str, Part]
+PIPELINE = "model_index"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing about a model that keeps it from being used.
+
+    Attributes:
+        what: what is wrong, with the part's name.
+        mend: the command, or the edit of a line, that mends it.
+    """
+
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.mend}"
+
+
+#: The values of a key that are handled, or the type that its value must have.
+Handled = tuple[Any, ...] | type
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What one family handles.
+
+    Attributes:
+        kinds: per part, the classes that are handled. A part that is not named here must be absent.
+        unused: parts that are never loaded, whatever they are.
+        configs: per part and key, what is handled. Of a list, every element must be.
+        equal: pairs of "part.key" that must have one value.
+        hints: what a value that is not handled usually means, by ("part.key", value).
+        mends: what to do where a part is not handled, by the part.
+        token_limit: "part.key" of how many tokens the text encoder reads, or the number itself.
+        cell: pixels of a picture along one cell of the latents: its sides must be multiples of it.
+    """
+
+    kinds: Mapping[str, tuple[str, ...]]
+    unused: tuple[str, ...] = ()
+    configs: Mapping[str, Mapping[str, Handled]] = field(default_factory=dict)
+    equal: Sequence[tuple[str, str]] = ()
+    hints: Mapping[tuple[str, Any], str] = field(default_factory=dict)
+    mends: Mapping[str, str] = field(default_factory=dict)
+    token_limit: str | int
+    cell: Callable[[Parts], int]
+
+    def tokens(self, parts: Parts) -> int | None:
+        """How many tokens the text encoder reads; None where its files do not say."""
+        if isinstance(self.token_limit, int):
+            return self.token_limit
+        return value_of(parts, self.token_limit)
+
+
+def require(name: str, layout: Layout, parts: Parts) -> None:
+    """Refuses a model that a family does not handle exactly.
+
+    Args:
+        name: the family's.
+    Raises:
+        UnsupportedModel: naming every part that is not handled.
+    """
+    if found := list(unhandled(name, layout, parts)):
+        raise UnsupportedModel("; ".join(map(str, found)))
+
+
+def unhandled(name: str, layout: Layout, parts: Parts) -> Iterator[Trouble]:
+    """Everything about a model that a family does not handle."""
+    for part, what in _unhandled(name, layout, parts):
+        yield Trouble(what, layout.mends.get(part, f"use a model of the layout {name}"))
+
+
+def _unhandled(name: str, layout: Layout, parts: Parts) -> Iterator[tuple[str, str]]:
+    for part, kinds in layout.kinds.items():
+        if part not in parts:
+            yield part, f"{part} is missing, and {name} needs one of {', '.join(kinds)}"
+        elif not set(kinds) & set(parts[part].kinds):
+            yield part, f"{part} is {parts[part].kinds[0]}, and {name} handles {', '.join(kinds)}"
+    for part in parts:
+        if part not in layout.kinds and part not in layout.unused:
+            yield part, f"{part} ({parts[part].kinds[0]}) is a part that {name} does not use"
+    for part, keys in layout.configs.items():
+        config = parts[part].config if part in parts else {}
+        for key, handled in keys.items():
+            if key in config and not _handles(handled, config[key]):
+                value, wanted = config[key], _said(handled)
+                hint = _hint(layout, part, key, value)
+                yield part, f"{part} has {key} {_shown(value)}{hint}, and {name} handles {wanted}"
+    for one, other in layout.equal:
+        left, right = value_of(parts, one), value_of(parts, other)
+        if left is not None and right is not None and left != right:
+            part, key = one.split(".")
+            hint = _hint(layout, part, key, left)
+            yield part, f"{part} has {key} {_shown(left)}{hint}, and {name} needs {_named(other)}, {_shown(right)}"
+
+
+def _handles(handled: Handled, value: Any) -> bool:
+    if isinstance(handled, type):
+        return isinstance(value, handled)
+    if isinstance(value, list | tuple):
+        return all(_handles(handled, each) for each in value)
+    return value in handled
+
+
+def value_of(parts: Parts, path: str) -> Any:
+    """What a "part.key" says; None where nothing does. Of a list of equal values, that value."""
+    part, key = path.split(".")
+    value = parts[part].config.get(key) if part in parts else None
+    if isinstance(value, list | tuple) and len(set(map(str, value))) == 1:
+        return value[0]
+    return value
+
+
+def _hint(layout: Layout, part: str, key: str, value: Any) -> str:
+    path = f"{part}.{key}"
+    found = next((said for (of, what), said in layout.hints.items() if of == path and what == value), "")
+    return f" ({found})" if found else ""
+
+
+def _named(path: str) -> str:
+    part, key = path.split(".")
+    return f"{part}'s {key}"
+
+
+def _said(handled: Handled) -> str:
+    if isinstance(handled, type):
+        return f"one {handled.__name__}"
+    return " or ".join(_shown(value) for value in handled)
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,69 @@
+"""A model's files, read without its weights: what its parts are, and where a hub id's files lie."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from p2p.errors import UnsupportedModel
+from p2p.layouts.base import PIPELINE, Part, Parts, Trouble
+
+INDEX = "model_index.json"
+#: What a part's configuration is called, where it is not config.json.
+_CONFIGS = ("config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
+#: Everything but the weights: a few megabytes at most.
+SMALL_FILES = ("*.json", "*.txt", "*.model")
+
+
+def single_file(path: Path) -> Trouble | None:
+    """What to do where a model is one file, as civitai and Automatic1111 have them; None where it is not."""
+    if not path.is_file():
+        return None
+    folder = path.with_suffix("")
+    return Trouble(
+        f"{path} is a single-file checkpoint, and only diffusers directories are loaded",
+        f"convert it and set `path` to the new directory: {converted_from_file(path, folder)}",
+    )
+
+
+def converted_from_file(path: Path, folder: Path) -> str:
+    """The command that makes a diffusers directory of a single-file checkpoint; it fetches configurations."""
+    made = f"P.from_single_file({str(path)!r}).save_pretrained({str(folder)!r})"
+    return f'python -c "from diffusers import StableDiffusionPipeline as P; {made}"'
+
+
+def parts_of(folder: Path) -> Parts:
+    """The parts that a diffusers directory names, with their configurations.
+
+    Raises:
+        UnsupportedModel: it is no such directory, or a file of it cannot be read.
+    """
+    if trouble := single_file(folder):
+        raise UnsupportedModel(str(trouble))
+    if not (folder / INDEX).is_file():
+        raise UnsupportedModel(f"{folder} has no {INDEX}: set `path` to a diffusers directory that is there")
+    index = _json(folder / INDEX)
+    parts = {PIPELINE: Part((str(index.get("_class_name")),))}
+    for part, (_, kind) in _named(index):
+        parts[part] = Part((kind,), _config(folder / part))
+    return parts
+
+
+def _named(index: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
+    for part, said in index.items():
+        if isinstance(said, list) and len(said) == 2 and isinstance(said[1], str):
+            yield part, (str(said[0]), said[1])
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    return next((_json(folder / name) for name in _CONFIGS if (folder / name).is_file()), {})
+
+
+def _json(file: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnsupportedModel(f"{file} cannot be read as JSON: fetch it again ({error})") from error
+    if not isinstance(found, dict):
+        raise UnsupportedModel(f"{file} holds no JSON object: fetch it again")
+    return found

@@ -1,0 +1,104 @@
+"""Which of a model's weight files are loaded, told by their names alone: safetensors, whole, of one variant."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from p2p.layouts.base import Layout, Parts, Trouble
+
+#: "diffusion_pytorch_model.fp16-00001-of-00002.safetensors" and all shorter forms; older shards have the variant last.
+_WEIGHTS = re.compile(
+    r"(?:diffusion_pytorch_model|pytorch_model|model|flax_model|tf_model)"
+    r"(?:\.(?P<variant>\w+))?(?:-\d{5}-of-\d{5})?(?:\.(?P<old_variant>\w+))?\.(?P<format>safetensors|bin|ckpt|pt)"
+)
+_WITHOUT_WEIGHTS = ("model_index", "tokenizer", "tokenizer_2", "tokenizer_3", "scheduler", "feature_extractor")
+#: The first bytes of what `git clone` leaves in a large file's place where Git LFS is not installed.
+_LFS = b"version https://git-lfs"
+
+
+def weighted(layout: Layout, parts: Parts) -> Sequence[str]:
+    """The parts of a model that have weights and are loaded."""
+    return [part for part in parts if part in layout.kinds and part not in _WITHOUT_WEIGHTS]
+
+
+def variants_by_part(names: Sequence[str], parts: Sequence[str]) -> Mapping[str, set[str | None]]:
+    """Per part, the variants of which it has safetensors; None stands for the plain files.
+
+    Args:
+        names: paths in the model's directory.
+    """
+    found: dict[str, set[str | None]] = {part: set() for part in parts}
+    for name in names:
+        part, _, file = name.rpartition("/")
+        if part in found and (said := _WEIGHTS.fullmatch(file)) and said["format"] == "safetensors":
+            found[part].add(said["variant"] or said["old_variant"])
+    return found
+
+
+def variant_of(names: Sequence[str], parts: Sequence[str]) -> str | None:
+    """The variant to load: none where all parts have plain files, else the one by which all parts have some."""
+    found = variants_by_part(names, parts)
+    if all(None in variants for variants in found.values()):
+        return None
+    whole = {variant for variants in found.values() for variant in variants if variant is not None}
+    fitting = sorted(v for v in whole if all({v, None} & variants for variants in found.values()))
+    # float16 where there is a choice: what is loaded is cast to the worker's precision anyway.
+    return "fp16" if "fp16" in fitting else next(iter(fitting), None)
+
+
+def troubles(folder: Path, parts: Sequence[str]) -> Iterator[Trouble]:
+    """What keeps the weights of a directory's parts from being loaded."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    found = variants_by_part(names, parts)
+    variant = variant_of(names, parts)
+    for part, variants in found.items():
+        if not variants:
+            yield _without_safetensors(folder, part, names)
+        elif not {variant, None} & variants:
+            said = ", ".join(sorted(v or "plain" for v in variants))
+            yield Trouble(f"{folder / part} has weights of another variant than the other parts ({said})", _AGAIN)
+    for name in names:
+        part, _, file = name.rpartition("/")
+        if part not in found:
+            continue
+        if file.endswith(".index.json") or ".index." in file:
+            yield from _missing_shards(folder / name)
+        elif _WEIGHTS.fullmatch(file) and _is_pointer(folder / name):
+            yield Trouble(
+                f"{folder / name} is a Git LFS pointer and no weights", f"git -C {folder} lfs install; git lfs pull"
+            )
+
+
+_AGAIN = "fetch the model again, whole"
+
+
+def _without_safetensors(folder: Path, part: str, names: Sequence[str]) -> Trouble:
+    pickled = [name for name in names if name.startswith(f"{part}/") and name.endswith((".bin", ".ckpt", ".pt"))]
+    if not pickled:
+        return Trouble(f"{folder / part} has no weights", _AGAIN)
+    said = f"{folder / pickled[0]} is a pickle, which may run code and is never loaded, and there is no safetensors"
+    return Trouble(said, f"convert it, in its place: {converted(folder)}")
+
+
+def converted(folder: Path) -> str:
+    """The command that writes safetensors beside a directory's pickles; it reads weights alone, never code."""
+    load = f"P.from_pretrained({str(folder)!r}, safety_checker=None, feature_extractor=None)"
+    return f'python -c "from diffusers import StableDiffusionPipeline as P; {load}.save_pretrained({str(folder)!r})"'
+
+
+def _missing_shards(index: Path) -> Iterator[Trouble]:
+    if not index.name.startswith(("diffusion_pytorch_model.safetensors", "model.safetensors")):
+        return  # an index of pickles
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        yield Trouble(f"{index} is no index of shards", _AGAIN)
+        return
+    if missing := sorted(name for name in shards if not (index.parent / name).is_file()):
+        yield Trouble(f"{index.parent} lacks {len(missing)} of {len(shards)} shards, {missing[0]} first", _AGAIN)
+
+
+def _is_pointer(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(_LFS)) == _LFS

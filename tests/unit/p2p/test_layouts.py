@@ -1,0 +1,360 @@
+"""Models that a family does not handle exactly are refused with the part's name; what can be handled is loaded."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    DPMSolverMultistepScheduler,
+    LatentConsistencyModelPipeline,
+    LCMScheduler,
+    UNet2DConditionModel,
+    UniPCMultistepScheduler,
+)
+from transformers import CLIPTextModelWithProjection
+
+from p2p.attention.processors import check
+from p2p.edit import edit
+from p2p.errors import UnsupportedModel
+from p2p.families import FAMILIES, load
+from p2p.families.stable_diffusion import StableDiffusion
+from p2p.layouts import LAYOUTS
+from p2p.layouts.schedulers import SCHEDULER_CLASSES
+from p2p.layouts.weights import variant_of
+from p2p.schedulers import SCHEDULERS
+from tests import tiny
+from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
+
+FAMILY = "stable_diffusion"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    tiny.save(folder)
+    return folder
+
+
+@pytest.fixture
+def model(saved, tmp_path) -> Path:
+    """A copy of the tiny model, to be spoilt."""
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def changed(file: Path, **values: object) -> None:
+    """A JSON file with other values."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def same_pictures(folder: Path, other: Path, **how: object) -> bool:
+    one, two = (edit(spec(SWAP, **NO_MAPS), load(FAMILY, str(path), **how)).latents for path in (folder, other))
+    return torch.equal(one, two)
+
+
+def test_every_family_says_what_it_handles():
+    assert LAYOUTS.keys() == FAMILIES.keys()
+
+
+def test_the_schedulers_that_are_known_without_torch_are_those_that_run():
+    assert {name: kind.__name__ for name, kind in SCHEDULERS.items()} == SCHEDULER_CLASSES
+
+
+#: Real networks of other layouts, by what their files say; each needs no more of its configuration to be built.
+OTHER_NETWORKS = {
+    "inpainting": ({"in_channels": 9}, r"in_channels 9 \(an inpainting model's\).*latent_channels, 4"),
+    "instructions": ({"in_channels": 8}, "in_channels 8"),
+    "depth": ({"in_channels": 5}, r"in_channels 5 \(a depth model's\)"),
+    "predicted variance": ({"out_channels": 8}, "out_channels 8"),
+    "SDXL": (
+        {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 8,
+            "projection_class_embeddings_input_dim": 64,
+        },
+        r"addition_embed_type text_time \(SDXL's\)",
+    ),
+    "IF": ({"addition_embed_type": "text", "addition_embed_type_num_heads": 2}, "addition_embed_type text"),
+    "projected text": ({"encoder_hid_dim": 16, "encoder_hid_dim_type": "text_proj"}, "encoder_hid_dim_type text_proj"),
+    "unCLIP": (
+        {"class_embed_type": "projection", "projection_class_embeddings_input_dim": 32},
+        "class_embed_type projection",
+    ),
+    "numbered classes": ({"num_class_embeds": 10}, "num_class_embeds 10"),
+    "LCM": ({"time_cond_proj_dim": 256}, r"time_cond_proj_dim 256 \(a distilled LCM's\)"),
+    "text alone": ({"only_cross_attention": True}, "only_cross_attention true"),
+    "text alone, at one level": ({"only_cross_attention": (True, False, False)}, "only_cross_attention"),
+    "two texts": ({"dual_cross_attention": True}, "dual_cross_attention true"),
+    "boxes": ({"attention_type": "gated"}, "attention_type gated"),
+    "joint softmax": (
+        {
+            "down_block_types": ("SimpleCrossAttnDownBlock2D",) * 3,
+            "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+            "up_block_types": ("SimpleCrossAttnUpBlock2D",) * 3,
+        },
+        "down_block_types.*SimpleCrossAttnDownBlock2D.*mid_block_type",
+    ),
+    "normalised text": ({"cross_attention_norm": "layer_norm"}, "cross_attention_norm layer_norm"),
+    "pixels alone": (
+        {"down_block_types": ("DownBlock2D", "AttnDownBlock2D", "CrossAttnDownBlock2D")},
+        "down_block_types.*AttnDownBlock2D",
+    ),
+}
+
+
+@pytest.mark.parametrize(("unet", "said"), OTHER_NETWORKS.values(), ids=OTHER_NETWORKS)
+def test_a_network_of_another_layout_is_refused_by_the_key_that_says_so(unet, said):
+    with pytest.raises(UnsupportedModel, match=said):
+        StableDiffusion(tiny.pipeline(unet=unet))
+
+
+def test_a_model_that_is_refused_is_refused_before_its_weights_are_read(model):
+    changed(model / "unet/config.json", in_channels=9)
+    (model / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"not read")
+
+    with pytest.raises(UnsupportedModel, match="in_channels 9"):
+        load(FAMILY, str(model))
+
+
+def _with_projection(pipeline):
+    config = pipeline.text_encoder.config
+    return {"text_encoder": CLIPTextModelWithProjection(config)}
+
+
+def _other_autoencoder(pipeline):
+    return {"vae": AutoencoderTiny()}
+
+
+def _shifted(pipeline):
+    return {"vae": AutoencoderKL.from_config(pipeline.vae.config, shift_factor=0.1)}
+
+
+def _wider_text(pipeline):
+    return {"unet": UNet2DConditionModel.from_config(pipeline.unet.config, cross_attention_dim=32)}
+
+
+def _flow(pipeline):
+    config = pipeline.scheduler.config
+    flow = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
+    return {"scheduler": DPMSolverMultistepScheduler.from_config(config, **flow)}
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (_with_projection, "text_encoder is CLIPTextModelWithProjection"),
+        (_other_autoencoder, "vae is AutoencoderTiny"),
+        (_shifted, "vae has shift_factor 0.1"),
+        (_wider_text, "cross_attention_dim 32.*text_encoder's hidden_size, 16"),
+        (_flow, "prediction_type flow_prediction"),
+    ],
+)
+def test_a_part_of_another_kind_is_refused_by_name(part, said):
+    pipeline = tiny.pipeline()
+
+    with pytest.raises(UnsupportedModel, match=said):
+        StableDiffusion(type(pipeline)(**pipeline.components | part(pipeline), requires_safety_checker=False))
+
+
+def test_everything_that_is_wrong_is_said_at_once(model):
+    changed(model / "unet/config.json", in_channels=9, class_embed_type="projection")
+
+    with pytest.raises(UnsupportedModel, match=r"(?s)class_embed_type.*in_channels"):
+        load(FAMILY, str(model))
+
+
+def test_a_pipeline_with_parts_of_its_own_is_refused_by_their_names(model):
+    changed(
+        model / "model_index.json",
+        _class_name="StableDiffusionXLPipeline",
+        text_encoder_2=["transformers", "CLIPTextModelWithProjection"],
+    )
+
+    with pytest.raises(UnsupportedModel, match=r"(?s)StableDiffusionXLPipeline.*text_encoder_2"):
+        load(FAMILY, str(model))
+
+
+def test_a_part_that_is_not_there_is_named(model):
+    index = json.loads((model / "model_index.json").read_text())
+    (model / "model_index.json").write_text(json.dumps({k: v for k, v in index.items() if k != "vae"}))
+
+    with pytest.raises(UnsupportedModel, match="vae is missing"):
+        load(FAMILY, str(model))
+
+
+class Louder:
+    """An attention processor of somebody else's."""
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **extra):
+        return hidden_states
+
+
+def test_an_attention_processor_that_is_not_the_stock_one_is_refused():
+    pipeline = tiny.pipeline()
+    pipeline.unet.set_attn_processor(Louder())
+
+    with pytest.raises(UnsupportedModel, match="has the processor Louder"):
+        StableDiffusion(pipeline)
+
+
+def test_a_layer_that_attends_to_the_text_alone_is_refused_by_the_layer_too():
+    layer = tiny.pipeline().unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    layer.only_cross_attention = True
+
+    with pytest.raises(UnsupportedModel, match="mid has only_cross_attention"):
+        check("mid", layer)
+
+
+def test_another_pipeline_over_the_same_parts_is_refused():
+    parts = {
+        name: part for name, part in tiny.pipeline().components.items() if name not in ("scheduler", "image_encoder")
+    }
+    pipeline = LatentConsistencyModelPipeline(**parts, scheduler=LCMScheduler(), requires_safety_checker=False)
+    with pytest.raises(UnsupportedModel, match="LatentConsistencyModelPipeline"):
+        StableDiffusion(pipeline)
+
+
+def test_a_scheduler_that_is_not_known_is_replaced_where_one_is_named(model, saved):
+    UniPCMultistepScheduler.from_pretrained(saved / "scheduler").save_pretrained(model / "scheduler")
+    changed(model / "model_index.json", scheduler=["diffusers", "UniPCMultistepScheduler"])
+
+    with pytest.raises(UnsupportedModel, match=r'UniPCMultistepScheduler.*say `scheduler = "ddim"`'):
+        load(FAMILY, str(model))
+    replaced = edit(spec(SWAP, **NO_MAPS), load(FAMILY, str(model), scheduler="euler"))
+    own = edit(spec(SWAP, sampling={"scheduler": "euler"}, **NO_MAPS), load(FAMILY, str(saved)))
+    assert replaced.scheduler == "euler"
+    assert torch.equal(replaced.latents, own.latents)
+
+
+def test_a_scheduler_that_diffusers_cannot_load_here_is_replaced_too(model):
+    """LMS needs scipy, which is not installed: diffusers has a stand-in in its place that compares with nothing."""
+    changed(model / "scheduler/scheduler_config.json", _class_name="LMSDiscreteScheduler")
+    changed(model / "model_index.json", scheduler=["diffusers", "LMSDiscreteScheduler"])
+
+    family = load(FAMILY, str(model), scheduler="euler")
+
+    assert edit(spec(SWAP, **NO_MAPS), family).scheduler == "euler"
+
+
+def test_weights_of_a_variant_alone_are_loaded(saved, tmp_path):
+    tiny.pipeline().to(torch.float16).save_pretrained(tmp_path / "fp16", variant="fp16")
+    tiny.pipeline().to(torch.float16).save_pretrained(tmp_path / "plain")
+
+    assert same_pictures(tmp_path / "fp16", tmp_path / "plain")
+
+
+def test_one_part_of_a_variant_alone_is_loaded(model, saved):
+    plain = model / "unet/diffusion_pytorch_model.safetensors"
+    plain.rename(plain.with_name("diffusion_pytorch_model.fp16.safetensors"))
+
+    assert same_pictures(model, saved)
+
+
+def test_weights_in_shards_are_loaded(saved, tmp_path):
+    tiny.pipeline().save_pretrained(tmp_path / "sharded", max_shard_size="40KB")
+
+    assert len(list((tmp_path / "sharded/unet").glob("*.safetensors"))) > 2
+    assert same_pictures(tmp_path / "sharded", saved)
+
+
+def test_shards_of_a_variant_are_loaded(tmp_path):
+    tiny.pipeline().to(torch.float16).save_pretrained(tmp_path / "fp16", variant="fp16", max_shard_size="20KB")
+    tiny.pipeline().to(torch.float16).save_pretrained(tmp_path / "plain")
+
+    assert same_pictures(tmp_path / "fp16", tmp_path / "plain")
+
+
+def test_a_shard_that_is_missing_is_named(tmp_path):
+    tiny.pipeline().save_pretrained(tmp_path, max_shard_size="40KB")
+    sorted((tmp_path / "unet").glob("*.safetensors"))[1].unlink()
+
+    with pytest.raises(UnsupportedModel, match=r"unet lacks 1 of \d+ shards, diffusion_pytorch_model-00002-of"):
+        load(FAMILY, str(tmp_path))
+
+
+def test_parts_that_are_named_and_never_used_need_not_be_there(model, saved):
+    changed(
+        model / "model_index.json",
+        safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"],
+        feature_extractor=["transformers", "CLIPImageProcessor"],
+        image_encoder=["transformers", "CLIPVisionModelWithProjection"],
+        requires_safety_checker=True,
+    )
+
+    assert same_pictures(model, saved)
+
+
+def test_pickles_are_refused_with_the_command_that_converts_them(tmp_path, saved):
+    tiny.pipeline().save_pretrained(tmp_path, safe_serialization=False)
+
+    with pytest.raises(UnsupportedModel, match="is a pickle") as refused:
+        load(FAMILY, str(tmp_path))
+    command = str(refused.value).split("in its place: ")[1].split("; ")
+    said = "; ".join(command[:2]).removeprefix('python -c "').removesuffix('"')
+    subprocess.run([sys.executable, "-c", said], check=True, capture_output=True)
+    assert same_pictures(tmp_path, saved)
+
+
+def test_a_single_file_checkpoint_is_refused_with_the_command_that_converts_it(tmp_path):
+    (tmp_path / "civitai.safetensors").write_bytes(b"")
+
+    with pytest.raises(UnsupportedModel, match=r"single-file checkpoint.*from_single_file\('.*civitai.safetensors'"):
+        load(FAMILY, str(tmp_path / "civitai.safetensors"))
+
+
+def test_weights_that_git_did_not_fetch_are_refused(model):
+    (model / "vae/diffusion_pytorch_model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+
+    with pytest.raises(UnsupportedModel, match="is a Git LFS pointer"):
+        load(FAMILY, str(model))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda model: shutil.rmtree(model), "has no model_index.json"),
+        (lambda model: (model / "model_index.json").write_text("[]"), "no JSON object"),
+        (lambda model: (model / "unet/config.json").write_text("{"), "config.json cannot be read"),
+        (lambda model: shutil.rmtree(model / "unet"), "unet has no weights"),
+    ],
+)
+def test_files_that_are_not_there_or_not_whole_are_named(model, spoil, said):
+    spoil(model)
+
+    with pytest.raises(UnsupportedModel, match=said):
+        load(FAMILY, str(model))
+
+
+@pytest.mark.parametrize(
+    ("unet", "vae", "variant"),
+    [
+        (["model.safetensors", "model.fp16.safetensors"], ["model.safetensors"], None),
+        (["model.fp16.safetensors"], ["model.fp16.safetensors"], "fp16"),
+        (["model.fp16-00001-of-00002.safetensors"], ["model.safetensors"], "fp16"),
+        (["model-00001-of-00002.fp16.safetensors"], ["model.fp16.safetensors"], "fp16"),
+        (["model.fp16.safetensors", "model.bf16.safetensors"], ["model.bf16.safetensors"], "bf16"),
+        (["model.fp16.safetensors", "model.ema.safetensors"], ["model.fp16.safetensors"], "fp16"),
+        (["diffusion_pytorch_model.non_ema.safetensors"], ["diffusion_pytorch_model.safetensors"], "non_ema"),
+        (["model.bin", "model.fp16.safetensors"], ["model.safetensors"], "fp16"),
+    ],
+)
+def test_the_variant_is_told_by_the_files(unet, vae, variant):
+    names = [*(f"unet/{name}" for name in unet), *(f"vae/{name}" for name in vae), "model.safetensors"]
+
+    assert variant_of(names, ["unet", "vae"]) == variant
+
+
+def test_a_tokenizer_that_says_no_limit_has_the_text_encoders(model):
+    config = json.loads((model / "tokenizer/tokenizer_config.json").read_text())
+    del config["model_max_length"]
+    (model / "tokenizer/tokenizer_config.json").write_text(json.dumps(config))
+
+    family = load(FAMILY, str(model))
+
+    assert family.tokenizer.model_max_length == 24
+    assert edit(spec(SWAP), family).maps
