@@ -12,30 +12,17 @@ attention from. A column of zeros means that the token has no counterpart and ke
 import torch
 from torch import Tensor
 
-from p2p.subsequence import align
+from p2p.correspondence import Shares, refined, replaced
 from p2p.tokens import TokenizedPrompt
 
 
 def replacement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, compat: bool = False) -> Tensor:
-    """The mapper of prompts whose words correspond one to one, (limit, limit) float32.
-
-    A changed word with as many tokens as before is mapped token by token. Otherwise each of its tokens takes an equal
-    part of all the tokens that the word had, so that the attention the word received is kept.
-    """
-    mapper = torch.zeros(source.limit, target.limit)
-    mapper[0, 0] = 1  # the start token
-    changed_last = None
-    for before, after in zip(source.owned(), target.owned(), strict=True):
-        if len(before) == len(after):
-            mapper[before, after] = 1
-        elif before and after:
-            mapper[torch.tensor(before)[:, None], torch.tensor(after)] = 1 / len(after)
-        if [source.ids[i] for i in before] != [target.ids[j] for j in after]:
-            changed_last = before[-1] + 1, after[-1] + 1
+    """The mapper of prompts whose words correspond one to one, (limit, limit) float32; see `replaced`."""
+    mapper = _mapper(source, target, replaced(source, target, whole=compat))
     for i, j in zip(range(len(source) - 1, source.limit), range(len(target) - 1, target.limit), strict=False):
         mapper[i, j] = 1  # the end token and the padding
-    if compat and changed_last:
-        i, j = changed_last
+    if compat and (changed := _after_the_last_change(source, target)):
+        i, j = changed
         mapper[:, j:] = 0
         for column in range(j, min(target.limit, source.limit - i + j)):
             mapper[column, column] = 1
@@ -44,11 +31,25 @@ def replacement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, comp
 
 def refinement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, compat: bool = False) -> Tensor:
     """The mapper of prompts that share some tokens in the same order, (limit, limit) float32, of zeros and ones."""
-    mapper = torch.zeros(source.limit, target.limit)
-    for j, i in enumerate(align(source.ids, target.ids)):
-        if i is not None:
-            mapper[i, j] = 1
+    mapper = _mapper(source, target, refined(source, target))
     for j in range(len(target), target.limit):
         if compat or j >= len(source):
             mapper[j, j] = 1
+    return mapper
+
+
+def _after_the_last_change(source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[int, int] | None:
+    """The positions behind the last word whose tokens differ, in the source and in the target."""
+    found = None
+    for before, after in zip(source.owned(), target.owned(), strict=True):
+        if before and after and [source.ids[i] for i in before] != [target.ids[j] for j in after]:
+            found = before[-1] + 1, after[-1] + 1
+    return found
+
+
+def _mapper(source: TokenizedPrompt, target: TokenizedPrompt, shares: Shares) -> Tensor:
+    mapper = torch.zeros(source.limit, target.limit)
+    for column, taken in shares.items():
+        for row, share in taken:
+            mapper[row, column] = share
     return mapper

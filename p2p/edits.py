@@ -28,7 +28,7 @@ class Correspondence:
 
     @classmethod
     def identity(cls, source: TokenizedPrompt, target: TokenizedPrompt, *, compat: bool) -> "Correspondence":
-        """Every token takes the map of the token at its own position: right where both prompts are the same."""
+        """Every token takes the map of the token at its own position: right where both have the same tokens."""
         ones = torch.ones(target.limit)
         return cls(source, target, torch.eye(source.limit, target.limit), ones, ones, compat)
 
@@ -62,6 +62,17 @@ EDITS: Mapping[type, Callable[..., Correspondence]] = {
 }
 
 
+def aligned(edits: Sequence[asked.Edit], *, compat: bool) -> Sequence[asked.Edit]:
+    """The edits of a target, after the one that aligns its tokens if none of them does.
+
+    Prompts of the same words need not have the same tokens: a comma moves every token behind it. The published code
+    reads the source by position.
+    """
+    if compat or any(not isinstance(edit, asked.Reweight) for edit in edits):
+        return edits
+    return (asked.Refine(), *edits)
+
+
 def has_counterpart(mapper: Tensor) -> Tensor:
     """(target_tokens,) 1 where a mapper's column has any source token, else 0."""
     return (mapper.sum(0) > 0).float()
@@ -74,7 +85,7 @@ def compile_plan(spec: asked.EditSpec, prompts: Sequence[TokenizedPrompt], steps
     rows = []
     for target, tokens in zip(spec.targets, targets, strict=True):
         row = Correspondence.identity(source, tokens, compat=compat)
-        for edit in target.edits:
+        for edit in aligned(target.edits, compat=compat):
             row = EDITS[type(edit)](edit, row)
         rows.append(row)
     cross = CrossAttentionEdit(

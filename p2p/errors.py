@@ -2,6 +2,7 @@
 
     P2PError
     ├── PromptTooLong        the prompt has more tokens than the model reads
+    ├── WordWithinToken      a name begins or ends where no token does
     ├── UnsupportedModel     the model cannot be controlled, and what about it cannot
     ├── UnsupportedSize      the model cannot draw this size
     ├── UnsupportedSampling  the scheduler cannot make so many steps
@@ -35,6 +36,22 @@ class PromptTooLong(P2PError):
     def __init__(self, prompt: str, tokens: int, limit: int) -> None:
         super().__init__(f"the prompt takes {tokens} tokens and the model reads {limit}: shorten {prompt!r}")
         self.prompt, self.tokens, self.limit = prompt, tokens, limit
+
+
+class WordWithinToken(P2PError):
+    """A word begins or ends where no token of the model does, so it has no attention of its own."""
+
+    code = "word_within_token"
+
+    def __init__(self, name: str, tokens: tuple[str, ...]) -> None:
+        cut = "|".join(tokens)
+        super().__init__(
+            f"{name!r} begins or ends inside a token, and the model reads {cut!r}: name what stands between the bars, "
+            "or several in a row"
+            if tokens
+            else f"no token stands for {name!r}, so it cannot be named: name another word"
+        )
+        self.name, self.tokens = name, tokens
 
 
 class UnsupportedModel(P2PError):

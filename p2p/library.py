@@ -16,6 +16,7 @@ from p2p.families import load
 from p2p.families.base import ModelFamily
 from p2p.seeds import drawn
 from p2p.spec import DRAW, EditSpec
+from p2p.tokens import TokenizedPrompt, tokenize_all
 from p2p.word_alignment import fitting_kind
 from p2p.words import find
 
@@ -52,7 +53,8 @@ class OpenModel:
         for word in [*([] if blend is None else [blend]), *(weights or {})]:
             if not any(find(prompt, word) for prompt in prompts):
                 raise ValueError(f"{word!r} is in none of the edited prompts: name a word as it is written there")
-        targets = [_target(source, prompt, blend, weights or {}) for prompt in prompts]
+        before, *after = tokenize_all([source, *prompts], self.family.tokenizer)
+        targets = [_target(before, prompt, blend, weights or {}) for prompt in after]
         spec = EditSpec.model_validate({"source": {"prompt": source}, "targets": targets, "sampling": sampling})
         return edit(drawn(spec) if spec.sampling.seed == DRAW else spec, self.family)
 
@@ -73,12 +75,14 @@ def open_model(
     return OpenModel(load(family, path, revision=revision, device=device, dtype=dtype))
 
 
-def _target(source: str, prompt: str, blend: str | None, weights: Mapping[str, float]) -> Mapping[str, Any]:
+def _target(
+    source: TokenizedPrompt, target: TokenizedPrompt, blend: str | None, weights: Mapping[str, float]
+) -> Mapping[str, Any]:
     """The edit that a prompt asks for by its words alone."""
-    kind = fitting_kind(source, prompt)
-    turned = [{"word": word, "weight": weight} for word, weight in weights.items() if find(prompt, word)]
+    kind = fitting_kind(source, target)
+    turned = [{"word": word, "weight": weight} for word, weight in weights.items() if target.written.holds(word)]
     edits: list[Mapping[str, Any]] = [] if kind is None else [{"kind": kind}]
     if turned:
         edits.append({"kind": "reweight", "weights": turned})
-    blended = blend is not None and find(prompt, blend)
-    return {"prompt": prompt, "edits": edits, "local_blend": {"words": [{"word": blend}]} if blended else None}
+    blended = blend is not None and target.written.holds(blend)
+    return {"prompt": target.prompt, "edits": edits, "local_blend": {"words": [{"word": blend}]} if blended else None}

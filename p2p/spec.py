@@ -4,18 +4,19 @@ Imports nothing heavy: the service validates requests with it on machines withou
 it is made; each complaint's `type` is a stable code and its `loc` points at the field.
 
 Words are named as they are written (`p2p.words`), and by `occurrence` where a prompt repeats them; never by token.
+A spec is checked without the model's tokenizer: `p2p.tokens` says where a name cuts a token in two.
 Steps are named by shares of the run (0 is pure noise, 1 the finished picture) or counted.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, ValidationInfo, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
 from p2p.part import Part as Part
-from p2p.words import count_words, find, words_of
+from p2p.words import WrittenPrompt, count_words, same_words
 
 #: Far above any model's token limit, which is checked against the model's own tokenizer.
 MAX_PROMPT_CHARACTERS = 2_000
@@ -56,6 +57,9 @@ def counted(least: int, most: int) -> tuple[AfterValidator, FieldInfo]:
     return AfterValidator(check), Field(json_schema_extra={"minItems": least, "maxItems": most})
 
 
+#: Context of a validation that reads what was accepted before: rules that came later refuse no record.
+RECORDED = {"recorded": True}
+
 Location = tuple[int | str, ...]
 Complaint = tuple[Location, str, str]
 
@@ -95,14 +99,22 @@ class StepWindow(Part):
 
 
 class WordName(Part):
-    """A word of a prompt, or several in a row; every occurrence unless one is chosen."""
+    """A word of a prompt, or several in a row; every occurrence unless one is chosen.
+
+    Case, the punctuation around a word, and the way an accent or an apostrophe is typed do not matter. A name is also
+    found inside a written word, where a word begins and ends: "cat" in `cat,dog`.
+    """
 
     word: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
     occurrence: Annotated[int, Field(ge=1)] | None = Field(None, description="Counted from 1; all where absent.")
 
 
 class WordWeight(WordName):
-    """How strongly a word acts: 1 leaves it, above 1 strengthens, 0 removes, below 0 pushes away."""
+    """How strongly a word acts: 1 leaves it, above 1 strengthens it, below 0 pushes against it.
+
+    0 takes the word's own attention away. What it names is usually still there: the other words and the source's
+    layout show it too. To remove a thing, use "refine" without its word, and name it in `local_blend.source_words`.
+    """
 
     weight: Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT, allow_inf_nan=False)]
 
@@ -126,7 +138,11 @@ class Refine(Part):
 
 
 class Reweight(Part):
-    """Words of the edited prompt turned up or down (Hertz et al. 2022, section 3.2, "fader control")."""
+    """Words of the edited prompt turned up or down (Hertz et al. 2022, section 3.2, "fader control").
+
+    By itself it takes prompts that say the same words. They may differ in punctuation, quotes, case and spaces: what
+    both share is aligned by tokens, as "refine" does.
+    """
 
     kind: Literal["reweight"] = "reweight"
     weights: Annotated[tuple[WordWeight, ...], *counted(1, 32)]
@@ -404,8 +420,8 @@ class EditSpec(Part):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if complaints := list(self._complaints()):
+    def _consistent(self, info: ValidationInfo) -> Self:
+        if info.context != RECORDED and (complaints := list(self._complaints())):
             raise _invalid(complaints)
         return self
 
@@ -444,9 +460,16 @@ class EditSpec(Part):
                 yield ("inversion",), "inversion_without_image", message
         else:
             yield from self._complaints_of_inversion()
+        source = WrittenPrompt(self.source.prompt)
         for index, target in enumerate(self.targets):
-            for loc, code, message in _target_complaints(self.source.prompt, target):
+            for loc, code, message in _target_complaints(source, target):
                 yield ("targets", index, *loc), code, message
+
+    def names(self) -> Iterator[tuple[Location, WordName, str]]:
+        """Every word that is named: its location, its name, and the prompt that holds it."""
+        for index, target in enumerate(self.targets):
+            for loc, name, of_source in _named(target):
+                yield ("targets", index, *loc), name, self.source.prompt if of_source else target.prompt
 
     def _complaints_of_inversion(self) -> Iterator[Complaint]:
         sampling, method = self.sampling, (self.inversion or Inversion()).method
@@ -467,43 +490,49 @@ class EditSpec(Part):
             yield ("artifacts", "trajectory"), "trajectory_of_image", message
 
 
-def _target_complaints(source: str, target: Target) -> Iterator[Complaint]:
-    before, after = count_words(source), count_words(target.prompt)
+def _target_complaints(source: WrittenPrompt, target: Target) -> Iterator[Complaint]:
+    own = WrittenPrompt(target.prompt)
     kinds = [edit.kind for edit in target.edits]
     aligning = [kind for kind in kinds if kind != "reweight"]
     if len(aligning) > 1:
         message = f"{' and '.join(aligning)} both say how the prompts correspond: keep one of them"
         yield ("edits",), "edits_conflict", message
-    elif aligning == ["replace"] and before != after:
+    elif aligning == ["replace"] and (before := count_words(source.prompt)) != (after := count_words(target.prompt)):
         message = f'the prompts have {before} and {after} words, and "replace" needs as many: use "refine" instead'
         yield ("edits", kinds.index("replace")), "word_counts_differ", message
-    elif not aligning and [w.text for w in words_of(source)] != [w.text for w in words_of(target.prompt)]:
+    elif not aligning and not same_words(source, own):
         message = 'the prompts differ and nothing says how they correspond: add "replace" or "refine" before "reweight"'
         yield ("edits",), "prompts_differ", message
-    for loc, name, prompt in _named(source, target):
-        if not find(prompt, name.word):
-            yield (
-                (*loc, "word"),
-                "word_not_found",
-                f"{name.word!r} is not in {prompt!r}: name a word as it is written there",
+    for loc, name, of_source in _named(target):
+        written = source if of_source else own
+        times = written.count(name.word)
+        if not times:
+            yield (*loc, "word"), "word_not_found", _not_found(name.word, written)
+        elif times < (name.occurrence or 1):
+            message = (
+                f"{name.word!r} occurs {times} times in {written.prompt!r}: there is no occurrence {name.occurrence}"
             )
-        elif not find(prompt, name.word, name.occurrence):
-            times = len(find(prompt, name.word))
-            message = f"{name.word!r} occurs {times} times in {prompt!r}: there is no occurrence {name.occurrence}"
             yield (*loc, "occurrence"), "word_not_found", message
 
 
-def _named(source: str, target: Target) -> Iterator[tuple[Location, WordName, str]]:
-    """Every word that a target names: its location, its name, and the prompt that must hold it."""
+def _not_found(name: str, written: WrittenPrompt) -> str:
+    if longer := written.holder(name):
+        return f"{name!r} is only a part of {longer!r} in {written.prompt!r}: name the whole word"
+    return f"{name!r} is not in {written.prompt!r}: name a word as it is written there"
+
+
+def _named(target: Target) -> Iterator[tuple[Location, WordName, bool]]:
+    """Every word that a target names: its location, its name, and whether the source's prompt must hold it."""
     for index, edit in enumerate(target.edits):
         if isinstance(edit, Reweight):
-            yield from ((("edits", index, "weights", i), name, target.prompt) for i, name in enumerate(edit.weights))
-    yield from ((("word_windows", i), name, target.prompt) for i, name in enumerate(target.word_windows))
+            yield from ((("edits", index, "weights", i), name, False) for i, name in enumerate(edit.weights))
+    yield from ((("word_windows", i), name, False) for i, name in enumerate(target.word_windows))
     if blend := target.local_blend:
-        for field, prompt in (
-            ("words", target.prompt),
-            ("source_words", source),
-            ("subtract_words", target.prompt),
-            ("source_subtract_words", source),
+        for field, of_source in (
+            ("words", False),
+            ("source_words", True),
+            ("subtract_words", False),
+            ("source_subtract_words", True),
         ):
-            yield from ((("local_blend", field, i), name, prompt) for i, name in enumerate(getattr(blend, field) or ()))
+            names = getattr(blend, field) or ()
+            yield from ((("local_blend", field, i), name, of_source) for i, name in enumerate(names))

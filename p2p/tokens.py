@@ -1,12 +1,12 @@
 """Which tokens a word owns: character offsets in, token positions out."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
-from p2p.errors import PromptTooLong
-from p2p.words import find, words_of
+from p2p.errors import PromptTooLong, WordWithinToken
+from p2p.words import Span, WrittenPrompt
 
 
 class PromptTokenizer(Protocol):
@@ -45,25 +45,54 @@ class TokenizedPrompt:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def written(self) -> WrittenPrompt:
+        """The prompt as names are looked for in it."""
+        return WrittenPrompt(self.prompt)
+
     def owned(self) -> tuple[tuple[int, ...], ...]:
         """Per word of the prompt, the positions of its tokens, its punctuation's included."""
-        return tuple(self._between(*word.whole) for word in words_of(self.prompt))
+        return tuple(self._between(*word.whole) for word in self.written.words)
 
     def words(self) -> tuple[WordTokens, ...]:
         """The prompt's words in order, each with the occurrence and the tokens that name it."""
-        seen: Counter[str] = Counter()
+        occurrences: dict[str, list[Span]] = {}
         result = []
-        for word in words_of(self.prompt):
-            name = word.text.casefold()
-            seen[name] += 1
-            result.append(WordTokens(word.text, seen[name], self._between(word.start, word.stop)))
+        for word in self.written.words:
+            if word.text not in occurrences:
+                occurrences[word.text] = [spans[0] for spans in self.written.find(word.text)]
+            occurrence = occurrences[word.text].index((word.start, word.stop)) + 1
+            result.append(WordTokens(word.text, occurrence, self._between(word.start, word.stop)))
         return tuple(result)
 
     def named(self, name: str, occurrence: int | None = None) -> tuple[int, ...]:
-        """The positions of a name's tokens, without the punctuation around it; empty where it is not there."""
-        words = words_of(self.prompt)
-        found = {index for indices in find(self.prompt, name, occurrence) for index in indices}
-        return tuple(p for index in sorted(found) for p in self._between(words[index].start, words[index].stop))
+        """The positions of a name's tokens, without the punctuation around it; empty where it is not there.
+
+        Raises:
+            WordWithinToken: no token begins or ends where the name does.
+        """
+        found = [span for spans in self.written.find(name, occurrence) for span in spans]
+        for span in found:
+            if not self._is_cut_at(*span):
+                raise WordWithinToken(name, self._around(*span))
+        return tuple(sorted({position for span in found for position in self._between(*span)}))
+
+    def _is_cut_at(self, start: int, stop: int) -> bool:
+        """Whether tokens begin at `start` and end at `stop`: some lie between, and none reaches over either."""
+        near = [self._without_space(position) for position in self._between(start, stop)]
+        return bool(near) and all(start <= left and right <= stop for left, right in near)
+
+    def _without_space(self, position: int) -> Span:
+        # SentencePiece counts the space before a word as the token's first character.
+        left, right = self.spans[position]
+        text = self.prompt[left:right]
+        return right - len(text.lstrip()), left + len(text.rstrip())
+
+    def _around(self, start: int, stop: int) -> tuple[str, ...]:
+        """What the tokens stand for into which the written word at these characters is cut."""
+        inside = [word for word in self.written.words if word.whole[0] < stop and start < word.whole[1]]
+        spans = [self._without_space(position) for word in inside for position in self._between(*word.whole)]
+        return tuple(self.prompt[left:right] for left, right in dict.fromkeys(spans))
 
     def _between(self, start: int, stop: int) -> tuple[int, ...]:
         # Overlap, not containment: the bytes of one character may be several tokens with the same span.

@@ -2,13 +2,14 @@
 before anything is run. No torch needed; `p2p.alignment` has the same as the matrices that the sampler applies.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from p2p.correspondence import refined, replaced
+from p2p.pieces import folded
 from p2p.subsequence import align
 from p2p.tokens import TokenizedPrompt
-from p2p.words import words_of
+from p2p.words import same_words
 
 #: The edits that say how two prompts correspond.
 AligningKind = Literal["replace", "refine"]
@@ -20,8 +21,9 @@ class AlignedWord:
     """Where a word of an edited prompt takes its attention from.
 
     Attributes:
-        state: "kept" reads as its source does; "changed" takes the place of something that reads differently, or of a
-            part of it; "added" has no counterpart, and keeps its own attention.
+        state: "kept" has the tokens of one word of the source, and takes the attention of each of them; "changed" takes
+            the place of something that reads differently, or of a part of it; "added" has no counterpart, and keeps its
+            own attention.
         sources: indices of words of the source prompt, ascending.
     """
 
@@ -34,7 +36,7 @@ class WordAlignment:
     """How an edited prompt corresponds to its source.
 
     Attributes:
-        kind: the edit that aligns them; None where both have the same words, and none is needed.
+        kind: the edit that aligns them; None if both say the same by the same tokens, and none is needed.
         words: one per word of the edited prompt.
         removed: indices of the source's words that no word of the edited prompt takes up.
     """
@@ -44,15 +46,16 @@ class WordAlignment:
     removed: tuple[int, ...]
 
 
-def fitting_kind(source: str, target: str) -> AligningKind | None:
-    """The edit that two prompts ask for, by their words alone; None where they are the same.
+def fitting_kind(source: TokenizedPrompt, target: TokenizedPrompt) -> AligningKind | None:
+    """The edit that two prompts ask for; None if they have the same words and the same tokens.
 
-    "replace" where as many words stand on both sides and most of what they share stands at the same place: of
-    "a big cat sits" and "a cat sits here" "refine" finds more.
+    The same words with other tokens, as with a comma more, ask for "refine": it is how "reweight" by itself aligns
+    them. Otherwise "replace" fits where as many words stand on both sides and most of what they share stands at the
+    same place: of "a big cat sits" and "a cat sits here" "refine" finds more.
     """
-    before, after = _texts(source), _texts(target)
-    if before == after:
-        return None
+    if same_words(source.written, target.written):
+        return None if source.ids == target.ids else "refine"
+    before, after = ([folded(word.text) for word in prompt.written.words] for prompt in (source, target))
     if len(before) != len(after):
         return "refine"
     numbers = {text: number for number, text in enumerate({*before, *after})}
@@ -62,45 +65,26 @@ def fitting_kind(source: str, target: str) -> AligningKind | None:
 
 
 def align_words(source: TokenizedPrompt, target: TokenizedPrompt, kind: AligningKind | None) -> WordAlignment:
-    """The words of two prompts set against each other, as an edit of this kind does.
+    """The words of two prompts set against each other, as an edit of this kind does; as "reweight" does for None.
 
     Raises:
-        ValueError: there are not as many words on both sides, and `kind` is not "refine".
+        ValueError: there are not as many words on both sides, and `kind` is "replace".
     """
-    words = _by_tokens(source, target) if kind == "refine" else _by_place(source, target)
-    taken_up = {index for word in words for index in word.sources}
-    removed = tuple(index for index in range(len(source.owned())) if index not in taken_up)
-    return WordAlignment(kind, words, removed)
-
-
-def _by_place(source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[AlignedWord, ...]:
-    words = []
-    pairs = zip(source.owned(), target.owned(), source.words(), target.words(), strict=True)
-    for index, (before, after, old, new) in enumerate(pairs):
-        if not before or not after:
-            # Characters that the tokenizer drops: no token has anything to take up.
-            words.append(AlignedWord("added", ()))
-            continue
-        same = [source.ids[i] for i in old.tokens] == [target.ids[j] for j in new.tokens]
-        words.append(AlignedWord("kept" if same else "changed", (index,)))
-    return tuple(words)
-
-
-def _by_tokens(source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[AlignedWord, ...]:
+    shares = (replaced if kind == "replace" else refined)(source, target)
     word_of = {token: index for index, tokens in enumerate(source.owned()) for token in tokens}
-    aligned = align(source.ids, target.ids)
+    of_source = [word.tokens for word in source.words()]
     words = []
     for word in target.words():
-        counterparts = [aligned[token] for token in word.tokens]
-        sources = sorted({word_of[token] for token in counterparts if token is not None and token in word_of})
-        if not sources:
-            words.append(AlignedWord("added", ()))
-            continue
-        whole = None not in counterparts and len(sources) == 1
-        same = whole and tuple(counterparts) == source.words()[sources[0]].tokens
-        words.append(AlignedWord("kept" if same else "changed", tuple(sources)))
-    return tuple(words)
-
-
-def _texts(prompt: str) -> Sequence[str]:
-    return [word.text for word in words_of(prompt)]
+        taken = [[position for position, _ in shares.get(token, ())] for token in word.tokens]
+        sources = sorted({word_of[position] for positions in taken for position in positions if position in word_of})
+        one_to_one = tuple(positions[0] for positions in taken if len(positions) == 1)
+        kept = (
+            len(sources) == 1
+            and len(one_to_one) == len(word.tokens)
+            and one_to_one == of_source[sources[0]]
+            and all(source.ids[i] == target.ids[j] for i, j in zip(one_to_one, word.tokens, strict=True))
+        )
+        words.append(AlignedWord(("kept" if kept else "changed") if sources else "added", tuple(sources)))
+    taken_up = {index for word in words for index in word.sources}
+    removed = tuple(index for index in range(len(of_source)) if index not in taken_up)
+    return WordAlignment(kind, tuple(words), removed)

@@ -1,15 +1,26 @@
 """Words of a prompt, where they stand, and how a user names them. No tokenizer needed.
 
-A word is what stands between white space. It is *named* without regard to case or to the punctuation around it
-("tiger" finds "Tiger,"), and a name may hold several words in a row ("fire engine").
+A *word* is what stands between white space, without the punctuation around it ("Tiger" of `"Tiger",`).
+
+A *name* is looked for in the whole prompt, also inside a written word: "cat" is in `cat,dog`, in `cat's` and in
+`(cat:1.2)`, "red" is in `red-haired`, and in a script without spaces each character can be named. Names are compared
+in one normal form: letters composed (NFC), case folded, one apostrophe, one hyphen. A name begins and ends where a
+reader sees a word begin and end: "cat" is not in `caterpillar`, and a name has the same occurrences with every model.
+`p2p.tokens` then asks whether the model's tokens begin and end there too.
 """
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 
-_WORD = re.compile(r"\S+")
-#: What may surround a word without being part of its name.
-_EDGES = re.compile(r"^\W+|\W+$")
+from p2p.pieces import WORDS, Piece, pieces_by_word
+
+#: Between the pieces of one written word, and between words. No text holds half a surrogate pair.
+_NEXT, _SPACE = "\ud800", "\ud801"
+
+#: First and last character of something in a prompt, half open.
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -25,38 +36,158 @@ class Word:
     text: str
     start: int
     stop: int
-    whole: tuple[int, int]
+    whole: Span
+
+
+_Words = tuple[tuple[Piece, ...], ...]
+
+
+class WrittenPrompt:
+    """A prompt that is read once and asked for many names."""
+
+    def __init__(self, prompt: str) -> None:
+        self.prompt = prompt
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """The words in order; a word of punctuation alone keeps it as its text."""
+        made = []
+        for pieces in self._words:
+            inner = _without_edges(pieces)
+            start, stop = inner[0].start, inner[-1].stop
+            made.append(Word(self.prompt[start:stop], start, stop, (pieces[0].start, pieces[-1].stop)))
+        return tuple(made)
+
+    @cached_property
+    def says(self) -> tuple[str, ...]:
+        """What two prompts have in common that say the same words: no punctuation, quotes, case or spaces."""
+        inner = (piece for pieces in self._words for piece in _without_edges(pieces))
+        return tuple(piece.key for piece in inner if piece.kind != "punctuation")
+
+    def find(self, name: str, occurrence: int | None = None) -> tuple[tuple[Span, ...], ...]:
+        """Where a name occurs: per occurrence, the characters of each of its words.
+
+        Args:
+            name: one word, or several in a row; the punctuation around each is ignored.
+            occurrence: which one, counted from 1; None asks for all of them.
+        Returns:
+            Empty if the prompt does not hold the name, or not so often.
+        """
+        asked = _asked(name)
+        text = self._searched(asked)
+        places = text.places(asked)
+        chosen = list(places) if occurrence is None else list(islice(places, occurrence - 1, occurrence))
+        return tuple(text.spans(first, asked) for first in chosen)
+
+    def holds(self, name: str, occurrence: int | None = None) -> bool:
+        """Whether a prompt holds a name, so often."""
+        asked = _asked(name)
+        return next(islice(self._searched(asked).places(asked), (occurrence or 1) - 1, None), None) is not None
+
+    def count(self, name: str) -> int:
+        """How often a prompt holds a name."""
+        asked = _asked(name)
+        return sum(1 for _ in self._searched(asked).places(asked))
+
+    def holder(self, name: str) -> str | None:
+        """The first written word in which the characters of a name stand as a part of a longer word, if one does."""
+        asked = _asked(name)
+        if len(asked) == 1:
+            wanted = _joined(asked[0])
+            for word in self._words:
+                if wanted in _joined(word):
+                    inner = _without_edges(word)
+                    return self.prompt[inner[0].start : inner[-1].stop]
+        return None
+
+    def _searched(self, asked: _Words) -> "_Searched":
+        # A name of punctuation alone may be what is left out at the edges of words.
+        plain = not any(piece.kind in WORDS for word in asked for piece in word)
+        return self._whole if plain else self._inner
+
+    @cached_property
+    def _words(self) -> _Words:
+        return tuple(pieces_by_word(self.prompt))
+
+    @cached_property
+    def _whole(self) -> "_Searched":
+        return _Searched(self._words)
+
+    @cached_property
+    def _inner(self) -> "_Searched":
+        return _Searched(tuple(map(_without_edges, self._words)))
 
 
 def words_of(prompt: str) -> tuple[Word, ...]:
-    """The words of a prompt in order; a word of punctuation alone keeps it as its text."""
-    words = []
-    for match in _WORD.finditer(prompt):
-        text = _EDGES.sub("", match[0]) or match[0]
-        start = match.start() + match[0].index(text)
-        words.append(Word(text, start, start + len(text), match.span()))
-    return tuple(words)
+    """The words of a prompt in order; see `WrittenPrompt.words`."""
+    return WrittenPrompt(prompt).words
 
 
 def count_words(prompt: str) -> int:
     """How many words a prompt has."""
-    return len(_WORD.findall(prompt))
+    return len(prompt.split())
 
 
-def find(prompt: str, name: str, occurrence: int | None = None) -> tuple[tuple[int, ...], ...]:
-    """Where a name occurs in a prompt: per occurrence, the indices of its words.
+def find(prompt: str, name: str, occurrence: int | None = None) -> tuple[tuple[Span, ...], ...]:
+    """Where a name occurs in a prompt; see `WrittenPrompt.find`, which reads a prompt once for many names."""
+    return WrittenPrompt(prompt).find(name, occurrence)
 
-    Args:
-        prompt: the prompt looked in.
-        name: one word, or several in a row.
-        occurrence: which one, counted from 1; None asks for all of them.
-    Returns:
-        Empty where the prompt does not hold the name (or not so often).
+
+def same_words(source: WrittenPrompt, target: WrittenPrompt) -> bool:
+    """Whether two prompts say the same words, whatever punctuation, quotes, case and spaces they are written with.
+
+    The one place that decides it: "reweight" by itself takes such prompts and no others. It aligns them by their
+    tokens, which may still differ.
     """
-    present = [word.text.casefold() for word in words_of(prompt)]
-    wanted = [word.text.casefold() for word in words_of(name)]
-    if not wanted:
-        return ()
-    starts = [i for i in range(len(present) - len(wanted) + 1) if present[i : i + len(wanted)] == wanted]
-    found = tuple(tuple(range(i, i + len(wanted))) for i in starts)
-    return found if occurrence is None else found[occurrence - 1 : occurrence]
+    return source.prompt == target.prompt or source.says == target.says
+
+
+class _Searched:
+    """Words as one text to search in, which keeps the cost of a name linear in the prompt."""
+
+    def __init__(self, words: _Words) -> None:
+        self._pieces = [piece for word in words for piece in word]
+        self._text = _text(words)
+        #: Where in the text each piece begins, and where each ends, by the pieces' numbers.
+        self._begins: dict[int, int] = {}
+        self._ends: set[int] = set()
+        at = 0
+        for number, piece in enumerate(self._pieces):
+            self._begins[at] = number
+            self._ends.add(at + len(piece.key))
+            at += len(piece.key) + 1
+
+    def places(self, asked: _Words) -> Iterator[int]:
+        """The numbers of the pieces at which a name begins."""
+        wanted = _text(asked)
+        at = self._text.find(wanted) if wanted else -1
+        while at >= 0:
+            if at in self._begins and at + len(wanted) in self._ends:
+                yield self._begins[at]
+            at = self._text.find(wanted, at + 1)
+
+    def spans(self, first: int, asked: _Words) -> tuple[Span, ...]:
+        """The characters of each word of a name that begins at a piece."""
+        made = []
+        for word in asked:
+            made.append((self._pieces[first].start, self._pieces[first + len(word) - 1].stop))
+            first += len(word)
+        return tuple(made)
+
+
+def _text(words: _Words) -> str:
+    return _SPACE.join(_NEXT.join(piece.key for piece in word) for word in words)
+
+
+def _joined(word: tuple[Piece, ...]) -> str:
+    return "".join(piece.key for piece in word)
+
+
+def _asked(name: str) -> _Words:
+    return tuple(map(_without_edges, pieces_by_word(name)))
+
+
+def _without_edges(word: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """A written word without the punctuation around it; one of punctuation alone keeps it."""
+    inner = [index for index, piece in enumerate(word) if piece.kind in WORDS]
+    return word[inner[0] : inner[-1] + 1] if inner else word

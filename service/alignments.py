@@ -5,19 +5,24 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from p2p.spec import Part, Prompt, counted
+from p2p.errors import WordWithinToken
+from p2p.spec import Part, Prompt, WordName, counted
 from p2p.tokens import TokenizedPrompt
 from p2p.word_alignment import AligningKind, WordAlignment, WordState, align_words, fitting_kind
-from p2p.words import count_words, words_of
+from p2p.words import count_words
 from service.errors import InvalidEdit
 from service.plane import Plane
 from service.resolving import known_model, too_long
+
+Names = Annotated[tuple[WordName, ...], *counted(0, 512)]
+_NAMES = Field((), description="Names as edits use them; the answer says which of the prompt's words they mean.")
 
 
 class AlignedSource(Part):
     """The prompt that is edited."""
 
     prompt: Prompt
+    names: Names = _NAMES
 
 
 class AlignedTarget(Part):
@@ -25,6 +30,7 @@ class AlignedTarget(Part):
 
     prompt: Prompt
     kind: AligningKind | None = Field(None, description="The edit that is meant; where absent, the one that fits.")
+    names: Names = _NAMES
 
 
 class AlignmentRequest(Part):
@@ -71,6 +77,9 @@ class WordView(BaseModel):
 
     word: str
     occurrence: int = Field(description="Which of the word's occurrences, from 1.")
+    occurrences: int = Field(
+        description="How often the prompt holds this name, inside other words too; if once, the word names it alone."
+    )
     start: int = Field(description="Its first character in the prompt, counted in code points.")
     stop: int = Field(description="The character after its last.")
     tokens: tuple[TokenView, ...]
@@ -80,10 +89,21 @@ class AlignedWordView(WordView):
     """A word of an edited prompt, and what of the source it takes its attention from."""
 
     state: WordState = Field(
-        description='"kept": reads as in the source; "changed": stands in the place of what reads otherwise; '
-        '"added": has no counterpart.'
+        description='"kept": has the tokens of a word of the source, and takes the attention of each; "changed": '
+        'stands in the place of what reads otherwise; "added": has no counterpart.'
     )
     sources: tuple[int, ...] = Field(description="Indices of words of the source.")
+
+
+class NameView(BaseModel):
+    """What a name means in a prompt."""
+
+    word: str
+    occurrence: int | None
+    words: tuple[int, ...] = Field(description="Indices of the prompt's words that hold it; empty if it is not there.")
+    exact: bool = Field(description="Whether it means these words and not only parts of them.")
+    tokens: tuple[TokenView, ...]
+    problem: str | None = Field(description="Why it cannot be named, if no token begins or ends where it does.")
 
 
 class PromptView(BaseModel):
@@ -92,6 +112,7 @@ class PromptView(BaseModel):
     prompt: str
     tokens: int = Field(description="Start and end included.")
     words: tuple[WordView, ...]
+    names: tuple[NameView, ...] = Field((), description="Of the names that were asked for, in their order.")
 
 
 class AlignedPromptView(BaseModel):
@@ -99,8 +120,11 @@ class AlignedPromptView(BaseModel):
 
     prompt: str
     tokens: int = Field(description="Start and end included.")
-    kind: AligningKind | None = Field(description="The edit that sets them so; null where no words differ.")
+    kind: AligningKind | None = Field(
+        description="The edit that sets them so; null if both say the same words by the same tokens."
+    )
     words: tuple[AlignedWordView, ...]
+    names: tuple[NameView, ...] = Field((), description="Of the names that were asked for, in their order.")
     removed: tuple[int, ...] = Field(description="Indices of words of the source that nothing takes up.")
 
 
@@ -125,21 +149,28 @@ def aligned(asked: AlignmentRequest, plane: Plane) -> AlignmentView:
     return AlignmentView(
         model=model.id,
         max_tokens=model.max_tokens,
-        source=PromptView(prompt=source.prompt, tokens=len(source), words=_words(source)),
+        source=PromptView(
+            prompt=source.prompt, tokens=len(source), words=_words(source), names=_names(source, asked.source.names)
+        ),
         targets=tuple(
-            _target(tokens, align_words(source, tokens, target.kind or fitting_kind(source.prompt, tokens.prompt)))
+            _target(tokens, align_words(source, tokens, target.kind or fitting_kind(source, tokens)), target.names)
             for target, tokens in zip(asked.targets, targets, strict=True)
         ),
     )
 
 
-def _target(tokens: TokenizedPrompt, alignment: WordAlignment) -> AlignedPromptView:
+def _target(tokens: TokenizedPrompt, alignment: WordAlignment, names: Names) -> AlignedPromptView:
     words = tuple(
         AlignedWordView(**vars(word), state=found.state, sources=found.sources)
         for word, found in zip(_words(tokens), alignment.words, strict=True)
     )
     return AlignedPromptView(
-        prompt=tokens.prompt, tokens=len(tokens), kind=alignment.kind, words=words, removed=alignment.removed
+        prompt=tokens.prompt,
+        tokens=len(tokens),
+        kind=alignment.kind,
+        words=words,
+        names=_names(tokens, names),
+        removed=alignment.removed,
     )
 
 
@@ -148,12 +179,43 @@ def _words(tokens: TokenizedPrompt) -> tuple[WordView, ...]:
         WordView(
             word=named.word,
             occurrence=named.occurrence,
+            occurrences=tokens.written.count(named.word),
             start=word.start,
             stop=word.stop,
-            tokens=tuple(
-                TokenView(position=position, text=tokens.prompt[slice(*tokens.spans[position])])
-                for position in named.tokens
-            ),
+            tokens=_tokens(tokens, named.tokens),
         )
-        for word, named in zip(words_of(tokens.prompt), tokens.words(), strict=True)
+        for word, named in zip(tokens.written.words, tokens.words(), strict=True)
+    )
+
+
+def _names(tokens: TokenizedPrompt, names: Names) -> tuple[NameView, ...]:
+    return tuple(_name(tokens, name) for name in names)
+
+
+def _name(tokens: TokenizedPrompt, name: WordName) -> NameView:
+    spans = {span for spans in tokens.written.find(name.word, name.occurrence) for span in spans}
+    held = {
+        index: (word.start, word.stop)
+        for index, word in enumerate(tokens.written.words)
+        if any(start < word.whole[1] and word.whole[0] < stop for start, stop in spans)
+    }
+    problem: str | None = None
+    positions: tuple[int, ...] = ()
+    try:
+        positions = tokens.named(name.word, name.occurrence)
+    except WordWithinToken as error:
+        problem = str(error)
+    return NameView(
+        word=name.word,
+        occurrence=name.occurrence,
+        words=tuple(held),
+        exact=bool(spans) and spans == set(held.values()),
+        tokens=_tokens(tokens, positions),
+        problem=problem,
+    )
+
+
+def _tokens(tokens: TokenizedPrompt, positions: tuple[int, ...]) -> tuple[TokenView, ...]:
+    return tuple(
+        TokenView(position=position, text=tokens.prompt[slice(*tokens.spans[position])]) for position in positions
     )

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from p2p.errors import WordWithinToken
 from p2p.spec import EditSpec
+from p2p.tokens import TokenizedPrompt
 from service.errors import InvalidEdit
 from service.invalid_input import Complaint
 from service.jobs.catalogue import ModelDeclaration
@@ -75,7 +77,22 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
         detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"
         field = "height" if all(height != sampling.height for height, _ in model.sizes) else "width"
         yield Complaint.at("sampling", field, code="size_not_offered", detail=detail)
-    yield from too_long(_prompts(spec), model, counter)
+    long = list(too_long(_prompts(spec), model, counter))
+    yield from long
+    if not long:
+        yield from _within_tokens(spec, model, counter)
+
+
+def _within_tokens(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:
+    """The names that begin or end inside a token, whose words have no attention of their own."""
+    prompts: dict[str, TokenizedPrompt] = {}
+    for location, name, prompt in spec.names():
+        if prompt not in prompts:
+            prompts[prompt] = counter.tokenized(prompt, model.max_tokens)
+        try:
+            prompts[prompt].named(name.word, name.occurrence)
+        except WordWithinToken as error:
+            yield Complaint.at(*location, "word", code=error.code, detail=str(error))
 
 
 def _prompts(spec: EditSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from p2p.spec import RECORDED
 from service.jobs.errors import JobNotFound, NewerRecord
 from service.jobs.model import SCHEMA_VERSION, Job
 
@@ -54,7 +55,7 @@ def decode(fields: Mapping[str, str]) -> Job:
     """
     text = _joined(fields)
     _parsed(text)
-    return Job.model_validate_json(text)
+    return Job.model_validate_json(text, context=RECORDED)
 
 
 def plain(fields: Mapping[str, str]) -> Mapping[str, Any]:

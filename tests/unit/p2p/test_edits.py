@@ -117,3 +117,28 @@ def test_a_reweight_of_one_changes_nothing():
     with_it, without = (plan_of(swap(edits=[{"kind": "replace"}, *more])) for more in ([reweight], []))
 
     assert torch.equal(with_it.cross.folded(0)[0], without.cross.folded(0)[0])
+
+
+def test_weights_alone_are_aligned_by_tokens():
+    """A comma moves every token behind it; their maps were those of their neighbours."""
+    weights = [{"word": "beach", "weight": 2}]
+    plan = plan_of(
+        {"prompt": "a cat on a beach", "edits": [{"kind": "reweight", "weights": weights}]}, "a cat, on a beach"
+    )
+
+    assert plan.cross.mapper[0].nonzero()[:7].tolist() == [[0, 0], [1, 1], [2, 2], [4, 3], [5, 4], [6, 5], [7, 6]]
+    assert plan.cross.equalizer[0, :7].tolist() == [1, 1, 1, 1, 1, 2, 1]
+
+
+def test_names_inside_written_words_are_meant_everywhere():
+    target = {
+        "prompt": "1,cat's,dog",
+        "edits": [{"kind": "replace"}, {"kind": "reweight", "weights": [{"word": "dog", "weight": 3}]}],
+        "word_windows": [{"word": "dog", "window": {"start": 0.5, "stop": 1}}],
+        "local_blend": {"words": [{"word": "dog"}], "source_words": [{"word": "red"}]},
+    }
+    plan = plan_of(target, "1,cat's,red")
+
+    assert plan.cross.equalizer[0].tolist()[7:9] == [3, 1]
+    assert plan.cross.schedule[:, 0, 7].tolist() == [0] * 5 + [1] * 5
+    assert plan.blend.words[0].nonzero().tolist() == [[0, 7], [1, 7]]

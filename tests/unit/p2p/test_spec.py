@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from p2p.spec import EditSpec
+from p2p.spec import RECORDED, EditSpec
 
 
 def spec(source="a cat on a beach", prompt="a dog on a beach", edits=({"kind": "replace"},), **target):
@@ -30,6 +30,28 @@ def test_reweight_alone_needs_equal_prompts():
     reweight = {"kind": "reweight", "weights": [{"word": "dog", "weight": 2}]}
 
     assert complaints(spec(edits=[reweight])) == [("prompts_differ", ("targets", 0, "edits"))]
+
+
+@pytest.mark.parametrize("written", ["a Cat on a beach", "a cat, on a beach!", '"a cat"  on a beach'])
+def test_reweight_alone_takes_the_same_words_however_they_are_written(written):
+    reweight = {"kind": "reweight", "weights": [{"word": "cat", "weight": 2}]}
+
+    assert EditSpec.model_validate(spec(prompt=written, edits=[reweight])).targets[0].prompt == written
+
+
+def test_a_name_inside_a_longer_word_is_said_to_be_there():
+    with pytest.raises(ValidationError, match="'cat' is only a part of 'caterpillar' in 'a caterpillar here'"):
+        EditSpec.model_validate(
+            spec("a cat here", "a caterpillar here", word_windows=[{"word": "cat", "window": {"stop": 0.5}}])
+        )
+
+
+def test_a_record_is_read_by_the_rules_it_was_accepted_by():
+    """The last version took "cafe" for a name of "café" written with a mark of its own, and had accepted it."""
+    body = spec("a cafe\u0301 here", "a cafe\u0301 there", word_windows=[{"word": "cafe", "window": {"stop": 0.5}}])
+
+    assert complaints(body) == [("word_not_found", ("targets", 0, "word_windows", 0, "word"))]
+    assert EditSpec.model_validate(body, context=RECORDED).targets[0].word_windows[0].word == "cafe"
 
 
 def test_two_ways_of_aligning_conflict():

@@ -3,7 +3,9 @@
 import pytest
 
 from p2p.alignment import refinement_mapper, replacement_mapper
+from p2p.tokens import tokenize_all
 from p2p.word_alignment import align_words, fitting_kind
+from tests import tiny
 from tests.unit.p2p.said import said
 
 PAIRS = {
@@ -68,11 +70,34 @@ def test_words_are_kept_changed_added_or_removed(name, states, removed):
         ("a big cat sits", "a cat sits here", "refine"),
         ("a cat on a beach", "a beach on a cat", "replace"),
         ("a cat on a beach", "a cat on a beach", None),
-        ("a cat, on a beach", "a cat on a  beach", None),
+        ("a cat on a beach", "A  Cat on a\tBEACH", None),
+        ("a Cat on a beach", "a dog on A beach", "replace"),
+        ("a cat, on a beach", "a cat on a  beach", "refine"),
+        ("a cat on a beach", '"a cat" on a beach.', "refine"),
+        ("cat,dog on a beach", "cat, dog on a beach", None),
     ],
 )
 def test_the_edit_that_fits_is_found_by_the_words(source, target, kind):
-    assert fitting_kind(source, target) == kind
+    assert fitting_kind(*tokenize_all([source, target], tiny.tokenizer())) == kind
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "states"),
+    [
+        ("a cat, on", "a dog on", "kept changed kept"),
+        ("a cat on", "a dog on.", "kept changed kept"),
+        ("a cat on", '"a dog" on', "kept changed kept"),
+        ("a (cat) on", "a dog! on", "kept changed kept"),
+    ],
+)
+def test_punctuation_takes_nothing_from_the_words_of_a_replacement(source, target, states):
+    """A full stop behind the last word had taken half of that word's attention."""
+    before, after = tokenize_all([source, target], tiny.tokenizer())
+    mapper = replacement_mapper(before, after)
+
+    assert " ".join(word.state for word in align_words(before, after, "replace").words) == states
+    for old, new in zip(before.words(), after.words(), strict=True):
+        assert mapper[list(old.tokens)][:, list(new.tokens)].tolist() == [[1.0]]
 
 
 def test_the_same_words_correspond_each_to_itself():

@@ -43,6 +43,37 @@ def test_its_words_are_those_that_an_edit_and_its_heat_maps_name(client, parts):
     assert client.post("/v1/edits", json=body).status_code == 202
 
 
+def test_a_word_whose_tokens_moved_is_shown_where_it_went(client):
+    """A comma less: every word is kept, the comma is gone, and "refine" is what does it."""
+    (target,) = client.post("/v1/alignments", json=asked("a cat, on the beach", "a cat on the beach")).json()["targets"]
+
+    assert target["kind"] == "refine"
+    assert [(w["state"], w["sources"]) for w in target["words"]] == [("kept", [index]) for index in range(5)]
+
+
+def test_the_same_tokens_need_no_edit(client):
+    (target,) = client.post("/v1/alignments", json=asked("a Cat on the beach", "a  cat on the BEACH")).json()["targets"]
+
+    assert target["kind"] is None
+    assert {w["state"] for w in target["words"]} == {"kept"}
+
+
+def test_a_name_says_which_words_and_tokens_it_means(client):
+    names = [{"word": word} for word in ("cat", "cat,dog", "red cat", "zebra")]
+    prompt = {"prompt": "cat,dog, a red cat", "names": [*names, {"word": "cat", "occurrence": 2}]}
+    (target,) = client.post("/v1/alignments", json=asked("a cat", prompt)).json()["targets"]
+
+    found = [(n["words"], n["exact"], [t["position"] for t in n["tokens"]]) for n in target["names"]]
+    assert found == [
+        ([0, 3], False, [1, 7]),
+        ([0], True, [1, 2, 3]),
+        ([2, 3], True, [6, 7]),
+        ([], False, []),
+        ([3], True, [7]),
+    ]
+    assert [(w["word"], w["occurrence"], w["occurrences"]) for w in target["words"]][3] == ("cat", 2, 2)
+
+
 def test_a_kind_that_is_asked_for_is_the_one_that_is_shown(client):
     body = asked("a cat on the beach", {"prompt": "a dog on the beach", "kind": "refine"})
 

@@ -1,5 +1,6 @@
 """Whatever is wrong with a request: a 4xx problem document with a stable code and a pointer into the body."""
 
+import dataclasses
 import json
 
 import pytest
@@ -257,3 +258,28 @@ def test_a_failure_of_our_own_says_nothing_about_us(client, parts, monkeypatch):
 
     assert (response.status_code, response.json()["code"]) == (500, "internal_error")
     assert "ZeroDivision" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("cat", "word_not_found"), ("\u732b", "word_within_token")],
+)
+def test_a_name_that_is_only_a_part_of_something_says_of_what(client, parts, name, code, monkeypatch):
+    """Real tokenizers join characters of scripts without spaces; the tiny one is made to."""
+    tokenized = type(parts.plane.counters["tiny"]).tokenized
+
+    def joined(self, prompt, limit):
+        tokens = tokenized(self, prompt, limit)
+        at = prompt.find("\u732b\u5728")
+        spans = [(at, at + 2) if left in (at, at + 1) else (left, right) for left, right in tokens.spans]
+        return dataclasses.replace(tokens, spans=tuple(spans))
+
+    monkeypatch.setattr(type(parts.plane.counters["tiny"]), "tokenized", joined)
+    prompt = "a caterpillar \u732b\u5728\u4e0a"
+    edits = [{"kind": "reweight", "weights": [{"word": name, "weight": 2}]}]
+    sent = body(source={"prompt": prompt}, targets=[{"prompt": prompt, "edits": edits}])
+
+    (error,) = client.post("/v1/edits", json=sent).json()["errors"]
+
+    assert (error["pointer"], error["code"]) == ("/targets/0/edits/0/weights/0/word", code)
+    assert "caterpillar" in error["detail"] or "'\u732b\u5728|\u4e0a'" in error["detail"]
