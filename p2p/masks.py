@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from p2p.errors import UnsupportedMask
-from p2p.spec import Box, LocalBlend, Target
+from p2p.mask_reading import mask_of
+from p2p.spec import Box, LocalBlend, MaskImage, Target
 
 EVERYWHERE = Box(left=0, top=0, right=1, bottom=1)
-#: White where a picture may change, of its size: grey levels, of which the lighter half counts as white, or
-#: (height, width) bool.
+#: Where a picture may change, of its size: a picture that is read as `p2p.mask_reading` says, or (height, width) bool.
 Mask = Image.Image | Tensor
 
 
@@ -40,7 +40,7 @@ def bounds_of(blend: LocalBlend | None, size: tuple[int, int], masks: Mapping[st
     if blend is None or not (blend.box or blend.mask):
         return None
     within = torch.ones(size, dtype=torch.bool) if blend.box is None else touched(blend.box, size)
-    return within if blend.mask is None else within & _white(blend.mask.upload, size, masks)
+    return within if blend.mask is None else within & _white(blend.mask, size, masks)
 
 
 def cells(bounds: Tensor, scale_factor: int) -> Tensor:
@@ -63,11 +63,14 @@ def touched(box: Box, size: tuple[int, int]) -> Tensor:
     return pixels
 
 
-def _white(name: str, size: tuple[int, int], masks: Mapping[str, Mask]) -> Tensor:
-    if name not in masks:
-        raise UnsupportedMask(f"a blend is bounded by the mask {name}: give it by this name")
-    mask = masks[name]
-    white = torch.from_numpy(np.asarray(mask.convert("L")) >= 128) if isinstance(mask, Image.Image) else mask.cpu() != 0
+def _white(asked: MaskImage, size: tuple[int, int], masks: Mapping[str, Mask]) -> Tensor:
+    mask = masks.get(asked.name, masks.get(asked.upload or ""))
+    if mask is None:
+        raise UnsupportedMask(f"a blend is bounded by the mask {asked.name}: give it by this name")
+    if isinstance(mask, Image.Image):
+        white = torch.from_numpy(np.asarray(mask_of(mask, asked.read_by)) > 0)
+    else:
+        white = mask.cpu() != 0
     if tuple(white.shape) != size:
         raise UnsupportedMask(
             f"the mask is {'x'.join(map(str, white.shape))} and the picture {size[0]}x{size[1]} (height x width): "

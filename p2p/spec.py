@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
+from p2p.mask_reading import ReadBy
 from p2p.part import Part as Part
 from p2p.words import WrittenPrompt, count_words, same_words
 
@@ -171,15 +172,53 @@ class Box(Part):
 
 
 UploadId = Annotated[str, StringConstraints(pattern=r"^img_[0-9a-f]{32}$")]
+#: A data: URL holds the picture itself, so nothing but the request's own limit bounds its length; of others the service
+#: takes 2,048 characters.
+PictureUrl = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _named_once(upload: str | None, url: str | None) -> None:
+    """Raises pydantic's error where a picture is named twice or not at all."""
+    if upload is not None and url is not None:
+        raise _invalid([(("url",), "image_named_twice", "both an upload and a URL are named: keep one of them")])
+    if upload is None and url is None:
+        message = "no picture is named: send one with POST /v1/images, and give its id here"
+        raise _invalid([(("upload",), "image_not_named", message)])
 
 
 class MaskImage(Part):
-    """A picture that says where another one may change: white may, black must not, grey goes to the nearer of both."""
+    """A picture that says where another one may change: where this one is painted.
 
-    upload: UploadId = Field(
-        description="The id that `POST /v1/images` gave. The mask has the shape of the picture that is edited, at any "
-        "resolution, and is fitted as that one is."
+    An alpha channel with clear and painted pixels says it, whatever the colours are. Otherwise a pixel is painted where
+    the strongest of its red, green and blue is in the lighter half: white and every full colour may change, black must
+    not. A mask that is all painted or not painted at all is refused (`mask_uniform`).
+    """
+
+    upload: UploadId | None = Field(
+        None,
+        description="The id that `POST /v1/images` gave; or `url`. The mask has the shape of the picture that is "
+        "edited, at any resolution, and is fitted as that one is.",
     )
+    url: PictureUrl | None = Field(
+        None,
+        description="Where the mask lies, as http(s):// or data: URL, if the installation takes URLs; fetched when the "
+        "edit is posted.",
+    )
+    read_by: ReadBy | None = Field(
+        None,
+        description='By what it is read: its "alpha" channel, or its "colour" as it is laid on white. Where absent, by '
+        "the rule above; the answer says which.",
+    )
+
+    @property
+    def name(self) -> str:
+        """What it is called among a job's masks: read in another way, the same picture is another mask."""
+        return f"{self.upload or self.url}{'' if self.read_by is None else f':{self.read_by}'}"
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        _named_once(self.upload, self.url)
+        return self
 
 
 class LocalBlend(Part):
@@ -200,7 +239,7 @@ class LocalBlend(Part):
     subtract_words: Names = Field((), description="Words of the edited prompt whose region must not change.")
     source_subtract_words: Names = Field((), description="Words of the source prompt whose region must not change.")
     box: Box | None = Field(None, description="Outside it nothing changes.")
-    mask: MaskImage | None = Field(None, description="Where it is black nothing changes.")
+    mask: MaskImage | None = Field(None, description="Where it is not painted nothing changes.")
     # The null-text reference's defaults: before a fifth of the run the maps say little about the final place.
     # `benchmarks.sweep`: the start hardly matters; a lower threshold keeps less and succeeds no more often.
     start: Share = 0.2
@@ -258,8 +297,10 @@ class SourceImage(Part):
     """A picture that was not generated, to be edited."""
 
     upload: UploadId | None = Field(None, description="The id that `POST /v1/images` gave; or `url`.")
-    url: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = Field(
-        None, description="Where the picture lies, if the installation takes URLs; fetched when the edit is posted."
+    url: PictureUrl | None = Field(
+        None,
+        description="Where the picture lies, as http(s):// or data: URL, if the installation takes URLs; fetched when "
+        "the edit is posted.",
     )
     # Cover: the model is given a picture like those it was trained on, without margins, which it would take for a part
     # of the picture; and what is cut off is the one part that comes back untouched.
@@ -272,11 +313,7 @@ class SourceImage(Part):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if self.upload is not None and self.url is not None:
-            raise _invalid([(("url",), "image_named_twice", "both an upload and a URL are named: keep one of them")])
-        if self.upload is None and self.url is None:
-            message = "no picture is named: send one with POST /v1/images, and give its id here"
-            raise _invalid([(("upload",), "image_not_named", message)])
+        _named_once(self.upload, self.url)
         return self
 
 
@@ -436,10 +473,10 @@ class EditSpec(Part):
         return self.sampling.seeds or (self.sampling.seed or 0,)
 
     @property
-    def masks(self) -> dict[int, str]:
-        """The uploads that say where targets may change, by the numbers of these targets."""
+    def masks(self) -> dict[int, MaskImage]:
+        """The pictures that say where targets may change, by the numbers of these targets."""
         blends = ((index, target.local_blend) for index, target in enumerate(self.targets))
-        return {index: blend.mask.upload for index, blend in blends if blend is not None and blend.mask is not None}
+        return {index: blend.mask for index, blend in blends if blend is not None and blend.mask is not None}
 
     @property
     def names_pictures(self) -> bool:

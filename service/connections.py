@@ -106,6 +106,7 @@ def limits_of(settings: Settings) -> ImageLimits:
         pixels=settings.max_image_pixels,
         seconds=settings.image_seconds,
         at_once=settings.images_at_once,
+        memory=settings.image_memory,
     )
 
 

@@ -11,7 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from p2p.spec import Artifacts, EditSpec, Inversion, InversionMethod, Part, Sampling, Source, counted
 from service.addresses import MAX_CHARACTERS, UrlRefused, checked_url
 from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
-from service.jobs.images import Image, ImageFormat, image_key
+from service.jobs.images import AsMask, Image, ImageFormat, image_key
 from service.jobs.inversions import KeptInversion
 from service.jobs.model import (
     EVENT_NAMES,
@@ -291,6 +291,7 @@ class ImageView(BaseModel):
     digest: str = Field(description="SHA-256 of its size and pixels: of the same picture the same, whatever the file.")
     format: ImageFormat = Field(description="Of the file that was sent; kept is a PNG.")
     bytes: int = Field(description="Of the PNG.")
+    as_mask: AsMask | None = Field(description="Null of a picture that was sent before this was looked at.")
     created_at: datetime
     expires_at: datetime = Field(description="When it goes; later where an edit needs it longer.")
     url: str = Field(description="Of the PNG; works for a while, fetch the image again for a new one.")

@@ -98,12 +98,18 @@ class Settings(WebhookSettings):
     backlog: int = Field(1000, ge=1, description="How many jobs of one model may wait; more are refused for a while.")
     max_body_bytes: int = Field(262_144, ge=1, description="The largest request body that is read.")
     max_image_bytes: int = Field(20_971_520, ge=1, description="The largest file of a picture that is read.")
-    max_image_pixels: int = Field(16_000_000, ge=1, description="The largest picture that is read, in pixels.")
-    image_seconds: int = Field(10, ge=1, description="How long reading one picture may compute; seconds.")
+    max_image_pixels: int = Field(50_000_000, ge=1, description="The largest picture that is read, in pixels.")
+    image_seconds: int = Field(20, ge=1, description="How long reading one picture may compute; seconds.")
+    # What 16 million pixels took at 24 bytes each, when those were the most: 50 million at 8, and the file.
+    image_memory: int = Field(
+        580_000_000,
+        ge=64_000_000,
+        description="The most memory that the process which reads a picture may take; bytes.",
+    )
     images_at_once: int = Field(
         2,
         ge=1,
-        description="How many pictures an API process reads at the same time; each may take 24 bytes a pixel.",
+        description="How many pictures an API process reads at the same time; each may take `IMAGE_MEMORY`.",
     )
     image_lifetime: Span = Field(
         timedelta(days=1), description="How long a picture is kept that no edit needs longer; seconds."

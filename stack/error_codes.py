@@ -20,7 +20,7 @@ PART = "codes"
 
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+|moderated")
 #: Where a field's codes are written, and where those of edits that fail.
-FIELDS = ("p2p/spec.py", "service/*.py", "service/images/*.py")
+FIELDS = ("p2p/spec.py", "service/*.py", "service/images/*.py", "service/images/decoding/*.py")
 FAILURES = ("worker/*.py", "service/jobs/moves.py")
 #: The trees of errors; a class's first line says what it means.
 TREES = ("service/errors.py", "service/jobs/errors.py", "service/addresses.py", "p2p/errors.py")

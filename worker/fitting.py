@@ -1,6 +1,7 @@
 """A picture of any size brought to the model's, and what comes of it brought back to the picture's own.
 
-"cover" takes the largest part of the model's shape in the picture's middle; edits are put back into the picture there.
+"cover" takes the largest part of the model's shape in the picture's middle; edits are put back into the picture there,
+and fade into it along the part's edges: an edit may shift the shade of a background, and a hard edge would show.
 "contain" takes all of it, between margins of grey; edits lose the margins again.
 """
 
@@ -8,12 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 #: What margins are filled with: the middle of the range, which says least.
 MARGIN = (127, 127, 127)
 #: What they are of a mask: they may not change.
 BLACK = 0
+#: The share of the part's side over which an edit fades into the picture around it. Edits of `docs/inversion.md`'s
+#: photo differ from it by 2 to 7 levels at the edge (`tests/unit/worker/test_border.py`): over an eighth of 64 pixels
+#: that is less than two levels from one pixel to the next, where a pixel beside another differs by one or two anyway.
+BORDER = 8
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the latter two are outside
 
@@ -50,13 +55,26 @@ class Fitting:
         return self._framed(part, BLACK)
 
     def back(self, edited: Image.Image, picture: Image.Image) -> Image.Image:
-        """A picture of the model's in the size of the one that was fitted: what it did not see is as it was."""
+        """A picture of the model's in the size of the one that was fitted.
+
+        What the model did not see is as it was. Along an edge beyond which the picture goes on, the edit fades into it.
+        """
         part = _resized(edited.crop(self.of_model), _size(self.of_picture))
         if part.size == picture.size:
             return part
         whole = picture.copy()
-        whole.paste(part, self.of_picture[:2])
+        whole.paste(part, self.of_picture[:2], self._border())
         return whole
+
+    def _border(self) -> Image.Image:
+        """How much of the edit there is in each pixel of the part that the model saw: 255 for all of it."""
+        left, top, right, bottom = self.of_picture
+        width, height = size = _size(self.of_picture)
+        across = _fades(width, before=left > 0, after=right < self.size[0])
+        down = _fades(height, before=top > 0, after=bottom < self.size[1])
+        # As pictures of a byte a pixel: the outer product of two float arrays takes 300 MB for 40 million pixels.
+        row, column = Image.fromarray(across[None, :]), Image.fromarray(down[:, None])
+        return ImageChops.multiply(row.resize(size), column.resize(size))
 
     def mask_back(self, mask: Image.Image) -> Image.Image:
         """A mask of the model's picture, at any resolution, in the size of the one that was fitted, as coarse as it is.
@@ -114,6 +132,19 @@ def _middle(size: tuple[int, int], shape: tuple[int, int]) -> Box:
         height = max(1, round(width * shape[1] / shape[0]))
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return left, top, left + width, top + height
+
+
+def _fades(length: int, *, before: bool, after: bool) -> np.ndarray:
+    """(length,) levels from 0 to 255 along a side: they rise at its beginning, and fall at its end, where asked for."""
+    border = length // BORDER
+    # Half a cosine: it begins and ends level, so that neither end of the border is an edge itself.
+    rise = (1 - np.cos(np.pi * np.arange(1, border + 1) / (border + 1))) / 2
+    shares = np.ones(length)
+    if before:
+        shares[:border] *= rise
+    if after:
+        shares[length - border :] *= rise[::-1]
+    return np.rint(255 * shares).astype(np.uint8)
 
 
 def _scaled(box: Box, size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -21,7 +21,7 @@ from service.jobs.storage import ObjectStorage
 from worker.fitting import Fitting, fitting_of
 from worker.sampler import Sampler
 
-#: Gives a picture's file by its id.
+#: Gives a file of a picture by its key.
 FetchImage = Callable[[str], bytes]
 
 
@@ -37,7 +37,7 @@ class NoPhoto(Exception):
         self.failure = failure
 
 
-def no_images(image_id: str) -> bytes:
+def no_images(key: str) -> bytes:
     """`FetchImage` where there are none."""
     raise NoPhoto(Failed(code="image_gone", message="the picture is not there any more: send it and the edit again"))
 
@@ -45,11 +45,11 @@ def no_images(image_id: str) -> bytes:
 def image_from(storage: ObjectStorage) -> FetchImage:
     """`FetchImage` over the storage that the API puts pictures into."""
 
-    def fetch(image_id: str) -> bytes:
+    def fetch(key: str) -> bytes:
         try:
-            return storage.read(image_key(image_id))
+            return storage.read(key)
         except ArtifactNotFound:
-            return no_images(image_id)
+            return no_images(key)
         except StorageUnavailable as error:
             message = "the picture could not be fetched from the storage: send the edit again"
             raise NoPhoto(Failed(code=error.code, message=message)) from error
@@ -85,7 +85,7 @@ def photo_of(spec: EditSpec, fetch: FetchImage) -> Photo:
     named, sampling = spec.source.image, spec.sampling
     if named is None or named.upload is None or sampling.width is None or sampling.height is None:
         raise ValueError("the service settles a job's picture and size before it is queued")
-    with Image.open(io.BytesIO(fetch(named.upload))) as file:
+    with Image.open(io.BytesIO(fetch(image_key(named.upload)))) as file:
         whole = file.convert("RGB")
     fitting = fitting_of(whole.size, (sampling.width, sampling.height), named.fit)
     return Photo(whole=whole, picture=fitting.seen(whole), fitting=fitting)

@@ -1,30 +1,27 @@
-"""A stranger's file read by a process that is bounded in all it can take (`service/images/decode.py`).
+"""A stranger's file read by a process that is bounded in all it can take (`service.images.decoding`).
 
 What bounds what: the kernel the process's memory and its CPU time, this side how long it may take in all and how many
-there are at once. A thread waits for each, and the API goes on meanwhile.
+there are at once. A thread waits for each, and the API goes on meanwhile. The picture comes in a file on disk: of 50
+million pixels it may have 150 MB, which the API never holds.
 """
 
 import json
 import logging
+import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from anyio import CapacityLimiter, to_thread
 
-from service.jobs.images import ImageFormat
+from service.jobs.images import AsMask, ImageFormat
 
 log = logging.getLogger(__name__)
 
-_PROGRAM = Path(__file__).with_name("decode.py")
-#: Bytes of memory that the process has before it reads anything, with Pillow and its decoders loaded, and some room.
-_BASE = 128 * 2**20
-#: Bytes a pixel while it is worked on: as decoded (four bytes in Pillow, even for RGB), turned or laid flat (the same
-#: again, twice at once), and written. Measured on noise, which packs worst: pictures of the largest size went through
-#: with 16 in every format.
-_PER_PIXEL = 24
+_ROOT = Path(__file__).parents[2]
 #: How often longer than it may compute a process may take in all, on machines where it does not get a core at once.
 _PATIENCE = 6
 
@@ -38,17 +35,14 @@ class ImageLimits:
         pixels: of the picture.
         seconds: of a core's time to read it.
         at_once: files that are read at the same time.
+        memory: bytes of address space of a process that reads a file.
     """
 
     bytes: int
     pixels: int
     seconds: int
     at_once: int
-
-    @property
-    def memory(self) -> int:
-        """Bytes of address space of a process that reads a file."""
-        return _BASE + _PER_PIXEL * self.pixels + 3 * self.bytes
+    memory: int
 
 
 class ImageRefused(Exception):
@@ -59,21 +53,33 @@ class ImageRefused(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Normalised:
-    """A picture as it is kept.
+    """A picture as it is kept; close it, or leave it to a `with`.
 
     Attributes:
-        png: RGB, upright, without metadata.
+        file: at the beginning of a PNG that goes to its end: RGB, upright, without metadata.
         format: of the file that it was read from.
         digest: of its size and pixels.
+        length: of the PNG, in bytes.
+        as_mask: what it says as a mask.
+        mask: a PNG, white where its alpha channel is painted; empty where nothing of it is transparent.
     """
 
-    png: bytes
+    file: BinaryIO
     format: ImageFormat
     width: int
     height: int
     digest: str
+    length: int
+    as_mask: AsMask
+    mask: bytes
+
+    def __enter__(self) -> "Normalised":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
 
 
 class ImageReader:
@@ -92,20 +98,37 @@ class ImageReader:
         return await to_thread.run_sync(self._read, file, limiter=self._at_once)
 
     def _read(self, file: BinaryIO | bytes) -> Normalised:
+        out = tempfile.TemporaryFile()  # noqa: SIM115, closed by whoever it is given to
+        try:
+            return self._read_into(out, file)
+        except BaseException:
+            out.close()
+            raise
+
+    def _read_into(self, out: BinaryIO, file: BinaryIO | bytes) -> Normalised:
         limits = self.limits
         said = json.dumps({"pixels": limits.pixels, "seconds": limits.seconds, "memory": limits.memory})
-        # -P: what lies beside the program is not importable from it.
-        command = [sys.executable, "-P", str(_PROGRAM), said]
-        timeout = limits.seconds * _PATIENCE
+        # -P: nothing is importable that lies in the directory where the API was started.
+        command = [sys.executable, "-P", "-m", "service.images.decoding", said]
+        # Each heap of glibc's reserves 64 MB of the address space, used or not.
+        environment = {**os.environ, "PYTHONPATH": str(_ROOT), "MALLOC_ARENA_MAX": "1"}
+        given: dict[str, object] = {"input": file} if isinstance(file, bytes) else {"stdin": file}
+        if not isinstance(file, bytes):
+            file.seek(0)
         try:
-            if isinstance(file, bytes):
-                done = subprocess.run(command, input=file, capture_output=True, timeout=timeout, check=False)
-            else:
-                file.seek(0)
-                done = subprocess.run(command, stdin=file, capture_output=True, timeout=timeout, check=False)
+            done = subprocess.run(  # type: ignore[call-overload]
+                command,
+                stdout=out,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                timeout=limits.seconds * _PATIENCE,
+                check=False,
+                **given,
+            )
         except subprocess.TimeoutExpired as error:
             raise _too_heavy() from error
-        head, _, png = done.stdout.partition(b"\n")
+        out.seek(0)
+        head = out.readline()
         if done.returncode or not head:
             # Killed by the kernel, or by what the file did to a decoder. What it printed may hold what was sent.
             log.warning("a file ended its decoder with status %d", done.returncode)
@@ -113,7 +136,9 @@ class ImageReader:
         answer = json.loads(head)
         if "code" in answer:
             raise ImageRefused(answer["code"], answer["detail"])
-        return Normalised(png=png, **answer)
+        mask, as_mask = out.read(answer.pop("mask")), AsMask(**answer.pop("as_mask"))
+        length = os.fstat(out.fileno()).st_size - out.tell()
+        return Normalised(file=out, length=length, as_mask=as_mask, mask=mask, **answer)
 
 
 def _too_heavy() -> ImageRefused:

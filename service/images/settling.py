@@ -6,10 +6,11 @@ A worker depends on nobody else's server and finds what the record names, or the
 from collections.abc import Mapping
 from datetime import datetime
 
-from p2p.spec import EditSpec, SourceImage
+from p2p.spec import EditSpec, MaskImage, SourceImage
 from service.api_keys import Caller
 from service.errors import InvalidEdit
 from service.images.by_url import UrlNotFetched
+from service.images.mask_checks import complaints_about_mask, read_as
 from service.images.reading import ImageRefused
 from service.images.uploads import ImagePlane, keep
 from service.invalid_input import Complaint
@@ -17,7 +18,6 @@ from service.jobs.errors import ImageNotFound
 from service.jobs.images import Image
 
 Location = tuple[str | int, ...]
-_SOURCE: Location = ("source", "image", "upload")
 
 
 async def settled(spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: datetime) -> EditSpec:
@@ -27,75 +27,88 @@ async def settled(spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: d
     lies at the URL later.
 
     Raises:
-        InvalidEdit: there is no such picture, or the URL gives none, or a mask is of another shape than its picture.
+        InvalidEdit: there is no such picture, or the URL gives none, or a mask is of another shape than its picture, or
+            says nothing.
         TooManyImages: the caller keeps as many as it may.
     """
-    named = spec.source.image
+    named, source = spec.source.image, None
     needed: dict[Location, Image] = {}
     if named is not None:
-        needed[_SOURCE] = await _source(named, plane, caller)
-        settled = named.model_copy(update={"upload": needed[_SOURCE].id, "url": None})
+        location, source = await _found(named, ("source", "image"), plane, caller)
+        needed[location] = source
+        settled = named.model_copy(update={"upload": source.id, "url": None})
         spec = spec.model_copy(update={"source": spec.source.model_copy(update={"image": settled})})
-    needed |= await _masks(spec, needed.get(_SOURCE), plane, caller)
+    masks = await _masks(spec, source, plane, caller)
+    needed |= {location: image for location, image in masks.values()}
     for location, image in needed.items():
         try:
             await plane.records.need(image, until)
         except ImageNotFound as error:
             raise InvalidEdit([_gone(location, error)]) from error
-    return spec
+    return _with_masks(spec, {index: image for index, (_, image) in masks.items()})
 
 
-async def _source(named: SourceImage, plane: ImagePlane, caller: Caller) -> Image:
+async def _found(
+    named: SourceImage | MaskImage, place: Location, plane: ImagePlane, caller: Caller
+) -> tuple[Location, Image]:
+    """Where a picture is named, and its record; raises `InvalidEdit` that points there."""
     if named.url is not None:
-        return await _fetched(named.url, plane, caller)
+        return (*place, "url"), await _fetched(named.url, (*place, "url"), plane, caller)
+    location = (*place, "upload")
     try:
-        return await plane.records.get(named.upload or "", caller.owner)
+        return location, await plane.records.get(named.upload or "", caller.owner)
     except ImageNotFound as error:
-        raise InvalidEdit([_gone(_SOURCE, error)]) from error
+        raise InvalidEdit([_gone(location, error)]) from error
 
 
-async def _fetched(url: str, plane: ImagePlane, caller: Caller) -> Image:
+async def _fetched(url: str, location: Location, plane: ImagePlane, caller: Caller) -> Image:
     if plane.fetch is None:
         detail = "this service fetches nothing by URL: send the picture with POST /v1/images and name it in `upload`"
-        raise InvalidEdit([Complaint.at("source", "image", "url", code="urls_not_taken", detail=detail)])
+        raise InvalidEdit([Complaint.at(*location, code="urls_not_taken", detail=detail)])
     try:
         data = await plane.fetch(url, plane.reader.limits.bytes)
-        return await keep(await plane.reader.read(data), plane, caller)
+        with await plane.reader.read(data) as picture:
+            return await keep(picture, plane, caller)
     except (UrlNotFetched, ImageRefused) as refusal:
-        complaint = Complaint.at("source", "image", "url", code=refusal.code, detail=str(refusal))
-        raise InvalidEdit([complaint]) from refusal
+        raise InvalidEdit([Complaint.at(*location, code=refusal.code, detail=str(refusal))]) from refusal
 
 
-async def _masks(spec: EditSpec, source: Image | None, plane: ImagePlane, caller: Caller) -> Mapping[Location, Image]:
-    """Every mask by its place in the spec; raises `InvalidEdit` with all that is wrong with any of them."""
+async def _masks(
+    spec: EditSpec, source: Image | None, plane: ImagePlane, caller: Caller
+) -> Mapping[int, tuple[Location, Image]]:
+    """Every mask by its target's number; raises `InvalidEdit` with all that is wrong with any of them."""
     size = (spec.sampling.width or 0, spec.sampling.height or 0) if source is None else (source.width, source.height)
-    found: dict[Location, Image] = {}
-    complaints = []
-    for index, upload in spec.masks.items():
-        location: Location = ("targets", index, "local_blend", "mask", "upload")
-        try:
-            mask = await plane.records.get(upload, caller.owner)
-        except ImageNotFound as error:
-            complaints.append(_gone(location, error))
+    found: dict[int, tuple[Location, Image]] = {}
+    by_url: dict[str, Image] = {}
+    complaints: list[Complaint] = []
+    for index, mask in spec.masks.items():
+        place: Location = ("targets", index, "local_blend", "mask")
+        if mask.url in by_url:  # of several targets: fetched and kept once
+            found[index] = ((*place, "url"), by_url[mask.url])
             continue
-        if not have_one_shape((mask.width, mask.height), size):
-            detail = (
-                f"the mask is {mask.width}x{mask.height} and its picture {size[0]}x{size[1]} (width x height): "
-                "send one of the same shape"
-            )
-            complaints.append(Complaint.at(*location, code="mask_of_another_shape", detail=detail))
-        found[location] = mask
+        try:
+            location, image = found[index] = await _found(mask, place, plane, caller)
+        except InvalidEdit as error:
+            complaints += error.complaints
+            continue
+        if mask.url is not None:
+            by_url[mask.url] = image
+        complaints += complaints_about_mask(image, mask.read_by, size, location)
     if complaints:
         raise InvalidEdit(complaints)
     return found
 
 
-def have_one_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two sizes are one picture's at two resolutions, the sides of the smaller rounded to whole pixels."""
-    (width, height), (other_width, other_height) = size, other
-    # Rounding takes half a pixel at most from each side of the smaller one.
-    room = max(width + height, other_width + other_height)
-    return 2 * abs(width * other_height - height * other_width) <= room
+def _with_masks(spec: EditSpec, masks: Mapping[int, Image]) -> EditSpec:
+    """The spec with every mask by its id, and by what it is read."""
+    targets = list(spec.targets)
+    for index, image in masks.items():
+        target, named = targets[index], spec.masks[index]
+        mask = named.model_copy(update={"upload": image.id, "url": None, "read_by": named.read_by or read_as(image)})
+        assert target.local_blend is not None
+        blend = target.local_blend.model_copy(update={"mask": mask})
+        targets[index] = target.model_copy(update={"local_blend": blend})
+    return spec.model_copy(update={"targets": tuple(targets)})
 
 
 def _gone(location: Location, error: ImageNotFound) -> Complaint:

@@ -19,7 +19,7 @@ from service.images.reading import ImageReader, ImageRefused, Normalised
 from service.images.records import Images
 from service.invalid_input import Complaint
 from service.jobs.errors import InversionNotFound
-from service.jobs.images import Image, image_key, new_image_id
+from service.jobs.images import Image, image_key, mask_key, new_image_id
 from service.jobs.inversions import KeptInversion
 from service.jobs.storage import ObjectStorage
 
@@ -51,7 +51,8 @@ async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
         TooManyImages: the caller keeps as many as it may.
     """
     try:
-        return await keep(await plane.reader.read(file), plane, caller)
+        with await plane.reader.read(file) as picture:
+            return await keep(picture, plane, caller)
     except ImageRefused as refusal:
         raise InvalidImage([Complaint.at("image", code=refusal.code, detail=str(refusal))]) from refusal
 
@@ -112,11 +113,14 @@ async def keep(picture: Normalised, plane: ImagePlane, caller: Caller) -> Image:
         height=picture.height,
         digest=picture.digest,
         format=picture.format,
-        bytes=len(picture.png),
+        bytes=picture.length,
+        as_mask=picture.as_mask,
         created_at=now,
         expires_at=now + plane.lifetime,
     )
     # The record first: with it stands when its place is cleared, so that nothing is ever left there.
     await plane.records.add(image, plane.most)
-    await to_thread.run_sync(plane.storage.put, image_key(image.id), picture.png, "image/png")
+    if picture.mask:
+        await to_thread.run_sync(plane.storage.put, mask_key(image.id), picture.mask, "image/png")
+    await to_thread.run_sync(plane.storage.put, image_key(image.id), picture.file, "image/png")
     return image

@@ -12,7 +12,20 @@ from pydantic import Field
 
 from service.jobs.model import Record
 
-ImageFormat = Literal["PNG", "JPEG", "WEBP"]
+ImageFormat = Literal["PNG", "JPEG", "WEBP", "AVIF", "HEIC"]
+
+
+class AsMask(Record):
+    """How much of another picture may change where a `local_blend` names this one as its mask.
+
+    It is read by its alpha channel, unless `alpha` is null or 1; then by its colours. A share of 0 or 1 bounds nothing
+    and is refused.
+    """
+
+    alpha: float | None = Field(
+        description="The share of its pixels that its alpha channel has painted; null where nothing is transparent."
+    )
+    colour: float = Field(description="The share of its pixels that is light, as it is kept: laid on white.")
 
 
 class Image(Record):
@@ -25,6 +38,8 @@ class Image(Record):
     digest: str = Field(description="SHA-256 of its size and pixels: the same picture has the same, whatever the file.")
     format: ImageFormat = Field(description="Of the file that was sent; kept is a PNG.")
     bytes: int = Field(description="Of the PNG.")
+    #: Absent of pictures that were sent before masks were read by their alpha channels.
+    as_mask: AsMask | None = None
     created_at: datetime
     expires_at: datetime
 
@@ -42,3 +57,8 @@ def image_prefix(image_id: str) -> str:
 def image_key(image_id: str) -> str:
     """Where its pixels lie."""
     return f"{image_prefix(image_id)}/image.png"
+
+
+def mask_key(image_id: str) -> str:
+    """Where its alpha channel lies as a mask, of a picture of which something is transparent."""
+    return f"{image_prefix(image_id)}/mask.png"

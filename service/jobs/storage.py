@@ -11,7 +11,7 @@ workers do; URLs are signed for that address. A key or secret with a "/" or an "
 import re
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import obstore
@@ -43,8 +43,8 @@ CONTENT_TYPES = {
 class ObjectStorage(Protocol):
     """Where artifacts lie: workers put them there, the API hands them out."""
 
-    def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Store an object, whole or not at all."""
+    def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> None:
+        """Store an object, whole or not at all; of a file, what follows from where it stands."""
 
     async def get(self, key: str) -> bytes:
         """The object; raises `ArtifactNotFound`."""
@@ -70,7 +70,7 @@ class ObstoreStorage:
         # These two take no attributes and sign no URLs.
         self._is_plain = isinstance(store, LocalStore | MemoryStore)
 
-    def put(self, key: str, data: bytes, content_type: str) -> None:
+    def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> None:
         attributes = None if self._is_plain else {"Content-Type": content_type}
         try:
             obstore.put(self._store, checked_key(key), data, attributes=attributes)

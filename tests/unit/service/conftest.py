@@ -62,7 +62,9 @@ def parts(tiny_models: Path) -> SimpleNamespace:
             records=records,
             inversions=inversions,
             storage=storage,
-            reader=ImageReader(ImageLimits(bytes=1_000_000, pixels=1_000_000, seconds=5, at_once=2)),
+            reader=ImageReader(
+                ImageLimits(bytes=1_000_000, pixels=1_000_000, seconds=5, at_once=2, memory=300_000_000)
+            ),
             lifetime=timedelta(hours=1),
             most=100,
         ),
