@@ -27,9 +27,15 @@ class ExplicitAttention:
         (self._cross if self.site.keys is Keys.TEXT else self._self)(probs)
         return attn.to_out[1](attn.to_out[0]((probs @ v).transpose(1, 2).flatten(2)))
 
+    @property
+    def _source(self) -> int:
+        """The source's row of the batch; this form edits no source that was kept."""
+        assert self.job.rows.source is not None
+        return self.first + self.job.rows.source
+
     def _cross(self, probs: Tensor) -> None:
         cross, step = self.job.plan.cross, self.control.step
-        source = probs[self.first + self.job.rows.source]
+        source = probs[self._source]
         for index, target in enumerate(self.job.rows.targets):
             own = probs[self.first + target]
             arrays = (cross.mapper[index], cross.alphas[index], cross.equalizer[index], cross.schedule[step, index])
@@ -42,4 +48,4 @@ class ExplicitAttention:
             return
         for index, target in enumerate(self.job.rows.targets):
             if self.job.plan.self_schedule[self.control.step, index]:
-                probs[self.first + target] = probs[self.first + self.job.rows.source]
+                probs[self.first + target] = probs[self._source]

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -18,6 +19,7 @@ from benchmarks.quality.model import figures
 from benchmarks.quality.painting import STEPS
 from benchmarks.quality.report import Row, rows, summary
 from p2p.families import load as load_family
+from p2p.families.stable_diffusion import StableDiffusion
 from scenes.judge.examination import examine
 from scenes.judge.verdict import load as load_judge
 
@@ -35,7 +37,8 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="write every edit of every method there, JSON lines, SSIM included")
     arguments = parser.parse_args()
     share = arguments.share or (QUICK if arguments.quick else 1.0)
-    family, judge = load_family("stable_diffusion", str(arguments.model)), load_judge()
+    family = cast(StableDiffusion, load_family("stable_diffusion", str(arguments.model)))
+    judge = load_judge()
     told = Clock()
     report: dict = {"judge": examine(judge, round(JUDGED * share), family.pipeline.vae)}
     told("judge")

@@ -49,7 +49,7 @@ def paint(
             timestep = scheduler.timesteps[index]
             prediction = family.predict(scheduler.scale_model_input(x, timestep), timestep, conditioning)
             x = scheduler.step(prediction, timestep, x, return_dict=False)[0]
-            if may_change is not None:
+            if may_change is not None and source is not None and noise is not None:
                 kept = source[rows]
                 if index + 1 < steps:
                     kept = scheduler.add_noise(kept, noise[rows], scheduler.timesteps[index + 1 : index + 2])
