@@ -8,6 +8,8 @@ from torch import Tensor
 from p2p.families.base import Conditioning, ModelFamily
 
 STEPS, GUIDANCE_SCALE = 20, 3.0
+#: Of a quick run, which tells that everything runs and little about quality.
+QUICK_STEPS = 6
 #: Rows painted at once.
 CHUNK = 25
 

@@ -26,7 +26,7 @@ _BASE = 128 * 2**20
 #: with 16 in every format.
 _PER_PIXEL = 24
 #: How often longer than it may compute a process may take in all, on machines where it does not get a core at once.
-_PATIENCE = 6
+_PATIENCE = 30
 
 
 @dataclass(frozen=True, kw_only=True)
