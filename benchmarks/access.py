@@ -64,7 +64,7 @@ def main() -> None:
     sys.stderr = open(os.devnull, "w", buffering=1)  # noqa: SIM115
     set_up_logs("json")
     access = logging.getLogger("service.access")
-    apps = {"bare": nothing, "whole": Access(nothing), "unlogged": Access(nothing)}
+    apps: dict[str, ASGIApp] = {"bare": nothing, "whole": Access(nothing), "unlogged": Access(nothing)}
     apps["base_http"] = BaseHTTPMiddleware(nothing, passing)
     taken: dict[str, list[float]] = {name: [] for name in apps}
     for _ in range(rounds):  # in turn, so that all of them see the same machine

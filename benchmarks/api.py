@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -113,7 +114,7 @@ async def compared(ours: Side, bare: Side, finished: str, pairs: int, seconds: f
     for _ in range(pairs):
         for kind, (make, expected) in kinds.items():
             for name, side in (("bare", bare), ("ours", ours)):
-                rate = await saturated(side.port, lambda side=side, make=make: make(side), expected, seconds)
+                rate = await saturated(side.port, partial(make, side), expected, seconds)
                 rates.setdefault(f"{name} {kind}", []).append(rate)
 
     def ratio(kind: str) -> float:
@@ -121,9 +122,7 @@ async def compared(ours: Side, bare: Side, finished: str, pairs: int, seconds: f
         return round(median(one / other for one, other in pairs), 3)
 
     latencies = {
-        kind: await p99_ms(
-            ours.port, lambda make=make: make(ours), expected, median(rates[f"ours {kind}"]) / 2, seconds
-        )
+        kind: await p99_ms(ours.port, partial(make, ours), expected, median(rates[f"ours {kind}"]) / 2, seconds)
         for kind, (make, expected) in kinds.items()
         if kind != "finished"
     }

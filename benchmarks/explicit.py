@@ -28,10 +28,16 @@ class ExplicitAttention:
         (self._cross if self.site.keys is Keys.TEXT else self._self)(probs)
         return attn.to_out[1](attn.to_out[0]((probs @ v).transpose(1, 2).flatten(2)))
 
+    @property
+    def _source(self) -> int:
+        """The source's row of the batch; this form edits no source that was kept."""
+        assert self.job.rows.source is not None
+        return self.first + self.job.rows.source
+
     def _cross(self, probs: Tensor) -> None:
         step = self.control.step
         mappers, alphas, equalizers, schedules = self._arrays(probs)
-        source = probs[self.first + self.job.rows.source]
+        source = probs[self._source]
         for index, target in enumerate(self.job.rows.targets):
             own = probs[self.first + target]
             injected = (source @ mappers[index] + (1 - alphas[index]) * own) * equalizers[index]
@@ -49,4 +55,4 @@ class ExplicitAttention:
             return
         for index, target in enumerate(self.job.rows.targets):
             if self.job.plan.self_schedule[self.control.step, index]:
-                probs[self.first + target] = probs[self.first + self.job.rows.source]
+                probs[self.first + target] = probs[self._source]

@@ -17,7 +17,7 @@ from p2p_client import Client
 from stack.demo import EDIT, MODEL
 from stack.services import Stack, stack
 
-EDITS, QUICK = 30, 6
+EDITS, QUICK = 30, 2
 #: The first edits make what all others share: scripts, metrics, the queue itself.
 WARM = 3
 _MIB = 2**20

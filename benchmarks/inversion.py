@@ -37,7 +37,7 @@ SCENES, QUICK = 40, 1
 STRONG = 7.5
 #: Of the figures, how many digits tell something; the others have two.
 DIGITS = {"reconstruction_ssim": 4, "success": 3, "seconds": 3, "unet_evaluations": 1}
-Figures = dict[str, float]
+Figures = dict[str, float | None]
 
 
 def tinted(rng: np.random.Generator) -> Scene:
@@ -77,6 +77,7 @@ def of_edits(source: Source, images: Sequence[np.ndarray], judge: Judge) -> list
     figures = []
     for change, image, seen in zip(source.changes, images, verdicts(judge, images), strict=True):
         of: Figures = {"success": succeeds(change, source.verdict, seen)}
+        assert source.layout  # it is drawn
         before, truth = drawn_pair(change, source.layout)
         if change.has_truth:
             of["counterfactual_psnr"] = psnr(image, truth.image)
@@ -92,7 +93,8 @@ def means(rows: Iterable[Figures]) -> Figures:
     values: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.items():
-            values.setdefault(name, []).append(value)
+            if value is not None:  # an infinite PSNR
+                values.setdefault(name, []).append(value)
     return {name: round(float(np.mean(each)), DIGITS.get(name, 2)) for name, each in values.items()}
 
 

@@ -34,7 +34,7 @@ ROWS: dict[str, tuple[Case, ...]] = {
     "cpu": (*SCENES, ("sd15", 256, 1), ("sd15", 256, 7), ("sd15", 512, 1)),
     "cuda": (*SCENES, ("sd15", 512, 1), ("sd15", 512, 7), ("sd21", 768, 1)),
 }
-QUICK = (("scenes", 64, 1), ("sd15", 256, 1))
+QUICK = (("scenes", 64, 1), ("sd15", 128, 1))
 
 
 def counted(name: str) -> Sequence[tuple[int, int]]:
@@ -45,8 +45,8 @@ def counted(name: str) -> Sequence[tuple[int, int]]:
 class Timing:
     """The clock of a device."""
 
-    def __init__(self, device: str, *, compiled: bool) -> None:
-        self.device, self.compiled = device, compiled
+    def __init__(self, device: str, *, compiled: bool, repeats: Mapping[str, int] = REPEATS) -> None:
+        self.device, self.compiled, self.repeats = device, compiled, repeats
 
     def now(self) -> float:
         """Seconds, once the device has done what it was told."""
@@ -73,7 +73,7 @@ class Timing:
         """
         (name,) = {case[0] for _, case in loops.values()}
         weights = [1, *(steps for _, steps in counted(name))]
-        runs = [self._parts(loops, name) for _ in range(REPEATS.get(name, 1))]
+        runs = [self._parts(loops, name) for _ in range(self.repeats.get(name, 1))]
         return {
             loop: sum(
                 weight * statistics.median(run[loop][part] for run in runs) for part, weight in enumerate(weights)
@@ -148,11 +148,11 @@ def measured(timing: Timing, case: Case, pairs: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="`scenes` and `sd15` 256x256, one edit, one pair each")
+    parser.add_argument("--quick", action="store_true", help="`scenes` and `sd15` 128x128, one edit, one pair each")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--compile", action="store_true", help="compile the network on all sides (with a GPU)")
     arguments = parser.parse_args()
-    timing = Timing(arguments.device, compiled=arguments.compile)
+    timing = Timing(arguments.device, compiled=arguments.compile, repeats={} if arguments.quick else REPEATS)
     cases = QUICK if arguments.quick else ROWS[arguments.device]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # until the process that measures memory is forked

@@ -8,6 +8,7 @@ its maximum on a pixel that its thing covers. Needs the emoji font (`make font`)
 import argparse
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from p2p.families import load
 from p2p.families.base import ModelFamily
+from p2p.families.stable_diffusion import StableDiffusion
 from p2p.reading import read_maps
 from p2p.tokens import tokenize
 from scenes.autoencoder import to_pixels
@@ -38,11 +40,12 @@ def held_out_scenes(count: int) -> list[tuple[Scene, Layout]]:
 def localised(family: ModelFamily, scenes: list[tuple[Scene, Layout]]) -> list[bool]:
     """Per noun of every scene, whether its map's maximum lies inside its thing's mask."""
     pictures = [draw(scene, layout) for scene, layout in scenes]
-    vae = family.pipeline.vae
+    pipeline = cast(StableDiffusion, family).pipeline
+    vae = pipeline.vae
     clean = vae.encode(to_pixels(np.stack([p.image for p in pictures]))).latent_dist.mean * vae.config.scaling_factor
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(SEED))
     timestep = torch.tensor(TIMESTEP)
-    noised = DDIMScheduler.from_config(family.pipeline.scheduler.config).add_noise(clean, noise, timestep[None])
+    noised = DDIMScheduler.from_config(pipeline.scheduler.config).add_noise(clean, noise, timestep[None])
     maps = read_maps(family, noised, timestep, [scene.caption() for scene, _ in scenes])
     verdicts = []
     for (scene, _), picture, of_tokens in zip(scenes, pictures, maps, strict=True):

@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.figures.sheet import beside, curves, stacked
 from benchmarks.quality import sources as asked
 from benchmarks.quality.methods import ours
-from benchmarks.quality.painting import STEPS
+from benchmarks.quality.painting import QUICK_STEPS, STEPS
 from benchmarks.quality.report import rows, summary
 from p2p.families import load as load_family
 from p2p.families.base import ModelFamily
@@ -59,7 +59,7 @@ SWEPT: Mapping[str, tuple[str, str, tuple[float, ...], float]] = {
 
 
 def swept(
-    name: str, values: Sequence[float], sources: Sequence[asked.Source], family: ModelFamily, judge: Judge
+    name: str, values: Sequence[float], sources: Sequence[asked.Source], family: ModelFamily, judge: Judge, steps: int
 ) -> list[dict]:
     """The figures at each value of a setting."""
     field, setting, _, _ = SWEPT[name]
@@ -68,7 +68,7 @@ def swept(
         sources = [local for source in sources if (local := _local(source)).changes]
     found = []
     for value in values:
-        images = ours(sources, family, STEPS, blended=blend, **{field: {setting: value}})
+        images = ours(sources, family, steps, blended=blend, **{field: {setting: value}})
         figures = summary(rows(sources, images, judge))
         found.append({"value": value, **{name: figures[name] for name in FIGURES}})
         print(name, found[-1], file=sys.stderr)
@@ -103,21 +103,22 @@ def plot(report: Mapping[str, Sequence[dict]]) -> Image.Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=MODEL)
-    parser.add_argument("--quick", action="store_true", help="a few edits, two values of each setting")
+    parser.add_argument("--quick", action="store_true", help="a few edits in few steps, two values of each setting")
     parser.add_argument("--share", type=float, default=SHARE, help="of the edits of benchmarks.quality")
     parser.add_argument("--settings", nargs="*", default=list(SWEPT), choices=list(SWEPT))
     parser.add_argument("--plot", type=Path, help="write the curves there")
     arguments = parser.parse_args()
-    share = QUICK if arguments.quick else arguments.share
+    share, steps = (QUICK, QUICK_STEPS) if arguments.quick else (arguments.share, STEPS)
     family, judge = load_family("stable_diffusion", str(arguments.model)), load_judge()
     sources = [
-        *asked.generated(asked.wanted(asked.GENERATED, share), family, judge, steps=STEPS),
-        *asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, steps=STEPS),
+        *asked.generated(asked.wanted(asked.GENERATED, share), family, judge, steps=steps),
+        *asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, steps=steps),
     ]
     report = {}
     for name in arguments.settings:
         values = SWEPT[name][2]
-        report[name] = swept(name, values[:: len(values) - 1] if arguments.quick else values, sources, family, judge)
+        chosen = values[:: len(values) - 1] if arguments.quick else values
+        report[name] = swept(name, chosen, sources, family, judge, steps)
     if arguments.plot:
         arguments.plot.parent.mkdir(parents=True, exist_ok=True)
         plot(report).quantize(64).save(arguments.plot, optimize=True)

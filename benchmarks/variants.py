@@ -5,6 +5,7 @@ All run the same network object: same precision, threads, memory format and pack
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from p2p.families import load
 from p2p.families.packed import pack
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.preparation import assemble, prepare
-from p2p.sampling import Denoising
+from p2p.sampling import BatchDenoising
 from p2p.spec import EditSpec
 from p2p.trajectory import Redenoising, Trajectory, key_of
 
@@ -32,7 +33,7 @@ def model(name: str, device: str = "cpu", *, compiled: bool = False) -> StableDi
 def _made(name: str, device: str, compiled: bool) -> StableDiffusion:
     where = torch.device(device)
     if name == "scenes":
-        family = load("stable_diffusion", "scenes/model", device=device)
+        family = cast(StableDiffusion, load("stable_diffusion", "scenes/model", device=device))
     else:
         family = StableDiffusion(random_pipeline(name, where), "random")
         pack(family.network)  # as `load` does
@@ -42,6 +43,14 @@ def _made(name: str, device: str, compiled: bool) -> StableDiffusion:
             layer.forward = torch.compiler.disable(layer.forward)
         family.network = torch.compile(family.network)
     return family
+
+
+class Loop(Protocol):
+    """What is timed and weighed: a run, a step at a time."""
+
+    num_steps: int
+
+    def step(self, index: int) -> Tensor: ...
 
 
 def spec(name: str, size: int, edits: int, *, maps: bool) -> EditSpec:
@@ -70,7 +79,7 @@ class Plain:
     @torch.no_grad()
     def __init__(self, family: StableDiffusion, made: EditSpec) -> None:
         self.family, self.scale = family, made.sampling.guidance_scale
-        self.scheduler = family.scheduler(made.sampling.steps)
+        self.scheduler = _scheduler(family, made)
         self.num_steps = len(self.scheduler.timesteps)
         text, negative = family.pipeline.encode_prompt(list(made.prompts), family.device, 1, True, None)
         self.context = torch.cat([negative, text])
@@ -88,13 +97,18 @@ class Plain:
         return self.latents
 
 
-def ours(family: StableDiffusion, made: EditSpec) -> Denoising:
+def _scheduler(family: StableDiffusion, made: EditSpec) -> Any:
+    assert made.sampling.steps  # `spec` says them
+    return family.scheduler(made.sampling.steps)
+
+
+def ours(family: StableDiffusion, made: EditSpec) -> BatchDenoising:
     """The sampler."""
-    scheduler = family.scheduler(made.sampling.steps)
+    scheduler = _scheduler(family, made)
     return assemble([prepare(made, family, len(scheduler.timesteps))], family, scheduler)
 
 
-def oracle(family: StableDiffusion, made: EditSpec) -> Denoising:
+def oracle(family: StableDiffusion, made: EditSpec) -> BatchDenoising:
     """The sampler with every attention matrix written out."""
     run = ours(family, made)
     (job,), first = run.control.jobs, len(run.conditioning.guided)
@@ -104,9 +118,9 @@ def oracle(family: StableDiffusion, made: EditSpec) -> Denoising:
     return run
 
 
-def again(family: StableDiffusion, made: EditSpec) -> Denoising:
+def again(family: StableDiffusion, made: EditSpec) -> Redenoising:
     """An edit of a kept source, whose latents and maps here are noise: what they hold changes no time."""
-    scheduler = family.scheduler(made.sampling.steps)
+    scheduler = _scheduler(family, made)
     job = prepare(made, family, len(scheduler.timesteps))
     steps, (height, width) = len(scheduler.timesteps), job.noise.shape[-2:]
     source = Trajectory(
@@ -119,6 +133,6 @@ def again(family: StableDiffusion, made: EditSpec) -> Denoising:
     return Redenoising(family, scheduler, job, source)
 
 
-VARIANTS: dict[str, Callable[[StableDiffusion, EditSpec], Denoising]] = {
+VARIANTS: dict[str, Callable[[StableDiffusion, EditSpec], Loop]] = {
     "plain": Plain, "ours": ours, "maps": ours, "again": again, "oracle": oracle,
 }  # fmt: skip

@@ -31,7 +31,7 @@ class Layout:
     """Everything about a picture that its caption does not say."""
 
     horizon: int
-    slots: tuple[Slot, Slot]
+    slots: tuple[Slot, ...]  # two; a scene of more things than a caption says has more
     grain: int  # seed of what is drawn at random on top: rain
 
     @classmethod
@@ -143,12 +143,12 @@ def black_and_white(canvas: np.ndarray, grain: int) -> np.ndarray:
 
 
 def night(canvas: np.ndarray, grain: int) -> np.ndarray:
-    return canvas * np.float32([0.28, 0.32, 0.55]) + np.float32([0, 2, 22])
+    return canvas * np.asarray([0.28, 0.32, 0.55], np.float32) + np.asarray([0, 2, 22], np.float32)
 
 
 def sunset(canvas: np.ndarray, grain: int) -> np.ndarray:
-    glow = np.linspace(1, 0.5, SIZE, dtype=np.float32)[:, None, None] * np.float32([70, 10, 20])
-    return canvas * np.float32([1, 0.72, 0.55]) + glow
+    glow = np.linspace(1, 0.5, SIZE, dtype=np.float32)[:, None, None] * np.asarray([70, 10, 20], np.float32)
+    return canvas * np.asarray([1, 0.72, 0.55], np.float32) + glow
 
 
 def rain(canvas: np.ndarray, grain: int) -> np.ndarray:
@@ -157,7 +157,7 @@ def rain(canvas: np.ndarray, grain: int) -> np.ndarray:
     length = np.arange(7)
     for x, y in zip(rng.integers(0, SIZE, 26), rng.integers(0, SIZE - 7, 26), strict=True):
         drop = y + length, (x - length // 2) % SIZE
-        canvas[drop] = canvas[drop] * 0.4 + np.float32([190, 210, 235]) * 0.6
+        canvas[drop] = canvas[drop] * 0.4 + np.asarray([190, 210, 235], np.float32) * 0.6
     return canvas
 
 

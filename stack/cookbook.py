@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from p2p_client import Client
 from stack.demo import MODEL, PHOTO
+from stack.patience import PATIENCE
 from stack.services import stack
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "cookbook.md"
@@ -25,7 +26,6 @@ OWN_IMAGE = "img_..."
 _PAPER, _INK = "#fafaf8", "#1c1c1e"
 _SIDE, _MARGIN, _GAP, _CAPTION = 192, 16, 12, 15
 #: Seconds that one recipe may take.
-_PATIENCE = 120
 
 
 def recipes() -> Iterator[tuple[str, str]]:
@@ -41,7 +41,7 @@ def cooked(client: Client, body: str) -> Image.Image:
     """
     if OWN_IMAGE in body:
         body = body.replace(OWN_IMAGE, client.upload(PHOTO).id)
-    edit = client.wait(client.submit(json.loads(body)), timeout=_PATIENCE)
+    edit = client.wait(client.submit(json.loads(body)), timeout=PATIENCE)
     rows: dict[int | None, dict[int, Image.Image]] = {}
     for one in edit.artifacts:
         if one.kind == "image" and one.picture is not None:

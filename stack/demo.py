@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from service.jobs.interruption import Interrupted, interruptible, look, pause
+from stack.patience import ANSWER, PATIENCE
 from stack.processes import NotStarted
 from stack.services import Stack, stack
 from stack.sheet import draw_sheet
@@ -62,8 +63,8 @@ EDIT_OF_PHOTO = {
     "sampling": {"seed": 0},
 }
 
-#: Seconds between two looks at the job, and how long it may take in all.
-INTERVAL, PATIENCE = 0.2, 270
+#: Seconds between two looks at the job.
+INTERVAL = 0.2
 
 
 def main() -> None:
@@ -89,7 +90,7 @@ def main() -> None:
 
 
 def _run(started: Stack, model: str, out: Path) -> None:
-    with httpx.Client(base_url=started.url, timeout=30) as client:
+    with httpx.Client(base_url=started.url, timeout=ANSWER) as client:
         sheet = _edited(client, started, {**EDIT, "model": model}, out)
         image = _sent(client, PHOTO)
         source = {"prompt": SOURCE_OF_PHOTO, "image": {"upload": image}}

@@ -32,7 +32,9 @@ def licence_of(name: str) -> str:
     """
     said = metadata(name)
     named = [line.split(" :: ")[-1] for line in said.get_all("Classifier", []) if line.startswith("License ::")]
-    text = said["License-Expression"] or ", ".join(named) or _first_line(said["License"] or _file_of(name))
+    # Not by `said[...]`: what is missing warns from Python 3.13 on, and is to be an error.
+    expression, own = ("".join(said.get_all(field, [])) for field in ("License-Expression", "License"))
+    text = expression or ", ".join(named) or _first_line(own or _file_of(name))
     # Torch's expression lists what it bundles, twenty licences long.
     return text if len(text) <= 120 else f"{text[:110].rsplit(' AND ', 1)[0]} AND others that it bundles"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-#: Seconds a process may take to finish what it is at, before it is killed.
-GRACE = 20
+from stack.patience import GRACE
+
 #: Lines of a log that are shown when its process fails.
 TAIL = 25
 

@@ -13,10 +13,8 @@ from pathlib import Path
 import redis
 
 from service.jobs.interruption import pause
+from stack.patience import PATIENCE, PROBE
 from stack.processes import NotStarted, running
-
-#: Seconds a Redis may take until it answers; it takes a tenth of one.
-PATIENCE = 10
 
 
 @contextmanager
@@ -76,7 +74,7 @@ def wait_for(url: str, server: subprocess.Popen | None = None) -> None:
     Raises:
         NotStarted: it does not in `PATIENCE` seconds, or the process that was to answer has ended.
     """
-    client = redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2)
+    client = redis.Redis.from_url(url, socket_connect_timeout=PROBE, socket_timeout=PROBE)
     deadline = time.monotonic() + PATIENCE
     try:
         while True:

@@ -11,11 +11,9 @@ from sysconfig import get_path
 
 import httpx
 
+from stack.patience import PATIENCE, PROBE
 from stack.processes import NotStarted, running, tail
 from stack.redis_server import free_port
-
-#: Seconds the server may take until it answers.
-PATIENCE = 20
 
 
 @contextmanager
@@ -52,7 +50,7 @@ def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            httpx.get(url, timeout=2)
+            httpx.get(url, timeout=PROBE)
             return
         except httpx.TransportError:
             time.sleep(0.05)

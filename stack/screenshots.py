@@ -19,6 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from service.jobs.interruption import Interrupted, interruptible
+from stack.patience import ANSWER, PATIENCE
 from stack.processes import NotStarted
 from stack.services import stack
 
@@ -33,7 +34,7 @@ WIDTHS: Mapping[str, ViewportSize] = {
 }
 THEMES: Sequence[Literal["light", "dark"]] = ("light", "dark")
 #: Milliseconds: a run on a busy machine.
-PATIENCE = 120_000
+PATIENCE_MS = 1000 * PATIENCE
 
 
 def main() -> None:
@@ -64,7 +65,7 @@ def browser_program() -> str | None:
 def _examples(url: str) -> None:
     """A picture of each example: its source, and its first edit beside it."""
     folder = PAGE / "examples"
-    with httpx.Client(base_url=url, timeout=90) as client:
+    with httpx.Client(base_url=url, timeout=ANSWER) as client:
         for example in json.loads((PAGE / "examples.json").read_text(encoding="utf-8")):
             body = example["body"]
             if name := example.get("file"):
@@ -125,7 +126,7 @@ def run_first_example(page: Page) -> None:
     """The page as it opens, run to its end."""
     page.locator("#composer .word.changed").first.wait_for()
     page.locator("#run").click()
-    page.locator(".edit .w.changed").first.wait_for(timeout=PATIENCE)
+    page.locator(".edit .w.changed").first.wait_for(timeout=PATIENCE_MS)
 
 
 def _write(picture: Image.Image, path: Path, **how: Any) -> None:

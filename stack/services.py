@@ -11,12 +11,10 @@ from pathlib import Path
 
 import httpx
 
-from service.jobs.interruption import pause
+from service.jobs.interruption import look, pause
+from stack.patience import PATIENCE, PROBE
 from stack.processes import NotStarted, python, running, tail
 from stack.redis_server import free_port, redis_server
-
-#: Seconds a worker may take to import torch and load its model on a busy machine.
-PATIENCE = 180
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +88,7 @@ def stack(
         metrics = {"api": f"127.0.0.1:{port}", **{name: f"127.0.0.1:{own}" for name, own in ports.items()}}
         _write_targets(folder / "metrics.json", metrics)
         for name, command in commands(workers):
+            look()  # who wants it to end does not wait for the rest to start
             log = folder / f"{name}.log"
             own = {"METRICS_PORT": str(ports.get(name, 0))}
             processes[name] = parts.enter_context(running(name, command, log, environment | own))
@@ -134,7 +133,7 @@ def _wait_until_ready(started: Stack, workers: Mapping[str, int]) -> None:
     while time.monotonic() < deadline:
         started.check()
         try:
-            response = httpx.get(f"{started.url}/readyz", timeout=5)
+            response = httpx.get(f"{started.url}/readyz", timeout=PROBE)
             answer = response.text
             if response.is_success and _all_there(response.json(), workers):
                 return

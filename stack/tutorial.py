@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from stack.patience import GRACE
+
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
 #: Seconds that one block may take: torch is large, and networks are slow.
 PATIENCE = 1800
@@ -132,10 +134,10 @@ class Terminal:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(self._bash.pid, number)
-                self._bash.wait(30)
+                self._bash.wait(GRACE)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
-        self._listener.join(5)
+        self._listener.join(GRACE)
         self._bash.stdout.close()
 
 

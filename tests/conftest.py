@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import hypothesis
 import pytest
 import redis
 
@@ -28,6 +29,12 @@ defaults = {{ steps = 3, guidance_scale = 3.0 }}
 limits = {{ max_steps = 400, max_targets = 3 }}
 """
 
+
+# By default an example may take 200 ms, and drawing them a second: a busy machine is no fault of the code.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 #: A folder of files that take minutes. Workers of xdist take a file at a time, in this order
 #: (`--no-loadscope-reorder`: else those of many tests go first, and what is long runs at the end, beside an idle core).

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from stack.patience import PATIENCE
+
 
 @dataclass(frozen=True)
 class Received:
@@ -46,7 +48,7 @@ class Receiver:
     def ids(self) -> list[str]:
         return [request.id for request in self.got]
 
-    def wait_for(self, number: int, *, patience: float = 60) -> None:
+    def wait_for(self, number: int, *, patience: float = PATIENCE) -> None:
         """Wait until so many requests have come in."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.got) >= number, patience), f"{len(self.got)} of {number} came"

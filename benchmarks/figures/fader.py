@@ -57,7 +57,8 @@ def measured(family: ModelFamily, prompt: str, word: str, measure: Measure, judg
         for weight in WEIGHTS
     ]
     thing = next(name for name in ("house", "cat") if name in prompt.split())
-    shown, values = [], []
+    shown: list[np.ndarray] = []
+    values = []
     for seed in SEEDS:
         images = [np.asarray(image) for image in edited(family, prompt, targets, seed).images]
         shown = shown or images[1:]

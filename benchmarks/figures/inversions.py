@@ -18,6 +18,7 @@ from scenes.judge.verdict import load as load_judge
 def inversions(family: ModelFamily) -> Image.Image:
     """The benchmark's first scene and its swap, at the papers' guidance, where methods differ most."""
     (source,) = asked.drawn([(1, FAMILY)], family, load_judge(), steps=STEPS)
+    assert source.layout  # it is drawn
     picture, (_, truth) = Image.fromarray(source.image), drawn_pair(source.changes[0], source.layout)
     rows = []
     for method in INVERSIONS:

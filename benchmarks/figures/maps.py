@@ -17,6 +17,7 @@ STEPS = (0, 3, 6, 10, 14, 19)
 def maps(family: ModelFamily) -> Image.Image:
     """A row of words, and a row for each of two nouns over the steps."""
     result = edited(family, PROMPT, [{"prompt": PROMPT, "edits": [{"kind": "refine"}]}], SEED, keep=True)
+    assert result.trajectory  # `keep` asks for it
     by_step = result.trajectory.maps.numpy()  # (steps, tokens, height, width)
     tokens = tokenize(PROMPT, family.tokenizer)
 

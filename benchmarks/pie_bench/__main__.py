@@ -42,7 +42,8 @@ def main() -> None:
     except (InvalidSet, OSError, ValueError) as error:
         sys.exit(str(error))
     steps = QUICK_STEPS if arguments.quick else STEPS
-    rows, skipped = defaultdict(list), Counter()
+    rows: dict[str, list[dict[str, float | None]]] = defaultdict(list)
+    skipped: Counter[str] = Counter()
     for number, item in enumerate(wanted, 1):
         print(f"{number} of {len(wanted)}: {item.id}", file=sys.stderr)
         try:

@@ -50,6 +50,9 @@ def squeezenet_features() -> nn.Sequential:
 class Lpips(nn.Module):
     """The distance of pictures, (1, 3, height, width) in -1..1: 0 for equal ones."""
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.features = squeezenet_features()

@@ -19,8 +19,8 @@ def structure_distance(one: np.ndarray, other: np.ndarray, dino: Any) -> float:
         one, other: (height, width, 3) uint8.
         dino: a `transformers.ViTModel`; the published figures are of `facebook/dino-vitb8`.
     """
-    similarities = [self_similarity(keys(picture, dino)) for picture in (one, other)]
-    return float(functional.mse_loss(*similarities))
+    first, second = (self_similarity(keys(picture, dino)) for picture in (one, other))
+    return float(functional.mse_loss(first, second))
 
 
 @torch.no_grad()

@@ -9,45 +9,48 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from benchmarks.quality import sources as asked
 from benchmarks.quality.methods import METHODS
 from benchmarks.quality.model import figures
-from benchmarks.quality.painting import STEPS
+from benchmarks.quality.painting import QUICK_STEPS, STEPS
 from benchmarks.quality.report import Row, rows, summary
 from p2p.families import load as load_family
+from p2p.families.stable_diffusion import StableDiffusion
 from scenes.judge.examination import examine
 from scenes.judge.verdict import load as load_judge
 
 MODEL = Path("scenes/model")
 JUDGED, ONE_THING, TWO_THINGS = 1000, 500, 300
-#: The share of all of this in a quick run.
-QUICK = 0.02
+#: The share of all of this in a quick run: one source of each family.
+QUICK = 0.01
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=MODEL)
-    parser.add_argument("--quick", action="store_true", help="a few edits of each kind, under a minute")
+    parser.add_argument("--quick", action="store_true", help="a few edits of each kind, in few steps; under a minute")
     parser.add_argument("--share", type=float, help="of the whole, between 0 and 1; 1 without --quick")
     parser.add_argument("--rows", type=Path, help="write every edit of every method there, JSON lines, SSIM included")
     arguments = parser.parse_args()
-    share = arguments.share or (QUICK if arguments.quick else 1.0)
-    family, judge = load_family("stable_diffusion", str(arguments.model)), load_judge()
+    share, steps = arguments.share or (QUICK if arguments.quick else 1.0), QUICK_STEPS if arguments.quick else STEPS
+    family = cast(StableDiffusion, load_family("stable_diffusion", str(arguments.model)))
+    judge = load_judge()
     told = Clock()
     report: dict = {"judge": examine(judge, round(JUDGED * share), family.pipeline.vae)}
     told("judge")
-    report["model"] = figures(family, judge, round(ONE_THING * share), round(TWO_THINGS * share), STEPS)
+    report["model"] = figures(family, judge, round(ONE_THING * share), round(TWO_THINGS * share), steps)
     told("model")
-    sources = asked.generated(asked.wanted(asked.GENERATED, share), family, judge, steps=STEPS)
+    sources = asked.generated(asked.wanted(asked.GENERATED, share), family, judge, steps=steps)
     told(f"{len(sources)} generated sources")
-    sources += asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, steps=STEPS)
+    sources += asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, steps=steps)
     told("drawn sources")
     counted: dict[str, list[Row]] = {}
     for name, method in METHODS.items():
-        counted[name] = rows(sources, method(sources, family, STEPS), judge)
+        counted[name] = rows(sources, method(sources, family, steps), judge)
         told(name)
     report["methods"] = {name: summary(of) for name, of in counted.items()}
     if arguments.rows:

@@ -8,6 +8,8 @@ from torch import Tensor
 from p2p.families.base import Conditioning, ModelFamily
 
 STEPS, GUIDANCE_SCALE = 20, 3.0
+#: Of a quick run, which tells that everything runs and little about quality.
+QUICK_STEPS = 6
 #: Rows painted at once.
 CHUNK = 25
 
@@ -49,7 +51,7 @@ def paint(
             timestep = scheduler.timesteps[index]
             prediction = family.predict(scheduler.scale_model_input(x, timestep), timestep, conditioning)
             x = scheduler.step(prediction, timestep, x, return_dict=False)[0]
-            if may_change is not None:
+            if may_change is not None and source is not None and noise is not None:
                 kept = source[rows]
                 if index + 1 < steps:
                     kept = scheduler.add_noise(kept, noise[rows], scheduler.timesteps[index + 1 : index + 2])

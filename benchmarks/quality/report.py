@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def rows(sources: Sequence[Source], images: Sequence[np.ndarray], judge: Judge) 
     """What came of a method's pictures, one for each change of each source."""
     counted = []
     for (source, change, _), image, seen in zip(pairs(sources), images, verdicts(judge, images), strict=True):
-        row = {"kind": change.kind, "source": change.before.caption(), "target": change.after.caption()}
+        row: dict[str, Any] = {"kind": change.kind, "source": change.before.caption(), "target": change.after.caption()}
         if source.layout is not None:
             _, truth = drawn_pair(change, source.layout)
             counted.append(Row(**row, seed=source.seed, counterfactual_psnr=psnr(image, truth.image)))

@@ -7,6 +7,7 @@ would count the model's failure to paint the cat.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from benchmarks.quality.changes import COLOURED, KINDS, Change
 from benchmarks.quality.metrics import shows
 from benchmarks.quality.painting import GUIDANCE_SCALE, decoded, noise_of, paint
 from p2p.families.base import ModelFamily
+from p2p.families.stable_diffusion import StableDiffusion
 from p2p.inversion import invert
 from p2p.spec import Sampling
 from p2p.trajectory import Trajectory
@@ -198,5 +200,5 @@ def _drawn(
 @torch.no_grad()
 def encoded(family: ModelFamily, image: np.ndarray) -> Tensor:
     """(1, channels, height, width): a picture's latents, scaled."""
-    vae = family.pipeline.vae
+    vae = cast(StableDiffusion, family).pipeline.vae
     return vae.encode(to_pixels(image[None]).to(vae.device)).latent_dist.mean * vae.config.scaling_factor

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from benchmarks.recovery.journal import Journal
 from benchmarks.recovery.stand_in import Noted, StandIn
@@ -19,6 +20,7 @@ from service import outbox, reaper
 from service.jobs.catalogue import ModelDeclaration, load_catalogue
 from service.jobs.message import job_of
 from service.jobs.model import JobStatus
+from service.jobs.moves import Move
 from service.jobs.queue import RqJobQueue
 from service.jobs.storage import open_storage
 from service.jobs.store import RedisJobStore
@@ -60,8 +62,8 @@ def begun(place: Place, name: str) -> Wires:
 
 
 def stand_in_worker(place: Place, name: str) -> None:
-    """A worker whose sampler takes half a second and no model."""
-    _work(begun(place, name), lambda _: StandIn())
+    """A worker whose sampler takes half a second and no model, and does of a sampler what this benchmark asks for."""
+    _work(begun(place, name), lambda _: cast(Sampler, StandIn()))
 
 
 def model_worker(place: Place, name: str) -> None:
@@ -78,7 +80,7 @@ def _work(wires: Wires, sampler: Callable[[ModelDeclaration], Sampler]) -> None:
     # The second of a job's artifacts: one is stored, and one is on its way.
     wires.across(type(storage), "put", "mid_upload", _second_artifact, within=UPLOAD)
     wires.across(RedisJobStore, "make", "before_commit", _finished)
-    engine = Engine(Noted(sampler(declaration), wires), declaration, revision="recovery")
+    engine = Engine(cast(Sampler, Noted(sampler(declaration), wires)), declaration, revision="recovery")
     serve(engine, declaration, settings, storage)
 
 
@@ -86,7 +88,7 @@ def _second_artifact(storage: object, key: str, *_: object) -> str | None:
     return key.split("/")[1] if "edit-1" in key else None
 
 
-def _finished(store: object, move: object) -> str | None:
+def _finished(store: object, move: Move) -> str | None:
     return move.job_id if move.to is JobStatus.SUCCEEDED else None
 
 

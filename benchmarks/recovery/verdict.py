@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import median, quantiles
+from typing import cast
 
 import httpx
 
@@ -13,9 +14,8 @@ from benchmarks.recovery.journal import Journal, Line
 from benchmarks.recovery.world import LOOK, World
 from service.jobs import keys
 from service.jobs.model import TRANSITIONS, JobStatus
+from stack.patience import ANSWER, PATIENCE
 
-#: Seconds that what was accepted has to end in once nothing is killed any more.
-PATIENCE = 120
 COUNTS = ("accepted", "finished", "succeeded", "lost", "published_twice", "outbox_twice", "strays")
 ENDS = {str(status) for status in JobStatus if not TRANSITIONS[status]}
 #: What the interrupted next step of a killed process is.
@@ -35,10 +35,15 @@ NEXT_STEP = {
 }
 
 
+def _name(kill: Line) -> str:
+    """Where a kill fell: the process that was struck at random, else the window."""
+    return kill["name"] if "name" in kill else kill["point"]
+
+
 def recovery(world: World, kill: Line) -> float | None:
     """Seconds from a kill until another process took the interrupted next step; None while none has."""
     return taken_up(
-        world.journal, kill, NEXT_STEP[kill.get("name", kill["point"])], victim=kill.get("victim", kill["pid"])
+        world.journal, kill, NEXT_STEP[_name(kill)], victim=kill["victim"] if "victim" in kill else kill["pid"]
     )
 
 
@@ -52,7 +57,7 @@ def taken_up(journal: Journal, kill: Line, step: str, *, victim: int) -> float |
 
 def was_felt(world: World, kill: Line) -> bool:
     """Whether a process that was killed at a random time was in the middle of anything that somebody waits for."""
-    step = NEXT_STEP[kill.get("name", kill["point"])]
+    step = NEXT_STEP[_name(kill)]
     if step == "sweep" or kill["job"] is None:
         return step == "sweep"
     if step == "step":
@@ -84,7 +89,7 @@ async def counted(world: World, objects: Path) -> dict[str, int]:
         ("accepted", "finished", "succeeded", "lost", "published_twice", "outbox_twice", "strays"), 0
     )
     counts["accepted"] = len(world.accepted)
-    async with httpx.AsyncClient(timeout=30) as storage:
+    async with httpx.AsyncClient(timeout=ANSWER) as storage:
         for job_id in world.accepted:
             job = (await world.api.get(f"/v1/edits/{job_id}")).json()
             ended, succeeded = job.get("status") in ENDS, job.get("status") == "succeeded"
@@ -95,7 +100,7 @@ async def counted(world: World, objects: Path) -> dict[str, int]:
             fetched = [await _is_there(storage, artifact) for artifact in job.get("artifacts", ())]
             whole = ended and job_id in world.ended and all(fetched) and (bool(fetched) or not succeeded)
             counts["lost"] += not whole
-            events = await world.client.xrange(keys.events(job_id))
+            events = cast(list[tuple[str, dict[str, str]]], await world.client.xrange(keys.events(job_id)))
             counts["published_twice"] += sum(event["e"] in ENDS for _, event in events) > 1
             counts["outbox_twice"] += len(world.entries.get(job_id, ())) > 1
     counts["strays"] = await _strays(objects / world.name / "jobs", world)
@@ -107,7 +112,7 @@ async def _is_there(storage: httpx.AsyncClient, artifact: dict) -> bool:
     return response.is_success and len(response.content) == artifact["bytes"]
 
 
-async def _strays(jobs: Path, world: World, patience: float = 10) -> int:
+async def _strays(jobs: Path, world: World, patience: float = PATIENCE) -> int:
     """Executions in the storage that no record names, once the reaper has had time to remove them."""
     deadline = time.monotonic() + patience
     while True:

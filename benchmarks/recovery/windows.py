@@ -11,10 +11,8 @@ from pathlib import Path
 from benchmarks.recovery.programs import model_worker
 from benchmarks.recovery.verdict import counted, recovery, settled, spread, was_felt
 from benchmarks.recovery.world import PROGRAMS, Program, World
+from stack.patience import PATIENCE
 
-#: Seconds that a kill may take to happen, and to be mended: far more than is promised. One that is not mended by then
-#: counts with them.
-PATIENCE = 120.0
 #: Seconds between two random kills; the first also how long the load goes on after the last kill of any window.
 CALM = (2.0, 6.0)
 
@@ -93,6 +91,7 @@ async def tried(world: World, window: Window, kills: int, objects: Path) -> tupl
     made = [kill for point in window.points for kill in world.kills(point)]
     felt = [kill for kill in made if was_felt(world, kill)]
     recoveries = [recovery(world, kill) for kill in felt]
-    seconds = [PATIENCE if each is None else each for each in recoveries]
+    # One that was not mended within the patience counts with it.
+    seconds = [float(PATIENCE) if each is None else each for each in recoveries]
     mended = len(felt) - recoveries.count(None)
     return {"kills": len(made), "felt": len(felt), "mended": mended, **counts, **spread(seconds)}, seconds

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import redis.asyncio
@@ -24,6 +25,7 @@ from benchmarks.recovery.programs import MODEL, Place, reaping, stand_in_worker,
 from service.app import create_app
 from service.jobs import keys
 from service.settings import Settings
+from stack.patience import PATIENCE
 from stack.redis_server import server_command
 
 #: Seconds between two edits, and between two looks of the supervisor and of whoever waits for something.
@@ -106,7 +108,7 @@ class World:
                     process.kill()
 
     def _settings(self) -> Settings:
-        named = {name.lower(): value for name, value in self.environment.items()}
+        named: dict[str, Any] = {name.lower(): value for name, value in self.environment.items()}
         return Settings(**{name: value for name, value in named.items() if name in Settings.model_fields})
 
     @asynccontextmanager
@@ -134,7 +136,8 @@ class World:
 
     async def _redis_answers(self) -> None:
         async with redis.asyncio.Redis.from_url(self.redis_url) as client:
-            for _ in range(200):
+            deadline = time.monotonic() + PATIENCE
+            while time.monotonic() < deadline:
                 try:
                     await client.ping()
                     return
@@ -163,7 +166,8 @@ class World:
             except redis.RedisError:
                 await asyncio.sleep(LOOK)
                 continue
-            for last, entry in (each for _, entries in found or () for each in entries):
+            new = cast(list[tuple[str, list[tuple[str, dict[str, str]]]]], found or [])
+            for last, entry in (each for _, entries in new for each in entries):
                 self.entries.setdefault(entry["job"], set()).add(last)
 
     async def submit(self) -> str | None:
@@ -204,7 +208,7 @@ class World:
         self.ended.add(job)
         self.journal.write("delivery", job=job)
 
-    async def next_kill(self, point: str, *, after: int, patience: float = 120) -> Line:
+    async def next_kill(self, point: str, *, after: int, patience: float = PATIENCE) -> Line:
         """The kill at a point that is the next after so many; raises `TimeoutError`."""
         return await self.eventually(lambda: self.kills(point)[after : after + 1], patience)
 

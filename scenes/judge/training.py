@@ -29,7 +29,8 @@ def train(steps: int, vae: AutoencoderKL, judge: Judge | None = None, seen: int 
     """
     torch.manual_seed(seen)
     peak = GOING_ON if judge else PEAK_LEARNING_RATE
-    judge = (judge or Judge()).train().to(memory_format=torch.channels_last)
+    judge = (judge or Judge()).train()
+    judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
     optimizer = torch.optim.AdamW(judge.parameters(), peak, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))

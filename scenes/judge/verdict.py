@@ -66,7 +66,7 @@ def verdicts(judge: Judge, images: Sequence[np.ndarray] | np.ndarray) -> list[Ve
     """A verdict on every picture, each (height, width, 3) uint8; other sizes than the judge's are resized to it."""
     found: list[Verdict] = []
     for start in range(0, len(images), CHUNK):
-        pictures = to_pixels(np.stack(images[start : start + CHUNK]))
+        pictures = to_pixels(np.stack(list(images[start : start + CHUNK])))
         if pictures.shape[-1] != SIDE:
             pictures = functional.interpolate(pictures, (SIDE, SIDE), mode="area")
         answers = judge(pictures)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).parents[2]
 #: How often longer than it may compute a process may take in all, on machines where it does not get a core at once.
-_PATIENCE = 6
+_PATIENCE = 30
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from stack.screenshots import browser_program
 from stack.services import Stack, stack
+from tests.patience import ANSWER, PATIENCE
 
 PROGRAM = browser_program()
-#: Milliseconds until something is taken for broken; most of what is waited for comes in a second or two.
-PATIENCE = 20_000
 #: Steps of a run whose picture matters only in that it is one.
 STEPS = 4
 SWAP = {
@@ -45,15 +44,17 @@ def served(tmp_path_factory) -> Iterator[Stack]:
 @pytest.fixture
 def api(served: Stack) -> Iterator[httpx.Client]:
     """A client of the served API, to see behind the page."""
-    with httpx.Client(base_url=served.url, timeout=60) as client:
+    with httpx.Client(base_url=served.url, timeout=ANSWER) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def swapped(served: Stack) -> dict:
     """An edit that has succeeded: a cat became a dog."""
-    with httpx.Client(base_url=served.url, timeout=90) as client:
-        job = client.post("/v1/edits", json=SWAP, headers={"Prefer": "wait=60"}).json()
+    with httpx.Client(base_url=served.url, timeout=ANSWER) as client:
+        address = client.post("/v1/edits", json=SWAP).headers["Location"]
+        while (job := client.get(address, params={"wait": 60}).json())["status"] in {"queued", "running"}:
+            pass
     assert job["status"] == "succeeded", job
     return job
 
@@ -109,7 +110,7 @@ def context(browser: Browser, watched: Watched) -> Iterator[Callable[..., Browse
     def new(**how: object) -> BrowserContext:
         wide = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
         made = browser.new_context(**wide | how)
-        made.set_default_timeout(PATIENCE)
+        made.set_default_timeout(1000 * PATIENCE)
         made.on("page", watched.follow)
         opened.append(made)
         return made

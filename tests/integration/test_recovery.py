@@ -1,7 +1,6 @@
 """A job that was accepted ends, whatever becomes of its worker, and is published once."""
 
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -16,6 +15,7 @@ from service.jobs.model import SCHEMA_VERSION, new_job
 from service.jobs.store import RedisJobStore
 from stack.processes import python, running
 from stack.services import Stack, stack
+from tests.patience import LEASE, PATIENCE, eventually
 
 MODEL = "tiny"
 SPEC = {
@@ -29,7 +29,7 @@ SPEC = {
 @pytest.fixture(scope="module")
 def served(tiny_models, tmp_path_factory) -> Iterator[Stack]:
     """A service of its own, without any worker: what is killed here still counts as alive for a while."""
-    settings = {"OMP_NUM_THREADS": "1", "LEASE": "1", "SWEEP_INTERVAL": "0.5"}
+    settings = {"OMP_NUM_THREADS": "1", "LEASE": str(LEASE), "SWEEP_INTERVAL": "0.5"}
     with stack(tmp_path_factory.mktemp("recovery"), {}, models_file=tiny_models, settings=settings) as started:
         yield started
 
@@ -55,13 +55,6 @@ def executions(served, job_id: str) -> set[str]:
     return {path.name for path in place.iterdir()} if place.exists() else set()
 
 
-def eventually(condition, seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
 def test_the_job_of_a_killed_worker_is_finished_by_another(served, worker, post, until):
     first, address = worker(), post(MODEL, steps=300)
     until(address, "running")
@@ -82,7 +75,7 @@ def test_a_worker_that_is_stopped_past_its_lease_publishes_nothing_when_it_goes_
     second.terminate()
     first.send_signal(signal.SIGCONT)
     first.terminate()
-    assert first.wait(60) is not None
+    assert first.wait(PATIENCE) is not None
 
     after = until(address)
     job_id = address.split("/")[-1]
@@ -97,7 +90,7 @@ def test_a_worker_that_must_end_sooner_gives_its_job_back_and_spends_no_attempt(
     first, address = worker(GRACE="0.5"), post(MODEL, steps=400)
     until(address, "running")
     first.terminate()
-    assert first.wait(30) == 0
+    assert first.wait(PATIENCE) == 0
     worker()
 
     job = until(address)

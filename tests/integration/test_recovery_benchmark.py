@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 WINDOWS = {
     "after_pop",
     "before_start",
@@ -34,7 +36,7 @@ def report() -> dict:
     """What the benchmark prints; whatever it says beside that is shown where it fails."""
     command = [sys.executable, "-m", "benchmarks.recovery", "--quick"]
     # Far more than it takes: where it hangs, the suite goes on.
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=Path(__file__).parents[2])
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=6 * PATIENCE, cwd=Path(__file__).parents[2])
     assert ran.returncode == 0, ran.stderr[-5000:]
     return json.loads(ran.stdout)
 

@@ -3,7 +3,6 @@
 import io
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.jobs.trace import Trace
 from stack.processes import python, running
 from stack.services import Stack
-from tests.integration.conftest import PATIENCE
+from tests.patience import ANSWER, PATIENCE, eventually
 
 
 @pytest.fixture
@@ -25,23 +24,13 @@ def total(served: Stack) -> Callable[..., float]:
     def summed(name: str, **labels: str) -> float:
         found = 0.0
         for url in served.metrics.values():
-            for family in text_string_to_metric_families(httpx.get(url, timeout=10).raise_for_status().text):
+            for family in text_string_to_metric_families(httpx.get(url, timeout=ANSWER).raise_for_status().text):
                 for sample in family.samples:
                     if sample.name == name and labels.items() <= sample.labels.items():
                         found += sample.value
         return found
 
     return summed
-
-
-def eventually(true: Callable[[], bool]) -> bool:
-    """Whether something comes to be so: counters move just after the record does."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_the_metrics_move_when_a_job_runs(post, until, total):
@@ -102,7 +91,7 @@ def test_every_process_shows_its_memory_and_where_it_does_is_written_for_prometh
     assert {target["labels"]["process"] for target in targets} == served.processes.keys()
     for target in targets:
         (address,) = target["targets"]
-        assert "process_resident_memory_bytes" in httpx.get(f"http://{address}/metrics").text
+        assert "process_resident_memory_bytes" in httpx.get(f"http://{address}/metrics", timeout=ANSWER).text
 
 
 def lines_of(served: Stack, process: str) -> list[dict]:
@@ -174,7 +163,7 @@ def asked(served: Stack, question: str) -> list[list[str]]:
     """What `python -m service.admin` answers, as rows of cells."""
     command = python("-m", "service.admin", question)
     environment = {"REDIS_URL": served.redis_url}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE)
     return [line.split() for line in done.stdout.splitlines()]
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from stack import redis_server as module
 from stack.processes import NotStarted, python, running
 from stack.redis_server import free_port, redis_server, server_command, server_program
 from stack.services import stack
+from tests.patience import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,8 +63,8 @@ def test_what_an_older_servers_volume_holds_is_read_by_the_one_that_compose_star
     with _serving([*command, "--rdbchecksum", "no"], port, tmp_path) as client:
         client.set("job", "accepted")
         client.bgrewriteaof()
-        while [base.name for base in tmp_path.glob("appendonlydir/*.base.*")] != ["appendonly.aof.2.base.rdb"]:
-            time.sleep(0.05)
+        rewritten = ["appendonly.aof.2.base.rdb"]
+        assert eventually(lambda: [base.name for base in tmp_path.glob("appendonlydir/*.base.*")] == rewritten)
     base = tmp_path / "appendonlydir" / "appendonly.aof.2.base.rdb"
     base.write_bytes(b"REDIS0012" + base.read_bytes()[9:])
 
@@ -114,12 +114,9 @@ def test_a_demo_that_is_interrupted_leaves_nothing_running(tiny_models, tmp_path
         command, env={**os.environ, "TMPDIR": mark}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as demo:
         demo.stdout.readline()
-        deadline = time.monotonic() + 60
-        while not _mentioning(mark) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert _mentioning(mark)
+        assert eventually(lambda: _mentioning(mark))
         demo.send_signal(how)
-        status = demo.wait(60)
+        status = demo.wait(PATIENCE)
 
     assert status != 0
     assert _mentioning(mark) == []

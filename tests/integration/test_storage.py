@@ -12,6 +12,7 @@ from service.jobs.storage import open_storage
 from stack import s3_server as module
 from stack.processes import NotStarted
 from stack.s3_server import server_program
+from tests.patience import ANSWER
 
 KEY = "jobs/one/first/source.png"
 
@@ -80,15 +81,15 @@ def signed(s3_url) -> str:
 
 
 def test_s3s_own_url_gives_the_artifact_as_what_it_is(signed):
-    response = httpx.get(signed)
+    response = httpx.get(signed, timeout=ANSWER)
 
     assert (response.status_code, response.content) == (200, b"a picture")
     assert response.headers["content-type"] == "image/png"
 
 
 def test_a_url_that_was_tampered_with_is_refused(signed):
-    assert httpx.get(signed[:-1] + ("0" if signed[-1] != "0" else "1")).status_code == 403
-    assert httpx.get(signed.replace("source.png", "other.png")).status_code == 403
+    assert httpx.get(signed[:-1] + ("0" if signed[-1] != "0" else "1"), timeout=ANSWER).status_code == 403
+    assert httpx.get(signed.replace("source.png", "other.png"), timeout=ANSWER).status_code == 403
 
 
 def test_urls_are_signed_for_where_clients_reach_the_storage(s3_url):
@@ -132,4 +133,4 @@ def test_the_whole_path_runs_on_s3(served_on_s3: SimpleNamespace):
     first = job["artifacts"][0]
     assert first["url"].startswith("http://127.0.0.1:")
     assert "X-Amz-Signature" in first["url"]
-    assert len(httpx.get(first["url"]).raise_for_status().content) == first["bytes"]
+    assert len(httpx.get(first["url"], timeout=ANSWER).raise_for_status().content) == first["bytes"]

@@ -9,6 +9,7 @@ import pytest
 
 from stack.redis_server import free_port
 from stack.tutorial import PORTS, TUTORIAL, blocks, on_ports, pasted
+from tests.patience import ANSWER
 
 ROOT = TUTORIAL.parents[1]
 #: What is built or installed from where it lies, which must not happen in the checkout.
@@ -56,5 +57,5 @@ def test_what_it_says_works_as_it_is_written(clone, capsys):
 
 
 def fetched(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=ANSWER) as answer:
         return answer.read()

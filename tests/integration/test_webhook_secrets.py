@@ -21,7 +21,8 @@ from service.webhooks import secrets as secrets_of_keys
 from service.webhooks.secrets import SECRETS, SecretRing, Signing
 from service.webhooks.signature import key_of, new_secret
 from tests.edits import CAT_TO_DOG
-from tests.integration.test_outbox import PATIENCE, Senders, a_round
+from tests.integration.test_outbox import Senders, a_round
+from tests.patience import PATIENCE
 from tests.receiver import Received, Receiver, receiving
 
 INSTALLATION = new_secret()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -12,9 +11,9 @@ from standardwebhooks import Webhook as OfficialWebhook
 from service.webhooks.signature import new_secret
 from stack.processes import python, running
 from stack.services import Stack, stack
+from tests.patience import ANSWER, PATIENCE, eventually
 from tests.receiver import Receiver, receiving
 
-PATIENCE = 60
 SECRET = new_secret()
 
 
@@ -28,7 +27,7 @@ def plane(tiny_models, tmp_path_factory) -> Iterator[Stack]:
 
 @pytest.fixture
 def api(plane) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=plane.url, timeout=30) as client:
+    with httpx.Client(base_url=plane.url, timeout=ANSWER) as client:
         yield client
 
 
@@ -47,13 +46,12 @@ def canceled(api: httpx.Client, receiver: Receiver) -> str:
 
 def outcomes(api: httpx.Client, address: str, number: int) -> list[str]:
     """What came of an edit's attempts, once there are so many."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        attempts = api.get(f"{address}/deliveries").raise_for_status().json()["attempts"]
-        if len(attempts) >= number:
-            break
-        time.sleep(0.05)
-    return [attempt["outcome"] for attempt in attempts]
+
+    def made() -> list[dict]:
+        return api.get(f"{address}/deliveries").raise_for_status().json()["attempts"]
+
+    assert eventually(lambda: len(made()) >= number)
+    return [attempt["outcome"] for attempt in made()]
 
 
 def test_an_end_is_told_logged_and_told_again_on_demand(api):
@@ -131,9 +129,7 @@ def test_what_a_killed_sender_had_in_hand_another_tells(api, plane, tmp_path):
 def test_a_sender_that_is_told_to_end_ends_and_says_at_its_start_what_it_does(plane, tmp_path):
     log = tmp_path / "log"
     with running("one", python("-m", "service.outbox"), log, {**plane.environment, "WEBHOOK_SECRET": ""}) as sender:
-        deadline = time.monotonic() + PATIENCE
-        while "WEBHOOK_PRIVATE" not in log.read_text() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert eventually(lambda: "WEBHOOK_PRIVATE" in log.read_text())
         sender.terminate()
 
         assert sender.wait(PATIENCE) == 0

@@ -11,6 +11,7 @@ from PIL import Image
 from service.jobs import keys
 from stack.demo import EDIT
 from stack.processes import python, running
+from tests.patience import PATIENCE
 
 
 def test_an_edit_becomes_pictures_maps_and_a_manifest(api, post, until):
@@ -225,7 +226,7 @@ def test_a_worker_told_to_stop_finishes_its_job_first(served, post, until, tmp_p
     with running("worker", command, tmp_path / "worker.log", served.environment) as worker:
         until(address, "running")
         worker.terminate()
-        status = worker.wait(60)
+        status = worker.wait(PATIENCE)
 
     assert until(address)["status"] == "succeeded"
     assert status == 0, (tmp_path / "worker.log").read_text()

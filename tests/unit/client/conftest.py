@@ -17,19 +17,27 @@ def call(request) -> Callable[..., Any]:
     return blocking if request.param == "blocking" else awaiting
 
 
-def blocking(service: Answering, method: str, *args: object, key: str | None = None, **kwargs: object) -> Any:
-    with httpx.Client(transport=service) as http, Client(URL, key, patience=5, http=http) as client:
+#: Seconds until a client gives up, unless a test is about that; nothing here takes a second.
+PATIENT = 120
+
+
+def blocking(
+    service: Answering, method: str, *args: object, key: str | None = None, patience: float = PATIENT, **kwargs: object
+) -> Any:
+    with httpx.Client(transport=service) as http, Client(URL, key, patience=patience, http=http) as client:
         # Pauses as short as they get: test_pauses.py is about how long they are.
         client.api = replace(client.api, chance=lambda: 0.0)
         outcome = getattr(client, method)(*args, **kwargs)
         return list(outcome) if isinstance(outcome, Iterator) else outcome
 
 
-def awaiting(service: Answering, method: str, *args: object, key: str | None = None, **kwargs: object) -> Any:
+def awaiting(
+    service: Answering, method: str, *args: object, key: str | None = None, patience: float = PATIENT, **kwargs: object
+) -> Any:
     async def called() -> Any:
         async with (
             httpx.AsyncClient(transport=service) as http,
-            AsyncClient(URL, key, patience=5, http=http) as client,
+            AsyncClient(URL, key, patience=patience, http=http) as client,
         ):
             client.api = replace(client.api, chance=lambda: 0.0)
             outcome = getattr(client, method)(*args, **kwargs)

@@ -20,6 +20,7 @@ from service.addresses import (
     literal_address,
     refuse_private,
 )
+from tests.patience import ANSWER
 from tests.receiver import receiving
 
 PUBLIC = ["8.8.8.8", "93.184.216.34", "172.15.255.255", "172.32.0.0", "100.63.255.255", "192.0.1.1", "223.255.255.255",
@@ -130,7 +131,7 @@ class Answers:
             transport = GuardedTransport(
                 private=private, resolve=self.resolve, transport=httpx.MockTransport(self.send)
             )
-            async with client_to(transport, timeout=5) as client:
+            async with client_to(transport, timeout=ANSWER) as client:
                 return await client.post(url, content=b"{}")
 
         return asyncio.run(posted())
@@ -169,7 +170,7 @@ def test_the_machines_own_resolver_gives_no_private_address_away(url):
     """Not only where a URL is taken, but where it is called: the real resolver reads all these forms."""
 
     async def get() -> None:
-        async with client_to(GuardedTransport(), timeout=5) as client:
+        async with client_to(GuardedTransport(), timeout=ANSWER) as client:
             await client.get(url)
 
     with pytest.raises(NoPublicAddress):
@@ -213,7 +214,7 @@ def test_no_redirect_is_followed_and_no_proxy_is_taken_from_the_environment(monk
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9/")
 
     async def posted(url: str) -> httpx.Response:
-        async with client_to(GuardedTransport(private=True), timeout=5) as client:
+        async with client_to(GuardedTransport(private=True), timeout=ANSWER) as client:
             return await client.post(url, content=b"{}")
 
     with receiving() as inside, receiving(status=302, headers={"Location": inside.url}) as receiver:
@@ -245,7 +246,7 @@ def over_tls(certificate: Path, name: str) -> tuple[list[str | None], list]:
     async def posted(url: str) -> None:
         inner = httpx.AsyncHTTPTransport(verify=here, limits=httpx.Limits(max_keepalive_connections=0))
         transport = GuardedTransport(private=True, resolve=at_home, transport=inner)
-        async with client_to(transport, timeout=5) as client:
+        async with client_to(transport, timeout=ANSWER) as client:
             (await client.post(url, content=b"{}")).raise_for_status()
 
     with receiving(there) as receiver:

@@ -10,6 +10,7 @@ import pytest
 
 from service.addresses import GuardedTransport
 from service.images.by_url import fetch_over
+from tests.patience import ANSWER
 from tests.unit.service.test_images import file_of, halves, photo
 
 PUBLIC = "93.184.215.14"
@@ -38,7 +39,7 @@ def asked() -> list[httpx.Request]:
 def urls(parts, serve, asked):
     """A client of an API that takes URLs, of a world of one server."""
 
-    def start(answer: httpx.Response, address: str = PUBLIC, seconds: float = 5):
+    def start(answer: httpx.Response, address: str = PUBLIC, seconds: float = ANSWER):
         def answered(request: httpx.Request) -> httpx.Response:
             asked.append(request)
             return answer
