@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 
-from p2p.pieces import WORDS, Piece, pieces_by_word
+from p2p.pieces import WORDS, Piece, folded, pieces_by_word
 
 #: Between the pieces of one written word, and between words. No text holds half a surrogate pair.
 _NEXT, _SPACE = "\ud800", "\ud801"
@@ -110,14 +110,23 @@ class WrittenPrompt:
         return None
 
     def beyond(self, known: Collection[str]) -> tuple[str, ...]:
-        """The words, each once, that are not among these, neither whole nor in parts that all are."""
+        """What a vocabulary of folded words does not hold, each once: words, or the parts of words that are not in it.
+
+        Digits within a word are passed over: "cat" of `(cat:1.5)` is known if "cat" is.
+        """
         found: dict[str, str] = {}
         for pieces, word in zip(self._words, self.words, strict=True):
             if pieces[0].key in known and len(pieces) == 1:
                 continue
-            parts = [piece.key for piece in pieces if piece.kind in WORDS]
-            if _joined(_without_edges(pieces)) not in known and not all(part in known for part in parts):
-                found.setdefault(word.text.casefold(), word.text)
+            parts = [piece for piece in pieces if piece.kind in WORDS]
+            unknown = [one for one in parts if one.key not in known and (one.kind != "digit" or len(parts) == 1)]
+            if not unknown or _joined(_without_edges(pieces)) in known:
+                continue
+            if all(one.kind == "alone" for one in unknown):
+                found.setdefault(folded(word.text), word.text)
+            else:
+                for one in unknown:
+                    found.setdefault(one.key, self.prompt[one.start : one.stop])
         return tuple(found.values())
 
     def _searched(self, asked: _Words) -> "_Searched":
