@@ -10,6 +10,7 @@ COPY p2p p2p
 COPY service service
 COPY models.toml ./
 COPY scenes/model/tokenizer scenes/model/tokenizer
+COPY scenes/model/vocabulary.txt scenes/model/
 USER p2p
 # A signal reaches the process itself: no shell in between.
 CMD ["python", "-m", "service"]

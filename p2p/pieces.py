@@ -2,13 +2,12 @@
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 #: What a character is: a letter, a digit, a character that is a word by itself (scripts without spaces), a symbol such
-#: as an emoji, punctuation, a mark that belongs to the character before it, or white space.
-Kind = Literal["letter", "digit", "alone", "symbol", "punctuation", "mark", "space"]
+#: as an emoji, punctuation, or a mark that belongs to the character before it.
+Kind = Literal["letter", "digit", "alone", "symbol", "punctuation", "mark"]
 WORDS: frozenset[Kind] = frozenset({"letter", "digit", "alone"})
 
 #: First and last characters of the scripts that are written without spaces between words.
@@ -37,8 +36,7 @@ _SAME = {ord(one): "'" for one in "\u2018\u2019\u201b\u02bc\u2032\uff07\u0060\u0
 }
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """The least that can be named: letters in a row, digits in a row, or one other character, with its marks."""
 
     start: int
@@ -58,41 +56,39 @@ def folded(text: str) -> str:
 
 def pieces_by_word(text: str) -> Iterator[tuple[Piece, ...]]:
     """Per written word, its pieces in order."""
-    word: list[Piece] = []
-    for start, stop, kind in _runs(text):
-        if kind == "space":
-            if word:
-                yield tuple(word)
-            word = []
+    at = 0
+    for word in text.split():
+        start = text.index(word, at)
+        at = start + len(word)
+        if word.isascii() and word.isalpha():  # most words: one piece
+            yield (Piece(start, at, word.casefold(), "letter"),)
         else:
-            word.append(Piece(start, stop, folded(text[start:stop]), kind))
-    if word:
-        yield tuple(word)
+            yield tuple(
+                Piece(start + left, start + right, folded(word[left:right]), kind) for left, right, kind in _runs(word)
+            )
 
 
-def _runs(text: str) -> Iterator[tuple[int, int, Kind]]:
-    """The text cut into pieces and white space, each with its first and last character."""
+def _runs(word: str) -> Iterator[tuple[int, int, Kind]]:
+    """A written word cut into pieces, each with its first and last character."""
     start, kind, joined = 0, None, False
-    for at, character in enumerate(text):
+    for at, character in enumerate(word):
         own = _kind(character)
         if own == "mark":
-            if kind not in (None, "space"):
+            if kind is not None:
                 joined = character == _JOINER and kind == "symbol"
                 continue
             own = "punctuation"  # a mark without a character to belong to
-        goes_on = own == kind and (joined or kind in ("letter", "digit", "space"))
+        goes_on = own == kind and (joined or kind in ("letter", "digit"))
         if kind is not None and not goes_on:
             yield start, at, kind
             start = at
         kind, joined = own, False
     if kind is not None:
-        yield start, len(text), kind
+        yield start, len(word), kind
 
 
 @lru_cache(maxsize=4096)
 def _kind(character: str) -> Kind:
-    if character.isspace():
-        return "space"
     if ord(character) in _SAME:
         return "punctuation"
     category, code = unicodedata.category(character), ord(character)

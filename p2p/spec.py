@@ -17,7 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownEr
 
 from p2p.mask_reading import ReadBy
 from p2p.part import Part as Part
-from p2p.words import WrittenPrompt, count_words, same_words
+from p2p.words import WrittenPrompt, count_words, same_words, written
 
 #: Far above any model's token limit, which is checked against the model's own tokenizer.
 MAX_PROMPT_CHARACTERS = 2_000
@@ -497,7 +497,7 @@ class EditSpec(Part):
                 yield ("inversion",), "inversion_without_image", message
         else:
             yield from self._complaints_of_inversion()
-        source = WrittenPrompt(self.source.prompt)
+        source = written(self.source.prompt)
         for index, target in enumerate(self.targets):
             for loc, code, message in _target_complaints(source, target):
                 yield ("targets", index, *loc), code, message
@@ -528,7 +528,7 @@ class EditSpec(Part):
 
 
 def _target_complaints(source: WrittenPrompt, target: Target) -> Iterator[Complaint]:
-    own = WrittenPrompt(target.prompt)
+    own = written(target.prompt)
     kinds = [edit.kind for edit in target.edits]
     aligning = [kind for kind in kinds if kind != "reweight"]
     if len(aligning) > 1:
@@ -541,21 +541,20 @@ def _target_complaints(source: WrittenPrompt, target: Target) -> Iterator[Compla
         message = 'the prompts differ and nothing says how they correspond: add "replace" or "refine" before "reweight"'
         yield ("edits",), "prompts_differ", message
     for loc, name, of_source in _named(target):
-        written = source if of_source else own
-        times = written.count(name.word)
-        if not times:
-            yield (*loc, "word"), "word_not_found", _not_found(name.word, written)
-        elif times < (name.occurrence or 1):
+        prompt = source if of_source else own
+        if prompt.holds(name.word, name.occurrence):
+            continue
+        if times := prompt.count(name.word):
             message = (
-                f"{name.word!r} occurs {times} times in {written.prompt!r}: there is no occurrence {name.occurrence}"
+                f"{name.word!r} occurs {times} times in {prompt.prompt!r}: there is no occurrence {name.occurrence}"
             )
             yield (*loc, "occurrence"), "word_not_found", message
-
-
-def _not_found(name: str, written: WrittenPrompt) -> str:
-    if longer := written.holder(name):
-        return f"{name!r} is only a part of {longer!r} in {written.prompt!r}: name the whole word"
-    return f"{name!r} is not in {written.prompt!r}: name a word as it is written there"
+        elif longer := prompt.holder(name.word):
+            message = f"{name.word!r} is only a part of {longer!r} in {prompt.prompt!r}: name the whole word"
+            yield (*loc, "word"), "word_not_found", message
+        else:
+            message = f"{name.word!r} is not in {prompt.prompt!r}: name a word as it is written there"
+            yield (*loc, "word"), "word_not_found", message
 
 
 def _named(target: Target) -> Iterator[tuple[Location, WordName, bool]]:

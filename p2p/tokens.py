@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 from p2p.errors import PromptTooLong, WordWithinToken
-from p2p.words import Span, WrittenPrompt
+from p2p.words import Span, WrittenPrompt, written
 
 
 class PromptTokenizer(Protocol):
@@ -45,10 +44,10 @@ class TokenizedPrompt:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @cached_property
+    @property
     def written(self) -> WrittenPrompt:
         """The prompt as names are looked for in it."""
-        return WrittenPrompt(self.prompt)
+        return written(self.prompt)
 
     def owned(self) -> tuple[tuple[int, ...], ...]:
         """Per word of the prompt, the positions of its tokens, its punctuation's included."""

@@ -9,12 +9,12 @@ reader sees a word begin and end: "cat" is not in `caterpillar`, and a name has 
 `p2p.tokens` then asks whether the model's tokens begin and end there too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 
-from p2p.pieces import WORDS, Piece, pieces_by_word
+from p2p.pieces import WORDS, Piece, folded, pieces_by_word
 
 #: Between the pieces of one written word, and between words. No text holds half a surrogate pair.
 _NEXT, _SPACE = "\ud800", "\ud801"
@@ -84,6 +84,15 @@ class WrittenPrompt:
         asked = _asked(name)
         return next(islice(self._searched(asked).places(asked), (occurrence or 1) - 1, None), None) is not None
 
+    def stands_apart(self, name: str, occurrence: int | None = None) -> bool:
+        """Whether white space is around each word of a name: then every tokenizer cuts the prompt there."""
+        return all(
+            (start == 0 or self.prompt[start - 1].isspace())
+            and (stop == len(self.prompt) or self.prompt[stop].isspace())
+            for spans in self.find(name, occurrence)
+            for start, stop in spans
+        )
+
     def count(self, name: str) -> int:
         """How often a prompt holds a name."""
         asked = _asked(name)
@@ -99,6 +108,26 @@ class WrittenPrompt:
                     inner = _without_edges(word)
                     return self.prompt[inner[0].start : inner[-1].stop]
         return None
+
+    def beyond(self, known: Collection[str]) -> tuple[str, ...]:
+        """What a vocabulary of folded words does not hold, each once: words, or the parts of words that are not in it.
+
+        Digits within a word are passed over: "cat" of `(cat:1.5)` is known if "cat" is.
+        """
+        found: dict[str, str] = {}
+        for pieces, word in zip(self._words, self.words, strict=True):
+            if pieces[0].key in known and len(pieces) == 1:
+                continue
+            parts = [piece for piece in pieces if piece.kind in WORDS]
+            unknown = [one for one in parts if one.key not in known and (one.kind != "digit" or len(parts) == 1)]
+            if not unknown or _joined(_without_edges(pieces)) in known:
+                continue
+            if all(one.kind == "alone" for one in unknown):
+                found.setdefault(folded(word.text), word.text)
+            else:
+                for one in unknown:
+                    found.setdefault(one.key, self.prompt[one.start : one.stop])
+        return tuple(found.values())
 
     def _searched(self, asked: _Words) -> "_Searched":
         # A name of punctuation alone may be what is left out at the edges of words.
@@ -118,9 +147,17 @@ class WrittenPrompt:
         return _Searched(tuple(map(_without_edges, self._words)))
 
 
+# A request asks for the same prompts when it is checked, resolved and commented on. Few are kept: one that is all
+# punctuation takes half a megabyte.
+@lru_cache(maxsize=32)
+def written(prompt: str) -> WrittenPrompt:
+    """A prompt that is read once, whoever asks for its words."""
+    return WrittenPrompt(prompt)
+
+
 def words_of(prompt: str) -> tuple[Word, ...]:
     """The words of a prompt in order; see `WrittenPrompt.words`."""
-    return WrittenPrompt(prompt).words
+    return written(prompt).words
 
 
 def count_words(prompt: str) -> int:
@@ -129,8 +166,8 @@ def count_words(prompt: str) -> int:
 
 
 def find(prompt: str, name: str, occurrence: int | None = None) -> tuple[tuple[Span, ...], ...]:
-    """Where a name occurs in a prompt; see `WrittenPrompt.find`, which reads a prompt once for many names."""
-    return WrittenPrompt(prompt).find(name, occurrence)
+    """Where a name occurs in a prompt; see `WrittenPrompt.find`."""
+    return written(prompt).find(name, occurrence)
 
 
 def same_words(source: WrittenPrompt, target: WrittenPrompt) -> bool:

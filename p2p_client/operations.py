@@ -47,6 +47,7 @@ def submit(
     webhook: str | Body | None = None,
     priority: Literal["high", "normal", "low"] | None = None,
     start_within: int | None = None,
+    prompt_syntax: Literal["text", "weights"] | None = None,
 ) -> Operation[Edit]:
     """Asks for an edit; `wait` for it, or follow its `events`.
 
@@ -59,11 +60,12 @@ def submit(
         webhook: who is told of its end: a URL, or `{"url": ..., "events": [...]}`.
         priority: a head start in the queue, or the opposite.
         start_within: seconds; an edit that no worker has begun by then expires.
+        prompt_syntax: "weights" reads `(word:1.2)` out of the prompts of plain data; an `EditSpec` is checked before.
     Raises:
         Refused: the edit cannot be made; `errors` point at its fields.
         TooBusy: the queue is full or the key's limits are reached, for longer than the client is patient.
     """
-    body = _edit(spec, webhook=webhook, priority=priority, start_within=start_within)
+    body = _edit(spec, webhook=webhook, priority=priority, start_within=start_within, prompt_syntax=prompt_syntax)
     if id is not None:
         return parsed(Edit, (yield from ask(api, "PUT", at("edits", id), json=body)))
     return parsed(Edit, (yield from _created(api, "/v1/edits", body, idempotency_key)))

@@ -70,8 +70,16 @@ class Reconstruction(Result):
     inversion: str
 
 
+class Notice(Result):
+    """What may not be as the sender of a request thinks; `pointer` leads to the field, `code` is stable."""
+
+    code: str
+    pointer: str
+    detail: str
+
+
 class Edit(Result):
-    """An edit as it stands; of one that was just accepted, only the first eight fields say anything.
+    """An edit as it stands; of one that was just accepted, only the first nine fields say anything.
 
     Attributes:
         seed: of its noise, also where the service drew it; None where there are `seeds`.
@@ -88,6 +96,7 @@ class Edit(Result):
     seed: int | None = None
     seeds: tuple[int, ...] | None = None
     links: Mapping[str, str]
+    notices: tuple[Notice, ...] = ()
     queue: QueuePlace | None = None
     attempt: int = 0
     cancel_requested: bool = False
@@ -188,12 +197,16 @@ class ModelLimits(Result):
 
 
 class Model(Result):
-    """A model that edits can name; `sizes` are (height, width), the first is the default."""
+    """A model that edits can name; `sizes` are (height, width), the first is the default.
+
+    `vocabulary` are the words that it was trained on, None if they are not listed.
+    """
 
     id: str
     description: str
     sizes: tuple[tuple[int, int], ...]
     max_tokens: int
+    vocabulary: tuple[str, ...] | None = None
     defaults: ModelDefaults
     limits: ModelLimits
 
@@ -225,6 +238,7 @@ class Batch(Result):
     counts: Mapping[Status, int]
     edits: tuple[EditOfBatch, ...]
     links: Mapping[str, str]
+    notices: tuple[Notice, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -240,10 +254,14 @@ class Token(Result):
 
 
 class Word(Result):
-    """A word of a prompt, named as edits name it; `start` and `stop` are characters of the prompt, half open."""
+    """A word of a prompt, named as edits name it; `start` and `stop` are characters of the prompt, half open.
+
+    `occurrences` says how often the prompt holds the name: if once, the word names it alone.
+    """
 
     word: str
     occurrence: int
+    occurrences: int = 1
     start: int
     stop: int
     tokens: tuple[Token, ...]

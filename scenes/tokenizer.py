@@ -6,7 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
-from scenes.world import PLACES, STYLES, THINGS, TINTS
+from scenes.vocabulary import words
 
 #: Tokens of the longest prompt, start and end included; the longest caption of the world takes fewer than 30.
 MAX_LENGTH = 32
@@ -15,14 +15,11 @@ MERGES = 126
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def words() -> list[str]:
-    """Every word a caption can contain, each once, so that a word's length decides whether it splits."""
-    phrases = [*THINGS, *TINTS, *PLACES.values(), *STYLES, "a", "an", "and"]
-    return sorted({word for phrase in phrases for word in phrase.split()})
-
-
 def train() -> CLIPTokenizer:
-    """A CLIP tokenizer with every byte in its alphabet, so that any prompt can be said, and `MERGES` merges."""
+    """A CLIP tokenizer with every byte in its alphabet, so that any prompt can be said, and `MERGES` merges.
+
+    It learns from each word once, so that a word's length decides whether it splits.
+    """
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     letters = len({letter for word in words() for letter in word[:-1]}) + len({word[-1] for word in words()})

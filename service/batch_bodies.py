@@ -11,7 +11,7 @@ from p2p.spec import Part, counted
 from service.addresses import MAX_CHARACTERS
 from service.batches import AskedBatch
 from service.jobs.batches import BATCH_EVENT_NAMES, MAX_EDITS, AnyEventName, BatchStanding, BatchWebhook
-from service.jobs.model import JobStatus
+from service.jobs.model import JobStatus, Notice
 from service.schemas import EXAMPLE, EditRequest, callable_url
 from service.webhooks.deliveries import Attempt
 
@@ -103,6 +103,9 @@ class BatchView(BaseModel):
     counts: BatchCounts
     edits: tuple[EditOfBatch, ...] = Field(description="In the order in which they were posted.")
     links: BatchLinks
+    notices: tuple[Notice, ...] = Field(
+        (), description="What may not be as the sender thinks, of all edits; at most 16. Each edit has its own."
+    )
 
     @classmethod
     def of(cls, standing: BatchStanding) -> "BatchView":
@@ -121,6 +124,7 @@ class BatchView(BaseModel):
                 for (edit, status), seeds in zip_longest(standing.statuses.items(), batch.seeds)
             ),
             links=BatchLinks(self=address, cancel=f"{address}/cancel", deliveries=f"{address}/deliveries"),
+            notices=batch.notices,
         )
 
 

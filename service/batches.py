@@ -17,8 +17,9 @@ from service.jobs.batches import MAX_EDITS, BatchStanding, BatchWebhook, gathere
 from service.jobs.errors import BatchNotFound, JobNotFound
 from service.jobs.logs import bind
 from service.jobs.metrics import JOBS_ACCEPTED
-from service.jobs.model import Job
+from service.jobs.model import Job, Notice
 from service.jobs.trace import Trace
+from service.notices import bounded
 from service.plane import Plane
 from service.submit import Asked, canceled, is_known, job_for, refuse_private_webhook, with_pictures
 from service.webhooks.messages import is_batch_wanted
@@ -61,7 +62,7 @@ async def submit(
     jobs = _jobs(asked, plane, caller, trace)
     if any(job.spec.names_pictures for job in jobs) and not await is_known(name, plane, caller):
         jobs = await _with_pictures(jobs, plane, caller)
-    batch, jobs = gathered(jobs, asked.webhook)
+    batch, jobs = gathered(jobs, asked.webhook, _notices(jobs))
     limits = replace(caller.limits, backlog=plane.backlog)
     fingerprint = asked.fingerprint if name else ""
     admitted = await plane.store.admit(
@@ -107,6 +108,16 @@ async def _with_pictures(jobs: Sequence[Job], plane: Plane, caller: Caller) -> S
     if complaints:
         raise InvalidEdit(complaints[:MAX_COMPLAINTS])
     return found
+
+
+def _notices(jobs: Sequence[Job]) -> tuple[Notice, ...]:
+    """Those of all edits, with pointers into the batch."""
+    found = [
+        each.model_copy(update={"pointer": f"/edits/{index}{each.pointer}"})
+        for index, job in enumerate(jobs)
+        for each in job.notices
+    ]
+    return bounded(found)
 
 
 def _too_many(edits: int, plane: Plane, caller: Caller) -> Sequence[Complaint]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from p2p.errors import WordWithinToken
 from p2p.spec import EditSpec
 from p2p.tokens import TokenizedPrompt
+from p2p.words import written
 from service.errors import InvalidEdit
 from service.invalid_input import Complaint
 from service.jobs.catalogue import ModelDeclaration
@@ -87,6 +88,8 @@ def _within_tokens(spec: EditSpec, model: ModelDeclaration, counter: TokenCounte
     """The names that begin or end inside a token, whose words have no attention of their own."""
     prompts: dict[str, TokenizedPrompt] = {}
     for location, name, prompt in spec.names():
+        if written(prompt).stands_apart(name.word, name.occurrence):
+            continue
         if prompt not in prompts:
             prompts[prompt] = counter.tokenized(prompt, model.max_tokens)
         try:

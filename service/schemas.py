@@ -2,9 +2,19 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -21,11 +31,13 @@ from service.jobs.model import (
     JobError,
     JobProgress,
     JobStatus,
+    Notice,
     Priority,
     Reconstruction,
     Webhook,
 )
 from service.jobs.store import Place
+from service.prompt_syntax import PromptSyntax, ReadPrompts, read
 from service.submit import Asked
 from service.webhooks.deliveries import Attempt
 
@@ -81,6 +93,24 @@ class EditRequest(EditSpec):
         None, description="Seconds: an edit that no worker has begun by then expires. At most what the service allows."
     )
 
+    prompt_syntax: PromptSyntax = Field(
+        "text",
+        description='"weights" reads `(word:1.2)`, `(word)` (1.1), `[word]` (1/1.1), nested ones too, out of the '
+        "prompts. In targets they become `reweight` edits, and `edits` may then be left out. Those of the source's "
+        "prompt and of the negative prompt are left out, with a notice. `\\(` is a bracket. The answer's `spec` has "
+        "the plain prompts and the edits.",
+    )
+    _read: ReadPrompts = PrivateAttr(ReadPrompts())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _weights_read(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        found = read(given)
+        made = handler(found.body)
+        if found.weighted:
+            made._read = found
+        return made
+
     def asked(self, traceparent: str) -> Asked:
         """What is to be made, and what concerns the job alone."""
         spec = EditSpec.model_construct(**{name: getattr(self, name) for name in EditSpec.model_fields})
@@ -90,6 +120,7 @@ class EditRequest(EditSpec):
             priority=self.priority,
             start_within=within,
             traceparent=traceparent,
+            read=self._read,
             webhook=None if self.webhook is None else self.webhook.to_webhook(),
         )
 
@@ -184,6 +215,9 @@ class EditAccepted(BaseModel):
     seed: int | None = Field(None, description="Of its noise, also where it was drawn; null where there are `seeds`.")
     seeds: tuple[int, ...] | None = Field(None, description="In place of `seed`, where several were asked for.")
     links: Links
+    notices: tuple[Notice, ...] = Field(
+        (), description="What may not be as the sender thinks, such as a word that the model was not trained on."
+    )
 
     @classmethod
     def of(cls, job: Job) -> "EditAccepted":
@@ -322,6 +356,9 @@ class ModelView(BaseModel):
     description: str
     sizes: tuple[tuple[int, int], ...] = Field(description="[height, width]; the first is the default.")
     max_tokens: int = Field(description="Tokens of one prompt, start and end included.")
+    vocabulary: tuple[str, ...] | None = Field(
+        description="The words it was trained on; other words have no meaning to it. Null if they are not listed."
+    )
     defaults: ModelDefaults
     limits: ModelLimits
 
@@ -359,7 +396,7 @@ class Liveness(BaseModel):
 def _common(job: Job) -> dict[str, object]:
     address = f"/v1/edits/{job.id}"
     links = Links(self=address, cancel=f"{address}/cancel", events=f"{address}/events")
-    names = ("id", "status", "model", "created_at", "expires_at")
+    names = ("id", "status", "model", "created_at", "expires_at", "notices")
     return {"links": links, **seeds_of(job.spec.sampling), **{name: getattr(job, name) for name in names}}
 
 

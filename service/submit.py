@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from anyio import to_thread
@@ -29,7 +29,9 @@ from service.jobs.logs import bind
 from service.jobs.metrics import JOBS_ACCEPTED
 from service.jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
 from service.jobs.trace import Trace
+from service.notices import notices_of
 from service.plane import Plane
+from service.prompt_syntax import ReadPrompts
 from service.resolving import resolved
 from service.webhooks.deliveries import Attempt
 from service.webhooks.messages import is_wanted
@@ -44,9 +46,11 @@ class Asked:
 
     Attributes:
         traceparent: the request's; one that is absent or invalid is made anew.
+        read: what was read out of its prompts.
     """
 
     spec: EditSpec
+    read: ReadPrompts = field(default_factory=ReadPrompts)
     priority: Priority = "normal"
     start_within: timedelta | None = None
     webhook: Webhook | None = None
@@ -91,8 +95,15 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
     if asked.webhook is not None:
         refuse_private_webhook(asked.webhook.url, plane)
     limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
+    try:
+        spec = resolved(drawn(asked.spec, plane.draw), plane.catalogue, plane.counters)
+    except InvalidEdit as error:
+        placed = [replace(each, pointer=asked.read.origin(each.pointer)) for each in error.complaints]
+        raise InvalidEdit(placed) from error
+    weighted, unused = asked.read.weighted, asked.read.unused
     return new_job(
-        resolved(drawn(asked.spec, plane.draw), plane.catalogue, plane.counters),
+        spec,
+        notices=notices_of(spec, plane.catalogue[spec.model], weighted=weighted, unused=unused),
         lifetime=plane.job_lifetime,
         queue_limit=limit,
         owner=caller.owner,

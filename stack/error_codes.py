@@ -19,8 +19,9 @@ DOCUMENT = ROOT / "docs" / "errors.md"
 PART = "codes"
 
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+|moderated")
-#: Where a field's codes are written, and where those of edits that fail.
+#: Where a field's codes are written, those of notices, and those of edits that fail.
 FIELDS = ("p2p/spec.py", "service/*.py", "service/images/*.py", "service/images/decoding/*.py")
+NOTICES = ("service/notices/*.py",)
 FAILURES = ("worker/*.py", "service/jobs/moves.py")
 #: The trees of errors; a class's first line says what it means.
 TREES = ("service/errors.py", "service/jobs/errors.py", "service/addresses.py", "p2p/errors.py")
@@ -134,7 +135,7 @@ def said(*patterns: str) -> Iterator[tuple[str, str]]:
 
 
 def document() -> str:
-    """The three tables."""
+    """The tables."""
     of_answers = sorted(set(answers()))
     answered = {code for _, code, _ in of_answers}
     fields = [(code, message) for code, message in said(*FIELDS) if code not in answered]
@@ -156,6 +157,13 @@ def document() -> str:
                 "type of error.",
                 ("code", "message"),
                 _grouped([*fields, *trees]),
+            ),
+            (
+                "Notices",
+                "`notices[].code` of an edit that was accepted: what may not be as its sender thinks, about the field "
+                "at `pointer`.",
+                ("code", "detail"),
+                _grouped(said(*NOTICES)),
             ),
             (
                 "Edits that failed",

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from service.jobs import keys, scripts
 from service.jobs.errors import BatchNotFound
-from service.jobs.model import EVENT_NAMES, EventName, Job, JobStatus, Record, Webhook
+from service.jobs.model import EVENT_NAMES, EventName, Job, JobStatus, Notice, Record, Webhook
 
 #: How many edits one batch may have: its message stays below the 20 kB that Standard Webhooks asks for.
 MAX_EDITS = 64
@@ -54,6 +54,7 @@ class Batch(Record):
     seeds: tuple[int | tuple[int, ...], ...] = Field((), description="Each edit's seed, or its seeds.")
     traceparent: str | None = None
     webhook: BatchWebhook | None = None
+    notices: tuple[Notice, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -118,7 +119,9 @@ class RedisBatches:
             await self._client.xread({keys.batch_events(batch_id): "0-0"}, block=block)
 
 
-def gathered(jobs: Sequence[Job], webhook: BatchWebhook | None = None) -> tuple[Batch, Sequence[Job]]:
+def gathered(
+    jobs: Sequence[Job], webhook: BatchWebhook | None = None, notices: tuple[Notice, ...] = ()
+) -> tuple[Batch, Sequence[Job]]:
     """New jobs of one owner, at least one, as a batch with an id nobody can guess; the jobs then name it."""
     batch = Batch(
         id=uuid4().hex,
@@ -128,6 +131,7 @@ def gathered(jobs: Sequence[Job], webhook: BatchWebhook | None = None) -> tuple[
         seeds=tuple(job.spec.sampling.seeds or job.spec.seeds[0] for job in jobs),
         traceparent=jobs[0].traceparent,
         webhook=webhook,
+        notices=notices,
     )
     return batch, [job.model_copy(update={"batch": batch.id}) for job in jobs]
 

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -51,6 +52,9 @@ class ModelDeclaration(Part):
     family: str = Field(description="Its attention layout: p2p/families.")
     tokenizer: Path = Field(description="tokenizer.json, relative to the file.")
     max_tokens: Count = Field(description="Tokens its text encoder reads, start and end included.")
+    vocabulary: tuple[str, ...] | str | None = Field(
+        None, description="Words it was trained on, or a file of them, relative to the file; absent if any."
+    )
     sizes: Annotated[tuple[tuple[Count, Count], ...], Field(min_length=1)] = Field(
         description="[height, width] of the pictures it may be asked for; the first is the default."
     )
@@ -65,9 +69,24 @@ class ModelDeclaration(Part):
         return self
 
     def located(self, folder: Path) -> "ModelDeclaration":
-        """The declaration with the paths that are relative to `folder` made absolute."""
+        """The declaration with the paths that are relative to `folder` made absolute, and its vocabulary read."""
         path = self.path if self.revision else str((folder / self.path).resolve())
-        return self.model_copy(update={"path": path, "tokenizer": (folder / self.tokenizer).resolve()})
+        changes = {"path": path, "tokenizer": (folder / self.tokenizer).resolve()}
+        if isinstance(self.vocabulary, str):
+            changes["vocabulary"] = _words_of(folder / self.vocabulary)
+        return self.model_copy(update=changes)
+
+    @cached_property
+    def known_words(self) -> frozenset[str] | None:
+        """The vocabulary in the form in which words are compared; None if it is not declared."""
+        return None if self.vocabulary is None else frozenset(word.casefold() for word in self.vocabulary)
+
+
+def _words_of(file: Path) -> tuple[str, ...]:
+    try:
+        return tuple(file.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidCatalogue(f"no vocabulary at {file}: name a text file of words, one a line ({error})") from error
 
 
 class _File(Part):

@@ -103,6 +103,14 @@ class Artifact(Record):
     seed: int | None = Field(None, description="Of the run that it is of.")
 
 
+class Notice(Record):
+    """Something about a request that was accepted which its sender may not know."""
+
+    code: str = Field(description="Stable: docs/errors.md lists them.")
+    pointer: str = Field(description="JSON pointer to the field of the request.")
+    detail: str = Field(description="What it is about, and what to do.")
+
+
 class Reconstruction(Record):
     """How faithfully a picture that is edited comes back where nothing is edited: what to know before judging an edit.
 
@@ -153,6 +161,7 @@ class Job(Record):
     revision: int = Field(0, description="How many moves were made.")
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
     webhook: Webhook | None = Field(None, description="Told of its end; where absent, whom the installation names.")
+    notices: tuple[Notice, ...] = Field((), description="What its sender is told about the request.")
     batch: str | None = Field(None, description="The batch that it was posted in: every turn that ends it looks there.")
 
     @property
@@ -175,6 +184,7 @@ def new_job(
     priority: Priority = "normal",
     traceparent: str | None = None,
     webhook: Webhook | None = None,
+    notices: tuple[Notice, ...] = (),
 ) -> Job:
     """A queued job with an id nobody can guess."""
     now = datetime.now(UTC)
@@ -191,6 +201,7 @@ def new_job(
         lifetime=lifetime,
         traceparent=traceparent,
         webhook=webhook,
+        notices=notices,
     )
 
 

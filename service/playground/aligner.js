@@ -1,7 +1,7 @@
 // Asks how the words correspond as one types: one request at a time, the one before it given up.
 
 import { post, Problem } from "./api.js";
-import { draft } from "./draft.js";
+import { asked, draft, settle } from "./draft.js";
 import { clearProblems, showProblems } from "./problems.js";
 
 /** Milliseconds without a key pressed: shorter than a thought, longer than a typist's pause between two letters. */
@@ -31,16 +31,24 @@ async function ask(signal) {
   const problems = [];
   // What the API refuses of one prompt keeps the others from their marks no longer than one more request.
   for (let turn = 0; turn < 2 && source && targets.length; turn += 1) {
-    const fields = targets.map((target) => ({
+    const names = targets.map((target) => asked(target, false));
+    const gone = targets.map((target) => asked(target, true));
+    const fields = targets.map((target, index) => ({
       prompt: target.prompt.trim(),
-      ...(target.kind === "auto" ? {} : { kind: target.kind }),
+      ...(["auto", "weights"].includes(target.kind) ? {} : { kind: target.kind }),
+      ...named(names[index]),
     }));
-    const body = { model: draft.model, source: { prompt: source }, targets: fields };
+    const body = { model: draft.model, source: { prompt: source, ...named(gone.flat()) }, targets: fields };
     try {
       const answer = await post("/v1/alignments", body, { signal, quiet: true });
       draft.source.alignment = answer.source;
       draft.source.max_tokens = answer.max_tokens;
-      targets.forEach((target, index) => take(target, answer.targets[index]));
+      const ofSource = [...answer.source.names];
+      targets.forEach((target, index) => {
+        take(target, answer.targets[index]);
+        settle(target, names[index], answer.targets[index].names, answer.targets[index].words);
+        settle(target, gone[index], ofSource.splice(0, gone[index].length), answer.source.words);
+      });
       break;
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -58,6 +66,10 @@ async function ask(signal) {
   document.dispatchEvent(new Event("aligned"));
 }
 
+/** Names as a field of what is asked; no field without any. */
+const named = (names) =>
+  names.length ? { names: names.map(({ word, occurrence }) => (occurrence ? { word, occurrence } : { word })) } : {};
+
 /** A pointer into what was asked, as one into the draft: blank prompts were left out. */
 function placed(pointer, targets) {
   return pointer.replace(/^\/targets\/(\d+)/, (_, index) => `/targets/${draft.targets.indexOf(targets[index])}`);
@@ -67,6 +79,6 @@ function take(target, alignment) {
   target.alignment = alignment;
   if (target.asked === undefined) return;
   // Of an edit that was loaded: "automatic" where that comes to the same.
-  target.kind = target.asked === alignment.kind || target.asked === null ? "auto" : target.asked;
+  target.kind = target.asked === alignment.kind ? "auto" : (target.asked ?? "weights");
   delete target.asked;
 }

@@ -11,7 +11,7 @@ export const DEFAULTS = {
 };
 const PREVIEWS = 3;
 
-/** A word as the API names it, as one string. */
+/** A word as the API names it, as one string: only to find it again. What a name means is the API's to say. */
 export const nameOf = ({ word, occurrence }) => `${word.toLowerCase()} ${occurrence}`;
 
 export const newTarget = (prompt = "") => ({
@@ -20,6 +20,7 @@ export const newTarget = (prompt = "") => ({
   weights: new Map(),
   blend: new Set(),
   gone: new Set(), // words of the source whose region may change
+  names: [], // of a spec that was loaded, until the API has said which words they mean; parts of words stay here
   cross: null,
   self: null,
   threshold: null,
@@ -42,16 +43,37 @@ export const draft = {
  * nothing, for a prompt is missing or too long, "refine": it takes any two, and the prompt alone is complained of.
  */
 export function kindOf({ kind, alignment }) {
+  if (kind === "weights") return null;
   if (kind !== "auto") return kind;
   return alignment ? alignment.kind : "refine";
 }
 
 export const onlyFades = (target) => kindOf(target) === null;
 
-/** A word's name in a body; its occurrence only where there are several. */
-function named(word, words) {
-  const several = words.filter((each) => each.word.toLowerCase() === word.word.toLowerCase()).length > 1;
-  return several ? { word: word.word, occurrence: word.occurrence } : { word: word.word };
+/** A word's name in a body; its occurrence only if the prompt holds the name more than once. */
+const named = ({ word, occurrence, occurrences }) => (occurrences > 1 ? { word, occurrence } : { word });
+
+/** Names that mean parts of words, which have no button of their own: as they were given. */
+const parts = (target, list) =>
+  target.names.filter((each) => each.list === list && each.found).map(({ word, occurrence }) => (occurrence ? { word, occurrence } : { word }));
+
+/** What is asked about a target's names, or about those of the source's words that go. */
+export const asked = (target, ofSource) => target.names.filter(({ list }) => (list === "gone") === ofSource);
+
+/** Takes the API's answer about names: those that mean whole words are these words' from here on. */
+export function settle(target, names, answers, words) {
+  const settled = new Set();
+  names.forEach((name, index) => {
+    const { exact, words: held, problem } = answers[index];
+    name.found = held.length > 0 && !problem;
+    if (!exact || problem) return;
+    settled.add(name);
+    for (const place of held) {
+      if (name.list === "weights") target.weights.set(nameOf(words[place]), name.weight);
+      else target[name.list].add(nameOf(words[place]));
+    }
+  });
+  target.names = target.names.filter((name) => !settled.has(name));
 }
 
 function blendOf(target, source) {
@@ -60,15 +82,19 @@ function blendOf(target, source) {
   const before = source.alignment?.words ?? [];
   const gone = before.filter((word) => target.gone.has(nameOf(word)));
   const { local_blend: kept = {} } = target.rest;
-  if (!chosen.length && !gone.length && !kept.box) return null;
+  const inside = { blend: parts(target, "blend"), gone: parts(target, "gone") };
+  const changes = chosen.length + inside.blend.length;
+  const goes = gone.length + inside.gone.length;
+  if (!changes && !goes && !kept.box) return null;
   const blend = { ...kept };
-  if (chosen.length) blend.words = chosen.map((word) => named(word, words));
-  if (gone.length) {
+  if (changes) blend.words = [...chosen.map(named), ...inside.blend];
+  if (goes) {
     // Naming some takes the place of those that the chosen words stand for: these are named with them.
     const stood = new Set(chosen.flatMap((word) => word.sources));
-    blend.source_words = before
-      .filter((word, index) => stood.has(index) || gone.includes(word))
-      .map((word) => named(word, before));
+    blend.source_words = [
+      ...before.filter((word, index) => stood.has(index) || gone.includes(word)).map(named),
+      ...inside.gone,
+    ];
   }
   if (target.threshold !== null) blend.threshold = target.threshold;
   return blend;
@@ -79,9 +105,11 @@ function targetOf(target, source) {
   const kind = kindOf(target);
   const edits = kind ? [{ kind }] : [];
   const weights = words.filter((word) => (target.weights.get(nameOf(word)) ?? 1) !== 1);
-  if (weights.length) {
-    const fields = weights.map((word) => ({ ...named(word, words), weight: target.weights.get(nameOf(word)) }));
-    edits.push({ kind: "reweight", weights: fields });
+  const inside = target.names.filter(({ list, found }) => list === "weights" && found);
+  if (weights.length || inside.length) {
+    const fields = weights.map((word) => ({ ...named(word), weight: target.weights.get(nameOf(word)) }));
+    const more = parts(target, "weights").map((name, index) => ({ ...name, weight: inside[index].weight }));
+    edits.push({ kind: "reweight", weights: [...fields, ...more] });
   }
   const { local_blend: _, ...rest } = target.rest;
   const body = { prompt: target.prompt.trim(), edits, ...rest };
@@ -120,26 +148,19 @@ function beyond(given, defaults, controls) {
   return Object.fromEntries(Object.entries(given ?? {}).filter(differs));
 }
 
-/** The words that a name means: several in a row, and every occurrence where it says none. */
-function namesIn({ word, occurrence }, prompt) {
-  const most = prompt.split(/\s+/).length;
-  const which = occurrence ? [occurrence] : Array.from({ length: most }, (_, index) => index + 1);
-  return word.split(/\s+/).flatMap((each) => which.map((one) => nameOf({ word: each, occurrence: one })));
-}
-
-function targetFrom(spec, source) {
+function targetFrom(spec) {
   const target = newTarget(spec.prompt);
   const aligning = spec.edits.find((edit) => edit.kind !== "reweight");
   target.asked = aligning?.kind ?? null;
   for (const edit of spec.edits.filter((each) => each.kind === "reweight")) {
-    for (const named of edit.weights) for (const name of namesIn(named, spec.prompt)) target.weights.set(name, named.weight);
+    target.names.push(...edit.weights.map((each) => ({ ...each, list: "weights" })));
   }
   const cross = aligning ? DEFAULTS.cross : DEFAULTS.fader;
   if (spec.cross_window && !same(spec.cross_window, cross)) target.cross = spec.cross_window;
   if (spec.self_window && !same(spec.self_window, DEFAULTS.self)) target.self = spec.self_window;
   const blend = spec.local_blend;
-  target.blend = new Set((blend?.words ?? []).flatMap((named) => namesIn(named, spec.prompt)));
-  target.gone = new Set((blend?.source_words ?? []).flatMap((named) => namesIn(named, source)));
+  target.names.push(...(blend?.words ?? []).map((each) => ({ ...each, list: "blend" })));
+  target.names.push(...(blend?.source_words ?? []).map((each) => ({ ...each, list: "gone" })));
   if (blend && blend.threshold !== DEFAULTS.threshold) target.threshold = blend.threshold ?? null;
   const known = ["prompt", "edits", "cross_window", "self_window", "local_blend"];
   target.rest = beyond(spec, { word_windows: [] }, known);
@@ -157,7 +178,7 @@ export function take(spec, model) {
     const rest = beyond(spec.source.image, { fit: "cover" }, ["upload"]);
     draft.source.image = { id: spec.source.image.upload, name: "the same picture", rest };
   }
-  draft.targets = spec.targets.length ? spec.targets.map((target) => targetFrom(target, spec.source.prompt)) : [newTarget(spec.source.prompt)];
+  draft.targets = spec.targets.length ? spec.targets.map(targetFrom) : [newTarget(spec.source.prompt)];
   const sampling = spec.sampling ?? {};
   draft.seed = sampling.seed ?? null;
   draft.steps = unlessDefault(sampling.steps, model?.defaults.steps);

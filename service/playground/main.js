@@ -10,7 +10,7 @@ import { drawHistory } from "./history.js";
 import { cancel, follow, submit } from "./job.js";
 import { askForKey, setUpKey } from "./key.js";
 import { sendPhoto } from "./photo.js";
-import { clearProblems, notice, say, sentence, showProblems } from "./problems.js";
+import { clearNotices, clearProblems, notice, say, sentence, showNotices, showProblems } from "./problems.js";
 import { drawPrompts } from "./prompts.js";
 import { drawSampling } from "./sampling.js";
 import { setUpSnippet } from "./snippet.js";
@@ -45,6 +45,7 @@ async function start() {
       run();
     }
   });
+  $("#composer").addEventListener("input", clearNotices); // they were about what stood there
   $("#cancel").addEventListener("click", stop);
   $("#history-more").addEventListener("click", () => refresh({ more: true }));
   addEventListener("hashchange", () => location.hash.length > 1 && open(location.hash.slice(1)));
@@ -85,6 +86,7 @@ async function run() {
   if (under) return;
   stage.clear();
   for (const as of ["running", "photo"]) clearProblems(as);
+  clearNotices();
   await busy(async (own) => {
     await aligned(); // the marks that choose the kind are those of the words as they stand
     const body = bodyOf();
@@ -93,6 +95,7 @@ async function run() {
       onWait: (error, left) => stage.standing(`${sentence(error.message)} Sent again in ${left} s.`),
     });
     own.edit = edit;
+    showNotices(edit.notices);
     stage.begin(body);
     await watch(edit, own);
   });
@@ -189,6 +192,7 @@ async function open(id) {
     changed(true);
     await align({ now: true }); // until then its words have no names, and the request would be shown without them
     history.replaceState(null, "", `#${view.id}`);
+    showNotices(view.notices);
     stage.begin(view.spec);
     if (view.finished_at) await arrived(view);
     else {

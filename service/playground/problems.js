@@ -47,6 +47,22 @@ export function showProblems(errors, { as, focus = false } = {}) {
   return homeless;
 }
 
+/** Shows what an edit that was accepted has to say about its fields. */
+export function showNotices(notices) {
+  clearNotices();
+  const homeless = [];
+  for (const { pointer, detail, code } of notices ?? []) {
+    const field = fieldOf(pointer);
+    if (!field) homeless.push(detail);
+    else field.append(h("p", { class: "note", role: "note", "data-code": code }, sentence(detail)));
+  }
+  if (homeless.length) notice(homeless.map(sentence).join(" "));
+}
+
+export function clearNotices() {
+  for (const text of document.querySelectorAll(".note")) text.remove();
+}
+
 export function clearProblems(as) {
   for (const text of document.querySelectorAll(`.error[data-as="${as}"]`)) {
     const input = document.querySelector(`[aria-describedby~="${text.id}"]`);

@@ -7,7 +7,7 @@ import { photoField } from "./photo.js";
 import { windowField } from "./window.js";
 import { fill, wordsField } from "./words.js";
 
-const KINDS = { replace: "Replace", refine: "Refine" };
+const KINDS = { replace: "Replace", refine: "Refine", weights: "Weights only" };
 
 export function drawPrompts() {
   const most = draft.limits?.max_targets ?? 8;

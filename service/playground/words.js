@@ -21,7 +21,8 @@ export function wordsField(target, index) {
     const focused = row.contains(document.activeElement) ? document.activeElement.dataset.name : null;
     const chips = words.map((word) => chip(word, before));
     const removed = (target.alignment?.removed ?? []).map((place) => ghost(before[place]));
-    row.replaceChildren(...chips, ...removed.filter(Boolean));
+    const inside = words.length ? target.names.filter(({ found }) => found).map(part) : [];
+    row.replaceChildren(...chips, ...removed.filter(Boolean), ...inside);
     row.hidden = !words.length;
     if (open && ![...row.children].some((each) => each.dataset.name === open.key)) shut();
     else if (open) mark();
@@ -33,6 +34,19 @@ export function wordsField(target, index) {
     const said = { kept: "", changed: stood ? `for ${stood}` : "changed", added: "new" }[word.state];
     return button({ ...word, key: `w ${nameOf(word)}`, said });
   }
+  /** A part of a word that a loaded edit names: it can be taken out of the request, and otherwise stays as it is. */
+  const part = (name) =>
+    h("button", {
+      type: "button", class: "word part", "aria-label": `Take out ${name.word}, a part of a word`,
+      onclick: () => {
+        target.names = target.names.filter((each) => each !== name);
+        changed();
+        show();
+      },
+    },
+      h("span", { class: "text" }, name.word),
+      h("span", { class: "said" }, { weights: "part of a word", blend: "part that may change", gone: "part that goes" }[name.list]),
+      name.list === "weights" ? h("span", { class: "weight" }, `\u00d7${name.weight}`) : null);
   const ghost = (word) => word && button({ ...word, key: `s ${nameOf(word)}`, state: "removed", said: "gone" });
 
   function button(word) {
@@ -103,7 +117,7 @@ export function wordsField(target, index) {
         h("span", { class: "label" }, "How strongly it acts"),
         h("button", { type: "button", class: "link", onclick: () => set(1) }, "Reset")),
       h("div", { class: "pair" }, range, number),
-      h("p", { class: "help" }, "1 leaves it, more turns it up, 0 takes it away, below 0 pushes against it."),
+      h("p", { class: "help" }, "1 leaves it, more turns it up, below 0 pushes against it. 0 takes the word\u2019s attention, and the thing usually stays: to remove it, take its word out of the prompt and let the picture change there."),
     ];
   }
 

@@ -529,11 +529,17 @@ export interface components {
             tokens: number;
             /**
              * Kind
-             * @description The edit that sets them so; null where no words differ.
+             * @description The edit that sets them so; null if both say the same words by the same tokens.
              */
             kind: ("replace" | "refine") | null;
             /** Words */
             words: components["schemas"]["AlignedWordView"][];
+            /**
+             * Names
+             * @description Of the names that were asked for, in their order.
+             * @default []
+             */
+            names?: components["schemas"]["NameView"][];
             /**
              * Removed
              * @description Indices of words of the source that nothing takes up.
@@ -547,6 +553,12 @@ export interface components {
         AlignedSource: {
             /** Prompt */
             prompt: string;
+            /**
+             * Names
+             * @description Names as edits use them; the answer says which of the prompt's words they mean.
+             * @default []
+             */
+            names?: components["schemas"]["WordName"][];
         };
         /**
          * AlignedTarget
@@ -560,6 +572,12 @@ export interface components {
              * @description The edit that is meant; where absent, the one that fits.
              */
             kind?: ("replace" | "refine") | null;
+            /**
+             * Names
+             * @description Names as edits use them; the answer says which of the prompt's words they mean.
+             * @default []
+             */
+            names?: components["schemas"]["WordName"][];
         };
         /**
          * AlignedWordView
@@ -574,6 +592,11 @@ export interface components {
              */
             occurrence: number;
             /**
+             * Occurrences
+             * @description How often the prompt holds this name, inside other words too; if once, the word names it alone.
+             */
+            occurrences: number;
+            /**
              * Start
              * @description Its first character in the prompt, counted in code points.
              */
@@ -587,7 +610,7 @@ export interface components {
             tokens: components["schemas"]["TokenView"][];
             /**
              * State
-             * @description "kept": reads as in the source; "changed": stands in the place of what reads otherwise; "added": has no counterpart.
+             * @description "kept": has the tokens of a word of the source, and takes the attention of each; "changed": stands in the place of what reads otherwise; "added": has no counterpart.
              * @enum {string}
              */
             state: "kept" | "changed" | "added";
@@ -975,6 +998,12 @@ export interface components {
              */
             edits: components["schemas"]["EditOfBatch"][];
             links: components["schemas"]["BatchLinks"];
+            /**
+             * Notices
+             * @description What may not be as the sender thinks, of all edits; at most 16. Each edit has its own.
+             * @default []
+             */
+            notices?: components["schemas"]["Notice"][];
         };
         /**
          * BatchWebhook
@@ -1081,6 +1110,12 @@ export interface components {
              */
             seeds?: number[] | null;
             links: components["schemas"]["Links"];
+            /**
+             * Notices
+             * @description What may not be as the sender thinks, such as a word that the model was not trained on.
+             * @default []
+             */
+            notices?: components["schemas"]["Notice"][];
         };
         /**
          * EditEnded
@@ -1241,6 +1276,13 @@ export interface components {
              * @description Seconds: an edit that no worker has begun by then expires. At most what the service allows.
              */
             start_within?: number | null;
+            /**
+             * Prompt Syntax
+             * @description "weights" reads `(word:1.2)`, `(word)` (1.1), `[word]` (1/1.1), nested ones too, out of the prompts. In targets they become `reweight` edits, and `edits` may then be left out. Those of the source's prompt and of the negative prompt are left out, with a notice. `\(` is a bracket. The answer's `spec` has the plain prompts and the edits.
+             * @default text
+             * @enum {string}
+             */
+            prompt_syntax?: "text" | "weights";
         };
         /**
          * EditSpec
@@ -1378,6 +1420,12 @@ export interface components {
              */
             seeds?: number[] | null;
             links: components["schemas"]["Links"];
+            /**
+             * Notices
+             * @description What may not be as the sender thinks, such as a word that the model was not trained on.
+             * @default []
+             */
+            notices?: components["schemas"]["Notice"][];
             /** @description While it waits. */
             queue?: components["schemas"]["QueuePlace"] | null;
             /**
@@ -1913,8 +1961,61 @@ export interface components {
              * @description Tokens of one prompt, start and end included.
              */
             max_tokens: number;
+            /**
+             * Vocabulary
+             * @description The words it was trained on; other words have no meaning to it. Null if they are not listed.
+             */
+            vocabulary: string[] | null;
             defaults: components["schemas"]["ModelDefaults"];
             limits: components["schemas"]["ModelLimits"];
+        };
+        /**
+         * NameView
+         * @description What a name means in a prompt.
+         */
+        NameView: {
+            /** Word */
+            word: string;
+            /** Occurrence */
+            occurrence: number | null;
+            /**
+             * Words
+             * @description Indices of the prompt's words that hold it; empty if it is not there.
+             */
+            words: number[];
+            /**
+             * Exact
+             * @description Whether it means these words and not only parts of them.
+             */
+            exact: boolean;
+            /** Tokens */
+            tokens: components["schemas"]["TokenView"][];
+            /**
+             * Problem
+             * @description Why it cannot be named, if no token begins or ends where it does.
+             */
+            problem: string | null;
+        };
+        /**
+         * Notice
+         * @description Something about a request that was accepted which its sender may not know.
+         */
+        Notice: {
+            /**
+             * Code
+             * @description Stable: docs/errors.md lists them.
+             */
+            code: string;
+            /**
+             * Pointer
+             * @description JSON pointer to the field of the request.
+             */
+            pointer: string;
+            /**
+             * Detail
+             * @description What it is about, and what to do.
+             */
+            detail: string;
         };
         /**
          * Problem
@@ -1959,6 +2060,12 @@ export interface components {
             tokens: number;
             /** Words */
             words: components["schemas"]["WordView"][];
+            /**
+             * Names
+             * @description Of the names that were asked for, in their order.
+             * @default []
+             */
+            names?: components["schemas"]["NameView"][];
         };
         /**
          * QueuePlace
@@ -2045,6 +2152,9 @@ export interface components {
         /**
          * Reweight
          * @description Words of the edited prompt turned up or down (Hertz et al. 2022, section 3.2, "fader control").
+         *
+         *     By itself it takes prompts that say the same words. They may differ in punctuation, quotes, case and spaces: what
+         *     both share is aligned by tokens, as "refine" does.
          */
         Reweight: {
             /**
@@ -2408,6 +2518,9 @@ export interface components {
         /**
          * WordName
          * @description A word of a prompt, or several in a row; every occurrence unless one is chosen.
+         *
+         *     Case, the punctuation around a word, and the way an accent or an apostrophe is typed do not matter. A name is also
+         *     found inside a written word, where a word begins and ends: "cat" in `cat,dog`.
          */
         WordName: {
             /** Word */
@@ -2431,6 +2544,11 @@ export interface components {
              */
             occurrence: number;
             /**
+             * Occurrences
+             * @description How often the prompt holds this name, inside other words too; if once, the word names it alone.
+             */
+            occurrences: number;
+            /**
              * Start
              * @description Its first character in the prompt, counted in code points.
              */
@@ -2445,7 +2563,10 @@ export interface components {
         };
         /**
          * WordWeight
-         * @description How strongly a word acts: 1 leaves it, above 1 strengthens, 0 removes, below 0 pushes away.
+         * @description How strongly a word acts: 1 leaves it, above 1 strengthens it, below 0 pushes against it.
+         *
+         *     0 takes the word's own attention away. What it names is usually still there: the other words and the source's
+         *     layout show it too. To remove a thing, use "refine" without its word, and name it in `local_blend.source_words`.
          */
         WordWeight: {
             /** Word */

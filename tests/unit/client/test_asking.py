@@ -48,13 +48,22 @@ def test_a_name_or_an_id_of_ones_own_is_sent(call):
 def test_a_typed_spec_is_sent_whole(call):
     service, spec = Answering(edit()), EditSpec.model_validate(SPEC | {"sampling": {"seed": 3}})
 
-    call(service, "submit", spec, webhook="https://example.com/told", priority="high", start_within=60)
+    call(
+        service,
+        "submit",
+        spec,
+        webhook="https://example.com/told",
+        priority="high",
+        start_within=60,
+        prompt_syntax="text",
+    )
 
     body = json.loads(service.asked[0].content)
-    assert (body.pop("webhook"), body.pop("priority"), body.pop("start_within")) == (
+    assert (body.pop("webhook"), body.pop("priority"), body.pop("start_within"), body.pop("prompt_syntax")) == (
         {"url": "https://example.com/told"},
         "high",
         60,
+        "text",
     )
     assert EditSpec.model_validate(body) == spec
 

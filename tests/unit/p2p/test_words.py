@@ -124,6 +124,20 @@ def test_a_word_that_holds_a_name_is_told():
     assert WrittenPrompt("a dog").holder("") is None
 
 
+@pytest.mark.parametrize(
+    ("prompt", "beyond"),
+    [
+        ("A Cat, a cat's (cat:1.5) cat,dog", ["s", "dog"]),
+        ("a red-haired fox and a FOX", ["red", "haired", "fox", "and"]),
+        ("2 cats in 1girl", ["2", "cats", "in", "girl"]),
+        ("\u732b\u5728 a - !", ["\u732b\u5728"]),
+        ("state-of-the-art", []),
+    ],
+)
+def test_what_a_vocabulary_does_not_hold_is_told(prompt, beyond):
+    assert list(WrittenPrompt(prompt).beyond({"a", "cat", "state-of-the-art"})) == beyond
+
+
 def test_words_keep_where_they_stand():
     word = words_of("a (red) car")[1]
 

@@ -32,6 +32,7 @@ def test_a_model_with_a_revision_is_a_hub_id(tiny_models, tmp_path):
         ("max_tokens = 24", "", "max_tokens"),
         ("steps = 3,", "steps = 1000,", "max_steps 400"),
         ("[[models]]", "[[models", "no models file"),
+        ("max_tokens = 24", 'max_tokens = 24\nvocabulary = "words.txt"', "no vocabulary at .*words.txt"),
     ],
 )
 def test_a_models_file_that_is_wrong_says_what(tiny_models, tmp_path, old, new, said):
@@ -39,6 +40,19 @@ def test_a_models_file_that_is_wrong_says_what(tiny_models, tmp_path, old, new, 
 
     with pytest.raises(InvalidCatalogue, match=said):
         load_catalogue(tmp_path / "models.toml")
+
+
+@pytest.mark.parametrize("declared", ['"words.txt"', '["a", "Cat"]'])
+def test_a_vocabulary_is_a_file_or_a_list(tiny_models, tmp_path, declared):
+    (tmp_path / "words.txt").write_text("a\nCat\n")
+    text = tiny_models.read_text().replace("max_tokens = 24", f"max_tokens = 24\nvocabulary = {declared}")
+    (tmp_path / "models.toml").write_text(text)
+
+    model = load_catalogue(tmp_path / "models.toml")["tiny"]
+
+    assert model.vocabulary == ("a", "Cat")
+    assert model.known_words == {"a", "cat"}
+    assert load_catalogue(tiny_models)["tiny"].known_words is None
 
 
 def test_a_missing_models_file_names_the_setting(tmp_path):

@@ -6,7 +6,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Webhook
+from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Notice, Webhook
 from service.jobs.record import encode, plain
 from service.jobs.store import Place
 from service.schemas import EditAccepted, EditView
@@ -50,6 +50,7 @@ jobs = st.builds(
     revision=numbers,
     traceparent=maybe(texts),
     webhook=maybe(st.builds(Webhook, url=texts)),
+    notices=st.lists(st.builds(Notice, code=texts, pointer=texts, detail=texts), max_size=2).map(tuple),
 )
 places = st.builds(Place, ahead=maybe(numbers), seconds=maybe(st.floats(0, 1e9)))
 
