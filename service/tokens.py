@@ -56,7 +56,13 @@ def token_counters(catalogue: Mapping[str, ModelDeclaration]) -> dict[str, Token
     Raises:
         InvalidCatalogue: a model has no tokenizer, or it is not known how many tokens it reads.
     """
-    return {model.id: counter_of(model) for model in catalogue.values()}
+    counters = {}
+    for model in catalogue.values():
+        try:
+            counters[model.id] = counter_of(model)
+        except InvalidCatalogue as error:
+            raise InvalidCatalogue(f"model {model.id}: {error}") from error
+    return counters
 
 
 def counter_of(model: ModelDeclaration) -> TokenCounter:
@@ -64,11 +70,9 @@ def counter_of(model: ModelDeclaration) -> TokenCounter:
     opened = tokenizer_of(model)
     own = own_limit(model, opened)
     if own is None and model.max_tokens is None:
-        raise InvalidCatalogue(
-            f"{model.id}: no file of its tokenizer says how many tokens it reads: set `max_tokens` (77 for CLIP)"
-        )
+        raise InvalidCatalogue("no file of its tokenizer says how many tokens it reads: set `max_tokens` (77 for CLIP)")
     if own is not None and model.max_tokens is not None and model.max_tokens > own:
         raise InvalidCatalogue(
-            f"{model.id}: max_tokens is {model.max_tokens} and the model reads {own}: set it to {own}, or leave it out"
+            f"max_tokens is {model.max_tokens} and the model reads {own}: set it to {own}, or leave it out"
         )
     return TokenCounter(opened, model.max_tokens or own)

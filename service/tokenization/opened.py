@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
+from p2p.layouts.files import parts_of
 from p2p.layouts.hub import fetched
 from service.jobs.catalogue import ModelDeclaration
 from service.jobs.errors import InvalidCatalogue
@@ -67,12 +68,15 @@ def tokenizer_of(declaration: ModelDeclaration) -> OpenedTokenizer:
     """
     if declaration.tokenizer is not None:
         return open_tokenizer(declaration.tokenizer)
-    if declaration.revision is None:
-        return open_tokenizer(Path(declaration.path))
+    folder = Path(declaration.path)
     try:
-        return open_tokenizer(fetched(declaration.path, declaration.revision, FILES))
+        if declaration.revision is not None:
+            folder = fetched(declaration.path, declaration.revision, FILES)
+        elif not (folder / "tokenizer").is_dir():
+            parts_of(folder)  # says it better where there is no model at all
     except UnsupportedModel as error:
-        raise InvalidCatalogue(f"the tokenizer of {declaration.id}: {error}") from error
+        raise InvalidCatalogue(str(error)) from error
+    return open_tokenizer(folder)
 
 
 def own_limit(declaration: ModelDeclaration, opened: OpenedTokenizer) -> int | None:

@@ -62,7 +62,7 @@ def test_the_revision_decides_which_tokenizer(tmp_path, declared, tokenizer_alon
 
     ran = python(declared("main"), tmp_path / "cache")
 
-    assert "InvalidCatalogue: the tokenizer of hub: somebody/painter at revision main is not in the cache" in ran.stderr
+    assert "InvalidCatalogue: model hub: somebody/painter at revision main is not in the cache" in ran.stderr
     assert "hf download somebody/painter --revision main" in ran.stderr
 
 
@@ -79,4 +79,4 @@ def test_a_repository_without_a_tokenizer_says_so(tmp_path, declared):
 
     ran = python(declared(COMMIT), tmp_path / "cache")
 
-    assert "InvalidCatalogue: no tokenizer at" in ran.stderr
+    assert "InvalidCatalogue: model hub: no tokenizer at" in ran.stderr

@@ -82,7 +82,7 @@ def _of_other_shapes(model: Path) -> None:
     [
         (_inpainting, "unet has in_channels 9 (an inpainting model's)"),
         (lambda model: shutil.rmtree(model / "vae"), "vae has no weights"),
-        (lambda model: shutil.rmtree(model), "has no model_index.json"),
+        (lambda model: shutil.rmtree(model), "is not there: correct `path`"),
         (_damaged, "cannot be loaded"),
         (_of_other_shapes, "cannot be loaded"),
     ],
