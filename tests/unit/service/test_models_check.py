@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -213,6 +214,16 @@ def test_the_command_ends_with_0_where_nothing_is_wrong():
     ran = admin(ROOT / "models.toml")
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "scenes: reads 32 tokens\n", "")
+
+
+def test_the_table_that_is_shown_declares_a_model(tmp_path):
+    (shown,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/models.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "models.toml").write_text(shown)
+
+    declared = load_catalogue(tmp_path / "models.toml")["sd15"]
+
+    assert (declared.tokenizer, declared.max_tokens) == (None, None)
+    assert len(declared.revision) == 40
 
 
 def test_a_models_file_that_cannot_be_read_is_one_line(tmp_path):
