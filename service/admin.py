@@ -5,6 +5,7 @@ workers          every worker that is alive, and what it does
 dead             jobs that failed because their workers were lost, the oldest first
 requeue ID ...   send each of them again, as a job of its own: an end that was written stays written
 keys             API keys: `keys create NAME`, `keys list`, `keys revoke ID`
+models check     every model of the models file: what keeps it from being served, and the command that mends it
 secret           a new secret to sign webhooks with, for WEBHOOK_SECRET; a key's own: `secret create KEY`,
                  `secret rotate KEY`, `secret drop KEY`, `secret list`
 """
@@ -13,18 +14,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import redis
 
 from service.api_keys import TRUSTED, KeyRing
 from service.jobs.backlog import Backlog, Standing
+from service.jobs.catalogue import load_catalogue
 from service.jobs.connection import patient_client
-from service.jobs.errors import JobNotFound, JobPlaneError
+from service.jobs.errors import InvalidCatalogue, JobNotFound, JobPlaneError
 from service.jobs.model import Job, new_job
 from service.jobs.queue import RqJobQueue, SeenWorker
 from service.jobs.settings import PlaneSettings, settings_or_exit
 from service.jobs.store import JobStore, RedisJobStore
 from service.jobs.upkeep import Upkeep
+from service.models_check import checked, remarks
+from service.settings import Settings
 from service.webhooks.secrets import TRUSTED as SECRETS_TRUSTED
 from service.webhooks.secrets import SecretRing
 from service.webhooks.signature import new_secret
@@ -140,6 +145,23 @@ def drop_secret(secrets: SecretRing, key_id: str) -> None:
     print(f"what is sent for {key_id} is signed with WEBHOOK_SECRET, within {SECRETS_TRUSTED:g} s")
 
 
+def check_models(models_file: Path) -> None:
+    """Says of every model whether it can be served; ends the process with status 1 where one cannot."""
+    try:
+        catalogue = load_catalogue(models_file)
+    except InvalidCatalogue as error:
+        sys.exit(str(error))
+    wrong = 0
+    for model in catalogue.values():
+        troubles = checked(model)
+        wrong += bool(troubles)
+        print(f"{model.id}: {'; '.join((troubles and ['cannot be served']) or remarks(model))}")
+        for trouble in troubles:
+            print(f"  - {trouble}")
+    if wrong:
+        sys.exit(f"{wrong} of {len(catalogue)} models of {models_file} cannot be served")
+
+
 def _known(ring: KeyRing, key_id: str) -> None:
     if key_id not in ring.all():
         sys.exit(f"there is no key {key_id}: `keys list` shows them")
@@ -161,6 +183,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     secret.add_parser("drop", help="WEBHOOK_SECRET signs for a key again").add_argument("id", metavar="KEY")
     secret.add_parser("list", help="every key that has secrets of its own, without them")
+    models = actions.add_parser("models", help="the models file").add_subparsers(dest="models", required=True)
+    models.add_parser("check", help="what keeps each model from being served, and the command that mends it")
     keys = actions.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True)
     create = keys.add_parser("create", help="a new key, printed once")
     create.add_argument("name", help="whose it is, for whoever reads the list")
@@ -178,6 +202,8 @@ def main() -> None:
     arguments = _parser().parse_args()
     if arguments.action == "secret" and arguments.secret is None:
         return print(new_secret())
+    if arguments.action == "models":
+        return check_models(settings_or_exit(Settings).models_file)
     settings = settings_or_exit(PlaneSettings)
     client = patient_client(settings.redis_url)
     upkeep, store, ring, secrets = Upkeep(client), RedisJobStore(client), KeyRing(client), SecretRing(client)

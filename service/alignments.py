@@ -145,10 +145,10 @@ def aligned(asked: AlignmentRequest, plane: Plane) -> AlignmentView:
     prompts += [(("targets", index, "prompt"), target.prompt) for index, target in enumerate(asked.targets)]
     if complaints := list(too_long(prompts, model, counter)):
         raise InvalidEdit(complaints)
-    source, *targets = (counter.tokenized(prompt, model.max_tokens) for _, prompt in prompts)
+    source, *targets = (counter.tokenized(prompt, counter.limit) for _, prompt in prompts)
     return AlignmentView(
         model=model.id,
-        max_tokens=model.max_tokens,
+        max_tokens=counter.limit,
         source=PromptView(
             prompt=source.prompt, tokens=len(source), words=_words(source), names=_names(source, asked.source.names)
         ),

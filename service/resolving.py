@@ -52,8 +52,8 @@ def too_long(
 ) -> Iterator[Complaint]:
     """The prompts, each with its location, that a model does not read to their end."""
     for location, prompt in prompts:
-        if counter.may_exceed(prompt, model.max_tokens) and (tokens := counter.count(prompt)) > model.max_tokens:
-            detail = f"{tokens} tokens with start and end, and {model.id} reads {model.max_tokens}: shorten it"
+        if counter.may_exceed(prompt, counter.limit) and (tokens := counter.count(prompt)) > counter.limit:
+            detail = f"{tokens} tokens with start and end, and {model.id} reads {counter.limit}: shorten it"
             yield Complaint.at(*location, code="prompt_too_long", detail=detail)
 
 

@@ -363,9 +363,9 @@ class ModelView(BaseModel):
     limits: ModelLimits
 
     @classmethod
-    def of(cls, model: ModelDeclaration) -> "ModelView":
-        """The view of a declaration."""
-        return cls(**{name: getattr(model, name) for name in cls.model_fields})
+    def of(cls, model: ModelDeclaration, max_tokens: int) -> "ModelView":
+        """The view of a declaration, which may leave `max_tokens` to the model's own files."""
+        return cls(**{name: getattr(model, name) for name in cls.model_fields} | {"max_tokens": max_tokens})
 
 
 class ModelList(BaseModel):

@@ -12,6 +12,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import hypothesis
 import pytest
 import redis
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from stack.redis_server import redis_server
 from tests import tiny
@@ -22,8 +25,8 @@ id = "{id}"
 description = "Random weights, real classes."
 path = "model"
 family = "stable_diffusion"
-tokenizer = "model/tokenizer/tokenizer.json"
-max_tokens = {max_tokens}
+tokenizer = "{tokenizer}"
+max_tokens = 24
 sizes = [[32, 32]]
 defaults = {{ steps = 3, guidance_scale = 3.0 }}
 limits = {{ max_steps = 400, max_targets = 3 }}
@@ -51,13 +54,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models file with three names for one tiny model made here.
 
-    "tiny-too" is declared to read more tokens than it does: what the API then lets through fails in the worker.
+    "tiny-too" is declared with another tokenizer, which counts words: what the API then lets through fails in the
+    worker.
     """
     folder = tmp_path_factory.mktemp("models")
     tiny.save(folder / "model")
     file = folder / "models.toml"
-    tokens = {"tiny": 24, "tiny-too": 40, "tiny-third": 24}
-    file.write_text("".join(_DECLARATION.format(id=name, max_tokens=limit) for name, limit in tokens.items()))
+    words = Tokenizer(WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = WhitespaceSplit()
+    words.save(str(folder / "words.json"))
+    own = "model/tokenizer/tokenizer.json"
+    tokenizers = {"tiny": own, "tiny-too": "words.json", "tiny-third": own}
+    file.write_text("".join(_DECLARATION.format(id=name, tokenizer=path) for name, path in tokenizers.items()))
     return file
 
 

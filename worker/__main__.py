@@ -51,8 +51,15 @@ def main() -> None:
 
     try:
         family = load_family(declaration, device=settings.device, dtype=settings.dtype)
-    except (P2PError, OSError, ValueError) as error:  # diffusers raises all of the latter two
-        sys.exit(f"model {declaration.id} cannot be loaded from {declaration.path}: {error}")
+    except Exception as error:
+        if not isinstance(error, P2PError | OSError | ValueError):  # diffusers raises all of the latter two
+            log.exception("model %s failed in a way that nobody foresaw", declaration.id)
+        # One line, whatever a library's message looks like: it is the last one of the log, where operators look.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        sys.exit(
+            f"model {declaration.id} cannot be loaded from {declaration.path}: {reason} "
+            "(`python -m service.admin models check` goes through all models)"
+        )
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
     serve(
         Engine(ModelSampler(family), declaration, revision=family.revision, judge=judge), declaration, settings, storage

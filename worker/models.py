@@ -2,6 +2,7 @@
 
 import torch
 
+from p2p.errors import UnsupportedModel
 from p2p.families import load
 from p2p.families.base import ModelFamily
 from service.jobs.catalogue import ModelDeclaration
@@ -11,16 +12,31 @@ def load_family(declaration: ModelDeclaration, *, device: str = "auto", dtype: s
     """The model of a declaration, loaded and ready.
 
     Raises:
-        UnsupportedModel: it has a part that attention control does not know.
+        UnsupportedModel: its family does not handle it, or it reads fewer tokens than are declared.
+        UnsupportedSize: it cannot draw a size that is declared.
     """
     chosen = _device(device)
-    return load(
+    family = load(
         declaration.family,
         declaration.path,
         revision=declaration.revision,
         device=chosen,
         dtype=_dtype(dtype, chosen),
+        scheduler=declaration.scheduler,
     )
+    _require_what_is_declared(declaration, family)
+    return family
+
+
+def _require_what_is_declared(declaration: ModelDeclaration, family: ModelFamily) -> None:
+    """The API lets through what the declaration allows: what the model cannot do would fail job by job."""
+    reads = family.tokenizer.model_max_length
+    if declaration.max_tokens is not None and declaration.max_tokens > reads:
+        raise UnsupportedModel(
+            f"max_tokens is {declaration.max_tokens} and the model reads {reads}: set it to {reads}, or leave it out"
+        )
+    for height, width in declaration.sizes:
+        family.latent_shape(height, width)
 
 
 def _device(asked: str) -> str:

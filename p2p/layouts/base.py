@@ -95,7 +95,7 @@ def require(name: str, layout: Layout, parts: Parts) -> None:
 def unhandled(name: str, layout: Layout, parts: Parts) -> Iterator[Trouble]:
     """Everything about a model that a family does not handle."""
     for part, what in _unhandled(name, layout, parts):
-        yield Trouble(what, layout.mends.get(part, f"use a model of the layout {name}"))
+        yield Trouble(what, layout.mends.get(part, f"set `path` to a model of the layout {name}"))
 
 
 def _unhandled(name: str, layout: Layout, parts: Parts) -> Iterator[tuple[str, str]]:

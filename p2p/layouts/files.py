@@ -40,8 +40,15 @@ def parts_of(folder: Path) -> Parts:
     """
     if trouble := single_file(folder):
         raise UnsupportedModel(str(trouble))
+    if not folder.is_dir():
+        raise UnsupportedModel(
+            f"{folder} is not there: correct `path`, or, where it is a hub id, say at which `revision` (a commit)"
+        )
     if not (folder / INDEX).is_file():
-        raise UnsupportedModel(f"{folder} has no {INDEX}: set `path` to a diffusers directory that is there")
+        alone = next((file for file in sorted(folder.iterdir()) if file.suffix in (".safetensors", ".ckpt")), folder)
+        if trouble := single_file(alone):
+            raise UnsupportedModel(str(trouble))
+        raise UnsupportedModel(f"{folder} has no {INDEX}: set `path` to a diffusers directory")
     index = _json(folder / INDEX)
     parts = {PIPELINE: Part((str(index.get("_class_name")),))}
     for part, (_, kind) in _named(index):

@@ -52,10 +52,14 @@ def troubles(folder: Path, parts: Sequence[str]) -> Iterator[Trouble]:
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     found = variants_by_part(names, parts)
     variant = variant_of(names, parts)
+    pickled = [name for part in found if not found[part] for name in _pickles(part, names)]
+    if pickled:
+        said = f"{' and '.join(pickled)} of {folder} are pickles, which may run code and are never loaded"
+        yield Trouble(said, f"convert them, in their place: {converted(folder)}")
     for part, variants in found.items():
-        if not variants:
-            yield _without_safetensors(folder, part, names)
-        elif not {variant, None} & variants:
+        if not variants and not _pickles(part, names):
+            yield Trouble(f"{folder / part} has no weights", _AGAIN)
+        elif variants and not {variant, None} & variants:
             said = ", ".join(sorted(v or "plain" for v in variants))
             yield Trouble(f"{folder / part} has weights of another variant than the other parts ({said})", _AGAIN)
     for name in names:
@@ -73,12 +77,8 @@ def troubles(folder: Path, parts: Sequence[str]) -> Iterator[Trouble]:
 _AGAIN = "fetch the model again, whole"
 
 
-def _without_safetensors(folder: Path, part: str, names: Sequence[str]) -> Trouble:
-    pickled = [name for name in names if name.startswith(f"{part}/") and name.endswith((".bin", ".ckpt", ".pt"))]
-    if not pickled:
-        return Trouble(f"{folder / part} has no weights", _AGAIN)
-    said = f"{folder / pickled[0]} is a pickle, which may run code and is never loaded, and there is no safetensors"
-    return Trouble(said, f"convert it, in its place: {converted(folder)}")
+def _pickles(part: str, names: Sequence[str]) -> Sequence[str]:
+    return [name for name in names if name.startswith(f"{part}/") and name.endswith((".bin", ".ckpt", ".pt"))]
 
 
 def converted(folder: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from p2p.spec import SchedulerName
 from service.jobs.errors import InvalidCatalogue
 
 Count = Annotated[int, Field(ge=1)]
@@ -50,8 +51,13 @@ class ModelDeclaration(Part):
     path: str = Field(description="A directory relative to the file; with `revision`, a hub id.")
     revision: str | None = Field(None, description="A hub id's commit; absent for a directory.")
     family: str = Field(description="Its attention layout: p2p/families.")
-    tokenizer: Path = Field(description="tokenizer.json, relative to the file.")
-    max_tokens: Count = Field(description="Tokens its text encoder reads, start and end included.")
+    tokenizer: Path | None = Field(
+        None, description="Its tokenizer's file or folder, relative to the file; absent for that of the model itself."
+    )
+    max_tokens: Count | None = Field(
+        None, description="Tokens that a prompt may have, start and end included; absent for as many as it reads."
+    )
+    scheduler: SchedulerName | None = Field(None, description="Runs in the place of the model's own.")
     vocabulary: tuple[str, ...] | str | None = Field(
         None, description="Words it was trained on, or a file of them, relative to the file; absent if any."
     )
@@ -71,7 +77,8 @@ class ModelDeclaration(Part):
     def located(self, folder: Path) -> "ModelDeclaration":
         """The declaration with the paths that are relative to `folder` made absolute, and its vocabulary read."""
         path = self.path if self.revision else str((folder / self.path).resolve())
-        changes = {"path": path, "tokenizer": (folder / self.tokenizer).resolve()}
+        tokenizer = self.tokenizer and (folder / self.tokenizer).resolve()
+        changes = {"path": path, "tokenizer": tokenizer}
         if isinstance(self.vocabulary, str):
             changes["vocabulary"] = _words_of(folder / self.vocabulary)
         return self.model_copy(update=changes)

@@ -11,4 +11,6 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 @router.get("")
 async def list_models(plane: PlaneOfApp) -> ModelList:
     """The models of this installation: their sizes, limits and defaults."""
-    return ModelList(models=tuple(ModelView.of(model) for model in plane.catalogue.values()))
+    return ModelList(
+        models=tuple(ModelView.of(model, plane.counters[model.id].limit) for model in plane.catalogue.values())
+    )

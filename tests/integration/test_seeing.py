@@ -59,7 +59,7 @@ def test_a_failure_is_counted_by_its_code(post, until, total):
     labels = {"model": "tiny-too", "status": "failed", "code": "prompt_too_long"}
     before = total("p2p_jobs_ended_total", **labels)
 
-    until(post("tiny-too", source="a cat on the beach " + "cat " * 24 + "cat"))
+    until(post("tiny-too", source="a cat on the zyzzyva zyzzyva zyzzyva"))
 
     assert eventually(lambda: total("p2p_jobs_ended_total", **labels) == before + 1)
 
@@ -142,7 +142,7 @@ def test_no_log_of_any_process_holds_a_prompt_or_a_signature(served, api, post, 
     done = until(post("tiny-too", source="a cat on the zyzzyva", steps=1))
     url = done["artifacts"][0]["url"]
     assert api.get(url).is_success
-    failed = until(post("tiny-too", source="a cat on the zyzzyva " + "cat " * 20 + "cat"))
+    failed = until(post("tiny-too", source="a cat on the zyzzyva zyzzyva zyzzyva"))
     assert "zyzzyva" in failed["error"]["message"]
     api.post("/v1/edits", json={"source": {"prompt": "a zyzzyva"}, "targets": "zyzzyva", "zyzzyva": 1})
 

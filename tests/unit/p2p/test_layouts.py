@@ -292,9 +292,9 @@ def test_parts_that_are_named_and_never_used_need_not_be_there(model, saved):
 def test_pickles_are_refused_with_the_command_that_converts_them(tmp_path, saved):
     tiny.pipeline().save_pretrained(tmp_path, safe_serialization=False)
 
-    with pytest.raises(UnsupportedModel, match="is a pickle") as refused:
+    with pytest.raises(UnsupportedModel, match=r"diffusion_pytorch_model\.bin of .* are pickles") as refused:
         load(FAMILY, str(tmp_path))
-    command = str(refused.value).split("in its place: ")[1].split("; ")
+    command = str(refused.value).split("in their place: ")[1].split("; ")
     said = "; ".join(command[:2]).removeprefix('python -c "').removesuffix('"')
     subprocess.run([sys.executable, "-c", said], check=True, capture_output=True)
     assert same_pictures(tmp_path, saved)
@@ -303,8 +303,11 @@ def test_pickles_are_refused_with_the_command_that_converts_them(tmp_path, saved
 def test_a_single_file_checkpoint_is_refused_with_the_command_that_converts_it(tmp_path):
     (tmp_path / "civitai.safetensors").write_bytes(b"")
 
-    with pytest.raises(UnsupportedModel, match=r"single-file checkpoint.*from_single_file\('.*civitai.safetensors'"):
-        load(FAMILY, str(tmp_path / "civitai.safetensors"))
+    for path in (tmp_path / "civitai.safetensors", tmp_path):
+        with pytest.raises(
+            UnsupportedModel, match=r"single-file checkpoint.*from_single_file\('.*civitai.safetensors'"
+        ):
+            load(FAMILY, str(path))
 
 
 def test_weights_that_git_did_not_fetch_are_refused(model):
@@ -317,7 +320,8 @@ def test_weights_that_git_did_not_fetch_are_refused(model):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda model: shutil.rmtree(model), "has no model_index.json"),
+        (lambda model: shutil.rmtree(model), "is not there: correct `path`"),
+        (lambda model: (model / "model_index.json").unlink(), "has no model_index.json"),
         (lambda model: (model / "model_index.json").write_text("[]"), "no JSON object"),
         (lambda model: (model / "unet/config.json").write_text("{"), "config.json cannot be read"),
         (lambda model: shutil.rmtree(model / "unet"), "unet has no weights"),

@@ -1,0 +1,248 @@
+"""`python -m service.admin models check` says what keeps a model from being served, and what mends it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+
+from service.jobs.catalogue import load_catalogue
+from service.models_check import checked, remarks
+from tests import tiny
+from tests.cached_hub import COMMIT, ROOT, cached, python
+from tests.unit.p2p.test_layouts import changed
+
+DECLARED = """
+[[models]]
+id = "{id}"
+path = "model"
+family = "stable_diffusion"
+sizes = [[32, 32]]
+defaults = {{ steps = 3, guidance_scale = 3.0 }}
+limits = {{ max_steps = 40, max_targets = 3 }}
+"""
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    tiny.save(folder)
+    return folder
+
+
+@pytest.fixture
+def model(saved, tmp_path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+@pytest.fixture
+def check(model, tmp_path):
+    """What is said of the model, declared with other lines."""
+
+    def said(old: str = "", new: str = "", *, added: str = "") -> list[str]:
+        (tmp_path / "models.toml").write_text(DECLARED.format(id="tiny").replace(old, new) + added + "\n")
+        return list(checked(load_catalogue(tmp_path / "models.toml")["tiny"]))
+
+    return said
+
+
+def test_of_a_model_that_can_be_served_nothing_is_wrong(check):
+    assert check() == []
+
+
+def _only_parts_of_the_tokenizer(model: Path) -> None:
+    whole = json.loads((model / "tokenizer/tokenizer.json").read_text())["model"]
+    (model / "tokenizer/vocab.json").write_text(json.dumps(whole["vocab"]))
+    (model / "tokenizer/merges.txt").write_text("\n".join(" ".join(pair) for pair in whole["merges"]))
+    (model / "tokenizer/tokenizer.json").unlink()
+
+
+def _no_safety_checker(model: Path) -> None:
+    changed(model / "model_index.json", safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
+
+
+def _fp16(model: Path) -> None:
+    shutil.rmtree(model)
+    tiny.pipeline().to(torch.float16).save_pretrained(model, variant="fp16")
+
+
+@pytest.mark.parametrize(
+    ("make", "remark"),
+    [
+        (_only_parts_of_the_tokenizer, "reads 24 tokens"),
+        (_no_safety_checker, "is served without its safety_checker"),
+        (_fp16, "has weights of the variant fp16"),
+    ],
+)
+def test_what_is_unusual_and_served_all_the_same_is_remarked(check, model, tmp_path, make, remark):
+    make(model)
+
+    assert check() == []
+    assert remark in remarks(load_catalogue(tmp_path / "models.toml")["tiny"])
+
+
+def _pickles(model: Path) -> None:
+    shutil.rmtree(model)
+    tiny.pipeline().save_pretrained(model, safe_serialization=False)
+
+
+def _single_file(model: Path) -> None:
+    shutil.rmtree(model)
+    model.write_bytes(b"\x00\xff")
+
+
+def _single_file_in_a_folder(model: Path) -> None:
+    shutil.rmtree(model)
+    model.mkdir()
+    (model / "painter.safetensors").write_bytes(b"\x00\xff")
+
+
+def _other_scheduler(model: Path) -> None:
+    changed(model / "model_index.json", scheduler=["diffusers", "UniPCMultistepScheduler"])
+
+
+def _no_limit(model: Path) -> None:
+    for file, key in (("tokenizer/tokenizer_config", "model_max_length"), ("text_encoder/config", None)):
+        path = model / f"{file}.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({k: v for k, v in content.items() if k not in (key, "max_position_embeddings")}))
+
+
+SPOILT = {
+    "inpainting": (lambda model: changed(model / "unet/config.json", in_channels=9), "in_channels 9", "set `path` to"),
+    "SDXL": (
+        lambda model: changed(model / "model_index.json", _class_name="StableDiffusionXLPipeline"),
+        "model_index is StableDiffusionXLPipeline",
+        "set `path` to",
+    ),
+    "scheduler": (_other_scheduler, "scheduler is UniPCMultistepScheduler", 'say `scheduler = "ddim"`'),
+    "pickles": (_pickles, "are pickles", "convert them, in their place: python -c "),
+    "single file": (
+        _single_file,
+        "is a single-file checkpoint",
+        "set `path` to the new directory: python",
+    ),
+    "single file in a folder": (_single_file_in_a_folder, "painter.safetensors is a single-file", "from_single_file"),
+    "gone": (lambda model: shutil.rmtree(model), "is not there", "correct `path`"),
+    "no index": (lambda model: (model / "model_index.json").unlink(), "has no model_index.json", "set `path`"),
+    "no weights": (lambda model: shutil.rmtree(model / "vae"), "vae has no weights", "fetch the model again"),
+    "no tokenizer": (lambda model: shutil.rmtree(model / "tokenizer"), "no tokenizer at", "set `tokenizer` to where"),
+    "no limit": (_no_limit, "says how many tokens", "set `max_tokens` (77 for CLIP)"),
+    "text encoder": (
+        lambda model: changed(model / "text_encoder/config.json", vocab_size=100),
+        "the text encoder knows 100",
+        "set `tokenizer`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "what", "mend"), SPOILT.values(), ids=SPOILT)
+def test_what_is_wrong_with_a_models_files_is_said_with_what_mends_it(check, model, spoil, what, mend):
+    spoil(model)
+
+    (said,) = check()
+
+    assert what in said
+    assert mend in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"stable_diffusion"', '"stable_difusion"', 'no model family stable_difusion: set `family` to "'),
+        ("[[32, 32]]", "[[33, 32], [32, 32]]", "the sides of 33x32 are no multiples of 2: set `sizes` to [[32, 32]]"),
+        ("[[32, 32]]", "[[32, 32]]\nmax_tokens = 77", "max_tokens is 77 and the model reads 24: set it to 24"),
+        ("[[32, 32]]", '[[32, 32]]\ntokenizer = "other.json"', "otherwise than the model's own tokenizer"),
+        ("[[32, 32]]", '[[32, 32]]\ntokenizer = "gone.json"', "no tokenizer at"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_declaration_is_said_with_what_mends_it(check, tmp_path, old, new, said):
+    Tokenizer(WordLevel({"?": 0}, unk_token="?")).save(str(tmp_path / "other.json"))
+
+    (found,) = check(old, new, added="" if "max_tokens" in new else "max_tokens = 24")
+
+    assert said in found
+
+
+def test_a_scheduler_that_is_declared_mends_one_that_is_not_handled(check, model):
+    _other_scheduler(model)
+
+    assert check(added='scheduler = "euler"') == []
+
+
+def test_everything_that_is_wrong_is_said_at_once(check, model):
+    changed(model / "unet/config.json", in_channels=9)
+    (model / "vae/diffusion_pytorch_model.safetensors").unlink()
+
+    assert len(check("[[32, 32]]", "[[33, 33]]\nmax_tokens = 99")) == 4
+
+
+def admin(models_file: Path) -> subprocess.CompletedProcess:
+    """The command, where torch cannot be imported and there is no Redis."""
+    code = """
+import sys
+sys.modules["torch"] = sys.modules["transformers"] = sys.modules["diffusers"] = None
+sys.argv = ["admin", "models", "check"]
+from service.admin import main
+main()
+"""
+    env = {**os.environ, "MODELS_FILE": str(models_file), "REDIS_URL": "redis://127.0.0.1:1/0"}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
+
+
+def test_the_command_goes_through_all_models_and_ends_with_1_where_one_is_wrong(model, saved, tmp_path):
+    _other_scheduler(model)
+    file = tmp_path / "models.toml"
+    file.write_text(DECLARED.format(id="spoilt") + DECLARED.format(id="whole").replace('"model"', f'"{saved}"'))
+
+    ran = admin(file)
+
+    assert ran.stdout.splitlines()[0] == "spoilt: cannot be served"
+    assert ran.stdout.splitlines()[1].startswith("  - scheduler is UniPCMultistepScheduler")
+    assert ran.stdout.splitlines()[2] == "whole: reads 24 tokens"
+    assert (ran.returncode, ran.stderr.strip()) == (1, f"1 of 2 models of {file} cannot be served")
+
+
+def test_the_command_ends_with_0_where_nothing_is_wrong():
+    ran = admin(ROOT / "models.toml")
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "scenes: reads 32 tokens\n", "")
+
+
+def test_the_table_that_is_shown_declares_a_model(tmp_path):
+    (shown,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/models.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "models.toml").write_text(shown)
+
+    declared = load_catalogue(tmp_path / "models.toml")["sd15"]
+
+    assert (declared.tokenizer, declared.max_tokens) == (None, None)
+    assert len(declared.revision) == 40
+
+
+def test_a_models_file_that_cannot_be_read_is_one_line(tmp_path):
+    ran = admin(tmp_path / "none.toml")
+
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+
+
+def test_a_model_on_the_hub_is_checked_by_its_small_files(model, tmp_path):
+    changed(model / "unet/config.json", in_channels=9)
+    cached(tmp_path / "cache", "somebody/painter", model)
+    declared = DECLARED.format(id="hub").replace('path = "model"', f'path = "somebody/painter"\nrevision = "{COMMIT}"')
+    (tmp_path / "models.toml").write_text(declared)
+
+    ran = python(
+        "import sys; sys.argv[1:] = ['models', 'check']; from service.admin import main; main()",
+        tmp_path / "cache",
+        MODELS_FILE=str(tmp_path / "models.toml"),
+    )
+
+    assert "in_channels 9" in ran.stdout, ran.stderr
+    assert ran.returncode == 1
