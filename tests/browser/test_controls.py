@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.browser.pages import body, distance, edit_of, finished, pixels, run, start, write
+from tests.heif import FILES
 
 ROOT = Path(__file__).parents[2]
 #: Levels of 256 by which two pictures differ that show something else.
@@ -287,3 +288,13 @@ def test_a_theme_that_is_chosen_stays(page):
 
     page.get_by_role("button", name="Colours: dark").wait_for()
     assert page.evaluate(paper) == dark != light
+
+
+def test_a_photo_that_the_browser_cannot_show_is_shown_as_it_is_kept(page):
+    chooser = page.get_by_label("A photo to edit")
+    assert {".heic", "image/heic", "image/avif"} <= set(chooser.get_attribute("accept").split(","))
+
+    chooser.set_input_files(FILES / "plain.heic")
+
+    page.wait_for_function("document.querySelector('.photo-kept img')?.naturalWidth === 48")
+    assert body(page)["source"]["image"]["upload"].startswith("img_")
