@@ -139,7 +139,7 @@ def cancel_batch(api: Api, batch: Batch | str) -> Operation[Batch]:
 
 
 def upload(api: Api, picture: str | Path | bytes, *, name: str = "picture") -> Operation[Image]:
-    """Sends a photo (PNG, JPEG or WebP), by its path or as its bytes; its `id` goes into an edit's source.
+    """Sends a photo (PNG, JPEG, WebP, AVIF or HEIC), by its path or as its bytes; its `id` goes into an edit's source.
 
     Raises:
         Refused: it cannot be read, or is larger than the service reads.

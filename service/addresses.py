@@ -4,7 +4,8 @@ Rules.
 1. A name is resolved here, once for each request; every address it has must be public, or none is called.
 2. The connection goes to an address that was checked, never to the name again: a name whose answer changes between the
    check and the call (DNS rebinding) gains nothing. `Host` and TLS keep the name.
-3. Nothing is followed: no redirect, no proxy from the environment. Who makes a client sees to it (`client_to`).
+3. Nothing is followed here: no redirect, no proxy from the environment. Who makes a client sees to it (`client_to`);
+   who follows a redirect checks it as a new URL (`service.images.by_url`).
 4. One parser (httpx's) reads a URL, for the check and for the call.
 
 What is not public stands in IANA's special-purpose registries (RFC 6890) and below.

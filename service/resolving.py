@@ -91,7 +91,7 @@ def _within_tokens(spec: EditSpec, model: ModelDeclaration, counter: TokenCounte
         if written(prompt).stands_apart(name.word, name.occurrence):
             continue
         if prompt not in prompts:
-            prompts[prompt] = counter.tokenized(prompt, model.max_tokens)
+            prompts[prompt] = counter.tokenized(prompt, counter.limit)
         try:
             prompts[prompt].named(name.word, name.occurrence)
         except WordWithinToken as error:

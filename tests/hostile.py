@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
+from tests import hostile_heif
+
 #: Of each family.
 EACH = 10
 
@@ -212,6 +214,7 @@ FAMILIES: Mapping[str, Callable[[random.Random], Iterator[bytes]]] = {
     "torn": torn,
     "animated bomb": animated_bomb,
     "scan bomb": scan_bomb,
+    **hostile_heif.FAMILIES,
 }
 
 
@@ -292,6 +295,8 @@ def odd() -> dict[str, tuple[bytes, Image.Image, int]]:
     said = PngImagePlugin.PngInfo()
     said.add_text("Comment", "a cat on a beach", zip=True)
     add("PNG with text", file_of(image, "PNG", pnginfo=said), image)
+    for name, data, shows, within in hostile_heif.odd(image):
+        add(name, data, shows, within)
     add("PNG with something behind its end", file_of(image, "PNG") + b"PK\x03\x04 and more", image)
     return found
 

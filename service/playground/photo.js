@@ -5,7 +5,7 @@ import { changed, draft } from "./draft.js";
 import { h, icon, ICONS } from "./dom.js";
 import { clearProblems, notice, say, sentence, showProblems } from "./problems.js";
 
-const TYPES = "image/png,image/jpeg,image/webp";
+const TYPES = "image/png,image/jpeg,image/webp,image/avif,image/heic,image/heif,.heic,.heif,.avif";
 
 export function photoField() {
   const { image } = draft.source;
@@ -14,7 +14,9 @@ export function photoField() {
   const field = h("div", { class: "field photo", "data-pointers": "/source/image /image" });
   if (image) {
     const shown = image.shown
-      ? h("img", { src: image.shown, alt: "The photo that is edited" })
+      // Few browsers show HEIC; the service keeps it as PNG.
+      ? h("img", { src: image.shown, alt: "The photo that is edited",
+        onerror: ({ target }) => target.src !== image.url && (target.src = image.url) })
       : h("span", { class: "blank" }, icon(ICONS.picture));
     field.append(h("div", { class: "photo-kept" }, shown,
       h("p", {}, h("strong", {}, image.name), h("small", {}, image.width ? `${image.width} \u00d7 ${image.height}` : "")),

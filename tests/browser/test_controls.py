@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from tests.browser.pages import body, distance, edit_of, finished, pixels, run, start, write
+from tests.heif import FILES
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -290,3 +291,16 @@ def test_a_theme_that_is_chosen_stays(page):
 
     page.get_by_role("button", name="Colours: dark").wait_for()
     assert page.evaluate(paper) == dark != light
+
+
+def test_a_photo_that_the_browser_cannot_show_is_shown_as_it_is_kept(page):
+    chooser = page.get_by_label("A photo to edit")
+    assert {".heic", "image/heic", "image/avif"} <= set(chooser.get_attribute("accept").split(","))
+
+    chooser.set_input_files(FILES / "plain.heic")
+
+    # The policy of the page forbids Playwright's own way to wait for an expression.
+    kept = page.locator(".photo-kept img[src^='http']")
+    kept.wait_for()
+    assert kept.evaluate("async (image) => (await image.decode(), image.naturalWidth)") == 48
+    assert body(page)["source"]["image"]["upload"].startswith("img_")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from stack.processes import python, running
 from stack.redis_server import free_port
-from tests import hostile
+from tests import hostile, hostile_heif
 from tests.patience import ANSWER, eventually
 
 LIMITS = {"MAX_IMAGE_BYTES": 24 * 2**20, "MAX_IMAGE_PIXELS": 16_000_000, "IMAGE_SECONDS": 1}
@@ -150,6 +150,15 @@ def test_an_odd_file_that_is_good_is_taken_with_the_pixels_it_shows(served, name
     kept = Image.open(io.BytesIO(served.client.get(response.json()["url"]).content))
     assert (kept.mode, kept.size, kept.info) == ("RGB", shows.size, {})
     assert np.abs(np.asarray(kept, int) - np.asarray(shows, int)).max() <= within
+
+
+def test_a_heic_or_avif_with_some_bytes_changed_is_taken_or_refused_and_nothing_else(served):
+    for number in range(60):
+        answer = sent(served.client, hostile_heif.damaged(number))
+
+        assert answer.status_code in {201, 422}, (number, answer.text)
+        assert answer.status_code == 201 or answer.json()["code"] == "invalid_image"
+    assert served.process.poll() is None
 
 
 def test_there_are_enough_of_both_kinds():

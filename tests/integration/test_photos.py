@@ -154,6 +154,28 @@ def is_gone(image: dict) -> bool:
     return httpx.get(image["url"], timeout=ANSWER).status_code != 200
 
 
+@pytest.mark.parametrize("where", ["api", "served_on_s3"])
+def test_a_mask_painted_on_a_clear_layer_bounds_an_edit(request, until, where):
+    """White on white, if it were laid on paper as a picture is."""
+    place = request.getfixturevalue(where)
+    api, until = (place, until) if where == "api" else (place.api, place.until)
+    photo, drawn = slope((90, 60)), Image.new("RGBA", (90, 60), (255, 255, 255, 0))
+    drawn.paste((255, 255, 255, 255), (30, 10, 60, 40))
+    image, mask = sent(api, file_of(photo)), sent(api, file_of(drawn))
+    assert mask["as_mask"] == {"alpha": 900 / 5400, "colour": 1}
+
+    job = until(posted(api, masked_edit(image, mask)))
+
+    assert job["status"] == "succeeded", job["error"]
+    assert job["spec"]["targets"][0]["local_blend"]["mask"]["read_by"] == "alpha"
+    outside = np.ones((60, 90), bool)
+    outside[10:40, 30:60] = False
+    assert np.array_equal(pixels(fetched(job, "masks/edit-1.png")), np.where(outside, 0, 255))
+    assert np.array_equal(pixels(fetched(job, "edit-1.png"))[outside], np.asarray(photo)[outside])
+    for each in (image, mask):
+        api.delete(each["links"]["self"])
+
+
 def test_pictures_stay_until_the_edit_that_needs_them_has_ended(tiny_models, tmp_path):
     """Edits wait for a worker until the lifetime of pictures is over, which is that of three uploads and more."""
     settings = {"OMP_NUM_THREADS": "1", "IMAGE_LIFETIME": "30", "SWEEP_INTERVAL": "0.2"}
@@ -161,7 +183,10 @@ def test_pictures_stay_until_the_edit_that_needs_them_has_ended(tiny_models, tmp
         stack(tmp_path, {}, models_file=tiny_models, settings=settings) as started,
         httpx.Client(base_url=started.url, timeout=ANSWER) as api,
     ):
-        image, mask, unneeded = (sent(api, file_of(Image.new("RGB", (40, 40), c))) for c in ("gray", "white", "red"))
+        image, unneeded = (sent(api, file_of(Image.new("RGB", (40, 40), colour))) for colour in ("gray", "red"))
+        half = Image.new("L", (40, 40))
+        half.paste(255, (0, 0, 20, 40))
+        mask = sent(api, file_of(half))
         waiting = [posted(api, edit_of(image)), posted(api, masked_edit(image, mask))]
         assert eventually(lambda: is_gone(unneeded))
 

@@ -21,7 +21,7 @@ MAX_METADATA = 4 * 2**20
 #: Bytes of address space of the process before it opens a file.
 _BASE = 48_000_000
 #: Bytes a pixel that decoders take at least, the picture included, where that is more than Pillow's four: told before
-#: they begin, because their own error would be that the file is damaged. `tests/integration/test_large_pictures.py`
+#: they begin, because their own error would be that the file is damaged. `test_large_pictures.py`
 #: measures what they take.
 _DECODER: Mapping[str, int] = {"WEBP": 16, "AVIF": 9, "HEIF": 7}
 
@@ -89,6 +89,8 @@ def _head(data: bytes, max_pixels: int) -> Any:
         raise Refused("not_an_image", detail) from error
     if min(image.size) < 1:
         raise Refused("broken_image", "the picture has no pixels: save it anew")
+    if image.format in ("HEIF", "AVIF") and not _is_whole(data):
+        raise Refused("broken_image", _BROKEN)
     _check_metadata(image)
     return image
 
@@ -98,6 +100,24 @@ def _looks_known(data: bytes) -> bool:
     if data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP"):
         return True
     return data[4:8] == b"ftyp" and data[8:12] in _BRANDS
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether a file of boxes (ISO 14496-12, 4.2) has all bytes of those that a picture needs.
+
+    Where the last tiles of a picture are missing, libheif leaves them black and says nothing.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if size == 1 and at + 16 <= len(data):
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+        elif size == 0:  # to the end, wherever that is
+            return True
+        if kind in (b"meta", b"mdat", b"moov") and at + size > len(data):
+            return False
+        at += max(size, 8)
+    return True
 
 
 #: ISO 14496-12, 4.3: what a file calls itself; of AVIF and of HEIC with its sequences (ISO 23008-12, annex B).

@@ -12,7 +12,7 @@ from PIL import Image
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.spec import EditSpec, Inversion, Source
 from service.jobs import moves
-from service.jobs.images import image_key
+from service.jobs.images import image_key, mask_key
 from service.jobs.model import JobStatus, new_job
 from tests import tiny
 from tests.unit.worker.test_fitting import slope
@@ -314,6 +314,63 @@ def test_a_mask_that_is_gone_ends_its_edit(serve, picture):
     job = serve(masked())
 
     assert (job.status, job.error.code) == (JobStatus.FAILED, "image_gone")
+
+
+def blended(**blend: object) -> EditSpec:
+    return photo_spec(
+        targets=[{"prompt": "a dog", "edits": [{"kind": "replace"}], "local_blend": {"start": 0, **blend}}]
+    )
+
+
+def test_a_mask_that_is_read_by_its_alpha_is_the_one_that_lies_beside_its_picture(serve, picture, mask, plane, file_of):
+    """The picture, laid on white, says something else."""
+    drawn, file = Image.new("1", (90, 60)), io.BytesIO()
+    drawn.paste(1, (30, 15, 60, 45))
+    drawn.save(file, "PNG")
+    plane.storage.put(image_key(MASK), white_png((90, 60)), "image/png")
+    plane.storage.put(mask_key(MASK), file.getvalue(), "image/png")
+
+    job = serve(blended(mask={"upload": MASK, "read_by": "alpha"}))
+
+    assert job.status is JobStatus.SUCCEEDED, job.error
+    assert np.array_equal(pixels(file_of(job, "masks/edit-1.png")), np.asarray(drawn, np.uint8) * 255)
+
+
+def test_a_mask_by_alpha_that_is_gone_is_not_read_by_its_colours(serve, picture, mask):
+    job = serve(blended(mask={"upload": MASK, "read_by": "alpha"}))
+
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "image_gone")
+
+
+def white_png(size: tuple[int, int]) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, "white").save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_mask_of_one_level_that_nobody_looked_at_before_fails_by_name(serve, picture, plane, family):
+    plane.storage.put(image_key(MASK), white_png((90, 60)), "image/png")
+
+    job = serve(blended(mask={"upload": MASK}))
+
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "mask_uniform")
+    assert family.rows == 0
+
+
+@pytest.mark.parametrize(
+    "blend",
+    [
+        # 90x60 has a square of 60 in its middle, from column 15 on: beside it the model sees nothing.
+        {"box": {"left": 0, "top": 0, "right": 0.1, "bottom": 1}},
+        {"mask": {"upload": MASK}, "box": {"left": 0.75, "top": 0, "right": 1, "bottom": 1}},
+    ],
+)
+def test_an_edit_that_may_change_nothing_that_the_model_sees_fails_by_name(serve, picture, mask, family, blend):
+    job = serve(blended(**blend))
+
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "nothing_may_change")
+    assert '"fit": "contain"' in job.error.message
+    assert family.rows == 0
 
 
 def test_an_inversion_is_canceled_between_two_of_its_steps(serve, picture, plane, family, monkeypatch):
