@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from service.api_keys import Callers
+from service.followers import Followers
 from service.images.uploads import ImagePlane
 from service.jobs.backlog import Standing
 from service.jobs.batches import Batches
@@ -13,6 +14,7 @@ from service.jobs.queue import JobQueue
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import AsyncJobStore
 from service.signing import UrlSigner
+from service.stream_bound import StreamBound
 from service.tokens import TokenCounter
 from service.webhooks.deliveries import Deliveries
 
@@ -36,6 +38,8 @@ class Plane:
     deliveries: Deliveries
     webhook_private: bool
     images: ImagePlane
+    followers: Followers
+    stream_bound: StreamBound
     #: How the queues stand, for the metrics; asks Redis, and waits for it.
     standings: Callable[[], Sequence[Standing]] = tuple
 
