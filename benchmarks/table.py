@@ -42,6 +42,7 @@ def of_generated(report: Mapping) -> str:
 TABLES: Mapping[str, Callable[[Mapping], str]] = {
     "rows": of_rows,
     "status_to_bare": of_figures,
+    "lost_events": of_figures,
     "mib": of_footprint,
     "ours": of_recovery,
     "at_7_5": of_inversion,

@@ -94,7 +94,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
     """A new key; its token is said once."""
-    limits = {name: getattr(arguments, name) for name in ("per_minute", "burst", "active")}
+    limits = {name: getattr(arguments, name) for name in ("per_minute", "burst", "active", "streams")}
     given = {name: value for name, value in limits.items() if value is not None}
     made = ring.create(arguments.name, unless_any=arguments.unless_any, **given)
     print("there are keys already" if made is None else made[1])
@@ -104,6 +104,8 @@ def list_keys(ring: KeyRing) -> None:
     """Every key, without its secret."""
     for key in ring.all().values():
         limits = f"{key.per_minute or 'any number of'} edits a minute, {key.active or 'any number'} at a time"
+        if key.streams is not None:
+            limits += f", {key.streams} waits and streams"
         print(key.id, key.name, f"made {key.created_at:%F}", limits, "REVOKED" if key.revoked_at else "", sep="\t")
 
 
@@ -191,6 +193,9 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--per-minute", type=float, help="edits it may post a minute")
     create.add_argument("--burst", type=int, help="edits it may post at once")
     create.add_argument("--active", type=int, help="edits of it that may wait and run")
+    create.add_argument(
+        "--streams", type=int, help="waits and event streams it may have open at each API process (STREAMS_PER_KEY)"
+    )
     create.add_argument("--unless-any", action="store_true", help="nothing where there is a key already")
     keys.add_parser("list", help="every key, without its secret")
     keys.add_parser("revoke", help="a key opens nothing any more").add_argument("id", metavar="ID")

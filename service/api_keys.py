@@ -37,10 +37,12 @@ class Caller:
     Attributes:
         owner: whose jobs it makes and sees.
         limits: of the key; the queue's own is the installation's.
+        streams: waits and event streams that it may have open at one API process; None for the installation's number.
     """
 
     owner: str = ANYBODY
     limits: Limits = field(default_factory=Limits)
+    streams: int | None = None
 
 
 class ApiKey(BaseModel):
@@ -56,11 +58,13 @@ class ApiKey(BaseModel):
     per_minute: float | None = None
     burst: int = 20
     active: int | None = None
+    streams: int | None = None
 
     @cached_property
     def caller(self) -> Caller:
         """Who asks with it."""
-        return Caller(owner=self.id, limits=Limits(per_minute=self.per_minute, burst=self.burst, active=self.active))
+        limits = Limits(per_minute=self.per_minute, burst=self.burst, active=self.active)
+        return Caller(owner=self.id, limits=limits, streams=self.streams)
 
 
 class Callers(Protocol):

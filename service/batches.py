@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from service.api_keys import Caller
 from service.errors import InvalidEdit, NobodyToTell, NotEnded
+from service.followed import Follower
 from service.invalid_input import MAX_COMPLAINTS, Complaint
 from service.jobs.admission import Admission
 from service.jobs.batches import MAX_EDITS, BatchStanding, BatchWebhook, gathered
@@ -133,20 +134,33 @@ def _too_many(edits: int, plane: Plane, caller: Caller) -> Sequence[Complaint]:
     return [Complaint.at("edits", code="too_many_edits", detail=detail)]
 
 
-async def fetch(batch_id: str, plane: Plane, caller: Caller, *, wait: float = 0) -> BatchStanding:
-    """The batch as it stands, or once its last edit has ended, after so many seconds at the latest.
+async def fetch(batch_id: str, plane: Plane, caller: Caller) -> BatchStanding:
+    """The batch as it stands.
 
     Raises:
         BatchNotFound: there is no such batch.
     """
-    deadline = time.monotonic() + wait
     standing = await plane.batches.get(batch_id)
     if standing.batch.owner != caller.owner:
         raise BatchNotFound(batch_id)
     bind(batch_id=batch_id)
-    while standing.finished_at is None and (left := deadline - time.monotonic()) > 0:
-        await plane.batches.wait(batch_id, left)
-        standing = await plane.batches.get(batch_id)
+    return standing
+
+
+async def ended(standing: BatchStanding, plane: Plane, follower: Follower, seconds: float) -> BatchStanding:
+    """The batch once its last edit has ended, or as it stands after so many seconds; raises `BatchNotFound`.
+
+    Args:
+        follower: of the batch's stream.
+    """
+    deadline, batch_id = time.monotonic() + seconds, standing.batch.id
+    while standing.finished_at is None and not follower.has_left:
+        await follower.wait(max(0.0, deadline - time.monotonic()))
+        has_ended, is_over = follower.stream.end is not None, time.monotonic() >= deadline
+        if has_ended or is_over or follower.lost_stream:
+            standing = await plane.batches.get(batch_id)
+        if has_ended or is_over:
+            break
     return standing
 
 

@@ -1,6 +1,6 @@
 """Opens what the API works with, and closes it again."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from service.addresses import GuardedTransport
 from service.api_keys import KeyHolders
+from service.followers import Followers
 from service.images.by_url import Fetch, fetch_over
 from service.images.inversions import RedisInversions
 from service.images.reading import ImageLimits, ImageReader
@@ -20,12 +21,14 @@ from service.images.uploads import ImagePlane
 from service.jobs.backlog import Backlog
 from service.jobs.batches import RedisBatches
 from service.jobs.catalogue import load_catalogue
+from service.jobs.feed import RedisFeed
 from service.jobs.queue import RqJobQueue
 from service.jobs.storage import open_storage
 from service.jobs.store import AsyncRedisJobStore
 from service.plane import Plane
 from service.settings import Settings
 from service.signing import UrlSigner, artifact_secret
+from service.stream_bound import StreamBound
 from service.tokens import token_counters
 from service.webhooks.deliveries import RedisDeliveries
 
@@ -34,7 +37,7 @@ _REDIS_TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout"
 _NO_RETRY = Retry(NoBackoff(), 0)
 
 
-class PackingConnection(redis.asyncio.Connection):
+class Packing:
     """Packs commands in C, which redis-py 8.1 does by itself for blocking connections only."""
 
     def pack_command(self, *args: Any) -> list[bytes]:
@@ -42,11 +45,40 @@ class PackingConnection(redis.asyncio.Connection):
         return HiredisRespSerializer().pack(*args)
 
 
-def redis_client(url: str, *, decode_responses: bool) -> redis.asyncio.Redis:
-    """The API's client."""
-    return redis.asyncio.Redis.from_url(
-        url, connection_class=PackingConnection, decode_responses=decode_responses, **_REDIS_TIMEOUTS
+class PackingConnection(Packing, redis.asyncio.Connection):
+    """Over TCP."""
+
+
+class PackingSSLConnection(Packing, redis.asyncio.SSLConnection):
+    """Over TLS."""
+
+
+class PackingUnixConnection(Packing, redis.asyncio.UnixDomainSocketConnection):
+    """Over a Unix socket."""
+
+
+#: By the scheme of REDIS_URL.
+CONNECTIONS: Mapping[str, type[Packing]] = {
+    "redis": PackingConnection,
+    "rediss": PackingSSLConnection,
+    "unix": PackingUnixConnection,
+}
+#: Connections for commands, of which none waits for anything but Redis. A core of Python keeps about three busy at a
+#: round trip of 1 ms. A request that finds none free waits for one, at most so many seconds.
+MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 12, 20.0
+
+
+def redis_client(url: str, *, decode_responses: bool, most: int = MOST_CONNECTIONS) -> redis.asyncio.Redis:
+    """The API's client; `most` connections."""
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url,
+        connection_class=CONNECTIONS[url.partition(":")[0].lower()],
+        decode_responses=decode_responses,
+        max_connections=most,
+        timeout=WAIT_FOR_CONNECTION,
+        **_REDIS_TIMEOUTS,
     )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 @asynccontextmanager
@@ -58,6 +90,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     """
     catalogue = load_catalogue(settings.models_file)
     records = redis_client(settings.redis_url, decode_responses=True)
+    hearing = redis_client(settings.redis_url, decode_responses=True, most=1)
     # RQ is blocking and reads bytes: a client of its own.
     messages = redis.Redis.from_url(settings.redis_url, **_REDIS_TIMEOUTS)
     # Asked once a scrape, which does not wait long: what fails is shown as missing.
@@ -65,35 +98,40 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     queue = RqJobQueue(messages)
     storage = open_storage(settings.storage_url)
     transport = GuardedTransport(private=settings.image_url_private)
+    followers = Followers(RedisFeed(records, hearing))
     try:
-        yield Plane(
-            store=AsyncRedisJobStore(records),
-            batches=RedisBatches(records),
-            queue=queue,
-            storage=storage,
-            catalogue=catalogue,
-            counters=token_counters(catalogue),
-            signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
-            callers=KeyHolders(records, open_without_keys=settings.is_on_loopback),
-            job_lifetime=settings.job_lifetime,
-            url_lifetime=settings.url_lifetime,
-            queue_limit=settings.queue_limit,
-            standings=Backlog(watcher, queue, catalogue).standings,
-            backlog=settings.backlog,
-            deliveries=RedisDeliveries(records),
-            webhook_private=settings.webhook_private,
-            images=ImagePlane(
-                records=RedisImages(records),
-                inversions=RedisInversions(records),
+        async with followers:
+            yield Plane(
+                store=AsyncRedisJobStore(records),
+                batches=RedisBatches(records),
+                queue=queue,
                 storage=storage,
-                reader=ImageReader(limits_of(settings)),
-                lifetime=settings.image_lifetime,
-                most=settings.images_per_key,
-                fetch=_fetch(settings, transport) if settings.image_urls else None,
-            ),
-        )
+                catalogue=catalogue,
+                counters=token_counters(catalogue),
+                signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
+                callers=KeyHolders(records, open_without_keys=settings.is_on_loopback),
+                job_lifetime=settings.job_lifetime,
+                url_lifetime=settings.url_lifetime,
+                queue_limit=settings.queue_limit,
+                standings=Backlog(watcher, queue, catalogue).standings,
+                backlog=settings.backlog,
+                deliveries=RedisDeliveries(records),
+                webhook_private=settings.webhook_private,
+                images=ImagePlane(
+                    records=RedisImages(records),
+                    inversions=RedisInversions(records),
+                    storage=storage,
+                    reader=ImageReader(limits_of(settings)),
+                    lifetime=settings.image_lifetime,
+                    most=settings.images_per_key,
+                    fetch=_fetch(settings, transport) if settings.image_urls else None,
+                ),
+                followers=followers,
+                stream_bound=StreamBound(settings.streams_per_key),
+            )
     finally:
         await transport.aclose()
+        await hearing.aclose()
         await records.aclose()
         messages.close()
         watcher.close()

@@ -48,6 +48,7 @@ from service.jobs.errors import (
     StorageUnavailable,
     TooManyActive,
     TooManyImages,
+    TooManyStreams,
     UnsafeRedis,
 )
 from service.jobs.metrics import HTTP_PROBLEMS
@@ -155,6 +156,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     ImageNotFound: HTTPStatus.NOT_FOUND,
     InversionNotFound: HTTPStatus.NOT_FOUND,
     TooManyImages: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyStreams: HTTPStatus.TOO_MANY_REQUESTS,
     IllegalTransition: HTTPStatus.CONFLICT,
     NewerRecord: HTTPStatus.SERVICE_UNAVAILABLE,
     StillActive: HTTPStatus.CONFLICT,

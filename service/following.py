@@ -4,91 +4,92 @@ A job's events lie in a Redis stream that ends with the job. Its ids are those o
 client which comes back with the last one it saw (`Last-Event-ID`) misses nothing.
 """
 
+import asyncio
 import hashlib
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
+import redis
+
+from service.followed import Follower, StreamEvent
 from service.jobs.errors import JobNotFound
-from service.jobs.model import Job, JobStatus
+from service.jobs.model import Job
 from service.jobs.store import AsyncJobStore, Place
 
 #: Seconds a request may wait at most (RFC 7240 leaves it to the server), and a stream of events be open.
 LONGEST_WAIT, LONGEST_STREAM = 60.0, 600.0
+#: Seconds until a stream that could not be read is read again.
+RETRY = 1.0
 #: Ids of a Redis stream.
 EVENT_ID = re.compile(r"\d{1,20}-\d{1,20}")
 #: What takes an execution's previews away; "queued" again is what a job is that was handed back.
 _GONE_WITH = frozenset({"queued", "retrying", "failed", "canceled"})
-_ENDS = frozenset(str(status) for status in JobStatus if status.is_terminal)
 
 
-@dataclass(frozen=True)
-class JobEvent:
-    """Something that happened to a job.
+async def events(
+    job: Job, store: AsyncJobStore, follower: Follower, *, quiet: float
+) -> AsyncIterator[Sequence[StreamEvent]]:
+    """What happens to a job after a follower's place, in groups, until it has ended or `LONGEST_STREAM` is over.
 
-    Attributes:
-        id: where it stands in the job's stream.
-        name: "queued", "started", "progress", "preview", "retrying", or the state it ended in.
-        detail: the rest of what the stream says.
+    Args:
+        quiet: seconds after which a group without events is given where there were none.
     """
-
-    id: str
-    name: str
-    detail: str = ""
-
-    @property
-    def is_end(self) -> bool:
-        """Whether nothing comes after it."""
-        return self.name in _ENDS
-
-    @classmethod
-    def of(cls, event_id: str, text: str) -> "JobEvent":
-        """An entry of the stream."""
-        name, _, detail = text.partition(" ")
-        return cls(event_id, name, detail)
-
-
-async def events(job: Job, store: AsyncJobStore, *, after: str = "0-0") -> AsyncIterator[JobEvent]:
-    """What happens to a job after an event, until it has ended or `LONGEST_STREAM` is over."""
-    deadline = time.monotonic() + LONGEST_STREAM
-    while (left := deadline - time.monotonic()) > 0:
-        found = await store.events(job.id, after, left)
-        for event in there(found):
-            yield event
-            if event.is_end:
-                return
-        after = found[-1][0] if found else after
-        if not found:
-            try:
+    now = time.monotonic()
+    deadline, quiet_until = now + LONGEST_STREAM, now + quiet
+    while not follower.has_left and now < deadline:
+        await follower.wait(max(0.0, min(deadline, quiet_until) - now))
+        try:
+            found = await follower.take()
+            if follower.lost_stream:
                 job = await store.get(job.id)
-            except JobNotFound:
-                return
-            if job.status.is_terminal:
-                return  # the client has seen all of it before
+        except redis.RedisError:
+            # The stream is open, so there is no status left to say it with: the client is served once Redis is back.
+            await asyncio.sleep(RETRY)
+            found = ()
+        except JobNotFound:
+            return
+        now = time.monotonic()
+        if shown := there(found):
+            yield shown
+            quiet_until = now + quiet
+        elif now >= quiet_until:
+            yield ()
+            quiet_until = now + quiet
+        # A client that came back with the last id there is has seen everything.
+        if follower.is_done or (job.status.is_terminal and follower.stream.is_read and not found):
+            return
 
 
-def there(entries: Sequence[tuple[str, str]]) -> Sequence[JobEvent]:
-    """Entries of the stream without the previews that are gone by now: those of an execution that is over.
+def there(found: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
+    """Events without the previews that are gone by now: those of an execution that is over.
 
-    Of one that has succeeded they are kept with the rest. Whoever follows an edit as it runs has been told of the
-    others while they were there.
+    Previews of an execution that has succeeded are kept with the other artifacts. A client that follows an edit as it
+    runs has received the others while they were there.
     """
-    events = [JobEvent.of(*entry) for entry in entries]
-    gone_until = max((place for place, event in enumerate(events) if event.name in _GONE_WITH), default=-1)
-    return [event for place, event in enumerate(events) if place > gone_until or event.name != "preview"]
+    gone_until = max((index for index, event in enumerate(found) if event.name in _GONE_WITH), default=-1)
+    return [event for index, event in enumerate(found) if index > gone_until or event.name != "preview"]
 
 
-async def ended(job: Job, store: AsyncJobStore, seconds: float) -> Job:
-    """The job once it has ended, or as it stands after so many seconds."""
-    deadline, after = time.monotonic() + min(seconds, LONGEST_WAIT), "0-0"
-    while not job.status.is_terminal and (left := deadline - time.monotonic()) > 0:
-        # The first turn gives what was told before: an end that came since the job was read is among it.
-        told = [JobEvent.of(*each) for each in await store.events(job.id, after, left)]
-        after = told[-1].id if told else after
-        if not told or told[-1].is_end or time.monotonic() >= deadline:
-            job = await store.get(job.id)
+async def ended(job: Job, store: AsyncJobStore, follower: Follower, seconds: float) -> Job:
+    """The job once it has ended, or as it stands after so many seconds; raises `JobNotFound` where it is erased."""
+    deadline, job_id = time.monotonic() + min(seconds, LONGEST_WAIT), job.id
+    while not job.status.is_terminal and not follower.has_left:
+        await follower.wait(max(0.0, deadline - time.monotonic()))
+        is_over = time.monotonic() >= deadline
+        try:
+            if follower.stream.end is not None:
+                # All who waited for this end share one read of the record.
+                return await follower.once("job", lambda: store.get(job_id))
+            if is_over or follower.lost_stream:
+                job = await store.get(job_id)
+        except redis.RedisError:
+            if is_over:
+                raise
+            await asyncio.sleep(RETRY)
+        if is_over:
+            break
     return job
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from p2p.seeds import DrawSeed, draw_seed
 from service.api_keys import Callers
+from service.followers import Followers
 from service.images.uploads import ImagePlane
 from service.jobs.backlog import Standing
 from service.jobs.batches import Batches
@@ -14,6 +15,7 @@ from service.jobs.queue import JobQueue
 from service.jobs.storage import ObjectStorage
 from service.jobs.store import AsyncJobStore
 from service.signing import UrlSigner
+from service.stream_bound import StreamBound
 from service.tokens import TokenCounter
 from service.webhooks.deliveries import Deliveries
 
@@ -37,6 +39,8 @@ class Plane:
     deliveries: Deliveries
     webhook_private: bool
     images: ImagePlane
+    followers: Followers
+    stream_bound: StreamBound
     #: Where the seeds of edits that name none come from.
     draw: DrawSeed = draw_seed
     #: How the queues stand, for the metrics; asks Redis, and waits for it.

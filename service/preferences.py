@@ -21,3 +21,9 @@ def seconds_to_wait(prefer: str) -> tuple[float, str | None]:
         seconds = min(float(found[1]), LONGEST_WAIT)
         applied.append(f"wait={seconds:.0f}")
     return seconds, ", ".join(applied) or None
+
+
+def without_wait(applied: str | None) -> str | None:
+    """What to say in `Preference-Applied` where the answer was not held back after all; None for nothing."""
+    kept = [each for each in (applied or "").split(", ") if each and not each.startswith("wait=")]
+    return ", ".join(kept) or None

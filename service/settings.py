@@ -96,6 +96,12 @@ class Settings(WebhookSettings):
         timedelta(days=1), description="How long a job may wait for a worker before it expires; seconds."
     )
     backlog: int = Field(1000, ge=1, description="How many jobs of one model may wait; more are refused for a while.")
+    streams_per_key: int = Field(
+        64,
+        ge=1,
+        description="How many waits and event streams a key may have open at one API process, where it has no number "
+        "of its own.",
+    )
     max_body_bytes: int = Field(262_144, ge=1, description="The largest request body that is read.")
     max_image_bytes: int = Field(20_971_520, ge=1, description="The largest file of a picture that is read.")
     max_image_pixels: int = Field(50_000_000, ge=1, description="The largest picture that is read, in pixels.")

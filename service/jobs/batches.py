@@ -22,8 +22,6 @@ from service.jobs.model import EVENT_NAMES, EventName, Job, JobStatus, Notice, R
 
 #: How many edits one batch may have: its message stays below the 20 kB that Standard Webhooks asks for.
 MAX_EDITS = 64
-#: Milliseconds that one look for a batch's end waits: never so long that the connection would be taken for dead.
-TURN = 2000
 
 BatchEventName = Literal["batch.ended"]
 #: What the webhook of a batch can be told of: its own end, and the end of each of its edits.
@@ -89,9 +87,6 @@ class Batches(Protocol):
     async def get(self, batch_id: str) -> BatchStanding:
         """The batch; raises `BatchNotFound`."""
 
-    async def wait(self, batch_id: str, seconds: float) -> None:
-        """Until its last edit ends; a moment at most, never longer than asked."""
-
 
 class RedisBatches:
     """`Batches` over an asyncio client made with `decode_responses=True`."""
@@ -112,11 +107,6 @@ class RedisBatches:
             finished_at=_moment(finished_at),
             expires_at=_moment(expires_at),
         )
-
-    async def wait(self, batch_id: str, seconds: float) -> None:
-        block = min(int(seconds * 1000), TURN)
-        if block > 0:
-            await self._client.xread({keys.batch_events(batch_id): "0-0"}, block=block)
 
 
 def gathered(

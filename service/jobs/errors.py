@@ -12,6 +12,7 @@
     │   ├── RateLimited    the owner has posted too many jobs of late
     │   ├── TooManyActive  the owner has too many jobs that wait or run
     │   ├── QueueFull      the model's queue is as long as it may be
+    │   ├── TooManyStreams the owner has as many waits and event streams open as it may
     │   └── TooManyImages  the owner keeps as many pictures as the installation allows
     ├── StorageUnavailable the object storage did not take or give an object
     ├── ArtifactNotFound   no object has this key
@@ -185,6 +186,22 @@ class TooManyImages(Refused):
     def __init__(self, allowed: int, retry_after: float) -> None:
         message = f"this key keeps {allowed} images, and no more are taken: delete one, or wait until one expires"
         super().__init__(message, retry_after)
+
+
+class TooManyStreams(Refused):
+    """The owner has as many waits and event streams open at this process as it may."""
+
+    code = "too_many_streams"
+
+    #: Seconds after which one of them may have been closed; a client that polls is never refused.
+    RETRY_AFTER: ClassVar[float] = 5.0
+
+    def __init__(self, streams: int, allowed: int) -> None:
+        message = (
+            f"{streams} waits and event streams of this key are open, and it may have {allowed}: "
+            "close one, or ask without `wait`"
+        )
+        super().__init__(message, self.RETRY_AFTER)
 
 
 class InvalidStorage(JobPlaneError):

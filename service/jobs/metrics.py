@@ -77,6 +77,7 @@ HTTP_PROBLEMS = _counter(
     by=(API,),
     meaning='Problem documents answered, by their code. Edits that were refused: method="POST", route="/v1/edits".',
 )
+FOLLOWERS = _gauge("p2p_followers", by=(API,), meaning="Waits and event streams that are open.")
 JOBS_ACCEPTED = _counter("p2p_jobs_accepted_total", "model", by=(API,), meaning="Jobs answered with 202.")
 JOBS_WAITING = _gauge("p2p_jobs_waiting", "model", by=(API,), meaning="Jobs that wait for a worker.")
 JOBS_RUNNING = _gauge("p2p_jobs_running", "model", by=(API,), meaning="Jobs that a worker has.")

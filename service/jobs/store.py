@@ -34,8 +34,8 @@ from service.jobs.model import TRANSITIONS, Job, JobStatus, job_prefix
 from service.jobs.moves import Move
 from service.jobs.record import decode, existing, plain
 
-#: Milliseconds that one read of a job's events waits, and how many jobs of an owner may be of one millisecond.
-EVENTS_TURN, SAME = 2000, 100
+#: How many jobs of an owner may be of one millisecond.
+SAME = 100
 #: Seconds for which the API takes Redis's eviction policy for what it last was.
 TRUSTED = 30
 
@@ -97,9 +97,6 @@ class AsyncJobStore(Protocol):
         """`get` as plain data (`service.jobs.record.plain`), for who only shows it."""
 
     async def make(self, move: Move) -> Job: ...
-
-    async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
-        """What happened to a job after an event, ids and texts; waits a moment for it, never longer than asked."""
 
     async def place(self, job_id: str, model: str, message: str | None) -> Place:
         """Where a waiting job stands; `message` is its record's."""
@@ -180,12 +177,6 @@ class AsyncRedisJobStore:
             raise JobNotFound(job.id)
         if not JobStatus(json.loads(status)).is_terminal:
             raise StillActive(json.loads(status))
-
-    async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
-        # Never so long that the client would take the connection for dead (`service.connections`).
-        block = min(int(wait * 1000), EVENTS_TURN) or None
-        found = cast(Any, await self._client.xread({keys.events(job_id): after}, block=block))
-        return [(event_id, fields["e"]) for _, entries in found or () for event_id, fields in entries]
 
     async def place(self, job_id: str, model: str, message: str | None) -> Place:
         async with self._client.pipeline(transaction=False) as commands:

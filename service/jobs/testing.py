@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -13,6 +14,7 @@ from obstore.store import MemoryStore
 from service.jobs.admission import Admission, Admitted
 from service.jobs.batches import BatchStanding
 from service.jobs.errors import BatchNotFound, IllegalTransition, JobNotFound, NameReused, StillActive
+from service.jobs.feed import News, Subscription
 from service.jobs.inversions import KeptInversion, inversion_key
 from service.jobs.model import Job, JobStatus
 from service.jobs.moves import Move
@@ -148,13 +150,6 @@ class AsyncInMemoryJobStore:
     async def named(self, owner: str, name: str) -> str | None:
         return self._named[owner, name][1].job_ids[0] if (owner, name) in self._named else None
 
-    async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
-        return [
-            (f"{number}-0", event)
-            for number, event in enumerate(self._store.told[job_id], 1)
-            if number > int(after.split("-")[0])
-        ]
-
     async def place(self, job_id: str, model: str, message: str | None) -> Place:
         turn = self._store.get(job_id).turn
         waiting = [each for each in self._store.all() if each.status is JobStatus.QUEUED and each.turn < turn]
@@ -186,7 +181,7 @@ class AsyncInMemoryJobStore:
 
 
 class InMemoryBatches:
-    """`Batches` over the same records as an `InMemoryJobStore`; whoever waits sees no end come."""
+    """`Batches` over the same records as an `InMemoryJobStore`."""
 
     def __init__(self, store: InMemoryJobStore) -> None:
         self._store = store
@@ -198,8 +193,40 @@ class InMemoryBatches:
         statuses = {edit: ended.get(edit) or self._store.get(edit).status for edit in standing.batch.edits}
         return replace(standing, statuses=statuses)
 
-    async def wait(self, batch_id: str, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+
+class InMemoryFeed:
+    """`Feed` over the same records as an `InMemoryJobStore`: streams of jobs can be read, and nothing is heard."""
+
+    def __init__(self, store: InMemoryJobStore) -> None:
+        self._store = store
+
+    async def read(self, after: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]] | None]:
+        return {key: self._told(key, int(event_id.split("-")[0])) for key, event_id in after.items()}
+
+    def _told(self, key: str, after: int) -> Sequence[tuple[str, str]] | None:
+        told = self._store.told.get(key.split(":")[1])
+        if told is None:
+            return None
+        return [(f"{number}-0", event) for number, event in enumerate(told, 1) if number > after]
+
+    @asynccontextmanager
+    async def subscription(self) -> AsyncIterator[Subscription]:
+        yield _Silence()
+
+
+class _Silence:
+    """`Subscription` that confirms what is joined, and hears nothing else."""
+
+    def __init__(self) -> None:
+        self._confirmed: asyncio.Queue[str] = asyncio.Queue()
+
+    async def change(self, joined: Collection[str], left: Collection[str]) -> None:
+        for key in joined:
+            self._confirmed.put_nowait(key)
+
+    async def news(self) -> AsyncIterator[News]:
+        while True:
+            yield News(await self._confirmed.get())
 
 
 class InMemoryKeptSources:

@@ -3,15 +3,19 @@
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from service import batches
+from service.api_keys import Caller
 from service.batch_bodies import BatchDeliveriesView, BatchRequest, BatchView
 from service.following import is_known
+from service.jobs import keys
 from service.jobs.batches import BatchStanding
+from service.jobs.errors import TooManyStreams
 from service.openapi import problems
 from service.plane import Plane
-from service.preferences import seconds_to_wait
+from service.preferences import seconds_to_wait, without_wait
+from service.routes.clients import waiting
 from service.routes.edits import IdempotencyKey, Prefer, Traceparent
 from service.routes.plane import CallerOfRequest, PlaneOfApp
 
@@ -22,6 +26,7 @@ BatchId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The
 
 @router.post("", status_code=202, responses={200: {"model": BatchView}, **problems(400, 401, 413, 415, 422, 429, 503)})
 async def submit_batch(
+    request: Request,
     body: BatchRequest,
     response: Response,
     plane: PlaneOfApp,
@@ -37,16 +42,21 @@ async def submit_batch(
         response.headers["Idempotency-Replayed"] = "true"
     response.headers["Location"] = f"/v1/batches/{standing.batch.id}"
     seconds, applied = seconds_to_wait(prefer)
+    if seconds:
+        # The batch is accepted already: where the key has as many waits open as it may, it is answered as it stands.
+        try:
+            standing = await _ended(standing, request, plane, caller, seconds)
+        except TooManyStreams:
+            applied = without_wait(applied)
+        response.status_code = 202 if standing.finished_at is None else 200
     if applied:
         response.headers["Preference-Applied"] = applied
-    if seconds:
-        standing = await batches.fetch(standing.batch.id, plane, caller, wait=seconds)
-        response.status_code = 202 if standing.finished_at is None else 200
     return BatchView.of(standing)
 
 
-@router.get("/{batch_id}", response_model=BatchView, responses={304: {}, **problems(401, 404, 422, 503)})
+@router.get("/{batch_id}", response_model=BatchView, responses={304: {}, **problems(401, 404, 422, 429, 503)})
 async def fetch_batch(
+    request: Request,
     batch_id: BatchId,
     response: Response,
     plane: PlaneOfApp,
@@ -55,7 +65,9 @@ async def fetch_batch(
     if_none_match: Annotated[str, Header()] = "",
 ) -> BatchView | Response:
     """How a batch stands: how many of its edits are in each state, and each one's state and address."""
-    standing = await batches.fetch(batch_id, plane, caller, wait=wait)
+    standing = await batches.fetch(batch_id, plane, caller)
+    if wait:
+        standing = await _ended(standing, request, plane, caller, wait)
     tag = _entity_tag(standing)
     if is_known(tag, if_none_match):
         return Response(status_code=304, headers={"ETag": tag})
@@ -90,6 +102,16 @@ async def _deliveries(standing: BatchStanding, plane: Plane) -> BatchDeliveriesV
     attempts = await plane.deliveries.attempts(standing.batch)
     next_at = await plane.deliveries.next_at(standing.batch)
     return BatchDeliveriesView(webhook=standing.batch.webhook, next_attempt_at=next_at, attempts=attempts)
+
+
+async def _ended(
+    standing: BatchStanding, request: Request, plane: Plane, caller: Caller, seconds: float
+) -> BatchStanding:
+    """The batch once its last edit has ended, or as it stands after so many seconds; raises `TooManyStreams`."""
+    if standing.finished_at is not None:
+        return standing
+    async with waiting(plane, caller, keys.batch_events(standing.batch.id), request.receive) as follower:
+        return await batches.ended(standing, plane, follower, seconds)
 
 
 def _entity_tag(standing: BatchStanding) -> str:

@@ -1,20 +1,26 @@
 """Edits: post one, follow it, list them, cancel one, erase one."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+import redis
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service import listing, submit
-from service.following import EVENT_ID, JobEvent, ended, events
+from service.api_keys import Caller
+from service.following import EVENT_ID, ended
+from service.jobs import keys
+from service.jobs.errors import TooManyStreams
+from service.jobs.feed import START
 from service.jobs.model import Job, JobStatus
 from service.openapi import problems
 from service.plane import Plane
-from service.preferences import seconds_to_wait
+from service.preferences import seconds_to_wait, without_wait
+from service.routes.clients import waiting
+from service.routes.event_stream import STREAM, EventStream
 from service.routes.plane import CallerOfRequest, EditId, PlaneOfApp
-from service.routes.polling import shown_job
-from service.schemas import EditAccepted, EditEvent, EditList, EditRequest, EditView
+from service.routes.polling import answer_of, conditional, shown_job
+from service.schemas import EditAccepted, EditList, EditRequest, EditView
 
 router = APIRouter(prefix="/v1/edits", tags=["edits"])
 
@@ -32,6 +38,7 @@ IdempotencyKey = Annotated[
 
 @router.post("", status_code=202, responses={200: {"model": EditView}, **problems(400, 401, 413, 415, 422, 429, 503)})
 async def submit_edit(
+    request: Request,
     body: EditRequest,
     response: Response,
     plane: PlaneOfApp,
@@ -45,7 +52,7 @@ async def submit_edit(
     job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    return await _answered(job, plane, response, prefer)
+    return await _answered(job, request, plane, caller, response, prefer)
 
 
 @router.put(
@@ -54,6 +61,7 @@ async def submit_edit(
     responses={200: {"model": EditView}, **problems(400, 401, 413, 415, 422, 429, 503)},
 )
 async def put_edit(
+    request: Request,
     edit_id: EditId,
     body: EditRequest,
     response: Response,
@@ -70,7 +78,7 @@ async def put_edit(
     job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=submit.own_id(edit_id))
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    return await _answered(job, plane, response, prefer)
+    return await _answered(job, request, plane, caller, response, prefer)
 
 
 @router.get("", responses=problems(401, 422, 503))
@@ -86,19 +94,30 @@ async def list_edits(
     return EditList(edits=tuple(map(EditAccepted.of, page.jobs)), cursor=page.cursor)
 
 
-@router.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 422, 503)})
+@router.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 422, 429, 503)})
 async def fetch_edit(
+    request: Request,
     edit_id: EditId,
     plane: PlaneOfApp,
     caller: CallerOfRequest,
     wait: Annotated[int, Query(ge=0, le=60, description="Seconds to wait for its end.")] = 0,
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
-    """How an edit stands, and once it has succeeded, its artifacts."""
+    """How an edit stands, and once it has succeeded, its artifacts.
+
+    With `wait` the answer comes once the edit has ended. A key may have so many waits and event streams open at once
+    (`STREAMS_PER_KEY`); one more is answered 429 `too_many_streams`.
+    """
     job = await submit.fetch(edit_id, plane, caller)
-    if wait:
-        job = await ended(job, plane.store, wait)
-    return await shown_job(job, plane, if_none_match)
+    if not wait or job.status.is_terminal:
+        return await shown_job(job, plane, if_none_match)
+    async with waiting(plane, caller, keys.events(job.id), request.receive) as follower:
+        job = await ended(job, plane.store, follower, wait)
+        if follower.stream.end is None:
+            return await shown_job(job, plane, if_none_match)
+        # All who waited for this end get one answer.
+        tag, body = await follower.once("answer", lambda: answer_of(job, plane))
+    return conditional(tag, if_none_match, lambda: body)
 
 
 async def _followed(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest) -> Job:
@@ -106,22 +125,30 @@ async def _followed(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest)
     return await submit.fetch(edit_id, plane, caller)
 
 
-@router.get("/{edit_id}/events", response_class=EventSourceResponse, responses=problems(401, 404, 422, 503))
+async def _counted(_: Annotated[Job, Depends(_followed)], plane: PlaneOfApp, caller: CallerOfRequest) -> AsyncIterator:
+    """Held until the stream is over."""
+    with plane.stream_bound.held(caller):
+        yield
+
+
+@router.get(
+    "/{edit_id}/events",
+    response_class=Response,
+    responses={200: STREAM, **problems(401, 404, 422, 429, 503)},
+    dependencies=[Depends(_counted)],
+)
 async def follow_edit(
     job: Annotated[Job, Depends(_followed)],
     plane: PlaneOfApp,
     last_event_id: Annotated[str, Header(description="The last event that was seen: what follows is sent.")] = "",
-) -> AsyncIterator[ServerSentEvent]:
+) -> Response:
     """An edit's events, from the first, as server-sent events: `queued`, `started`, `progress`, `preview`, `retrying`,
     and the state that it ends in, after which the stream is over.
 
     There are previews where `artifacts.previews` asks for some and moderation allows them. Those of an execution that
     is over and has not succeeded are gone, and are told of no more.
     """
-    after = last_event_id if EVENT_ID.fullmatch(last_event_id) else "0-0"
-    async for event in events(job, plane.store, after=after):
-        data = _data(event, plane.url)
-        yield ServerSentEvent(id=event.id, event=event.name, raw_data=data.model_dump_json(exclude_none=True))
+    return EventStream(job, plane, after=last_event_id if EVENT_ID.fullmatch(last_event_id) else START)
 
 
 @router.post("/{edit_id}/cancel", responses={202: {"model": EditView}, **problems(401, 404, 409, 422, 503)})
@@ -142,14 +169,26 @@ async def erase_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest
     await submit.erase(edit_id, plane, caller)
 
 
-async def _answered(job: Job, plane: Plane, response: Response, prefer: str) -> EditAccepted | EditView:
-    """202, or 200 with the whole edit where the client would rather wait and it has ended meanwhile."""
+async def _answered(
+    job: Job, request: Request, plane: Plane, caller: Caller, response: Response, prefer: str
+) -> EditAccepted | EditView:
+    """202, or 200 with the whole edit where the client would rather wait and it has ended meanwhile.
+
+    The edit is accepted already: where the key has as many waits open as it may, the answer is 202 at once, and
+    `Preference-Applied` does not name `wait`.
+    """
     accepted = EditAccepted.of(job)
     response.headers["Location"] = accepted.links.self
     seconds, applied = seconds_to_wait(prefer)
+    if seconds and not job.status.is_terminal:
+        try:
+            async with waiting(plane, caller, keys.events(job.id), request.receive) as follower:
+                job = await ended(job, plane.store, follower, seconds)
+        except (TooManyStreams, redis.RedisError):
+            applied = without_wait(applied)
     if applied:
         response.headers["Preference-Applied"] = applied
-    if seconds and (job := await ended(job, plane.store, seconds)).status.is_terminal:
+    if seconds and job.status.is_terminal:
         response.status_code = 200
         return await _view(job, plane)
     return accepted
@@ -160,17 +199,3 @@ async def _view(job: Job, plane: Plane) -> EditView:
     if job.status is JobStatus.QUEUED:
         place = await plane.store.place(job.id, job.model, job.message)
     return EditView.with_urls(job, plane.url, place)
-
-
-#: What an event says of the edit's state.
-_STATUS = {"queued": JobStatus.QUEUED, "retrying": JobStatus.QUEUED, "started": JobStatus.RUNNING} | {
-    str(status): status for status in JobStatus if status.is_terminal
-}
-
-
-def _data(event: JobEvent, url: Callable[[str], str]) -> EditEvent:
-    if event.name not in {"progress", "preview"}:
-        return EditEvent(status=_STATUS.get(event.name))
-    progress, _, key = event.detail.partition(" ")
-    step, _, steps = progress.partition("/")
-    return EditEvent(step=int(step), steps=int(steps), url=url(key) if key else None)

@@ -27,6 +27,7 @@ async def scrape(plane: PlaneOfApp) -> Response:
 def _shown(plane: Plane) -> bytes:
     for gauge in _OF_QUEUES:  # a model that is gone, and a Redis that is: no old figure is shown for a new one
         gauge.clear()
+    metrics.FOLLOWERS.set(plane.stream_bound.count())
     try:
         for standing in plane.standings():
             said = (standing.waiting, standing.running, standing.oldest_wait, standing.workers)

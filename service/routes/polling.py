@@ -75,6 +75,12 @@ async def shown_job(job: Job, plane: Plane, if_none_match: str) -> Response:
     return conditional(tag, if_none_match, lambda: EditView.with_urls(job, plane.url, place).model_dump_json().encode())
 
 
+async def answer_of(job: Job, plane: Plane) -> tuple[str, bytes]:
+    """The tag and the body of an answer about a job that has ended, for several clients."""
+    tag = entity_tag(job.id, job.revision, place=None, urls_last=plane.url_lifetime if job.artifacts else None)
+    return tag, EditView.with_urls(job, plane.url).model_dump_json().encode()
+
+
 def conditional(tag: str, if_none_match: str, body: Callable[[], bytes]) -> Response:
     """An answer under its tag, or 304 where the client has it (RFC 9110, 15.4.5)."""
     if is_known(tag, if_none_match):

@@ -44,8 +44,11 @@ class Posting(Route):
             await response(scope, receive, send)
             return
 
+        unread = [body]
+
         async def received() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
+            # Once: what comes after the body is that the client has gone.
+            return {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await receive()
 
         scope[_LEFT] = True
         await scope["router"](scope, received, send)

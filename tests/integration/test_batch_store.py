@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 import redis.asyncio
 
+from service.followers import Followers
 from service.jobs import keys, moves
 from service.jobs.admission import Admission, Admitted, Limits
 from service.jobs.batches import BatchStanding, RedisBatches, gathered
 from service.jobs.errors import BatchNotFound, IllegalTransition, QueueFull, RateLimited, TooManyActive
+from service.jobs.feed import RedisFeed
 from service.jobs.model import JobStatus, new_job
 from service.jobs.store import AsyncRedisJobStore, RedisJobStore
 from tests.edits import CAT_TO_DOG
@@ -156,16 +158,24 @@ def test_a_batch_that_is_gone_is_not_found_and_comes_not_back(plane):
         plane.standing(admitted.batch_id)
 
 
-def test_whoever_waits_for_a_batch_is_woken_by_its_end(plane):
+def test_a_client_that_waits_for_a_batch_is_woken_by_its_end(plane):
     admitted = plane.admit(1)
 
     async def ended_meanwhile(store: AsyncRedisJobStore, batches: RedisBatches) -> None:
-        waiting = asyncio.create_task(batches.wait(admitted.batch_id, 60))
-        await asyncio.sleep(0)
-        await store.make(moves.cancel(await store.get(admitted.job_ids[0])))
-        await waiting
-        # What has ended is not waited for.
-        await batches.wait(admitted.batch_id, 60)
+        async with (
+            redis.asyncio.Redis.from_url(plane.url, decode_responses=True) as client,
+            Followers(RedisFeed(client, client)) as followers,
+        ):
+            with followers.follow(keys.batch_events(admitted.batch_id), only_end=True) as follower:
+                waiting = asyncio.create_task(follower.wait(60))
+                await asyncio.sleep(0)
+                await store.make(moves.cancel(await store.get(admitted.job_ids[0])))
+                await waiting
+                while follower.stream.end is None:
+                    await follower.wait(60)
+            # One that has ended is not waited for.
+            with followers.follow(keys.batch_events(admitted.batch_id), only_end=True) as follower:
+                await follower.wait(60)
 
     plane.asked(ended_meanwhile)
 

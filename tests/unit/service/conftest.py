@@ -18,15 +18,24 @@ from starlette.testclient import TestClient
 from service.api_keys import Everybody
 from service.app import create_app
 from service.errors import MEDIA_TYPE
+from service.followers import Followers
 from service.images.reading import ImageLimits, ImageReader
 from service.images.testing import InMemoryImages, InMemoryInversions
 from service.images.uploads import ImagePlane
 from service.jobs.backlog import Standing
 from service.jobs.catalogue import load_catalogue
-from service.jobs.testing import AsyncInMemoryJobStore, InMemoryBatches, InMemoryJobStore, MemoryStorage, RecordingQueue
+from service.jobs.testing import (
+    AsyncInMemoryJobStore,
+    InMemoryBatches,
+    InMemoryFeed,
+    InMemoryJobStore,
+    MemoryStorage,
+    RecordingQueue,
+)
 from service.plane import Plane
 from service.settings import Settings
 from service.signing import UrlSigner
+from service.stream_bound import StreamBound
 from service.tokens import token_counters
 from service.webhooks.testing import InMemoryDeliveries
 from stack.error_codes import DOCUMENT
@@ -68,6 +77,8 @@ def parts(tiny_models: Path) -> SimpleNamespace:
             lifetime=timedelta(hours=1),
             most=100,
         ),
+        followers=Followers(InMemoryFeed(store)),
+        stream_bound=StreamBound(64),
     )
     return SimpleNamespace(
         plane=plane,
@@ -95,11 +106,14 @@ def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
     opened: list[TestClient] = []
 
     def start(standings: Callable[[], Sequence[Standing]] = tuple, **settings: object) -> TestClient:
-        plane = replace(parts.plane, standings=standings)
+        # Followers belong to one event loop, as each client does.
+        followers = Followers(InMemoryFeed(parts.store))
+        plane = replace(parts.plane, standings=standings, followers=followers)
 
         @asynccontextmanager
         async def connect(_):
-            yield plane
+            async with followers:
+                yield plane
 
         app = create_app(Settings(**settings), connect)
         client = TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)

@@ -1,12 +1,10 @@
 """Submitting and following: names, preferences, tags, pages, places and events."""
 
-import asyncio
 import json
 from datetime import timedelta
 
 import pytest
 
-from service.following import ended
 from service.jobs import moves
 from service.jobs.model import JobError, JobProgress, JobStatus, artifact_key
 from service.preferences import seconds_to_wait
@@ -127,43 +125,6 @@ def test_an_edit_that_has_not_ended_in_time_is_accepted_as_it_was(client, edit):
 
     assert (response.status_code, response.json()["status"]) == (202, "queued")
     assert response.headers["Preference-Applied"] == "respond-async, wait=1"
-
-
-class Told:
-    """A store that gives events turn by turn, and counts how often it is asked for the job."""
-
-    def __init__(self, job, later, turns):
-        self._later, self._turns, self.read = later, iter(turns), 0
-        self.asked = []
-
-    async def events(self, job_id, after, wait):
-        self.asked.append(after)
-        return next(self._turns)
-
-    async def get(self, job_id):
-        self.read += 1
-        return self._later
-
-
-def test_whoever_waits_for_an_end_reads_the_job_once_it_has_come(client, parts, posted):
-    job_id = posted()
-    waiting, running = parts.store.get(job_id), begun(parts, job_id)
-    done = parts.store.make(moves.finish(running, ()))
-    turns = [[("1-0", "queued"), ("2-0", "started")], [("3-0", "progress 1/3")], [("4-0", "succeeded")]]
-    store = Told(waiting, done, turns)
-
-    assert asyncio.run(ended(waiting, store, 60)) == done
-    assert (store.read, store.asked) == (1, ["0-0", "2-0", "3-0"])
-
-
-def test_whoever_waits_for_what_has_ended_reads_nothing(client, parts, posted):
-    job_id = posted()
-    finished(parts, job_id)
-    done = parts.store.get(job_id)
-    store = Told(done, done, [])
-
-    assert asyncio.run(ended(done, store, 60)) == done
-    assert (store.read, store.asked) == (0, [])
 
 
 def test_an_answer_that_is_known_is_not_given_again(client, parts, posted):

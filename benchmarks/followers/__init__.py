@@ -1,0 +1,1 @@
+"""What thousands of waiting clients cost one API process."""
