@@ -58,7 +58,9 @@ def spec(*targets: dict, seed: int = 2) -> EditSpec:
 @cache
 def family(device: str, dtype: torch.dtype) -> StableDiffusion:
     """The built-in model on a device, loaded once."""
-    return load("stable_diffusion", "scenes/model", device=device, dtype=dtype)
+    loaded = load("stable_diffusion", "scenes/model", device=device, dtype=dtype)
+    assert isinstance(loaded, StableDiffusion)
+    return loaded
 
 
 def apart(one: Tensor, other: Tensor) -> float:
@@ -70,7 +72,8 @@ def apart(one: Tensor, other: Tensor) -> float:
 def plain(made: EditSpec, model: StableDiffusion) -> Tensor:
     """The latents of diffusers' own loop, from the noise of the edit's seed."""
     run = Plain(model, made)
-    noise = torch.randn((1, *run.latents.shape[1:]), generator=torch.Generator().manual_seed(made.sampling.seed))
+    (seed,) = made.seeds
+    noise = torch.randn((1, *run.latents.shape[1:]), generator=torch.Generator().manual_seed(seed))
     run.latents = noise.to(model.device, model.dtype).repeat(len(made.prompts), 1, 1, 1)
     for index in range(run.num_steps):
         run.step(index)
@@ -83,6 +86,7 @@ def measured(device: str, dtype: torch.dtype) -> dict:
     alone = edit(swap, model, keep=True)
     empty = spec({"prompt": SWAP["prompt"], "edits": SWAP["edits"], **OFF})
     *_, together = edit_batch_steps([swap, spec(OTHERS[0], seed=3), spec(OTHERS[1], seed=4)], model)
+    assert alone.trajectory is not None
     *_, again = edit_again_steps(swap, model, alone.trajectory)
     assert isinstance(again, EditResult)
     assert isinstance(together, tuple)

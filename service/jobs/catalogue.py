@@ -78,7 +78,7 @@ class ModelDeclaration(Part):
         """The declaration with the paths that are relative to `folder` made absolute, and its vocabulary read."""
         path = self.path if self.revision else str((folder / self.path).resolve())
         tokenizer = self.tokenizer and (folder / self.tokenizer).resolve()
-        changes = {"path": path, "tokenizer": tokenizer}
+        changes: dict[str, object] = {"path": path, "tokenizer": tokenizer}
         if isinstance(self.vocabulary, str):
             changes["vocabulary"] = _words_of(folder / self.vocabulary)
         return self.model_copy(update=changes)

@@ -38,6 +38,9 @@ export interface paths {
         /**
          * Fetch Edit
          * @description How an edit stands, and once it has succeeded, its artifacts.
+         *
+         *     With `wait` the answer comes once the edit has ended. A key may have so many waits and event streams open at once
+         *     (`STREAMS_PER_KEY`); one more is answered 429 `too_many_streams`.
          */
         get: operations["fetch_edit_v1_edits__edit_id__get"];
         /**
@@ -558,7 +561,7 @@ export interface components {
              * @description Names as edits use them; the answer says which of the prompt's words they mean.
              * @default []
              */
-            names?: components["schemas"]["WordName"][];
+            names?: components["schemas"]["WordName"][] | null;
         };
         /**
          * AlignedTarget
@@ -577,7 +580,7 @@ export interface components {
              * @description Names as edits use them; the answer says which of the prompt's words they mean.
              * @default []
              */
-            names?: components["schemas"]["WordName"][];
+            names?: components["schemas"]["WordName"][] | null;
         };
         /**
          * AlignedWordView
@@ -780,6 +783,25 @@ export interface components {
              * @default 0
              */
             previews?: number;
+        };
+        /**
+         * AsMask
+         * @description How much of another picture may change where a `local_blend` names this one as its mask.
+         *
+         *     It is read by its alpha channel, unless `alpha` is null or 1; then by its colours. A share of 0 or 1 bounds nothing
+         *     and is refused.
+         */
+        AsMask: {
+            /**
+             * Alpha
+             * @description The share of its pixels that its alpha channel has painted; null where nothing is transparent.
+             */
+            alpha: number | null;
+            /**
+             * Colour
+             * @description The share of its pixels that is light, as it is kept: laid on white.
+             */
+            colour: number;
         };
         /**
          * Attempt
@@ -1043,7 +1065,7 @@ export interface components {
         Body_send_image_v1_images_post: {
             /**
              * Image
-             * @description PNG, JPEG or WebP, told by its content. Of an animation the first picture is taken. It is turned as its EXIF orientation says, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without its metadata.
+             * @description PNG, JPEG, WebP, AVIF or HEIC, told by its content. Of an animation the first picture is taken. It is turned upright, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without its metadata. What is transparent is kept beside it, for edits that name it as a mask.
              */
             image: string;
         };
@@ -1280,9 +1302,8 @@ export interface components {
              * Prompt Syntax
              * @description "weights" reads `(word:1.2)`, `(word)` (1.1), `[word]` (1/1.1), nested ones too, out of the prompts. In targets they become `reweight` edits, and `edits` may then be left out. Those of the source's prompt and of the negative prompt are left out, with a notice. `\(` is a bracket. The answer's `spec` has the plain prompts and the edits.
              * @default text
-             * @enum {string}
              */
-            prompt_syntax?: "text" | "weights";
+            prompt_syntax?: ("text" | "weights") | null;
         };
         /**
          * EditSpec
@@ -1581,12 +1602,14 @@ export interface components {
              * @description Of the file that was sent; kept is a PNG.
              * @enum {string}
              */
-            format: "PNG" | "JPEG" | "WEBP";
+            format: "PNG" | "JPEG" | "WEBP" | "AVIF" | "HEIC";
             /**
              * Bytes
              * @description Of the PNG.
              */
             bytes: number;
+            /** @description Null of a picture that was sent before this was looked at. */
+            as_mask: components["schemas"]["AsMask"] | null;
             /**
              * Created At
              * Format: date-time
@@ -1817,7 +1840,7 @@ export interface components {
             source_subtract_words?: components["schemas"]["WordName"][] | null;
             /** @description Outside it nothing changes. */
             box?: components["schemas"]["Box"] | null;
-            /** @description Where it is black nothing changes. */
+            /** @description Where it is not painted nothing changes. */
             mask?: components["schemas"]["MaskImage"] | null;
             /**
              * Start
@@ -1868,7 +1891,7 @@ export interface components {
             source_subtract_words?: components["schemas"]["WordName"][];
             /** @description Outside it nothing changes. */
             box?: components["schemas"]["Box"] | null;
-            /** @description Where it is black nothing changes. */
+            /** @description Where it is not painted nothing changes. */
             mask?: components["schemas"]["MaskImage"] | null;
             /**
              * Start
@@ -1888,14 +1911,28 @@ export interface components {
         };
         /**
          * MaskImage
-         * @description A picture that says where another one may change: white may, black must not, grey goes to the nearer of both.
+         * @description A picture that says where another one may change: where this one is painted.
+         *
+         *     An alpha channel with clear and painted pixels says it, whatever the colours are. Otherwise a pixel is painted where
+         *     the strongest of its red, green and blue is in the lighter half: white and every full colour may change, black must
+         *     not. A mask that is all painted or not painted at all is refused (`mask_uniform`).
          */
         MaskImage: {
             /**
              * Upload
-             * @description The id that `POST /v1/images` gave. The mask has the shape of the picture that is edited, at any resolution, and is fitted as that one is.
+             * @description The id that `POST /v1/images` gave; or `url`. The mask has the shape of the picture that is edited, at any resolution, and is fitted as that one is.
              */
-            upload: string;
+            upload?: string | null;
+            /**
+             * Url
+             * @description Where the mask lies, as http(s):// or data: URL, if the installation takes URLs; fetched when the edit is posted.
+             */
+            url?: string | null;
+            /**
+             * Read By
+             * @description By what it is read: its "alpha" channel, or its "colour" as it is laid on white. Where absent, by the rule above; the answer says which.
+             */
+            read_by?: ("alpha" | "colour") | null;
         };
         /**
          * ModelDefaults
@@ -2271,7 +2308,7 @@ export interface components {
             upload?: string | null;
             /**
              * Url
-             * @description Where the picture lies, if the installation takes URLs; fetched when the edit is posted.
+             * @description Where the picture lies, as http(s):// or data: URL, if the installation takes URLs; fetched when the edit is posted.
              */
             url?: string | null;
             /**
@@ -2293,7 +2330,7 @@ export interface components {
             upload?: string | null;
             /**
              * Url
-             * @description Where the picture lies, if the installation takes URLs; fetched when the edit is posted.
+             * @description Where the picture lies, as http(s):// or data: URL, if the installation takes URLs; fetched when the edit is posted.
              */
             url?: string | null;
             /**
@@ -2832,6 +2869,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Service Unavailable */
             503: {
                 headers: {
@@ -3057,6 +3103,15 @@ export interface operations {
             };
             /** @description Unprocessable Content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3308,6 +3363,15 @@ export interface operations {
             };
             /** @description Unprocessable Content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
