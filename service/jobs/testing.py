@@ -149,11 +149,15 @@ class AsyncInMemoryJobStore:
         return self._named[owner, name][1].job_ids[0] if (owner, name) in self._named else None
 
     async def events(self, job_id: str, after: str, wait: float) -> Sequence[tuple[str, str]]:
-        return [
+        found = [
             (f"{number}-0", event)
             for number, event in enumerate(self._store.told[job_id], 1)
             if number > int(after.split("-")[0])
         ]
+        if not found:
+            # Whoever asks again and again must let others have the event loop, as a look into Redis does.
+            await asyncio.sleep(min(wait, 0.01))
+        return found
 
     async def place(self, job_id: str, model: str, message: str | None) -> Place:
         turn = self._store.get(job_id).turn

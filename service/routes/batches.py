@@ -35,14 +35,14 @@ async def submit_batch(
     standing, replayed = await batches.submit(body.asked(traceparent), plane, caller, name=name)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    response.headers["Location"] = f"/v1/batches/{standing.batch.id}"
+    response.headers["Location"] = f"{plane.prefix}/v1/batches/{standing.batch.id}"
     seconds, applied = seconds_to_wait(prefer)
     if applied:
         response.headers["Preference-Applied"] = applied
     if seconds:
         standing = await batches.fetch(standing.batch.id, plane, caller, wait=seconds)
         response.status_code = 202 if standing.finished_at is None else 200
-    return BatchView.of(standing)
+    return BatchView.of(standing, prefix=plane.prefix)
 
 
 @router.get("/{batch_id}", response_model=BatchView, responses={304: {}, **problems(401, 404, 422, 503)})
@@ -60,7 +60,7 @@ async def fetch_batch(
     if is_known(tag, if_none_match):
         return Response(status_code=304, headers={"ETag": tag})
     response.headers["ETag"] = tag
-    return BatchView.of(standing)
+    return BatchView.of(standing, prefix=plane.prefix)
 
 
 @router.post("/{batch_id}/cancel", responses={202: {"model": BatchView}, **problems(401, 404, 422, 503)})
@@ -71,7 +71,7 @@ async def cancel_batch(batch_id: BatchId, response: Response, plane: PlaneOfApp,
     """
     standing = await batches.cancel(batch_id, plane, caller)
     response.status_code = 202 if standing.finished_at is None else 200
-    return BatchView.of(standing)
+    return BatchView.of(standing, prefix=plane.prefix)
 
 
 @router.get("/{batch_id}/deliveries", responses=problems(401, 404, 422, 503), tags=["webhooks"])

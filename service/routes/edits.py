@@ -83,7 +83,7 @@ async def list_edits(
 ) -> EditList:
     """The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it."""
     page = await listing.page(plane, caller, status=status, cursor=cursor, limit=limit)
-    return EditList(edits=tuple(map(EditAccepted.of, page.jobs)), cursor=page.cursor)
+    return EditList(edits=tuple(EditAccepted.of(job, prefix=plane.prefix) for job in page.jobs), cursor=page.cursor)
 
 
 @router.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 422, 503)})
@@ -133,7 +133,7 @@ async def cancel_edit(edit_id: EditId, response: Response, plane: PlaneOfApp, ca
     job = await submit.cancel(edit_id, plane, caller)
     if not job.status.is_terminal:
         response.status_code = 202
-    return EditView.with_urls(job, plane.url)
+    return EditView.with_urls(job, plane.url, prefix=plane.prefix)
 
 
 @router.delete("/{edit_id}", status_code=204, responses=problems(401, 404, 409, 422, 503))
@@ -144,7 +144,7 @@ async def erase_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest
 
 async def _answered(job: Job, plane: Plane, response: Response, prefer: str) -> EditAccepted | EditView:
     """202, or 200 with the whole edit where the client would rather wait and it has ended meanwhile."""
-    accepted = EditAccepted.of(job)
+    accepted = EditAccepted.of(job, prefix=plane.prefix)
     response.headers["Location"] = accepted.links.self
     seconds, applied = seconds_to_wait(prefer)
     if applied:
@@ -159,7 +159,7 @@ async def _view(job: Job, plane: Plane) -> EditView:
     place = None
     if job.status is JobStatus.QUEUED:
         place = await plane.store.place(job.id, job.model, job.message)
-    return EditView.with_urls(job, plane.url, place)
+    return EditView.with_urls(job, plane.url, place, prefix=plane.prefix)
 
 
 #: What an event says of the edit's state.

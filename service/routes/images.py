@@ -26,7 +26,7 @@ ImageFile = Annotated[
 async def send_image(image: ImageFile, response: Response, plane: PlaneOfApp, caller: CallerOfRequest) -> ImageView:
     """Send a picture to be edited; name its `id` in an edit's `source.image.upload`."""
     kept = await uploads.receive(image.file, plane.images, caller)
-    view = ImageView.of(kept, plane.url)
+    view = ImageView.of(kept, plane.url, prefix=plane.prefix)
     response.headers["Location"] = view.links.self
     return view
 
@@ -43,13 +43,15 @@ async def list_images(
     One that an edit comes to need meanwhile moves back, and may be listed twice.
     """
     found = await uploads.page(plane.images, caller, cursor=cursor, limit=limit)
-    return ImageList(images=tuple(ImageView.of(image, plane.url) for image in found.images), cursor=found.cursor)
+    return ImageList(
+        images=tuple(ImageView.of(image, plane.url, prefix=plane.prefix) for image in found.images), cursor=found.cursor
+    )
 
 
 @router.get("/{image_id}", responses=problems(401, 404, 422, 503))
 async def fetch_image(image_id: ImageId, plane: PlaneOfApp, caller: CallerOfRequest) -> ImageView:
     """What is known of a picture, and where to fetch it as it is kept."""
-    return ImageView.of(await uploads.fetch(image_id, plane.images, caller), plane.url)
+    return ImageView.of(await uploads.fetch(image_id, plane.images, caller), plane.url, prefix=plane.prefix)
 
 
 @router.delete("/{image_id}", status_code=204, responses=problems(401, 404, 422, 503))

@@ -30,7 +30,7 @@ async def invert_ahead(
     job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    accepted = EditAccepted.of(job)
+    accepted = EditAccepted.of(job, prefix=plane.prefix)
     response.headers["Location"] = accepted.links.self
     return accepted
 

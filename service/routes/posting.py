@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service import submit
 from service.plane import Plane
+from service.public_url import path_of
 from service.routes.plane import caller_of
 from service.schemas import EditRequest
 from service.views import shown_accepted
@@ -32,7 +33,7 @@ class Posting(Route):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether it may be one of them."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != _PATH or _LEFT in scope:
+        if scope["type"] != "http" or scope["method"] != "POST" or path_of(scope) != _PATH or _LEFT in scope:
             return Match.NONE, {}
         return Match.FULL, {"route": self, "endpoint": self.endpoint, "path_params": {}}
 
@@ -61,8 +62,10 @@ async def accepted(body: bytes, headers: Mapping[bytes, bytes], plane: Plane) ->
     key = headers.get(b"idempotency-key")
     name = None if key is None else f"key:{key.decode('latin-1')}"
     job, replayed = await submit.submit(asked, plane, caller, name=name)
-    own = {"Location": f"{_PATH}/{job.id}", **({"Idempotency-Replayed": "true"} if replayed else {})}
-    return Response(shown_accepted(job), status_code=202, media_type="application/json", headers=own)
+    own = {"Location": f"{plane.prefix}{_PATH}/{job.id}", **({"Idempotency-Replayed": "true"} if replayed else {})}
+    return Response(
+        shown_accepted(job, prefix=plane.prefix), status_code=202, media_type="application/json", headers=own
+    )
 
 
 def _headers(scope: Scope) -> Mapping[bytes, bytes] | None:
