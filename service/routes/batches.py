@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Path, Query, Response
 
 from service import batches
 from service.batch_bodies import BatchDeliveriesView, BatchRequest, BatchView
+from service.bodies import JsonRoute
 from service.following import is_known
 from service.jobs.batches import BatchStanding
 from service.openapi import problems
@@ -15,7 +16,7 @@ from service.preferences import seconds_to_wait
 from service.routes.edits import IdempotencyKey, Prefer, Traceparent
 from service.routes.plane import CallerOfRequest, PlaneOfApp
 
-router = APIRouter(prefix="/v1/batches", tags=["batches"])
+router = APIRouter(prefix="/v1/batches", tags=["batches"], route_class=JsonRoute)
 
 BatchId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The batch's id.")]
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service import listing, submit
+from service.bodies import JsonRoute
 from service.following import EVENT_ID, JobEvent, ended, events
 from service.jobs.model import Job, JobStatus
 from service.openapi import problems
@@ -16,7 +17,7 @@ from service.routes.plane import CallerOfRequest, EditId, PlaneOfApp
 from service.routes.polling import shown_job
 from service.schemas import EditAccepted, EditEvent, EditList, EditRequest, EditView
 
-router = APIRouter(prefix="/v1/edits", tags=["edits"])
+router = APIRouter(prefix="/v1/edits", tags=["edits"], route_class=JsonRoute)
 
 Traceparent = Annotated[str, Header(description="W3C trace context; goes on to the worker and the webhook.")]
 Prefer = Annotated[str, Header(description="`wait=n` answers once the edit has ended, after n seconds at the latest.")]

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 
+from service.bodies import FileRoute
 from service.images import uploads
 from service.openapi import problems
 from service.routes.plane import CallerOfRequest, PlaneOfApp
 from service.schemas import ImageList, ImageView
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = APIRouter(prefix="/v1/images", tags=["images"], route_class=FileRoute)
 
 ImageId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The image's id.")]
 ImageFile = Annotated[
@@ -22,7 +23,7 @@ ImageFile = Annotated[
 ]
 
 
-@router.post("", status_code=201, responses=problems(400, 401, 413, 422, 429, 503))
+@router.post("", status_code=201, responses=problems(400, 401, 413, 415, 422, 429, 503))
 async def send_image(image: ImageFile, response: Response, plane: PlaneOfApp, caller: CallerOfRequest) -> ImageView:
     """Send a picture to be edited; name its `id` in an edit's `source.image.upload`."""
     kept = await uploads.receive(image.file, plane.images, caller)

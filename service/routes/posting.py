@@ -54,11 +54,12 @@ class Posting(Route):
 
 async def accepted(body: bytes, headers: Mapping[bytes, bytes], plane: Plane) -> Response | None:
     """The answer to a new edit; None where it is not so simple."""
-    caller = await caller_of(headers.get(b"authorization", b"").decode("latin-1"), plane)
     try:
         asked = EditRequest.model_validate_json(body).asked(headers.get(b"traceparent", b"").decode("latin-1"))
     except ValidationError:
         return None
+    # After the body, as FastAPI does: what is wrong with both is told the same on either way.
+    caller = await caller_of(headers.get(b"authorization", b"").decode("latin-1"), plane)
     key = headers.get(b"idempotency-key")
     name = None if key is None else f"key:{key.decode('latin-1')}"
     job, replayed = await submit.submit(asked, plane, caller, name=name)
@@ -75,6 +76,7 @@ def _headers(scope: Scope) -> Mapping[bytes, bytes] | None:
         len(headers) == len(scope["headers"])
         and headers.get(b"content-type") == b"application/json"
         and b"prefer" not in headers
+        and b"content-encoding" not in headers
         and 0 < len(headers.get(b"idempotency-key", b"none")) < 256
     )
     return headers if is_plain else None
