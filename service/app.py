@@ -13,6 +13,7 @@ from service.errors import install_error_handlers
 from service.heads import Heads
 from service.openapi import install_openapi
 from service.plane import Plane
+from service.public_url import Prefixed
 from service.routes import (
     alignments,
     artifacts,
@@ -55,19 +56,23 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         lifespan=lifespan,
         # A redirect would be built from the Host header, and no error has a body of its own.
         redirect_slashes=False,
+        servers=[{"url": settings.public_url}] if settings.public_url else None,
+        root_path_in_servers=False,
         telemetry=TELEMETRY,
     )
     # A form is a little larger than the file in it.
     of_path = {"/v1/images": settings.max_image_bytes + FORM_BYTES}
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
     allow_origins(app, settings.origins)
+    if settings.prefix:
+        around(app, lambda inner: Prefixed(inner, settings.prefix))
     around(app, Heads)
     around(app, Access)  # last, so that it is outside of the others
     install_error_handlers(app)
     for routes in (edits, batches, deliveries, images, inversions, alignments, models, artifacts, health, metrics):
         app.include_router(routes.router)
     if settings.playground:
-        app.include_router(playground())
+        app.include_router(playground(settings.prefix))
     app.router.routes[:0] = [Polling(), Posting()]
     describe_webhooks(app)
     install_openapi(app)

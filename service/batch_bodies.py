@@ -108,10 +108,10 @@ class BatchView(BaseModel):
     )
 
     @classmethod
-    def of(cls, standing: BatchStanding) -> "BatchView":
-        """The view of a batch."""
+    def of(cls, standing: BatchStanding, *, prefix: str = "") -> "BatchView":
+        """The view of a batch; `prefix` stands before the path of each link."""
         batch = standing.batch
-        address = f"/v1/batches/{batch.id}"
+        address = f"{prefix}/v1/batches/{batch.id}"
         return cls(
             id=batch.id,
             status="active" if standing.finished_at is None else "ended",
@@ -120,7 +120,7 @@ class BatchView(BaseModel):
             expires_at=standing.expires_at,
             counts=BatchCounts.model_validate(dict(standing.counts())),
             edits=tuple(
-                EditOfBatch(id=edit, status=status, links=EditLink(self=f"/v1/edits/{edit}"), **_seeds(seeds))
+                EditOfBatch(id=edit, status=status, links=EditLink(self=f"{prefix}/v1/edits/{edit}"), **_seeds(seeds))
                 for (edit, status), seeds in zip_longest(standing.statuses.items(), batch.seeds)
             ),
             links=BatchLinks(self=address, cancel=f"{address}/cancel", deliveries=f"{address}/deliveries"),

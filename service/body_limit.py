@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.public_url import path_of
+
 
 class BodyLimit:
     """ASGI middleware: reading beyond `max_bytes` raises a 413 where the route reads.
@@ -26,7 +28,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        total, most = 0, self._of_path.get(scope["path"], self._max_bytes)
+        total, most = 0, self._of_path.get(path_of(scope), self._max_bytes)
 
         async def counted() -> Message:
             nonlocal total

@@ -110,6 +110,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 counters=token_counters(catalogue),
                 signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
                 callers=KeyHolders(records, open_without_keys=settings.is_on_loopback),
+                prefix=settings.prefix,
                 job_lifetime=settings.job_lifetime,
                 url_lifetime=settings.url_lifetime,
                 queue_limit=settings.queue_limit,

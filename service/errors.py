@@ -29,7 +29,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from service import body_errors
 from service.access import method_of, route_of
+from service.body_errors import BodyRefused
 from service.invalid_input import Complaint, complaints_about
 from service.jobs.errors import (
     ArtifactNotFound,
@@ -142,6 +144,7 @@ class LinkRefused(ServiceError):
 
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    **body_errors.STATUSES,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     InvalidCursor: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidEdit: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -170,7 +173,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
 
 #: What the framework refuses by itself: stable codes, and what to do about it.
 HTTP_ERRORS: Mapping[int, tuple[str, str]] = {
-    400: ("not_json", "the body is not JSON: send one JSON object in UTF-8"),
+    400: ("bad_request", "the request cannot be read: send it whole, as HTTP has it"),
     404: ("not_found", "there is nothing at this address: see /docs for what there is"),
     405: ("method_not_allowed", "this address does not take this method: see the Allow header"),
     413: ("body_too_large", "the body is larger than this service reads: shorten it"),
@@ -217,7 +220,15 @@ def phrase_of(status: int) -> str:
 
 def install_error_handlers(app: FastAPI) -> None:
     """Make every error of an app a problem document."""
-    for kind in (ServiceError, JobPlaneError, redis.RedisError, RequestValidationError, HTTPException, Exception):
+    for kind in (
+        ServiceError,
+        BodyRefused,
+        JobPlaneError,
+        redis.RedisError,
+        RequestValidationError,
+        HTTPException,
+        Exception,
+    ):
         app.add_exception_handler(kind, _handle)
 
 
@@ -250,6 +261,8 @@ def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _A
                 headers = {"WWW-Authenticate": "Bearer"}
             status, complaints = STATUSES[type(error)], getattr(error, "complaints", ())
             return _Answer(status, error.code, str(error), complaints, headers)
+        case BodyRefused():
+            return _Answer(STATUSES[type(error)], error.code, str(error), headers=error.headers)
         case redis.RedisError():
             return _Answer(503, "redis_unavailable", "the job records cannot be reached: try again in a moment")
         case RequestValidationError():
@@ -262,11 +275,6 @@ def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _A
 
 
 def _invalid_request(error: RequestValidationError) -> _Answer:
-    if any(item["type"] == "json_invalid" for item in error.errors()):
-        return _Answer(400, *HTTP_ERRORS[400])
-    if isinstance(error.body, bytes):
-        detail = "the body is not declared as JSON: send it with the header Content-Type: application/json"
-        return _Answer(415, "unsupported_media_type", detail)
     complaints = complaints_about(error.errors())
     return _Answer(422, "invalid_request", _summary(complaints), complaints)
 

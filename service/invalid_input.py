@@ -80,7 +80,8 @@ def pointer_to(location: Sequence[str | int]) -> str:
 
 
 def _complaint(location: tuple[str | int, ...], error: Mapping[str, Any]) -> Complaint:
-    kind = error["type"]
+    # A body that is null alone; FastAPI takes it for one that is not there.
+    kind = "model_type" if error["type"] == "missing" and not location else error["type"]
     if kind in _NOT_NULL and error.get("input") is None and location and isinstance(location[-1], str):
         absent = "this field is needed, and null means that it is absent: give it a value"
         return Complaint.at(*location, code="missing_field", detail=absent)

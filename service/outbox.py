@@ -101,6 +101,7 @@ class Sender:
         own: for the address that the installation names, which may be a private one.
         others: for addresses that clients named.
         webhook_url: told of jobs that name nobody; "" for nobody.
+        prefix: stands before the path of each link in a message.
         secrets_of: what signs a message.
     """
 
@@ -113,11 +114,12 @@ class Sender:
         own: httpx.AsyncClient,
         others: httpx.AsyncClient,
         webhook_url: str,
+        prefix: str = "",
         secrets_of: SecretsOf,
     ) -> None:
         self._outbox, self._store, self._batches = outbox, store, batches
         self._own, self._others = own, others
-        self._webhook_url, self._secrets_of = webhook_url, secrets_of
+        self._webhook_url, self._prefix, self._secrets_of = webhook_url, prefix, secrets_of
         self._receivers, self._news = Receivers(), asyncio.Event()
         self._in_hand: dict[asyncio.Task, Claim] = {}
 
@@ -189,12 +191,13 @@ class Sender:
             if subject.startswith(keys.batch("")):
                 standing = await self._batches.get(subject.removeprefix(keys.batch("")))
                 wanted = is_batch_wanted(standing.batch, by_installation=by_installation)
-                return message_about_batch(standing) if wanted else None
+                return message_about_batch(standing, prefix=self._prefix) if wanted else None
             job = await self._store.get(subject)
         except (JobNotFound, BatchNotFound):
             log.warning("%s: nobody is told of its end, its record is gone", _named(subject))
             return None
-        return message_about(job) if is_wanted(job, by_installation=by_installation) else None
+        wanted = is_wanted(job, by_installation=by_installation)
+        return message_about(job, prefix=self._prefix) if wanted else None
 
 
 async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
@@ -230,6 +233,7 @@ async def _serve(settings: OutboxSettings) -> None:
                 own=own,
                 others=others,
                 webhook_url=settings.webhook_url,
+                prefix=settings.prefix,
                 secrets_of=Signing(SecretRing(blocking), settings.webhook_secrets),
             ).run()
 

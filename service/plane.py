@@ -41,6 +41,8 @@ class Plane:
     images: ImagePlane
     followers: Followers
     stream_bound: StreamBound
+    #: Stands before the path of every link (`service.public_url`).
+    prefix: str = ""
     #: Where the seeds of edits that name none come from.
     draw: DrawSeed = draw_seed
     #: How the queues stand, for the metrics; asks Redis, and waits for it.

@@ -220,9 +220,9 @@ class EditAccepted(BaseModel):
     )
 
     @classmethod
-    def of(cls, job: Job) -> "EditAccepted":
-        """The view of a job."""
-        return cls(**_common(job))
+    def of(cls, job: Job, *, prefix: str = "") -> "EditAccepted":
+        """The view of a job; `prefix` stands before the path of each link."""
+        return cls(**_common(job, prefix))
 
 
 class ArtifactView(BaseModel):
@@ -269,10 +269,12 @@ class EditView(EditAccepted):
     spec: EditSpec = Field(description="What was asked for, the model's defaults filled in.")
 
     @classmethod
-    def with_urls(cls, job: Job, url: Callable[[str], str], place: Place | None = None) -> "EditView":
-        """The view of a job; `url` gives an artifact's address for its key."""
+    def with_urls(
+        cls, job: Job, url: Callable[[str], str], place: Place | None = None, *, prefix: str = ""
+    ) -> "EditView":
+        """The view of a job; `url` gives an artifact's address for its key, `prefix` stands before links' paths."""
         return cls(
-            **_common(job),
+            **_common(job, prefix),
             queue=None if place is None else QueuePlace.of(place),
             attempt=job.attempt,
             cancel_requested=job.cancel_requested,
@@ -332,12 +334,12 @@ class ImageView(BaseModel):
     links: ImageLinks
 
     @classmethod
-    def of(cls, image: Image, url: Callable[[str], str]) -> "ImageView":
-        """The view of a record; `url` gives the address of what lies under a key."""
+    def of(cls, image: Image, url: Callable[[str], str], *, prefix: str = "") -> "ImageView":
+        """The view of a record; `url` gives the address of what lies under a key, `prefix` stands before links."""
         shared = cls.model_fields.keys() & Image.model_fields.keys()
         return cls(
             url=url(image_key(image.id)),
-            links=ImageLinks(self=f"/v1/images/{image.id}"),
+            links=ImageLinks(self=f"{prefix}/v1/images/{image.id}"),
             **{name: getattr(image, name) for name in shared},
         )
 
@@ -393,8 +395,8 @@ class Liveness(BaseModel):
     status: Literal["alive"] = "alive"
 
 
-def _common(job: Job) -> dict[str, object]:
-    address = f"/v1/edits/{job.id}"
+def _common(job: Job, prefix: str) -> dict[str, object]:
+    address = f"{prefix}/v1/edits/{job.id}"
     links = Links(self=address, cancel=f"{address}/cancel", events=f"{address}/events")
     names = ("id", "status", "model", "created_at", "expires_at", "notices")
     return {"links": links, **seeds_of(job.spec.sampling), **{name: getattr(job, name) for name in names}}

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from service.addresses import checked_url
 from service.cors import checked_origins
 from service.jobs.settings import MetricsSettings, PlaneSettings, Span
+from service.public_url import checked_public_url, prefix_of
 from service.webhooks.signature import key_of
 
 #: Hosts that nobody but this machine reaches.
@@ -33,6 +34,21 @@ class WebhookSettings(PlaneSettings):
         False,
         description="Whether the webhooks that jobs name may have private addresses: for development and tests only.",
     )
+    public_url: str = Field(
+        "",
+        description="Where clients reach the API, with the path that a proxy takes off if there is one; all links have "
+        "that path, and the URLs of artifacts begin with all of it. Where empty, http://HOST:PORT.",
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        return checked_public_url(value)
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the paths of all links; "" where nothing does."""
+        return prefix_of(self.public_url)
 
 
 class OutboxSettings(WebhookSettings, MetricsSettings):
@@ -73,9 +89,6 @@ class Settings(WebhookSettings):
 
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
-    public_url: str = Field(
-        "", description="Where clients reach the API, for the URLs of artifacts; where empty, http://HOST:PORT."
-    )
     cors_origins: str = Field(
         "",
         description="Origins of the web pages that may call the API from a browser, such as https://example.com, "
@@ -147,4 +160,4 @@ class Settings(WebhookSettings):
     @property
     def base_url(self) -> str:
         """`public_url`, or what follows from host and port; without a slash at its end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return self.public_url or f"http://{self.host}:{self.port}"

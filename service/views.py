@@ -17,13 +17,16 @@ _NAMES, _ARTIFACT_NAMES = tuple(EditView.model_fields), tuple(ArtifactView.model
 _ACCEPTED_NAMES = tuple(EditAccepted.model_fields)
 
 
-def shown(record: Mapping[str, Any], url: Callable[[str], str], place: Place | None = None) -> bytes:
+def shown(
+    record: Mapping[str, Any], url: Callable[[str], str], place: Place | None = None, *, prefix: str = ""
+) -> bytes:
     """The JSON of an edit.
 
     Args:
         record: as plain data (`service.jobs.record.plain`).
         url: gives an artifact's address for its key.
         place: where it waits, if it does.
+        prefix: stands before the path of each link.
     """
     sampling = record["spec"]["sampling"]
     seeds = sampling.get("seeds")
@@ -31,21 +34,21 @@ def shown(record: Mapping[str, Any], url: Callable[[str], str], place: Place | N
         **record,
         "seed": sampling["seed"] if seeds is None else None,
         "seeds": seeds,
-        "links": _links(record["id"]),
+        "links": _links(record["id"], prefix),
         "queue": _queue(place),
         "artifacts": [_artifact(artifact, url) for artifact in record["artifacts"]],
     }
     return to_json({name: says[name] for name in _NAMES})
 
 
-def shown_accepted(job: Job) -> bytes:
+def shown_accepted(job: Job, *, prefix: str = "") -> bytes:
     """The JSON of an edit that was just accepted: `service.schemas.EditAccepted`."""
-    says = {"links": _links(job.id), **seeds_of(job.spec.sampling)}
+    says = {"links": _links(job.id, prefix), **seeds_of(job.spec.sampling)}
     return to_json({name: says[name] if name in says else getattr(job, name) for name in _ACCEPTED_NAMES})
 
 
-def _links(edit_id: str) -> Mapping[str, str]:
-    address = f"/v1/edits/{edit_id}"
+def _links(edit_id: str, prefix: str) -> Mapping[str, str]:
+    address = f"{prefix}/v1/edits/{edit_id}"
     return {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"}
 
 

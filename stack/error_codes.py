@@ -24,7 +24,13 @@ FIELDS = ("p2p/spec.py", "service/*.py", "service/images/*.py", "service/images/
 NOTICES = ("service/notices/*.py",)
 FAILURES = ("worker/*.py", "service/jobs/moves.py")
 #: The trees of errors; a class's first line says what it means.
-TREES = ("service/errors.py", "service/jobs/errors.py", "service/addresses.py", "p2p/errors.py")
+TREES = (
+    "service/errors.py",
+    "service/body_errors.py",
+    "service/jobs/errors.py",
+    "service/addresses.py",
+    "p2p/errors.py",
+)
 #: Codes of the sampler that only who calls it as a library can see.
 OF_CALLERS = frozenset({"p2p_error", "several_seeds", "seed_not_drawn", "mixed_batch", "wrong_trajectory"})
 

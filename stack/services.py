@@ -93,7 +93,7 @@ def stack(
             own = {"METRICS_PORT": str(ports.get(name, 0))}
             processes[name] = parts.enter_context(running(name, command, log, environment | own))
         started = Stack(
-            url=environment["PUBLIC_URL"],
+            url=f"http://127.0.0.1:{port}",
             redis_url=redis_url,
             folder=folder,
             metrics={name: f"http://{address}/metrics" for name, address in metrics.items()},

@@ -1,6 +1,6 @@
 // Asks how the words correspond as one types: one request at a time, the one before it given up.
 
-import { post, Problem } from "./api.js";
+import { post, Problem, ROOT } from "./api.js";
 import { asked, draft, settle } from "./draft.js";
 import { clearProblems, showProblems } from "./problems.js";
 
@@ -40,7 +40,7 @@ async function ask(signal) {
     }));
     const body = { model: draft.model, source: { prompt: source, ...named(gone.flat()) }, targets: fields };
     try {
-      const answer = await post("/v1/alignments", body, { signal, quiet: true });
+      const answer = await post(`${ROOT}/v1/alignments`, body, { signal, quiet: true });
       draft.source.alignment = answer.source;
       draft.source.max_tokens = answer.max_tokens;
       const ofSource = [...answer.source.names];

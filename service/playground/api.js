@@ -2,6 +2,9 @@
 
 import { askForKey, key } from "./key.js";
 
+/** What stands before every address: the page may be served under a path of its own. Links in answers have it already. */
+export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+
 /** What the API refused, or what kept an answer from coming (`status` 0). */
 export class Problem extends Error {
   constructor(status, document = {}, retryAfter = null) {
@@ -58,5 +61,5 @@ export async function post(path, body, { headers = {}, ...options } = {}) {
 export async function upload(file, options) {
   const form = new FormData();
   form.append("image", file);
-  return (await request("/v1/images", { method: "POST", body: form, ...options })).json();
+  return (await request(`${ROOT}/v1/images`, { method: "POST", body: form, ...options })).json();
 }

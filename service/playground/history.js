@@ -1,6 +1,6 @@
 // This key's edits, the newest first; one that is clicked is shown, and its request is put into the fields.
 
-import { get, Problem } from "./api.js";
+import { get, Problem, ROOT } from "./api.js";
 import { $, h } from "./dom.js";
 
 const PAGE = 6;
@@ -8,7 +8,7 @@ let cursor = null;
 
 /** Reads the first page again, or with `more` the next one behind it. */
 export async function drawHistory(open, { more = false } = {}) {
-  const address = `/v1/edits?limit=${PAGE}${more && cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
+  const address = `${ROOT}/v1/edits?limit=${PAGE}${more && cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
   const { edits, cursor: next } = await get(address, { quiet: true });
   cursor = next;
   const views = await Promise.all(edits.map(({ links }) => get(links.self, { quiet: true }).catch(gone)));

@@ -1,6 +1,6 @@
 // One edit from its body to its end: sent, followed by its events, canceled.
 
-import { get, post, Problem, request } from "./api.js";
+import { get, post, Problem, request, ROOT } from "./api.js";
 import { eventsOf } from "./events.js";
 
 const ENDS = new Set(["succeeded", "failed", "canceled", "expired"]);
@@ -16,7 +16,7 @@ export async function submit(body, { onWait, signal }) {
   const headers = { "Idempotency-Key": random() };
   for (let turn = 0; ; turn += 1) {
     try {
-      return await post("/v1/edits", body, { headers, signal });
+      return await post(`${ROOT}/v1/edits`, body, { headers, signal });
     } catch (error) {
       if (!(error instanceof Problem) || !error.passes || (error.status === 0 && turn >= 3)) throw error;
       await waited(error.retryAfter ?? 2 ** turn, signal, (left) => onWait(error, left));

@@ -1,7 +1,7 @@
 // The page put together: what happens where one types, runs, cancels, and comes back. Nothing else.
 
 import { align, aligned } from "./aligner.js";
-import { get, Problem } from "./api.js";
+import { get, Problem, ROOT } from "./api.js";
 import { setUpCompare } from "./compare.js";
 import { bodyOf, changed, draft, take } from "./draft.js";
 import { $, h } from "./dom.js";
@@ -50,7 +50,7 @@ async function start() {
   $("#history-more").addEventListener("click", () => refresh({ more: true }));
   addEventListener("hashchange", () => location.hash.length > 1 && open(location.hash.slice(1)));
   try {
-    [{ models }, examples] = await Promise.all([get("/v1/models"), get("/playground/examples.json")]);
+    [{ models }, examples] = await Promise.all([get(`${ROOT}/v1/models`), get(`${ROOT}/playground/examples.json`)]);
   } catch (error) {
     tell(error);
     return;
@@ -187,7 +187,7 @@ async function open(id) {
   under?.controller.abort();
   stage.clear();
   await busy(async (own) => {
-    const view = await get(`/v1/edits/${encodeURIComponent(id)}`, { signal: own.signal });
+    const view = await get(`${ROOT}/v1/edits/${encodeURIComponent(id)}`, { signal: own.signal });
     take(view.spec, modelOf(view.model));
     changed(true);
     await align({ now: true }); // until then its words have no names, and the request would be shown without them

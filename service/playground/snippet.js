@@ -1,5 +1,6 @@
 // The request as code: exactly what Run sends. A key is never written out, only the variable that holds it.
 
+import { ROOT } from "./api.js";
 import { bodyOf } from "./draft.js";
 import { $, h } from "./dom.js";
 import { key } from "./key.js";
@@ -8,7 +9,7 @@ import { notice, say } from "./problems.js";
 const LANGUAGES = { curl: ["curl", curl], python: ["Python", python], typescript: ["TypeScript", typescript] };
 let language = "curl";
 
-export const snippet = () => LANGUAGES[language][1](bodyOf(), location.origin);
+export const snippet = () => LANGUAGES[language][1](bodyOf(), location.origin + ROOT);
 
 export function setUpSnippet() {
   $("#languages").append(...Object.entries(LANGUAGES).map(([name, [said]]) =>

@@ -1,6 +1,6 @@
 // The pictures: the source and its edits, as they come and once they are there.
 
-import { post } from "./api.js";
+import { post, ROOT } from "./api.js";
 import { changed, draft } from "./draft.js";
 import { $, h, icon, ICONS } from "./dom.js";
 import { layMaps } from "./maps.js";
@@ -161,7 +161,7 @@ async function alignmentOf(spec) {
     return kind ? { prompt, kind } : { prompt };
   });
   const body = { model: spec.model, source: { prompt: spec.source.prompt }, targets };
-  return post("/v1/alignments", body, { quiet: true }).catch(() => null);
+  return post(`${ROOT}/v1/alignments`, body, { quiet: true }).catch(() => null);
 }
 
 /** An edit that came to another end; below it may stand one that is shown. */

@@ -3,10 +3,11 @@
 from fastapi import APIRouter
 
 from service.alignments import AlignmentRequest, AlignmentView, aligned
+from service.bodies import JsonRoute
 from service.openapi import problems
 from service.routes.plane import CallerOfRequest, PlaneOfApp
 
-router = APIRouter(prefix="/v1/alignments", tags=["alignments"])
+router = APIRouter(prefix="/v1/alignments", tags=["alignments"], route_class=JsonRoute)
 
 
 @router.post("", responses=problems(400, 401, 413, 415, 422, 503))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from service import batches
 from service.api_keys import Caller
 from service.batch_bodies import BatchDeliveriesView, BatchRequest, BatchView
+from service.bodies import JsonRoute
 from service.following import is_known
 from service.jobs import keys
 from service.jobs.batches import BatchStanding
@@ -19,7 +20,7 @@ from service.routes.clients import waiting
 from service.routes.edits import IdempotencyKey, Prefer, Traceparent
 from service.routes.plane import CallerOfRequest, PlaneOfApp
 
-router = APIRouter(prefix="/v1/batches", tags=["batches"])
+router = APIRouter(prefix="/v1/batches", tags=["batches"], route_class=JsonRoute)
 
 BatchId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The batch's id.")]
 
@@ -40,7 +41,7 @@ async def submit_batch(
     standing, replayed = await batches.submit(body.asked(traceparent), plane, caller, name=name)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    response.headers["Location"] = f"/v1/batches/{standing.batch.id}"
+    response.headers["Location"] = f"{plane.prefix}/v1/batches/{standing.batch.id}"
     seconds, applied = seconds_to_wait(prefer)
     if seconds:
         # The batch is accepted already: where the key has as many waits open as it may, it is answered as it stands.
@@ -51,7 +52,7 @@ async def submit_batch(
         response.status_code = 202 if standing.finished_at is None else 200
     if applied:
         response.headers["Preference-Applied"] = applied
-    return BatchView.of(standing)
+    return BatchView.of(standing, prefix=plane.prefix)
 
 
 @router.get("/{batch_id}", response_model=BatchView, responses={304: {}, **problems(401, 404, 422, 429, 503)})
@@ -72,7 +73,7 @@ async def fetch_batch(
     if is_known(tag, if_none_match):
         return Response(status_code=304, headers={"ETag": tag})
     response.headers["ETag"] = tag
-    return BatchView.of(standing)
+    return BatchView.of(standing, prefix=plane.prefix)
 
 
 @router.post("/{batch_id}/cancel", responses={202: {"model": BatchView}, **problems(401, 404, 422, 503)})
@@ -83,7 +84,7 @@ async def cancel_batch(batch_id: BatchId, response: Response, plane: PlaneOfApp,
     """
     standing = await batches.cancel(batch_id, plane, caller)
     response.status_code = 202 if standing.finished_at is None else 200
-    return BatchView.of(standing)
+    return BatchView.of(standing, prefix=plane.prefix)
 
 
 @router.get("/{batch_id}/deliveries", responses=problems(401, 404, 422, 503), tags=["webhooks"])

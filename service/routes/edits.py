@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service import listing, submit
 from service.api_keys import Caller
+from service.bodies import JsonRoute
 from service.following import EVENT_ID, ended
 from service.jobs import keys
 from service.jobs.errors import TooManyStreams
@@ -22,7 +23,7 @@ from service.routes.plane import CallerOfRequest, EditId, PlaneOfApp
 from service.routes.polling import answer_of, conditional, shown_job
 from service.schemas import EditAccepted, EditList, EditRequest, EditView
 
-router = APIRouter(prefix="/v1/edits", tags=["edits"])
+router = APIRouter(prefix="/v1/edits", tags=["edits"], route_class=JsonRoute)
 
 Traceparent = Annotated[str, Header(description="W3C trace context; goes on to the worker and the webhook.")]
 Prefer = Annotated[str, Header(description="`wait=n` answers once the edit has ended, after n seconds at the latest.")]
@@ -91,7 +92,7 @@ async def list_edits(
 ) -> EditList:
     """The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it."""
     page = await listing.page(plane, caller, status=status, cursor=cursor, limit=limit)
-    return EditList(edits=tuple(map(EditAccepted.of, page.jobs)), cursor=page.cursor)
+    return EditList(edits=tuple(EditAccepted.of(job, prefix=plane.prefix) for job in page.jobs), cursor=page.cursor)
 
 
 @router.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 422, 429, 503)})
@@ -160,7 +161,7 @@ async def cancel_edit(edit_id: EditId, response: Response, plane: PlaneOfApp, ca
     job = await submit.cancel(edit_id, plane, caller)
     if not job.status.is_terminal:
         response.status_code = 202
-    return EditView.with_urls(job, plane.url)
+    return EditView.with_urls(job, plane.url, prefix=plane.prefix)
 
 
 @router.delete("/{edit_id}", status_code=204, responses=problems(401, 404, 409, 422, 503))
@@ -177,7 +178,7 @@ async def _answered(
     The edit is accepted already: where the key has as many waits open as it may, the answer is 202 at once, and
     `Preference-Applied` does not name `wait`.
     """
-    accepted = EditAccepted.of(job)
+    accepted = EditAccepted.of(job, prefix=plane.prefix)
     response.headers["Location"] = accepted.links.self
     seconds, applied = seconds_to_wait(prefer)
     if seconds and not job.status.is_terminal:
@@ -198,4 +199,4 @@ async def _view(job: Job, plane: Plane) -> EditView:
     place = None
     if job.status is JobStatus.QUEUED:
         place = await plane.store.place(job.id, job.model, job.message)
-    return EditView.with_urls(job, plane.url, place)
+    return EditView.with_urls(job, plane.url, place, prefix=plane.prefix)

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 
+from service.bodies import FileRoute
 from service.images import uploads
 from service.openapi import problems
 from service.routes.plane import CallerOfRequest, PlaneOfApp
 from service.schemas import ImageList, ImageView
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = APIRouter(prefix="/v1/images", tags=["images"], route_class=FileRoute)
 
 ImageId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The image's id.")]
 ImageFile = Annotated[
@@ -22,11 +23,11 @@ ImageFile = Annotated[
 ]
 
 
-@router.post("", status_code=201, responses=problems(400, 401, 413, 422, 429, 503))
+@router.post("", status_code=201, responses=problems(400, 401, 413, 415, 422, 429, 503))
 async def send_image(image: ImageFile, response: Response, plane: PlaneOfApp, caller: CallerOfRequest) -> ImageView:
     """Send a picture to be edited; name its `id` in an edit's `source.image.upload`."""
     kept = await uploads.receive(image.file, plane.images, caller)
-    view = ImageView.of(kept, plane.url)
+    view = ImageView.of(kept, plane.url, prefix=plane.prefix)
     response.headers["Location"] = view.links.self
     return view
 
@@ -43,13 +44,15 @@ async def list_images(
     One that an edit comes to need meanwhile moves back, and may be listed twice.
     """
     found = await uploads.page(plane.images, caller, cursor=cursor, limit=limit)
-    return ImageList(images=tuple(ImageView.of(image, plane.url) for image in found.images), cursor=found.cursor)
+    return ImageList(
+        images=tuple(ImageView.of(image, plane.url, prefix=plane.prefix) for image in found.images), cursor=found.cursor
+    )
 
 
 @router.get("/{image_id}", responses=problems(401, 404, 422, 503))
 async def fetch_image(image_id: ImageId, plane: PlaneOfApp, caller: CallerOfRequest) -> ImageView:
     """What is known of a picture, and where to fetch it as it is kept."""
-    return ImageView.of(await uploads.fetch(image_id, plane.images, caller), plane.url)
+    return ImageView.of(await uploads.fetch(image_id, plane.images, caller), plane.url, prefix=plane.prefix)
 
 
 @router.delete("/{image_id}", status_code=204, responses=problems(401, 404, 422, 503))

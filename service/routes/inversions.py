@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from service import submit
+from service.bodies import JsonRoute
 from service.images import uploads
 from service.openapi import problems
 from service.routes.edits import IdempotencyKey, Traceparent
 from service.routes.plane import CallerOfRequest, PlaneOfApp
 from service.schemas import EditAccepted, InversionList, InversionRequest, InversionView
 
-router = APIRouter(prefix="/v1/inversions", tags=["images"])
+router = APIRouter(prefix="/v1/inversions", tags=["images"], route_class=JsonRoute)
 
 InversionId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The inversion's id.")]
 
@@ -30,7 +31,7 @@ async def invert_ahead(
     job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    accepted = EditAccepted.of(job)
+    accepted = EditAccepted.of(job, prefix=plane.prefix)
     response.headers["Location"] = accepted.links.self
     return accepted
 

@@ -6,8 +6,10 @@ run as a script.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +31,8 @@ CONTENT_TYPES: Mapping[str, str] = {
     ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
 }
+#: An address of ours in HTML.
+_LINK = re.compile(rb'((?:href|src)=")/')
 #: A key that no artifact has: where its URL leads is where artifacts lie.
 _NOWHERE = "jobs/nobody/no/picture.png"
 
@@ -46,15 +50,23 @@ class PageFile:
     tag: str
 
     @classmethod
-    def read(cls, path: Path) -> "PageFile":
+    def read(cls, path: Path, prefix: str) -> "PageFile":
         """A file of a type that a browser is told; raises `KeyError` for any other."""
         content = path.read_bytes()
+        if path.suffix == ".html" and prefix:
+            content = _LINK.sub(rb"\1" + escape(prefix).encode() + b"/", content)
         return cls(content, CONTENT_TYPES[path.suffix], f'"{hashlib.sha256(content).hexdigest()[:16]}"')
 
 
-def playground() -> APIRouter:
-    """The page's routes; reads its files."""
-    files = {path.relative_to(FOLDER).as_posix(): PageFile.read(path) for path in FOLDER.rglob("*") if path.is_file()}
+def playground(prefix: str = "") -> APIRouter:
+    """The page's routes; reads its files.
+
+    Args:
+        prefix: stands before the addresses that its HTML names (`service.public_url`). Its scripts and styles name each
+            other by relative ones, and find the API from where they lie themselves.
+    """
+    paths = [path for path in FOLDER.rglob("*") if path.is_file()]
+    files = {path.relative_to(FOLDER).as_posix(): PageFile.read(path, prefix) for path in paths}
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/", methods=["GET", "HEAD"])

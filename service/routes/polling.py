@@ -18,7 +18,9 @@ from service.following import entity_tag, is_known
 from service.jobs.errors import JobNotFound
 from service.jobs.logs import bind
 from service.jobs.model import Job, JobStatus
+from service.jobs.store import Place
 from service.plane import Plane
+from service.public_url import path_of
 from service.routes.plane import caller_of
 from service.schemas import EditView
 from service.views import shown
@@ -36,7 +38,7 @@ class Polling(Route):
         """Whether it is one of them."""
         if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
             return Match.NONE, {}
-        if (address := _ADDRESS.fullmatch(scope["path"])) is None:
+        if (address := _ADDRESS.fullmatch(path_of(scope))) is None:
             return Match.NONE, {}
         return Match.FULL, {"route": self, "endpoint": self.endpoint, "path_params": {"edit_id": address[1]}}
 
@@ -63,7 +65,7 @@ async def answered(request: Request) -> Response:
     place = await plane.store.place(edit_id, record["model"], record["message"]) if waits else None
     urls_last = plane.url_lifetime if record["artifacts"] else None
     tag = entity_tag(edit_id, record["revision"], place=place, urls_last=urls_last)
-    return conditional(tag, known, lambda: shown(record, plane.url, place))
+    return conditional(tag, known, lambda: shown(record, plane.url, place, prefix=plane.prefix))
 
 
 async def shown_job(job: Job, plane: Plane, if_none_match: str) -> Response:
@@ -72,13 +74,17 @@ async def shown_job(job: Job, plane: Plane, if_none_match: str) -> Response:
     place = await plane.store.place(job.id, job.model, job.message) if waits else None
     urls_last = plane.url_lifetime if job.artifacts else None
     tag = entity_tag(job.id, job.revision, place=place, urls_last=urls_last)
-    return conditional(tag, if_none_match, lambda: EditView.with_urls(job, plane.url, place).model_dump_json().encode())
+    return conditional(tag, if_none_match, lambda: _view(job, plane, place))
+
+
+def _view(job: Job, plane: Plane, place: Place | None) -> bytes:
+    return EditView.with_urls(job, plane.url, place, prefix=plane.prefix).model_dump_json().encode()
 
 
 async def answer_of(job: Job, plane: Plane) -> tuple[str, bytes]:
     """The tag and the body of an answer about a job that has ended, for several clients."""
     tag = entity_tag(job.id, job.revision, place=None, urls_last=plane.url_lifetime if job.artifacts else None)
-    return tag, EditView.with_urls(job, plane.url).model_dump_json().encode()
+    return tag, EditView.with_urls(job, plane.url, prefix=plane.prefix).model_dump_json().encode()
 
 
 def conditional(tag: str, if_none_match: str, body: Callable[[], bytes]) -> Response:

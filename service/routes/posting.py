@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service import submit
 from service.plane import Plane
+from service.public_url import path_of
 from service.routes.plane import caller_of
 from service.schemas import EditRequest
 from service.views import shown_accepted
@@ -32,7 +33,7 @@ class Posting(Route):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether it may be one of them."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != _PATH or _LEFT in scope:
+        if scope["type"] != "http" or scope["method"] != "POST" or path_of(scope) != _PATH or _LEFT in scope:
             return Match.NONE, {}
         return Match.FULL, {"route": self, "endpoint": self.endpoint, "path_params": {}}
 
@@ -56,16 +57,19 @@ class Posting(Route):
 
 async def accepted(body: bytes, headers: Mapping[bytes, bytes], plane: Plane) -> Response | None:
     """The answer to a new edit; None where it is not so simple."""
-    caller = await caller_of(headers.get(b"authorization", b"").decode("latin-1"), plane)
     try:
         asked = EditRequest.model_validate_json(body).asked(headers.get(b"traceparent", b"").decode("latin-1"))
     except ValidationError:
         return None
+    # After the body, as FastAPI does: what is wrong with both is told the same on either way.
+    caller = await caller_of(headers.get(b"authorization", b"").decode("latin-1"), plane)
     key = headers.get(b"idempotency-key")
     name = None if key is None else f"key:{key.decode('latin-1')}"
     job, replayed = await submit.submit(asked, plane, caller, name=name)
-    own = {"Location": f"{_PATH}/{job.id}", **({"Idempotency-Replayed": "true"} if replayed else {})}
-    return Response(shown_accepted(job), status_code=202, media_type="application/json", headers=own)
+    own = {"Location": f"{plane.prefix}{_PATH}/{job.id}", **({"Idempotency-Replayed": "true"} if replayed else {})}
+    return Response(
+        shown_accepted(job, prefix=plane.prefix), status_code=202, media_type="application/json", headers=own
+    )
 
 
 def _headers(scope: Scope) -> Mapping[bytes, bytes] | None:
@@ -75,6 +79,7 @@ def _headers(scope: Scope) -> Mapping[bytes, bytes] | None:
         len(headers) == len(scope["headers"])
         and headers.get(b"content-type") == b"application/json"
         and b"prefer" not in headers
+        and b"content-encoding" not in headers
         and 0 < len(headers.get(b"idempotency-key", b"none")) < 256
     )
     return headers if is_plain else None

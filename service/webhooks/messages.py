@@ -129,10 +129,10 @@ class Message(Record):
     body: str
 
 
-def message_about(job: Job) -> Message:
-    """What is told of a job that has ended."""
+def message_about(job: Job, *, prefix: str = "") -> Message:
+    """What is told of a job that has ended; `prefix` stands before the path of each link."""
     trace = Trace.parse(job.traceparent)
-    links, error = EndedLinks(self=f"/v1/edits/{job.id}"), job.error and EndedError(code=job.error.code)
+    links, error = EndedLinks(self=f"{prefix}/v1/edits/{job.id}"), job.error and EndedError(code=job.error.code)
     told = EditEnded(
         type=EVENTS[job.status],
         timestamp=job.finished_at or datetime.now(UTC),
@@ -148,16 +148,16 @@ def message_about(job: Job) -> Message:
     )
 
 
-def message_about_batch(standing: BatchStanding) -> Message:
+def message_about_batch(standing: BatchStanding, *, prefix: str = "") -> Message:
     """What is told of a batch whose edits have all ended."""
     batch = standing.batch
     trace = Trace.parse(batch.traceparent)
     edits = [
-        {"id": edit, "status": status, "links": {"self": f"/v1/edits/{edit}"}}
+        {"id": edit, "status": status, "links": {"self": f"{prefix}/v1/edits/{edit}"}}
         for edit, status in standing.statuses.items()
     ]
     counts = {status: count for status, count in standing.counts().items() if status.is_terminal}
-    links = {"self": f"/v1/batches/{batch.id}"}
+    links = {"self": f"{prefix}/v1/batches/{batch.id}"}
     told = BatchEnded(
         type="batch.ended",
         timestamp=standing.finished_at or datetime.now(UTC),

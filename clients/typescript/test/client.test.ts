@@ -162,6 +162,21 @@ test("artifacts are files, the key stays at home, and an address that is over is
   assert.deepEqual(keys, [own, ["/1", null], own, ["/2", null]]);
 });
 
+test("a service may lie below a path", async () => {
+  const asked: string[] = [];
+  const send = async (input: RequestInfo | URL): Promise<Response> => {
+    asked.push((input as Request).url ?? String(input));
+    return edit("succeeded");
+  };
+  const client = new Client("https://example.com/edits-api/", { fetch: send });
+
+  await client.submit(SPEC);
+  await client.wait(JOB);
+
+  assert.equal(asked[0], "https://example.com/edits-api/v1/edits");
+  assert.ok(asked.every((url) => url.startsWith("https://example.com/edits-api/v1/edits")));
+});
+
 test("no name leads out of the folder, and half an artifact is no file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "p2p-"));
   for (const [name, content] of [["../a.png", "whole"], ["/a.png", "whole"], ["a.png", "who"]] as const) {

@@ -176,16 +176,16 @@ def test_a_body_that_is_not_json_is_refused(client, text):
 
     assert response.headers["content-type"] == "application/problem+json"
     assert response.status_code in {400, 422}
-    assert response.json()["code"] in {"not_json", "invalid_request"}
+    assert response.json()["code"] in {"not_json", "empty_body", "json_limit", "invalid_request"}
 
 
 def test_bytes_that_are_no_text_are_refused(client):
     response = client.post("/v1/edits", content=b'{"a": "\xff"}', headers={"content-type": "application/json"})
 
-    assert (response.status_code, response.json()["code"]) == (400, "not_json")
+    assert (response.status_code, response.json()["code"]) == (400, "not_utf8")
 
 
-@pytest.mark.parametrize("text", ['{"\\ud800": 1}', '{"model": "\\ud800"}', '{"sampling": {"guidance_scale": NaN}}'])
+@pytest.mark.parametrize("text", ['{"\\ud800": 1}', '{"model": "\\ud800"}'])
 def test_what_json_can_say_and_utf8_cannot_is_refused(client, text):
     response = client.post("/v1/edits", content=text, headers={"content-type": "application/json"})
 
@@ -239,10 +239,10 @@ def test_an_address_that_is_none_is_a_problem_too(client, method, address, statu
 @pytest.mark.parametrize(
     ("address", "methods"),
     [
-        ("/v1/edits", "GET, POST"),
-        (f"/v1/edits/{'0' * 32}", "DELETE, GET, PUT"),
-        ("/v1/edits/mine/deliveries", "GET, POST"),
-        ("/metrics", "GET"),
+        ("/v1/edits", "GET, HEAD, POST"),
+        (f"/v1/edits/{'0' * 32}", "DELETE, GET, HEAD, PUT"),
+        ("/v1/edits/mine/deliveries", "GET, HEAD, POST"),
+        ("/metrics", "GET, HEAD"),
     ],
 )
 def test_what_an_address_does_not_take_says_all_that_it_takes(client, address, methods):

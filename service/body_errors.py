@@ -1,0 +1,100 @@
+"""Why a body was not read: each error says what was sent and what to send instead.
+
+BodyRefused
+├── EmptyBody              nothing was sent
+├── NotJson                no JSON by its grammar
+├── NotUtf8                text in another encoding
+├── JsonLimit              JSON that is beyond what is read
+├── NotAFile               a part of a form that is text
+├── UnsupportedMediaType   another type than the address takes, or a character set
+└── UnsupportedEncoding    a body that is compressed
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class BodyRefused(Exception):
+    """Base of the tree above; `headers` are those of the answer."""
+
+    code: ClassVar[str] = "body_refused"
+    headers: Mapping[str, str] = {}
+
+
+class EmptyBody(BodyRefused):
+    """The body is empty."""
+
+    code = "empty_body"
+
+    def __init__(self) -> None:
+        super().__init__("the body is empty: send a JSON object with the header Content-Type: application/json")
+
+
+class NotJson(BodyRefused):
+    """The body is not JSON (RFC 8259); the message says where."""
+
+    code = "not_json"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the body is not JSON: {why}; send one JSON object in UTF-8")
+
+
+class NotUtf8(BodyRefused):
+    """The body is text in another encoding than UTF-8."""
+
+    code = "not_utf8"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the body is not UTF-8: {why}; send JSON in UTF-8")
+
+
+class JsonLimit(BodyRefused):
+    """The body is JSON that is nested more deeply, or has a longer number, than is read; the message says the limit."""
+
+    code = "json_limit"
+
+
+class NotAFile(BodyRefused):
+    """The picture came as text in the form, not as a file."""
+
+    code = "not_a_file"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the part `{name}` is text, for it has no `filename` (`filename*` is not read, as RFC 7578 says): send it "
+            f"as a file, such as curl -F {name}=@photo.png does"
+        )
+
+
+class UnsupportedMediaType(BodyRefused):
+    """The body is of another type, or in another character set, than this address takes; the message says which."""
+
+    code = "unsupported_media_type"
+
+    def __init__(self, detail: str, *, takes: str) -> None:
+        super().__init__(detail)
+        # RFC 9110, 15.5.16 and 12.5.1.
+        self.headers = {"Accept": takes}
+
+
+class UnsupportedEncoding(BodyRefused):
+    """The body is compressed, or encoded otherwise (Content-Encoding), and is read only as it is."""
+
+    code = "unsupported_encoding"
+    # RFC 9110, 15.5.16 and 12.5.3.
+    headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
+
+    def __init__(self) -> None:
+        super().__init__("the body comes with a Content-Encoding, and is read only as it is: send it uncompressed")
+
+
+STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    EmptyBody: HTTPStatus.BAD_REQUEST,
+    NotJson: HTTPStatus.BAD_REQUEST,
+    NotUtf8: HTTPStatus.BAD_REQUEST,
+    JsonLimit: HTTPStatus.BAD_REQUEST,
+    NotAFile: HTTPStatus.BAD_REQUEST,
+    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    UnsupportedEncoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+}

@@ -1,0 +1,67 @@
+"""`PUBLIC_URL`: where clients reach the API, and the path before its addresses that a proxy takes off.
+
+With `https://example.com/edits-api` a client asks for `/edits-api/v1/edits`, and the proxy in front hands on
+`/v1/edits`. The prefix is put back at the door, as ASGI has it (`root_path`, and a `path` that begins with it): from
+there on every address of the request is the client's. A request that still has its prefix is taken as well, so that
+links work without the proxy, too.
+"""
+
+import re
+from urllib.parse import unquote, urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+#: Where our own addresses begin. A prefix that begins so cannot be told from an address whose prefix is taken off.
+OWN = frozenset({"v1", "livez", "readyz", "metrics", "docs", "redoc", "openapi.json", "playground"})
+
+#: Scheme, host, port, and segments as RFC 3986 writes them; no user, query or fragment.
+_BASE = re.compile(r"https?://[^/?#@\\\s]+(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/?", re.IGNORECASE)
+
+
+def checked_public_url(text: str) -> str:
+    """A base of addresses, without a slash at its end; "" stays so.
+
+    Raises:
+        ValueError: it is none, with what to write instead.
+    """
+    if not text:
+        return text
+    if not _BASE.fullmatch(text) or {".", ".."} & set(urlsplit(text).path.split("/")):
+        example = '"https://example.com" or "https://example.com/edits-api"'
+        raise ValueError(f"{text!r} is no address that others begin with: write one such as {example}")
+    return text.rstrip("/")
+
+
+def prefix_of(url: str) -> str:
+    """The path of a base of addresses, as it stands in a link; "" where there is none."""
+    return urlsplit(url).path.rstrip("/")
+
+
+def path_of(scope: Scope) -> str:
+    """The path of a request as our routes have it, without the prefix."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))
+
+
+class Prefixed:
+    """ASGI middleware: puts the prefix before each request's path that a proxy has taken off.
+
+    Args:
+        prefix: as it stands in a link; not empty.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._raw, self._prefix = prefix.encode(), unquote(prefix)
+        self._takes_whole = self._prefix.split("/")[1] not in OWN
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on under its whole path."""
+        if scope["type"] == "http":
+            path, raw = scope["path"], scope.get("raw_path") or scope["path"].encode()
+            if not (self._takes_whole and f"{path}/".startswith(f"{self._prefix}/")):
+                path, raw = self._prefix + path, self._raw + raw
+            if path == self._prefix:
+                path, raw = f"{path}/", raw + b"/"
+            # In place: what measures requests looks at the same scope again, for the route.
+            scope.update(root_path=self._prefix, path=path, raw_path=raw)
+        await self._app(scope, receive, send)
