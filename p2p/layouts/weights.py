@@ -12,6 +12,8 @@ _WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|pytorch_model|model|flax_model|tf_model)"
     r"(?:\.(?P<variant>\w+))?(?:-\d{5}-of-\d{5})?(?:\.(?P<old_variant>\w+))?\.(?P<format>safetensors|bin|ckpt|pt)"
 )
+#: "diffusion_pytorch_model.safetensors.index.fp16.json": which shards there are.
+_INDEX = re.compile(r"(?:diffusion_pytorch_model|model)\.safetensors\.index(?:\.(?P<variant>\w+))?\.json")
 _WITHOUT_WEIGHTS = ("model_index", "tokenizer", "tokenizer_2", "tokenizer_3", "scheduler", "feature_extractor")
 #: The first bytes of what `git clone` leaves in a large file's place where Git LFS is not installed.
 _LFS = b"version https://git-lfs"
@@ -54,24 +56,24 @@ def troubles(folder: Path, parts: Sequence[str]) -> Iterator[Trouble]:
     variant = variant_of(names, parts)
     pickled = [name for part in found if not found[part] for name in _pickles(part, names)]
     if pickled:
-        said = f"{' and '.join(pickled)} of {folder} are pickles, which may run code and are never loaded"
-        yield Trouble(said, f"convert them, in their place: {converted(folder)}")
+        what = f"{' and '.join(pickled)} of {folder} are pickles, which may run code and are never loaded"
+        yield Trouble(what, f"convert them, in their place: {converted(folder)}")
     for part, variants in found.items():
         if not variants and not _pickles(part, names):
             yield Trouble(f"{folder / part} has no weights", _AGAIN)
         elif variants and not {variant, None} & variants:
-            said = ", ".join(sorted(v or "plain" for v in variants))
-            yield Trouble(f"{folder / part} has weights of another variant than the other parts ({said})", _AGAIN)
+            others = ", ".join(sorted(v or "plain" for v in variants))
+            yield Trouble(f"{folder / part} has weights of another variant than the other parts ({others})", _AGAIN)
     for name in names:
         part, _, file = name.rpartition("/")
         if part not in found:
             continue
-        if file.endswith(".index.json") or ".index." in file:
+        chosen = variant if variant in found[part] else None
+        # What is not loaded may be missing: whoever fetches one variant has the other ones' indexes too.
+        if (index := _INDEX.fullmatch(file)) and index["variant"] == chosen:
             yield from _missing_shards(folder / name)
-        elif _WEIGHTS.fullmatch(file) and _is_pointer(folder / name):
-            yield Trouble(
-                f"{folder / name} is a Git LFS pointer and no weights", f"git -C {folder} lfs install; git lfs pull"
-            )
+        elif chosen in variants_by_part([name], [part])[part] and _is_pointer(folder / name):
+            yield Trouble(f"{folder / name} is a Git LFS pointer and no weights", f"git -C {folder} lfs pull")
 
 
 _AGAIN = "fetch the model again, whole"
@@ -88,8 +90,6 @@ def converted(folder: Path) -> str:
 
 
 def _missing_shards(index: Path) -> Iterator[Trouble]:
-    if not index.name.startswith(("diffusion_pytorch_model.safetensors", "model.safetensors")):
-        return  # an index of pickles
     try:
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (OSError, ValueError, KeyError, AttributeError, TypeError):

@@ -269,6 +269,27 @@ def test_shards_of_a_variant_are_loaded(tmp_path):
     assert same_pictures(tmp_path / "fp16", tmp_path / "plain")
 
 
+def test_a_variant_is_loaded_beside_the_index_and_the_pointers_of_what_was_not_fetched(tmp_path):
+    """What `hf download --include "*.json" "*.fp16*"` leaves, and `git lfs pull --include "*.fp16*"` with pickles."""
+    tiny.pipeline().save_pretrained(tmp_path / "plain", max_shard_size="20KB")
+    model = tmp_path / "fp16"
+    tiny.pipeline().to(torch.float16).save_pretrained(model, variant="fp16", max_shard_size="20KB")
+    index = "unet/diffusion_pytorch_model.safetensors.index.json"
+    shutil.copy(tmp_path / "plain" / index, model / index)
+    (model / "unet/diffusion_pytorch_model.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
+
+    assert edit(spec(SWAP, **NO_MAPS), load(FAMILY, str(model))).latents.isfinite().all()
+
+
+def test_parts_of_two_variants_are_refused(model):
+    for part, variant in (("unet", "fp16"), ("vae", "bf16")):
+        plain = model / part / "diffusion_pytorch_model.safetensors"
+        plain.rename(plain.with_name(f"diffusion_pytorch_model.{variant}.safetensors"))
+
+    with pytest.raises(UnsupportedModel, match="has weights of another variant than the other parts"):
+        load(FAMILY, str(model))
+
+
 def test_a_shard_that_is_missing_is_named(tmp_path):
     tiny.pipeline().save_pretrained(tmp_path, max_shard_size="40KB")
     sorted((tmp_path / "unet").glob("*.safetensors"))[1].unlink()

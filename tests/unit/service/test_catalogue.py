@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from service.jobs.catalogue import load_catalogue
 from service.jobs.errors import InvalidCatalogue
-from service.tokens import TokenCounter
+from service.tokens import TokenCounter, token_counters
 from tests import tiny
 
 
@@ -92,3 +92,21 @@ def test_a_tokenizer_file_that_fills_and_cuts_does_not_hide_the_count(tiny_model
     counter = TokenCounter(tmp_path / "tokenizer.json")
 
     assert (counter.count("a cat"), counter.count("cat " * 20)) == (4, 22)
+
+
+def test_what_is_left_out_is_the_models_own(tiny_models, tmp_path):
+    text = tiny_models.read_text().replace('path = "model"', f'path = "{tiny_models.parent / "model"}"')
+    text = "".join(line for line in text.splitlines(True) if not line.startswith(("tokenizer", "max_tokens")))
+    (tmp_path / "models.toml").write_text(text)
+
+    counter = token_counters(load_catalogue(tmp_path / "models.toml"))["tiny"]
+
+    assert (counter.limit, counter.count("a cat on the beach")) == (24, 7)
+
+
+def test_more_tokens_than_a_model_reads_are_refused_before_any_prompt_is_taken(tiny_models, tmp_path):
+    text = tiny_models.read_text().replace('"model', f'"{tiny_models.parent}/model').replace("= 24", "= 77")
+    (tmp_path / "models.toml").write_text(text)
+
+    with pytest.raises(InvalidCatalogue, match="model tiny: max_tokens is 77 and the model reads 24"):
+        token_counters(load_catalogue(tmp_path / "models.toml"))
