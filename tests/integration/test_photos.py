@@ -175,8 +175,8 @@ def test_a_mask_painted_on_a_clear_layer_bounds_an_edit(request, until, where):
 
 
 def test_pictures_stay_until_the_edit_that_needs_them_has_ended(tiny_models, tmp_path):
-    """Where pictures live for a second, and an edit waits for longer than that."""
-    settings = {"OMP_NUM_THREADS": "1", "IMAGE_LIFETIME": "1", "SWEEP_INTERVAL": "0.2"}
+    """Where pictures live for a few seconds, and an edit waits for longer than that."""
+    settings = {"OMP_NUM_THREADS": "1", "IMAGE_LIFETIME": "8", "SWEEP_INTERVAL": "0.2"}
     with (
         stack(tmp_path, {"tiny": 1}, models_file=tiny_models, settings=settings) as started,
         httpx.Client(base_url=started.url, timeout=30) as api,
@@ -185,7 +185,7 @@ def test_pictures_stay_until_the_edit_that_needs_them_has_ended(tiny_models, tmp
         half = Image.new("L", (40, 40))
         half.paste(255, (0, 0, 20, 40))
         mask = sent(api, file_of(half))
-        ahead = posted(api, edit_of(image, sampling={"steps": 100}))
+        ahead = posted(api, edit_of(image, sampling={"steps": 200}))
         waiting = posted(api, masked_edit(image, mask))
         deadline = time.monotonic() + 30
         while httpx.get(unneeded["url"]).status_code == 200:
