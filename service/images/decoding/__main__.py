@@ -29,14 +29,14 @@ def main(said: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     out = sys.stdout.buffer
     try:
-        flat, said, mask = _shown(sys.stdin.buffer.read(), limits)
+        flat, head, mask = _shown(sys.stdin.buffer.read(), limits)
     except Refused as refusal:
         _say({"code": refusal.code, "detail": str(refusal)}, out)
         return
     except MemoryError:
         _say({"code": "image_too_heavy", "detail": "reading it takes more memory than it may: save it plainly"}, out)
         return
-    _say({**said, "mask": len(mask)}, out)
+    _say({**head, "mask": len(mask)}, out)
     out.write(mask)
     # Straight to the file that it is read from: of noise it is as large as the pixels, and would lie in memory twice.
     # What fails from here on ends the process by its status.
