@@ -79,21 +79,23 @@ async def _masks(
     """Every mask by its target's number; raises `InvalidEdit` with all that is wrong with any of them."""
     size = (spec.sampling.width or 0, spec.sampling.height or 0) if source is None else (source.width, source.height)
     found: dict[int, tuple[Location, Image]] = {}
-    by_url: dict[str, Image] = {}
+    by_url: dict[str, Image | None] = {}  # of several targets: fetched and kept once, and refused once
     complaints: list[Complaint] = []
     for index, mask in spec.masks.items():
         place: Location = ("targets", index, "local_blend", "mask")
-        if mask.url in by_url:  # of several targets: fetched and kept once
-            found[index] = ((*place, "url"), by_url[mask.url])
-            continue
-        try:
-            location, image = found[index] = await _found(mask, place, plane, caller)
-        except InvalidEdit as error:
-            complaints += error.complaints
-            continue
-        if mask.url is not None:
-            by_url[mask.url] = image
-        complaints += complaints_about_mask(image, mask.read_by, size, location)
+        if mask.url is not None and mask.url in by_url:
+            location, image = (*place, "url"), by_url[mask.url]
+        else:
+            try:
+                location, image = await _found(mask, place, plane, caller)
+            except InvalidEdit as error:
+                complaints += error.complaints
+                location, image = place, None
+            if mask.url is not None:
+                by_url[mask.url] = image
+        if image is not None:
+            found[index] = location, image
+            complaints += complaints_about_mask(image, mask.read_by, size, location)
     if complaints:
         raise InvalidEdit(complaints)
     return found

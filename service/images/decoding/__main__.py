@@ -12,6 +12,8 @@ import resource
 import sys
 from typing import Any, BinaryIO
 
+from PIL import Image
+
 from service.images.decoding.opening import Refused, opened
 from service.images.decoding.pixels import flattened
 
@@ -27,31 +29,33 @@ def main(said: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     out = sys.stdout.buffer
     try:
-        _answer(sys.stdin.buffer.read(), limits, out)
+        flat, head, mask = _shown(sys.stdin.buffer.read(), limits)
     except Refused as refusal:
         _say({"code": refusal.code, "detail": str(refusal)}, out)
+        return
     except MemoryError:
         _say({"code": "image_too_heavy", "detail": "reading it takes more memory than it may: save it plainly"}, out)
+        return
+    _say({**head, "mask": len(mask)}, out)
+    out.write(mask)
+    # Straight to the file that it is read from: of noise it is as large as the pixels, and would lie in memory twice.
+    # What fails from here on ends the process by its status.
+    flat.save(out, "PNG", compress_level=3)
 
 
-def _answer(data: bytes, limits: dict[str, int], out: BinaryIO) -> None:
-    """Write what a file shows; raises `Refused` before anything is written."""
+def _shown(data: bytes, limits: dict[str, int]) -> tuple[Image.Image, dict[str, Any], bytes]:
+    """The picture of a file, what is said of it, and a PNG of its alpha channel as a mask; raises `Refused`."""
     image, kind = opened(data, max_pixels=limits["pixels"], memory=limits["memory"])
     flat, as_mask = flattened(image)
     # Of the picture, not of the file: the same pixels under any format and metadata are the same picture.
     digest = hashlib.sha256(f"RGB {flat.size}\0".encode())
     for top in range(0, flat.height, _ROWS):
         digest.update(flat.crop((0, top, flat.width, min(top + _ROWS, flat.height))).tobytes())
-    mask = b""
+    file = io.BytesIO()
     if as_mask.drawn is not None:
-        file = io.BytesIO()
         as_mask.drawn.convert("1").save(file, "PNG")
-        mask = file.getvalue()
     said = {"format": kind, "width": flat.width, "height": flat.height, "digest": digest.hexdigest()}
-    _say({**said, "as_mask": {"alpha": as_mask.alpha, "colour": as_mask.colour}, "mask": len(mask)}, out)
-    out.write(mask)
-    # Straight to the file that it is read from: of noise it is as large as the pixels, and would lie in memory twice.
-    flat.save(out, "PNG", compress_level=3)
+    return flat, {**said, "as_mask": {"alpha": as_mask.alpha, "colour": as_mask.colour}}, file.getvalue()
 
 
 def _say(answer: dict[str, Any], out: BinaryIO) -> None:

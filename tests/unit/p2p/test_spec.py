@@ -124,13 +124,13 @@ def test_a_box_alone_says_where_the_picture_may_change():
 def test_a_mask_alone_says_where_the_picture_may_change():
     made = EditSpec.model_validate(spec(local_blend={"mask": {"upload": "img_" + "0" * 32}}))
 
-    assert made.masks == {0: "img_" + "0" * 32}
+    assert {index: mask.upload for index, mask in made.masks.items()} == {0: "img_" + "0" * 32}
     assert made.names_pictures
     assert not EditSpec.model_validate(spec()).names_pictures
 
 
-@pytest.mark.parametrize("mask", [{}, {"upload": "mask.png"}, {"url": "https://example.com/mask.png"}])
-def test_a_mask_is_an_upload(mask):
+@pytest.mark.parametrize("mask", [{}, {"upload": "mask.png"}, {"upload": "img_" + "0" * 32, "url": "https://a.b/"}])
+def test_a_mask_is_an_upload_or_a_url(mask):
     found = complaints(spec(local_blend={"mask": mask}))
 
     assert {loc[:4] for _, loc in found} == {("targets", 0, "local_blend", "mask")}

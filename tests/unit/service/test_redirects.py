@@ -278,6 +278,20 @@ def test_an_edit_names_a_picture_and_its_masks_by_url(client, parts, world):
     assert {image.expires_at for image in parts.images.kept.values()} == {job.expires_at}
 
 
+def test_a_url_that_several_masks_name_is_called_once_whatever_it_gives(client, world):
+    photo = {"url": data_url(file_of(Image.new("RGB", painted.SIZE, "orange")))}
+    missing, drawn = {"url": f"{world.http}/none"}, {"url": f"{world.http}/mask"}
+    world.plain.answers["/mask"] = Answer(body=painted.by_alpha()["black on clear"])
+
+    problem = client.post("/v1/edits", json=edit_of(photo, missing, missing, missing)).json()
+    # As it is laid on white, a black stroke on a clear layer is the other way round, and says something too.
+    accepted = client.post("/v1/edits", json=edit_of(photo, drawn, {**drawn, "read_by": "colour"}))
+
+    assert [error["code"] for error in problem["errors"]] == ["url_not_fetched"]
+    assert accepted.status_code == 202
+    assert [path for _, path in world.plain.asked] == ["/none", "/mask"]
+
+
 @pytest.mark.parametrize(
     ("url", "code"),
     [
