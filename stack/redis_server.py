@@ -13,6 +13,7 @@ from pathlib import Path
 import redis
 
 from service.jobs.interruption import pause
+from service.jobs.redis_url import checked_redis_url
 from stack.patience import PATIENCE, PROBE
 from stack.processes import NotStarted, running
 
@@ -27,7 +28,11 @@ def redis_server(folder: Path, *, keep: bool = False) -> Iterator[str]:
     Raises:
         NotStarted: there is no server program, or it does not answer; the message says what to do.
     """
-    if url := os.environ.get("REDIS_URL"):
+    if (url := os.environ.get("REDIS_URL")) is not None:
+        try:
+            checked_redis_url(url)
+        except ValueError as error:
+            raise NotStarted(f"REDIS_URL: {error}") from error
         wait_for(url)
         yield url
         return

@@ -17,9 +17,11 @@ from stack.redis_server import free_port
 
 
 @contextmanager
-def s3_server(folder: Path, bucket: str = "artifacts") -> Iterator[str]:
+def s3_server(folder: Path, bucket: str = "artifacts", *, host: str = "127.0.0.1") -> Iterator[str]:
     """The `STORAGE_URL` of an S3 server that answers, over a directory of its own.
 
+    Args:
+        host: where it listens; an IPv6 address in brackets.
     Raises:
         NotStarted: there is no server program, or it does not answer; the message says what to do.
     """
@@ -27,7 +29,7 @@ def s3_server(folder: Path, bucket: str = "artifacts") -> Iterator[str]:
     (place / bucket).mkdir(parents=True, exist_ok=True)
     # rclone refuses very short ones.
     key, secret = token_hex(10), token_hex(20)
-    address = f"127.0.0.1:{port}"
+    address = f"{host}:{port}"
     command = [server_program(), "serve", "s3", "--auth-key", f"{key},{secret}", "--addr", address, str(place)]
     # A directory of its own for its settings: nobody's own rclone is touched.
     with running("s3", command, log, {"RCLONE_CONFIG": str(folder / "rclone.conf")}) as server:

@@ -1,13 +1,15 @@
 """What every process of the job plane can be told from outside: one environment variable per field, in capitals."""
 
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.jobs.logs import LogFormat
+from service.jobs.redis_url import checked_redis_url
 
 
 def _seconds(value: object) -> object:
@@ -26,16 +28,26 @@ class PlaneSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True)
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis of the job records and the queues.")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis of the job records and the queues, one server: redis://USER:PASSWORD@HOST:PORT/DATABASE, "
+        "rediss://... for TLS (?ssl_ca_certs=FILE), unix:///PATH/TO/SOCKET.",
+        repr=False,
+    )
     storage_url: str = Field(
         "data/artifacts",
         description="Where artifacts are kept: a directory, file:///..., s3://bucket/prefix, "
-        "s3+http://KEY:SECRET@host:port/bucket/prefix?public=https://...",
+        "s3+http://KEY:SECRET@host:port/bucket/prefix?public=https://...&region=...&session_token=...",
         repr=False,
     )
     log_format: LogFormat = Field(
         "auto", description='How lines on standard error look: "json", "text"; "auto" is text on a terminal, else JSON.'
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _one_server(cls, value: str) -> str:
+        return checked_redis_url(value)
 
 
 class MetricsSettings(PlaneSettings):
@@ -55,5 +67,11 @@ def settings_or_exit(kind: type[AnySettings]) -> AnySettings:
     try:
         return kind()
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
-        sys.exit("these settings cannot be:\n  " + "\n  ".join(wrong))
+        wrong = [f"{'.'.join(map(str, each['loc'])).upper()}: {_said(each)}" for each in error.errors()]
+        # One is one line, for logs that are read line by line.
+        sys.exit(wrong[0] if len(wrong) == 1 else "these settings cannot be:\n  " + "\n  ".join(wrong))
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """What is wrong, without pydantic's own prefix before the message of a validator."""
+    return str(error["msg"]).removeprefix("Value error, ")

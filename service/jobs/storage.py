@@ -4,21 +4,24 @@
     s3://bucket/prefix                               S3, region and credentials as AWS's tools find them
     s3+http://KEY:SECRET@host:9000/bucket/prefix     any server that speaks S3; s3+https:// likewise
 
-The last takes `?region=` and `?public=https://files.example.com`: where clients reach the storage, if not where the
-workers do; URLs are signed for that address. A key or secret with a "/" or an "@" in it is percent-encoded.
+The last takes `?region=`, `?session_token=` of temporary credentials, and `?public=https://files.example.com`: where
+clients reach the storage, if not where the workers do; URLs are signed for that address. s3:// takes the first two.
+Key, secret, prefix and options are percent-encoded: `service.jobs.storage_url`.
 """
 
 import re
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
 from service.jobs.errors import ArtifactNotFound, InvalidStorage, StorageUnavailable
+from service.jobs.masked import masked
+from service.jobs.storage_url import NEEDED, OPTIONS, S3Address, options_of, prefix_of, s3_address, split
 
 if TYPE_CHECKING:
     from obstore.store import BackoffConfig, RetryConfig
@@ -26,6 +29,14 @@ if TYPE_CHECKING:
 #: What a key may look like. No segment begins with a dot, so none leads upwards and none is hidden.
 _KEY = re.compile(r"(jobs|images|inversions)/[A-Za-z0-9_-]+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _PREFIX = re.compile(r"jobs/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?|(images|inversions)/[A-Za-z0-9_-]+")
+#: A URL of a storage whose scheme has lost its slashes: as a path it would be a directory of that name.
+_SLASHES = re.compile(r"(s3|s3\+https?|s3a|gs|az|azure|adl|abfss?|https?|memory):(?!//)", re.IGNORECASE)
+#: What `obstore` knows and no service can be run on.
+_NOT_SHARED = {
+    "memory": "what is kept in memory no other process can read; give a directory",
+    "http": f"a web server takes no artifacts; an S3 server is {NEEDED}",
+    "https": f"a web server takes no artifacts; an S3 server is {NEEDED.replace('http', 'https')}",
+}
 #: An object that is not taken is sent again for so long, as are reads; then it is the caller's.
 PATIENCE = timedelta(seconds=40)
 #: How long one request may take; a picture on a slow line needs some of it.
@@ -121,15 +132,47 @@ def open_storage(url: str, *, patience: timedelta = PATIENCE) -> ObstoreStorage:
     Raises:
         InvalidStorage: the setting names none.
     """
+    if not url.strip():
+        raise InvalidStorage("it is empty; give a directory, s3://BUCKET/PREFIX or " + NEEDED)
+    if _SLASHES.match(url):
+        raise InvalidStorage(f"{masked(url)!r} has no // after its scheme")
     if (directory := local_directory(url)) is not None:
-        return ObstoreStorage(LocalStore(directory, mkdir=True, automatic_cleanup=True))
+        return ObstoreStorage(_local(url, directory))
     if url.startswith(("s3+http://", "s3+https://")):
-        return _s3(url, patience)
+        return _s3(s3_address(url), patience)
+    return ObstoreStorage(_known(url, patience))
+
+
+def _local(url: str, directory: Path) -> LocalStore:
+    parts = urlsplit(url)
+    if parts.scheme == "file" and (parts.netloc not in ("", "localhost") or parts.query or parts.fragment):
+        raise InvalidStorage(f"{url!r} must be a directory of this machine: file:///DIRECTORY, with three slashes")
     try:
-        store = from_url(url, retry_config=_retries(patience), client_options={"timeout": min(_TIMEOUT, patience)})
-        return ObstoreStorage(store)
-    except BaseError as error:
-        raise InvalidStorage("it is neither a directory nor the URL of a storage that is known") from error
+        return LocalStore(directory, mkdir=True, automatic_cleanup=True)
+    except (BaseError, OSError, ValueError) as error:
+        raise InvalidStorage(f"the directory {str(directory)!r} cannot be made or read") from error
+
+
+def _known(url: str, patience: timedelta) -> ObjectStore:
+    """A storage that `obstore` knows by its URL; raises `InvalidStorage`."""
+    parts = split(url)
+    if parts.scheme in _NOT_SHARED:
+        raise InvalidStorage(f"{masked(url)!r}: {_NOT_SHARED[parts.scheme]}")
+    known = {name: OPTIONS[name] for name in ("region", "session_token")} if parts.scheme == "s3" else {}
+    options, prefix = options_of(url, parts, known), prefix_of(url, parts.path.strip("/"))
+    if parts.scheme in {"s3", "s3a", "gs"} and parts.username is not None:
+        raise InvalidStorage(f"{masked(url)!r} takes its credentials from the environment; with credentials: {NEEDED}")
+    if not parts.hostname:
+        raise InvalidStorage(f"the bucket is missing in {masked(url)!r}; give {parts.scheme}://BUCKET/PREFIX")
+    place = f"{parts.scheme}://{parts.netloc}/{quote(prefix)}"
+    try:
+        return from_url(
+            place, retry_config=_retries(patience), client_options={"timeout": min(_TIMEOUT, patience)}, **options
+        )
+    except (BaseError, ValueError, TypeError) as error:
+        raise InvalidStorage(
+            f"{masked(url)!r} is neither a directory nor the URL of a storage that is known"
+        ) from error
 
 
 def _retries(patience: timedelta) -> "RetryConfig":
@@ -139,35 +182,32 @@ def _retries(patience: timedelta) -> "RetryConfig":
     return {"max_retries": 1000, "retry_timeout": patience, "backoff": backoff}
 
 
-def _s3(url: str, patience: timedelta) -> ObstoreStorage:
-    parts, options = urlsplit(url), parse_qs(urlsplit(url).query)
-    bucket, _, prefix = parts.path.strip("/").partition("/")
-    if not (parts.hostname and bucket and parts.username and parts.password):
-        raise InvalidStorage("s3+http://KEY:SECRET@HOST:PORT/BUCKET needs all of these")
-    address = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
-
+def _s3(address: S3Address, patience: timedelta) -> ObstoreStorage:
     def at(endpoint: str) -> S3Store:
         return S3Store(
-            bucket,
-            prefix=prefix or None,
+            address.bucket,
+            # Decoded: `obstore` encodes it where it asks.
+            prefix=address.prefix or None,
             endpoint=endpoint,
-            region=options.get("region", ["us-east-1"])[0],
-            access_key_id=unquote(parts.username or ""),
-            secret_access_key=unquote(parts.password or ""),
+            region=address.region or "us-east-1",
+            access_key_id=address.key,
+            secret_access_key=address.secret,
+            **({"session_token": address.session_token} if address.session_token else {}),
             virtual_hosted_style_request=False,
             client_options={"allow_http": endpoint.startswith("http://"), "timeout": min(_TIMEOUT, patience)},
             retry_config=_retries(patience),
         )
 
-    internal = f"{parts.scheme.removeprefix('s3+')}://{address}"
-    return ObstoreStorage(at(internal), at(options.get("public", [internal])[0]))
+    try:
+        return ObstoreStorage(at(address.endpoint), at(address.public))
+    except (BaseError, ValueError) as error:
+        raise InvalidStorage(f"no storage can be opened at {address.endpoint}") from error
 
 
 def local_directory(url: str) -> Path | None:
     """The directory that a storage setting names, absolute; None where it names a remote storage."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path)).absolute()
+    if url.startswith("file:"):
+        return Path(unquote(urlsplit(url).path)).absolute()
     return None if "://" in url else Path(url).absolute()
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from typing import Annotated
 
+import redis
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from service import batches
@@ -47,7 +48,7 @@ async def submit_batch(
         # The batch is accepted already: where the key has as many waits open as it may, it is answered as it stands.
         try:
             standing = await _ended(standing, request, plane, caller, seconds)
-        except TooManyStreams:
+        except (TooManyStreams, redis.RedisError):
             applied = without_wait(applied)
         response.status_code = 202 if standing.finished_at is None else 200
     if applied:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from starlette.exceptions import HTTPException
 from starlette.types import Receive
 
 from service.api_keys import Caller
@@ -28,9 +29,11 @@ async def leaving(follower: Follower, receive: Receive) -> AsyncIterator[None]:
     """Has a follower leave when its client closes the connection."""
 
     async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass  # the request's body, which no one has read
-        follower.leave()
+        # A body that no one has read comes first; what is wrong with it does not matter here.
+        with suppress(HTTPException):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            follower.leave()
 
     watching = asyncio.create_task(watch())
     try:

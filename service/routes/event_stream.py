@@ -61,7 +61,8 @@ class EventStream(Response):
         """Send them."""
         plane = self._plane
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        # One that has stopped reading must not keep its place for ever.
+        is_over = False
+        # One that has stopped reading must not keep its place for ever; the server closes its connection then.
         with (
             plane.followers.follow(keys.events(self._job.id), after=self._after) as follower,
             suppress(TimeoutError),
@@ -69,7 +70,9 @@ class EventStream(Response):
             async with leaving(follower, receive), asyncio.timeout(LONGEST_STREAM + LAST):
                 async for group in events(self._job, plane.store, follower, quiet=QUIET):
                     await send({"type": "http.response.body", "body": self._encoded(group), "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+                is_over = True
+        if is_over:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _encoded(self, group: Sequence[StreamEvent]) -> bytes:
         if not group:

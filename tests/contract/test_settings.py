@@ -43,8 +43,31 @@ def test_a_value_that_cannot_be_is_named(process, variable, value):
     done = ended(process, **{variable: value})
 
     assert done.returncode == 1
-    assert f"  {variable}: " in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"{variable}: ")
     assert "Traceback" not in done.stderr
+
+
+#: Every program that reads it.
+PROGRAMS = ["service", "service.reaper", "service.outbox", "service.admin queues", "worker --model scenes", "stack"]
+
+
+@pytest.mark.parametrize(
+    ("process", "url"),
+    [
+        *((program, "redis+sentinel://user:hush@one:1,two:2/0") for program in [*PROGRAMS, "stack.demo"]),
+        ("service", ""),
+        ("stack.demo", ""),
+        ("service.admin keys list", "http://user:hush@host"),
+    ],
+)
+def test_a_redis_that_cannot_be_ends_every_process_with_one_line(process, url):
+    done = ended(process, REDIS_URL=url)
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.removeprefix("the demo failed: ").startswith("REDIS_URL: ")
+    assert "redis://HOST:PORT/DATABASE" in line
+    assert "hush" not in line
 
 
 def test_a_port_of_metrics_that_another_process_has_is_named(tmp_path):
@@ -72,7 +95,7 @@ def test_a_secret_that_cannot_be_is_not_shown(secrets):
     done = ended("service.outbox", WEBHOOK_SECRET=secrets.format(good=good))
 
     assert done.returncode == 1
-    assert "  WEBHOOK_SECRET: " in done.stderr
+    assert done.stderr.startswith("WEBHOOK_SECRET: ")
     assert "hush" not in done.stderr
     assert good not in done.stderr
 

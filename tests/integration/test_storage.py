@@ -3,15 +3,16 @@
 import socket
 from datetime import timedelta
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import httpx
 import pytest
 
-from service.jobs.errors import ArtifactNotFound, InvalidStorage, StorageUnavailable
+from service.jobs.errors import ArtifactNotFound, StorageUnavailable
 from service.jobs.storage import open_storage
 from stack import s3_server as module
 from stack.processes import NotStarted
-from stack.s3_server import server_program
+from stack.s3_server import s3_server, server_program
 from tests.patience import ANSWER
 
 KEY = "jobs/one/first/source.png"
@@ -111,12 +112,39 @@ def test_wrong_credentials_are_the_storages_failure_and_are_not_repeated(s3_url)
     assert "not-the-secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "url", ["s3+http://host/bucket", "s3+http://k:s@host:9000/", "gopher://somewhere", "s3+http://k@host/bucket"]
-)
-def test_a_setting_that_names_no_storage_is_refused(url):
-    with pytest.raises(InvalidStorage, match="STORAGE_URL"):
-        open_storage(url)
+@pytest.mark.parametrize("prefix", ["my prefix", "a+b", "mü/ä ö", "100%", "a&b=c", "q?#", "a:b@c", "*[x]~", "日本"])
+def test_a_prefix_is_decoded_once_and_lies_where_it_says(tmp_path, prefix):
+    with s3_server(tmp_path) as url:
+        storage = open_storage(f"{url}/{quote(prefix)}")
+        storage.put(KEY, b"a picture", "image/png")
+
+        assert (tmp_path / "s3" / "artifacts" / prefix / KEY).read_bytes() == b"a picture"
+        assert storage.read(KEY) == b"a picture"
+        signed = httpx.get(storage.presigned_url(KEY, timedelta(minutes=5)))
+        assert (signed.status_code, signed.content) == (200, b"a picture")
+        storage.remove_all("jobs/one/first")
+        with pytest.raises(ArtifactNotFound):
+            storage.read(KEY)
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
+def test_a_server_at_an_ipv6_address_keeps_its_brackets(tmp_path):
+    with s3_server(tmp_path, host="[::1]") as url:
+        storage = open_storage(url)
+        storage.put(KEY, b"a picture", "image/png")
+        signed = storage.presigned_url(KEY, timedelta(minutes=5))
+
+        assert httpx.URL(signed).host == "::1"
+        assert httpx.get(signed).content == b"a picture"
 
 
 def test_without_a_server_one_line_says_what_to_install(monkeypatch):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,10 +12,11 @@ import redis
 from service.followed import LOG, Follower, StreamEvent
 from service.followers import Followers
 from service.following import ended, events
-from service.jobs import moves
+from service.jobs import keys, moves
 from service.jobs.feed import News
 from service.jobs.model import new_job
 from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore
+from service.routes import event_stream
 from service.routes.event_stream import encoded
 from tests.edits import CAT_TO_DOG
 
@@ -397,3 +399,35 @@ def test_any_id_that_looks_like_one_is_taken(last):
             assert follower.is_done
 
     run(test)
+
+
+def test_a_client_that_stops_reading_loses_its_place_in_the_end(monkeypatch, parts):
+    monkeypatch.setattr(event_stream, "LONGEST_STREAM", 0.1)
+    monkeypatch.setattr(event_stream, "LAST", 0.1)
+    job = new_job(CAT_TO_DOG, lifetime=timedelta(hours=1))
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    async def test(feed, followers):
+        feed.add("queued", key=keys.events(job.id))
+        stream = event_stream.EventStream(job, replace(parts.plane, followers=followers), after="0-0")
+        await stream({"type": "http"}, receive, send)
+        assert followers.count() == 0
+
+    run(test)
+    assert sent == ["http.response.start", "http.response.body"]
+
+
+def test_a_body_that_is_too_large_does_not_end_a_wait(client, parts, edit):
+    edit_id = client.post("/v1/edits", json=edit).json()["id"]
+
+    response = client.request("GET", f"/v1/edits/{edit_id}", params={"wait": 1}, content=b"x" * 1_000_000)
+
+    assert response.status_code == 200

@@ -1,0 +1,115 @@
+"""REDIS_URL: what is wrong is said before anything connects, and no password with it."""
+
+import pytest
+import redis
+
+from service.connections import redis_client
+from service.jobs.masked import masked
+from service.jobs.redis_url import checked_redis_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:6379/0",
+        "redis://redis",
+        "redis://redis_1:6379/",
+        "redis://:pass%40word%2F%3A@host:6379/15",
+        "redis://user:p@ss:word@host/0",
+        "redis://[::1]:6379/0",
+        "redis://[fe80::1%25eth0]/0",
+        "redis://host?db=3&protocol=3&client_name=api&socket_timeout=2.5&socket_keepalive=true",
+        "rediss://user:secret@host:6380/0?ssl_cert_reqs=none&ssl_check_hostname=false",
+        f"rediss://host?ssl_ca_certs={__file__}",
+        "unix:///run/redis.sock",
+        "unix://user:secret@/run/redis.sock?db=2",
+    ],
+)
+def test_one_server_is_taken_and_redis_py_reads_it(url):
+    assert checked_redis_url(url) == url
+    for client in (redis.Redis.from_url(url), redis_client(url, decode_responses=True)):
+        client.connection_pool.make_connection()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("", "it is empty"),
+        (" \t", "it is empty"),
+        ("localhost:6379", "no scheme"),
+        ("redis:localhost", "no scheme"),
+        ("http://host:6379", "http:// is not Redis's"),
+        ("rabbitmq://host", "rabbitmq:// is not Redis's"),
+        ("redis+sentinel://one:26379,two:26379/master/0", "Sentinel"),
+        ("sentinel://one:26379", "Sentinel"),
+        ("redis+cluster://one:7000", "Cluster"),
+        ("rediss+cluster://one:7000", "Cluster"),
+        ("REDIS://host", "small letters"),
+        ("redis://ho st", "spaces"),
+        ("redis://host\n", "spaces"),
+        ("redis://", "the host is missing"),
+        ("redis:///0", "the host is missing"),
+        ("redis://:6379/0", "the host is missing"),
+        ("redis://::1:6379/0", "the host is missing"),
+        ("redis://[::1/0", "the host cannot be read"),
+        ("redis://one:1,two:2/0", "several servers"),
+        ("redis://host:", "the port must be"),
+        ("redis://host:0", "the port must be"),
+        ("redis://host:65536", "the port must be"),
+        ("redis://host:redis", "the port must be"),
+        ("redis://host:-1", "the port must be"),
+        ("redis://host/zero", "number of a database"),
+        ("redis://host/0/1", "number of a database"),
+        ("redis://host/-1", "number of a database"),
+        ("redis://host/0?db=1", "given twice"),
+        ("redis://host?db=1&db=2", "given twice"),
+        ("redis://host?db=x", "the option db must be a number"),
+        ("redis://host?databse=1", "the option databse is not known; known are db, "),
+        ("redis://host?decode_responses=true", "is not known"),
+        ("redis://host?max_connections=4", "is not known"),
+        ("redis://host?ssl_cert_reqs=none", "needs rediss://"),
+        ("rediss://host?ssl_cert_reqs=perhaps", "must be none, optional or required"),
+        ("rediss://host?ssl_ca_certs=/no/such/file", "must be a file that is there"),
+        ("rediss://host?ssl_ca_path=/no/such/folder", "must be a folder that is there"),
+        ("rediss://host?ssl_check_hostname=perhaps", "must be true or false"),
+        ("redis://host#0", "a # in it"),
+        ("unix://", "the path of the socket is missing"),
+        ("unix:///", "the path of the socket is missing"),
+        ("unix://run/redis.sock", "the path of the socket is missing"),
+        ("unix:///run/redis.sock?ssl_cert_reqs=none", "needs rediss://"),
+    ],
+)
+def test_anything_else_is_refused_with_one_line_that_says_what_is_needed(url, says):
+    with pytest.raises(ValueError, match=r".+") as refused:
+        checked_redis_url(url)
+
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:hush@host:port",
+        "redis://:hush@host:99999",
+        "redis://hush@host:99999",
+        "redis://user:hu/hush@host",
+        "redis://user:hu#hush@host",
+        "redis://user:hu?hush@host",
+        "redis://user:hu@hush@host:x",
+        "redis://user:hu://hush@host:x",
+        "redis://user:6379?hush@host",
+        "user:hush@host:6379",
+        "//user:hush@host",
+        "http://user:hush@host",
+        "redis+sentinel://user:hush@one:1,two:2/0",
+        "redis://host?password=hush",
+        "unix://user:hush@",
+    ],
+)
+def test_no_password_is_repeated(url):
+    with pytest.raises(ValueError, match=r".+") as refused:
+        checked_redis_url(url)
+
+    assert "hush" not in str(refused.value)
+    assert "hush" not in masked(url)
