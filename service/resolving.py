@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from p2p.seeds import DrawSeed, draw_seed, drawn_fields
 from p2p.spec import EditSpec
 from service.errors import InvalidEdit
 from service.invalid_input import Complaint
@@ -10,9 +11,12 @@ from service.tokens import TokenCounter
 
 
 def resolved(
-    spec: EditSpec, catalogue: Mapping[str, ModelDeclaration], counters: Mapping[str, TokenCounter]
+    spec: EditSpec,
+    catalogue: Mapping[str, ModelDeclaration],
+    counters: Mapping[str, TokenCounter],
+    draw: DrawSeed = draw_seed,
 ) -> EditSpec:
-    """The spec with its model's defaults filled in, so that the record says all that decides the result.
+    """The spec with its model's defaults and a seed where it names none: the record says all that decides the result.
 
     Raises:
         InvalidEdit: with every reason why the model cannot do it.
@@ -28,6 +32,7 @@ def resolved(
             "guidance_scale": model.defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale,
             "height": height if asked.height is None else asked.height,
             "width": width if asked.width is None else asked.width,
+            **drawn_fields(asked, draw),
         }
     )
     complete = spec.model_copy(update={"sampling": sampling})
