@@ -1,9 +1,9 @@
 """Seeds that nobody chose: drawn once, by whoever accepts an edit, and from then on a part of its spec."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from p2p.spec import DRAW, EditSpec
+from p2p.spec import DRAW, EditSpec, Sampling
 
 #: What is drawn is below this: far more pictures than anybody looks at, in ten digits that can be read out, and an
 #: integer to every JSON reader and every random generator.
@@ -20,14 +20,18 @@ def draw_seed() -> int:
 
 def drawn(spec: EditSpec, draw: DrawSeed = draw_seed) -> EditSpec:
     """The spec with a seed in place of each that is absent or -1; of several, no two are the same."""
-    asked = spec.sampling
-    if asked.seeds is None:
-        return spec.of_seeds(draw()) if asked.seed in (None, DRAW) else spec
-    if DRAW not in asked.seeds:
-        return spec
-    taken = set(asked.seeds)
-    seeds = tuple(_another(taken, draw) if seed == DRAW else seed for seed in asked.seeds)
-    return spec.model_copy(update={"sampling": asked.model_copy(update={"seeds": seeds})})
+    update = drawn_fields(spec.sampling, draw)
+    return spec.model_copy(update={"sampling": spec.sampling.model_copy(update=update)}) if update else spec
+
+
+def drawn_fields(sampling: Sampling, draw: DrawSeed) -> Mapping[str, object]:
+    """What `drawn` changes of a sampling, for whoever changes more of it at once."""
+    if sampling.seeds is None:
+        return {"seed": draw()} if sampling.seed in (None, DRAW) else {}
+    if DRAW not in sampling.seeds:
+        return {}
+    taken = set(sampling.seeds)
+    return {"seeds": tuple(_another(taken, draw) if seed == DRAW else seed for seed in sampling.seeds)}
 
 
 def _another(taken: set[int], draw: DrawSeed) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from p2p.errors import WordWithinToken
+from p2p.seeds import DrawSeed, draw_seed, drawn_fields
 from p2p.spec import EditSpec
 from p2p.tokens import TokenizedPrompt
 from p2p.words import written
@@ -13,9 +14,12 @@ from service.tokens import TokenCounter
 
 
 def resolved(
-    spec: EditSpec, catalogue: Mapping[str, ModelDeclaration], counters: Mapping[str, TokenCounter]
+    spec: EditSpec,
+    catalogue: Mapping[str, ModelDeclaration],
+    counters: Mapping[str, TokenCounter],
+    draw: DrawSeed = draw_seed,
 ) -> EditSpec:
-    """The spec with its model's defaults filled in, so that the record says all that decides the result.
+    """The spec with its model's defaults and a seed where it names none: the record says all that decides the result.
 
     Raises:
         InvalidEdit: with every reason why the model cannot do it.
@@ -31,6 +35,7 @@ def resolved(
             "guidance_scale": model.defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale,
             "height": height if asked.height is None else asked.height,
             "width": width if asked.width is None else asked.width,
+            **drawn_fields(asked, draw),
         }
     )
     complete = spec.model_copy(update={"sampling": sampling})

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 
 from anyio import to_thread
 
-from p2p.seeds import drawn
 from p2p.spec import EditSpec
 from service.addresses import UrlRefused, checked_url, refuse_private
 from service.api_keys import Caller
@@ -96,7 +95,7 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
         refuse_private_webhook(asked.webhook.url, plane)
     limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
     try:
-        spec = resolved(drawn(asked.spec, plane.draw), plane.catalogue, plane.counters)
+        spec = resolved(asked.spec, plane.catalogue, plane.counters, plane.draw)
     except InvalidEdit as error:
         placed = [replace(each, pointer=asked.read.origin(each.pointer)) for each in error.complaints]
         raise InvalidEdit(placed) from error

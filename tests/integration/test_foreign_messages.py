@@ -26,7 +26,7 @@ def client(tmp_path_factory):
 def ran(monkeypatch):
     """The ids of the jobs that were run."""
     ids: list[str] = []
-    monkeypatch.setattr("worker.edit_message.run_edit", ids.append)
+    monkeypatch.setattr("worker.tasks.run_edit", ids.append)
     return ids
 
 

@@ -133,6 +133,5 @@ def test_both_ways_are_one_route_to_the_metrics(client, in_state):
     assert count() == before + 2
 
 
-@pytest.mark.parametrize("method", ["HEAD", "PATCH"])
-def test_no_other_method_is_taken(client, in_state, method):
-    assert client.request(method, in_state(queued)).status_code == 405
+def test_no_other_method_is_taken(client, in_state):
+    assert client.request("PATCH", in_state(queued)).status_code == 405
