@@ -9,6 +9,7 @@ Steps are named by shares of the run (0 is pure noise, 1 the finished picture) o
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, ValidationInfo, model_validator
@@ -27,6 +28,9 @@ MAX_SEED = 2**53 - 1
 DRAW = -1
 #: An equalizer beyond this blows latents up to noise; the paper's demonstrations go to 10.
 MAX_WEIGHT = 50.0
+
+#: Complaints of one spec: a body of nothing but wrong names is not worked off to its end.
+MAX_COMPLAINTS = 64
 
 #: What a picture will be is settled early: four looks at it, a fifth of the run apart, tell all there is to tell.
 MAX_PREVIEWS = 4
@@ -458,7 +462,7 @@ class EditSpec(Part):
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:
-        if info.context != RECORDED and (complaints := list(self._complaints())):
+        if info.context != RECORDED and (complaints := list(islice(self._complaints(), MAX_COMPLAINTS))):
             raise _invalid(complaints)
         return self
 

@@ -12,12 +12,14 @@ reader sees a word begin and end: "cat" is not in `caterpillar`, and a name has 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
 
 from p2p.pieces import WORDS, Piece, folded, pieces_by_word
 
 #: Between the pieces of one written word, and between words. No text holds half a surrogate pair.
 _NEXT, _SPACE = "\ud800", "\ud801"
+
+#: Names whose places a prompt keeps.
+_NAMES_KEPT = 512
 
 #: First and last character of something in a prompt, half open.
 Span = tuple[int, int]
@@ -76,13 +78,12 @@ class WrittenPrompt:
         asked = _asked(name)
         text = self._searched(asked)
         places = text.places(asked)
-        chosen = list(places) if occurrence is None else list(islice(places, occurrence - 1, occurrence))
+        chosen = places if occurrence is None else places[occurrence - 1 : occurrence]
         return tuple(text.spans(first, asked) for first in chosen)
 
     def holds(self, name: str, occurrence: int | None = None) -> bool:
         """Whether a prompt holds a name, so often."""
-        asked = _asked(name)
-        return next(islice(self._searched(asked).places(asked), (occurrence or 1) - 1, None), None) is not None
+        return self.count(name) >= (occurrence or 1)
 
     def stands_apart(self, name: str, occurrence: int | None = None) -> bool:
         """Whether white space is around each word of a name: then every tokenizer cuts the prompt there."""
@@ -96,17 +97,16 @@ class WrittenPrompt:
     def count(self, name: str) -> int:
         """How often a prompt holds a name."""
         asked = _asked(name)
-        return sum(1 for _ in self._searched(asked).places(asked))
+        return len(self._searched(asked).places(asked))
 
     def holder(self, name: str) -> str | None:
         """The first written word in which the characters of a name stand as a part of a longer word, if one does."""
         asked = _asked(name)
         if len(asked) == 1:
             wanted = _joined(asked[0])
-            for word in self._words:
-                if wanted in _joined(word):
-                    inner = _without_edges(word)
-                    return self.prompt[inner[0].start : inner[-1].stop]
+            for letters, word in zip(self._letters, self.words, strict=True):
+                if wanted in letters:
+                    return word.text
         return None
 
     def beyond(self, known: Collection[str]) -> tuple[str, ...]:
@@ -137,6 +137,10 @@ class WrittenPrompt:
     @cached_property
     def _words(self) -> _Words:
         return tuple(pieces_by_word(self.prompt))
+
+    @cached_property
+    def _letters(self) -> tuple[str, ...]:
+        return tuple(map(_joined, self._words))
 
     @cached_property
     def _whole(self) -> "_Searched":
@@ -185,6 +189,7 @@ class _Searched:
     def __init__(self, words: _Words) -> None:
         self._pieces = [piece for word in words for piece in word]
         self._text = _text(words)
+        self._found: dict[str, list[int]] = {}
         #: Where in the text each piece begins, and where each ends, by the pieces' numbers.
         self._begins: dict[int, int] = {}
         self._ends: set[int] = set()
@@ -194,10 +199,17 @@ class _Searched:
             self._ends.add(at + len(piece.key))
             at += len(piece.key) + 1
 
-    def places(self, asked: _Words) -> Iterator[int]:
-        """The numbers of the pieces at which a name begins."""
+    def places(self, asked: _Words) -> list[int]:
+        """The numbers of the pieces at which a name begins; looked for once, however often it is asked."""
         wanted = _text(asked)
-        at = self._text.find(wanted) if wanted else -1
+        if wanted not in self._found:
+            if len(self._found) >= _NAMES_KEPT:
+                self._found.clear()  # a prompt that is asked for often keeps no more than one request may name
+            self._found[wanted] = list(self._look_for(wanted)) if wanted else []
+        return self._found[wanted]
+
+    def _look_for(self, wanted: str) -> Iterator[int]:
+        at = self._text.find(wanted)
         while at >= 0:
             if at in self._begins and at + len(wanted) in self._ends:
                 yield self._begins[at]

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from p2p.spec import RECORDED, EditSpec
+from p2p.spec import MAX_COMPLAINTS, RECORDED, EditSpec
 
 
 def spec(source="a cat on a beach", prompt="a dog on a beach", edits=({"kind": "replace"},), **target):
@@ -143,6 +143,13 @@ def test_a_box_has_a_size(side, at):
     assert complaints(spec(local_blend={"box": box})) == [
         ("box_empty", ("targets", 0, "local_blend", "box", at)),
     ]
+
+
+def test_a_spec_of_nothing_but_wrong_names_is_not_complained_of_to_its_end():
+    windows = [{"word": f"zebra{index}", "window": {"stop": 0.5}} for index in range(32)]
+    target = spec(word_windows=windows)["targets"][0]
+
+    assert len(complaints(spec() | {"targets": [target] * 64})) == MAX_COMPLAINTS
 
 
 def test_an_occurrence_that_is_not_there_is_pointed_at():
