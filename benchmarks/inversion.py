@@ -19,7 +19,7 @@ from benchmarks.quality import sources as asked
 from benchmarks.quality.changes import as_target, drawn_pair
 from benchmarks.quality.methods import run
 from benchmarks.quality.metrics import may_change, psnr, ssim, succeeds
-from benchmarks.quality.painting import GUIDANCE_SCALE, STEPS, decoded
+from benchmarks.quality.painting import GUIDANCE_SCALE, QUICK_STEPS, STEPS, decoded
 from benchmarks.quality.sources import Source
 from p2p.families import load as load_family
 from p2p.families.base import ModelFamily
@@ -53,19 +53,21 @@ def three_each(sources: Iterable[Source]) -> list[Source]:
     return [replace(s, changes=(*s.changes[:2], s.changes[2 + number % 2])) for number, s in enumerate(sources)]
 
 
-def inverted(source: Source, method: str, family: ModelFamily, guidance_scale: float) -> InversionResult:
+def inverted(
+    source: Source, method: str, family: ModelFamily, guidance_scale: float, steps: int = STEPS
+) -> InversionResult:
     """A drawn source's inversion."""
-    sampling = Sampling(steps=STEPS, guidance_scale=guidance_scale, seed=source.seed)
+    sampling = Sampling(steps=steps, guidance_scale=guidance_scale, seed=source.seed)
     return invert(Image.fromarray(source.image), source.scene.caption(), family, method=method, sampling=sampling)
 
 
-def edited(source: Source, family: ModelFamily, guidance_scale: float) -> list[np.ndarray]:
+def edited(source: Source, family: ModelFamily, guidance_scale: float, steps: int = STEPS) -> list[np.ndarray]:
     """A source's edits, by the defaults and without a blend, which would keep the background whatever the method."""
     spec = EditSpec.model_validate(
         {
             "source": {"prompt": source.scene.caption()},
             "targets": [as_target(change, blended=False) for change in source.changes],
-            "sampling": {"steps": STEPS, "guidance_scale": guidance_scale, "seed": source.seed},
+            "sampling": {"steps": steps, "guidance_scale": guidance_scale, "seed": source.seed},
             "artifacts": {"heatmaps": False, "raw_maps": False},
         }
     )
@@ -115,17 +117,17 @@ def unchanged(sources: Sequence[Source], family: ModelFamily, judge: Judge) -> F
 
 
 def by_method(
-    sources: Sequence[Source], family: ModelFamily, judge: Judge, guidance_scale: float
+    sources: Sequence[Source], family: ModelFamily, judge: Judge, guidance_scale: float, steps: int
 ) -> Mapping[str, Figures]:
     """Every method's means over the sources, and over their edits."""
     figures = {}
     for name in INVERSIONS:
         rows: list[Figures] = []
         for source in sources:
-            found = inverted(source, name, family, guidance_scale)
+            found = inverted(source, name, family, guidance_scale, steps)
             reached = fidelity(Image.fromarray(source.image), found, family)
             rows.append({"reconstruction_psnr": reached.psnr, "reconstruction_ssim": reached.ssim})
-            images = edited(replace(source, trajectory=found.trajectory), family, guidance_scale)
+            images = edited(replace(source, trajectory=found.trajectory), family, guidance_scale, steps)
             rows += of_edits(source, images, judge)
             rows.append({"seconds": found.seconds["invert"], "unet_evaluations": found.unet_evaluations})
         figures[name] = means(rows)
@@ -133,12 +135,12 @@ def by_method(
     return figures
 
 
-def of_generated(count: int, family: ModelFamily, judge: Judge) -> Figures:
+def of_generated(count: int, family: ModelFamily, judge: Judge, steps: int) -> Figures:
     """How often the same edits succeed on generated pictures."""
-    sources = three_each(asked.generated([(count, FAMILY)], family, judge, steps=STEPS))
+    sources = three_each(asked.generated([(count, FAMILY)], family, judge, steps=steps))
     rows: list[Figures] = []
     for source in sources:
-        seen = verdicts(judge, edited(source, family, GUIDANCE_SCALE))
+        seen = verdicts(judge, edited(source, family, GUIDANCE_SCALE, steps))
         rows += [{"success": succeeds(c, source.verdict, v)} for c, v in zip(source.changes, seen, strict=True)]
     return means(rows)
 
@@ -146,21 +148,21 @@ def of_generated(count: int, family: ModelFamily, judge: Judge) -> Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=MODEL)
-    parser.add_argument("--quick", action="store_true", help="one scene, under a minute")
+    parser.add_argument("--quick", action="store_true", help="one scene, in few steps; under a minute")
     parser.add_argument("--generated", action="store_true", help="only the same edits of generated pictures")
     arguments = parser.parse_args()
     family, judge = load_family("stable_diffusion", str(arguments.model)), load_judge()
-    count = QUICK if arguments.quick else SCENES
+    count, steps = (QUICK, QUICK_STEPS) if arguments.quick else (SCENES, STEPS)
     if arguments.generated:
-        print(json.dumps({"generated": of_generated(count, family, judge)}))
+        print(json.dumps({"generated": of_generated(count, family, judge, steps)}))
         return
-    sources = three_each(asked.drawn([(count, FAMILY)], family, judge, steps=STEPS))
+    sources = three_each(asked.drawn([(count, FAMILY)], family, judge, steps=steps))
     nothing_done = unchanged(sources, family, judge)
     report = {
         "autoencoder": {"psnr": nothing_done["reconstruction_psnr"]},
         "unchanged": nothing_done,
-        "methods": by_method(sources, family, judge, GUIDANCE_SCALE),
-        "at_7_5": {"methods": by_method(sources, family, judge, STRONG)},
+        "methods": by_method(sources, family, judge, GUIDANCE_SCALE, steps),
+        "at_7_5": {"methods": by_method(sources, family, judge, STRONG, steps)},
     }
     print(json.dumps(report))
 
