@@ -31,7 +31,8 @@ MAX_DEPTH = 100
 #: The largest number that any field takes has 16 digits; Python reads 4,300 of a whole number, unless told otherwise.
 MAX_DIGITS = 1_000
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+#: A string, or what begins as one and has no end: so every character is looked at once, whatever was sent.
+_STRING = re.compile(r'"(?:[^"\\]+|\\.)*"?', re.DOTALL)
 #: How the first four bytes of JSON look in UTF-16 and UTF-32: it begins with an ASCII character.
 _WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\x00|.\x00", re.DOTALL)
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})

@@ -48,6 +48,8 @@ UNREADABLE = {
     "2,000 levels": (nested(2000), 400, "json_limit", f"2000 levels deep, and at most {MAX_DEPTH}"),
     "one level too many": (nested(MAX_DEPTH + 1), 400, "json_limit", "levels"),
     "objects in objects": (b'{"a": ' * 500 + b"1" + b"}" * 500, 400, "json_limit", "500 levels"),
+    # Looked at once from each quotation mark, it would take minutes.
+    "a string without end": (b"[" * 200 + b'"' + b'\\"' * 100_000, 400, "json_limit", "200 levels"),
     "brackets without end": (b"[" * 100_000, 400, "json_limit", "levels"),
 }
 
