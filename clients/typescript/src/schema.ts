@@ -38,6 +38,9 @@ export interface paths {
         /**
          * Fetch Edit
          * @description How an edit stands, and once it has succeeded, its artifacts.
+         *
+         *     With `wait` the answer comes once the edit has ended. A key may have so many waits and event streams open at once
+         *     (`STREAMS_PER_KEY`); one more is answered 429 `too_many_streams`.
          */
         get: operations["fetch_edit_v1_edits__edit_id__get"];
         /**
@@ -2325,6 +2328,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Service Unavailable */
             503: {
                 headers: {
@@ -2550,6 +2562,15 @@ export interface operations {
             };
             /** @description Unprocessable Content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2801,6 +2822,15 @@ export interface operations {
             };
             /** @description Unprocessable Content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
