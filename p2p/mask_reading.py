@@ -33,7 +33,7 @@ def read_by_default(alpha: float | None) -> ReadBy:
     """By what a mask is read.
 
     Args:
-        alpha: the share of its pixels that its alpha channel has painted; None where it has none.
+        alpha: the share of its pixels that its alpha channel has painted; None if it has no alpha.
     """
     return "colour" if alpha is None or alpha == 1 else "alpha"
 

@@ -1,4 +1,4 @@
-"""Seeds that nobody chose: drawn once, by whoever accepts an edit, and from then on a part of its spec."""
+"""Seeds that nobody chose: drawn once, when an edit is accepted, and from then on a part of its spec."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ def drawn(spec: EditSpec, draw: DrawSeed = draw_seed) -> EditSpec:
 
 
 def drawn_fields(sampling: Sampling, draw: DrawSeed) -> Mapping[str, object]:
-    """What `drawn` changes of a sampling, for whoever changes more of it at once."""
+    """The fields that `drawn` changes of a sampling, for a caller that changes more of them at once."""
     if sampling.seeds is None:
         return {"seed": draw()} if sampling.seed in (None, DRAW) else {}
     if DRAW not in sampling.seeds:

@@ -155,7 +155,7 @@ class WrittenPrompt:
 # punctuation takes half a megabyte.
 @lru_cache(maxsize=32)
 def written(prompt: str) -> WrittenPrompt:
-    """A prompt that is read once, whoever asks for its words."""
+    """A prompt that is read once, for all callers that need its words."""
     return WrittenPrompt(prompt)
 
 

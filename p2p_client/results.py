@@ -82,7 +82,7 @@ class Edit(Result):
     """An edit as it stands; of one that was just accepted, only the first nine fields say anything.
 
     Attributes:
-        seed: of its noise, also where the service drew it; None where there are `seeds`.
+        seed: of its noise, also if the service drew it; None if there are `seeds`.
         seeds: in place of `seed`, where several were asked for.
         spec: what was asked for, with the model's defaults. Plain data: `p2p.spec.EditSpec` refuses fields that it
             does not know, and those of a newer service would be such.

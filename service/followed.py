@@ -91,7 +91,7 @@ class Followed:
         return True
 
     def read(self, entries: Sequence[tuple[str, str]] | None) -> None:
-        """Take what a read of the stream after `last` gave; None where there is no such stream."""
+        """Take the result of reading the stream after `last`; None if the stream does not exist."""
         was_read, self.is_read = self.is_read, True
         if entries is None:
             self.missing += 1
@@ -174,7 +174,7 @@ class Follower:
         return missing
 
     def leave(self) -> None:
-        """The client is gone: whoever waits for this follower goes on at once."""
+        """The client is gone: a task that waits for this follower goes on at once."""
         self.has_left = True
         self.resume()
 

@@ -57,7 +57,7 @@ class Asked:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same request, whoever traces it: of what was sent, before any seed is drawn."""
+        """The same for the same request, whatever its trace: taken from the request as sent, before a seed is drawn."""
         text = f"{self.spec.model_dump_json()} {self.priority} {self.start_within} {self.webhook}"
         return hashlib.sha256(text.encode()).hexdigest()
 

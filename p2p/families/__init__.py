@@ -29,7 +29,7 @@ def load(
     Args:
         scheduler: runs in the place of the model's own.
     Raises:
-        UnsupportedModel: no such family, or the family does not handle the model, and what of it.
+        UnsupportedModel: no such family, or the family does not handle a part of the model, which the message names.
     """
     if family not in FAMILIES:
         raise UnsupportedModel(f"{family!r} is not a model family: use one of {', '.join(FAMILIES)}")

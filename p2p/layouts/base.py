@@ -74,7 +74,7 @@ class Layout:
     cell: Callable[[Parts], int]
 
     def tokens(self, parts: Parts) -> int | None:
-        """How many tokens the text encoder reads; None where its files do not say."""
+        """How many tokens the text encoder reads; None if its files do not say."""
         if isinstance(self.token_limit, int):
             return self.token_limit
         return value_of(parts, self.token_limit)
@@ -131,7 +131,7 @@ def _handles(handled: Handled, value: Any) -> bool:
 
 
 def value_of(parts: Parts, path: str) -> Any:
-    """What a "part.key" says; None where nothing does. Of a list of equal values, that value."""
+    """The value of a "part.key"; None if it is absent. Of a list of equal values, that value."""
     part, key = path.split(".")
     value = parts[part].config.get(key) if part in parts else None
     if isinstance(value, list | tuple) and len(set(map(str, value))) == 1:

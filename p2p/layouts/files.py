@@ -16,7 +16,7 @@ SMALL_FILES = ("*.json", "*.txt", "*.model")
 
 
 def single_file(path: Path) -> Trouble | None:
-    """What to do where a model is one file, as civitai and Automatic1111 have them; None where it is not."""
+    """What to do where a model is one file, as civitai and Automatic1111 have them; None if it is not."""
     if not path.is_file():
         return None
     folder = path.with_suffix("")

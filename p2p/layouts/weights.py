@@ -39,7 +39,7 @@ def variants_by_part(names: Sequence[str], parts: Sequence[str]) -> Mapping[str,
 
 
 def variant_of(names: Sequence[str], parts: Sequence[str]) -> str | None:
-    """The variant to load: none where all parts have plain files, else the one by which all parts have some."""
+    """The variant to load: none if all parts have plain files, else the one that all parts have."""
     found = variants_by_part(names, parts)
     if all(None in variants for variants in found.values()):
         return None
@@ -69,7 +69,7 @@ def troubles(folder: Path, parts: Sequence[str]) -> Iterator[Trouble]:
         if part not in found:
             continue
         chosen = variant if variant in found[part] else None
-        # What is not loaded may be missing: whoever fetches one variant has the other ones' indexes too.
+        # Files that are not loaded may be missing: a download of one variant brings the other variants' indexes too.
         if (index := _INDEX.fullmatch(file)) and index["variant"] == chosen:
             yield from _missing_shards(folder / name)
         elif chosen in variants_by_part([name], [part])[part] and _is_pointer(folder / name):

@@ -1,7 +1,7 @@
 """A file from a URL that a stranger gave: `service.addresses` says where it may lead, here stands how much is read.
 
 Redirects are followed, five at most. Each is checked as the first URL was: its scheme, its host, and right before the
-call every address of that host. One from https to http is not followed: whoever is on the way could put another picture
+call every address of that host. One from https to http is not followed: anyone on the way could put another picture
 in its place. Nothing is unpacked on the way, and neither a slow nor an endless server holds anything up; the time is
 that of all calls together.
 """

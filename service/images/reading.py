@@ -98,7 +98,7 @@ class ImageReader:
         return await to_thread.run_sync(self._read, file, limiter=self._at_once)
 
     def _read(self, file: BinaryIO | bytes) -> Normalised:
-        out = tempfile.TemporaryFile()  # noqa: SIM115, closed by whoever it is given to
+        out = tempfile.TemporaryFile()  # noqa: SIM115, closed by the caller
         try:
             return self._read_into(out, file)
         except BaseException:

@@ -27,7 +27,7 @@ class News(NamedTuple):
 
     Attributes:
         key: the stream's.
-        before: id of the event before this one; None where only the subscription began, and there is no event.
+        before: id of the event before this one; None if only the subscription began, without an event.
         id, text: the event's.
     """
 

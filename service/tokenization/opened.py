@@ -24,7 +24,7 @@ KINDS: Mapping[str, Callable[[Path], Tokenizer]] = {
     VOCABULARY: clip_tokenizer,
     PIECES: t5_tokenizer,
 }
-#: What of a hub id is fetched: the tokenizer alone, and how many tokens the text encoder reads.
+#: The files of a hub id that are fetched: the tokenizer, and those that say how many tokens are read.
 FILES = ("tokenizer/*", "text_encoder/config.json")
 #: transformers writes 1e30 where nobody says; no text encoder reads a million tokens.
 _NO_LIMIT = 1_000_000
@@ -35,7 +35,7 @@ class OpenedTokenizer:
     """A tokenizer, and how many tokens its model reads, start and end included.
 
     Attributes:
-        limit: by the tokenizer's and the text encoder's files; None where neither says.
+        limit: by the tokenizer's and the text encoder's files; None if neither says.
     """
 
     tokenizer: Tokenizer

@@ -48,9 +48,9 @@ class AsMask:
     """What a picture says as a mask (`p2p.mask_reading`).
 
     Attributes:
-        alpha: the share of its pixels that its alpha channel has painted; None where nothing is transparent.
+        alpha: the share of its pixels that its alpha channel has painted; None if nothing is transparent.
         colour: the share of its pixels that is light, as it is kept.
-        drawn: mode L, white where the alpha channel is painted; None where `alpha` is.
+        drawn: mode L, white where the alpha channel is painted; None if `alpha` is None.
     """
 
     alpha: float | None
