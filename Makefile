@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+THREADS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( n > 3 ? n / 2 : 1 )))
 FONT := .font/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
 .PHONY: help demo serve test check openapi clients font train
@@ -17,8 +18,10 @@ demo: $(READY) ## run two edit jobs through the whole stack, one of a photo; pic
 serve: $(READY) ## the same stack, kept running until Ctrl-C
 	$(BIN)/python -m stack
 
+# Two files at a time, so half of the cores for each one's torch: threads that wait for a core hold up all others of
+# their process, on two cores many times over (torch would start a thread for each core in both).
 test: $(READY) font ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .
