@@ -3,19 +3,15 @@
 import secrets
 from collections.abc import Callable, Mapping
 
-from p2p.spec import DRAW, EditSpec, Sampling
+from p2p.spec import DRAW, MAX_SEED, EditSpec, Sampling
 
-#: What is drawn is below this: far more pictures than anybody looks at, in ten digits that can be read out, and an
-#: integer to every JSON reader and every random generator.
-DRAWN_BELOW = 2**32
-
-#: Gives a whole number from 0 and below `DRAWN_BELOW`, another one each time.
+#: Gives a whole number from 0 to `MAX_SEED`, another one each time.
 DrawSeed = Callable[[], int]
 
 
 def draw_seed() -> int:
-    """A seed that nobody can foretell, from 0 and below `DRAWN_BELOW`."""
-    return secrets.randbelow(DRAWN_BELOW)
+    """A seed that nobody can foretell, from 0 to `MAX_SEED`."""
+    return secrets.randbelow(MAX_SEED + 1)
 
 
 def drawn(spec: EditSpec, draw: DrawSeed = draw_seed) -> EditSpec:

@@ -22,8 +22,9 @@ from p2p.words import WrittenPrompt, count_words, same_words, written
 
 #: Far above any model's token limit, which is checked against the model's own tokenizer.
 MAX_PROMPT_CHARACTERS = 2_000
-#: Seeds are those of `torch.Generator.manual_seed`, kept within what JSON readers hold exactly.
-MAX_SEED = 2**53 - 1
+#: torch's generator on the CPU, which draws the noise, takes the lower 32 bits of a seed (a Mersenne twister's): 2**32
+#: would be seed 0 again.
+MAX_SEED = 2**32 - 1
 #: In place of a seed: one is to be drawn (`p2p.seeds`).
 DRAW = -1
 #: An equalizer beyond this blows latents up to noise; the paper's demonstrations go to 10.
@@ -38,7 +39,15 @@ MAX_PREVIEWS = 4
 #: By the names of diffusers' classes: DDIMScheduler, DDPMScheduler, ...
 SchedulerName = Literal["ddim", "ddpm", "dpm_solver_multistep", "euler", "euler_ancestral", "lcm", "pndm"]
 
-Seed = Annotated[int, Field(ge=DRAW, le=MAX_SEED)]
+
+def _within_generator(seed: int, info: ValidationInfo) -> int:
+    # Recorded edits may have larger ones, of which the lower 32 bits made their pictures.
+    if seed > MAX_SEED and info.context != RECORDED:
+        raise PydanticKnownError("less_than_equal", {"le": MAX_SEED})
+    return seed
+
+
+Seed = Annotated[int, Field(ge=DRAW, json_schema_extra={"maximum": MAX_SEED}), AfterValidator(_within_generator)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Bound = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]

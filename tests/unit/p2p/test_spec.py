@@ -1,9 +1,10 @@
 """A spec checks itself, and every complaint names its field and what to do."""
 
 import pytest
+import torch
 from pydantic import ValidationError
 
-from p2p.spec import MAX_COMPLAINTS, RECORDED, EditSpec
+from p2p.spec import MAX_COMPLAINTS, MAX_SEED, RECORDED, EditSpec
 
 
 def spec(source="a cat on a beach", prompt="a dog on a beach", edits=({"kind": "replace"},), **target):
@@ -189,7 +190,8 @@ def test_braces_in_a_prompt_survive_in_the_message():
         ({"seeds": [1, 2, 1]}, ("seed_repeated", ("sampling", "seeds", 2))),
         ({"seeds": []}, ("too_short", ("sampling", "seeds"))),
         ({"seeds": list(range(65))}, ("too_long", ("sampling", "seeds"))),
-        ({"seeds": [-1]}, ("greater_than_equal", ("sampling", "seeds", 0))),
+        ({"seeds": [-2]}, ("greater_than_equal", ("sampling", "seeds", 0))),
+        ({"seeds": [2**32]}, ("less_than_equal", ("sampling", "seeds", 0))),
     ],
 )
 def test_seeds_are_told_apart_and_are_not_too_many(sampling, complaint):
@@ -203,3 +205,22 @@ def test_seeds_are_what_is_run_whether_one_is_given_or_several():
     assert several.of_seeds(5) == one
     assert one.of_seeds(7, 0) == several
     assert EditSpec.model_validate_json(several.model_dump_json()) == several
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**31, MAX_SEED])
+def test_no_two_seeds_give_the_same_noise(seed):
+    """torch's generator takes the lower 32 bits: one more would be another seed's noise again."""
+
+    def noise(of: int) -> torch.Tensor:
+        return torch.randn(4, generator=torch.Generator().manual_seed(of))
+
+    assert not torch.equal(noise(seed), noise((seed + 1) % (MAX_SEED + 1)))
+    assert torch.equal(noise(seed), noise(seed + MAX_SEED + 1))
+
+
+def test_a_recorded_edit_keeps_a_seed_that_was_once_allowed():
+    body = spec() | {"sampling": {"seed": 2**53 - 1}}
+
+    with pytest.raises(ValidationError, match="less than or equal to 4294967295"):
+        EditSpec.model_validate(body)
+    assert EditSpec.model_validate(body, context=RECORDED).sampling.seed == 2**53 - 1
