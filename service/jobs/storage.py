@@ -145,7 +145,9 @@ def open_storage(url: str, *, patience: timedelta = PATIENCE) -> ObstoreStorage:
 
 def _local(url: str, directory: Path) -> LocalStore:
     parts = urlsplit(url)
-    if parts.scheme == "file" and (parts.netloc not in ("", "localhost") or parts.query or parts.fragment):
+    misplaced = parts.netloc not in ("", "localhost") or parts.query or parts.fragment
+    # Without a path it would be the directory that the process was started in.
+    if parts.scheme == "file" and (misplaced or not parts.path.startswith("/")):
         raise InvalidStorage(f"{url!r} must be a directory of this machine: file:///DIRECTORY, with three slashes")
     try:
         return LocalStore(directory, mkdir=True, automatic_cleanup=True)
