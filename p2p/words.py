@@ -118,9 +118,10 @@ class WrittenPrompt:
         for pieces, word in zip(self._words, self.words, strict=True):
             if pieces[0].key in known and len(pieces) == 1:
                 continue
-            parts = [piece for piece in pieces if piece.kind in WORDS]
+            # An emoji says something, too; a plus or a currency sign between words does not.
+            parts = [one for one in pieces if one.kind in WORDS or (one.kind == "symbol" and not one.key.isascii())]
             unknown = [one for one in parts if one.key not in known and (one.kind != "digit" or len(parts) == 1)]
-            if not unknown or _joined(_without_edges(pieces)) in known:
+            if not unknown or (_joined(_without_edges(pieces)) in known and all(one.kind in WORDS for one in unknown)):
                 continue
             if all(one.kind == "alone" for one in unknown):
                 found.setdefault(folded(word.text), word.text)

@@ -6,6 +6,7 @@ that is text. A prompt is read into its text and one `reweight` of the words bet
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,6 +19,10 @@ _ROUND, _SQUARE = 1.1, 1 / 1.1
 _NUMBER = re.compile(r":\s{0,8}([+-]?(?:\d{1,8}(?:\.\d{0,8})?|\.\d{1,8}))\s{0,8}$")
 #: Characters that the longest number takes with its colon.
 _NUMBER_CHARACTERS = 40
+#: What looks like a number behind a colon and is none: `1,5`, `1e3`, a second weight, one in square brackets.
+_NO_NUMBER = re.compile(r":\s{0,8}[+-]?\.?\d[^\s:]{0,20}\s{0,8}$")
+#: Letters, marks, numbers and symbols, by the first letters of Unicode's categories: an emoji can be weighed as well.
+_SPOKEN = "LMNS"
 #: Decimals of a weight: 1.1 times 1.1 is 1.21, not 1.2100000000000002.
 _DIGITS = 6
 _CLOSES = {")": "(", "]": "["}
@@ -125,6 +130,13 @@ def _close(reader: _Reader, bracket: str, at: int) -> None:
     if bracket == ")" and (number := _NUMBER.search("".join(reader.text[since:]))):
         group.factor = float(number[1])
         del reader.text[since + number.start() :]
+    since = max(since, len(reader.text) - _NUMBER_CHARACTERS)
+    if wrong := _NO_NUMBER.search("".join(reader.text[since:])):
+        raise UnreadableWeights(
+            "weight_not_read",
+            f"{wrong[0].strip()!r} is no weight: write (word:1.2), with a point and once, "
+            "or \\( and \\) if the brackets are text",
+        )
     group.stop = reader.closed = len(reader.text)
 
 
@@ -165,14 +177,17 @@ def _words(text: str, groups: list[_Group]) -> Iterator[WeightedWord]:
 
 def _names(prompt: WrittenPrompt, first: int, start: int, stop: int) -> Iterator[tuple[str, Span]]:
     """The words of a part of a prompt, from the first that reaches into it, each cut to the part."""
+    inside: list[tuple[str, Span]] = []
     for word in prompt.words[first : first + stop - start]:
         if word.start >= stop:
-            return
+            break
         left, right = max(word.start, start), min(word.stop, stop)
         if left < right:
-            for own in words_of(prompt.prompt[left:right]):
-                if any(character.isalnum() for character in own.text):
-                    yield own.text, (left + own.start, left + own.stop)
+            own = words_of(prompt.prompt[left:right])
+            inside += ((each.text, (left + each.start, left + each.stop)) for each in own)
+    # Commas between words are not weighed, unless there is nothing else between the brackets.
+    spoken = [(name, span) for name, span in inside if any(unicodedata.category(c)[0] in _SPOKEN for c in name)]
+    yield from spoken or inside
 
 
 def _runs(groups: list[_Group]) -> Iterator[tuple[int, int, float]]:

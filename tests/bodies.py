@@ -45,6 +45,7 @@ EDIT: dict[str, Any] = {
     "compat": "reference",
     "priority": "high",
     "start_within": 60,
+    "prompt_syntax": "text",
 }
 BATCH: dict[str, Any] = {
     "edits": [EDIT],

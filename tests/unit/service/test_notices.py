@@ -82,6 +82,15 @@ def test_a_word_that_the_model_was_not_trained_on_is_told(of_few_words):
     assert told(of_few_words, sent) == [("unknown_word", "/targets/0/prompt")]
 
 
+@pytest.mark.parametrize("unknown", ["🦊", "🦊dog", "❤️"])
+def test_an_emoji_is_a_word_that_the_model_may_not_know(of_few_words, unknown):
+    assert told(of_few_words, edit(prompt=f"a {unknown} on the beach")) == [("unknown_word", "/targets/0/prompt")]
+
+
+def test_signs_between_words_are_no_unknown_words(of_few_words):
+    assert told(of_few_words, edit(prompt="a dog + on, the beach!", kind="refine")) == []
+
+
 def test_a_vocabulary_is_listed_with_the_model(of_few_words):
     models = {model["id"]: model["vocabulary"] for model in of_few_words.get("/v1/models").json()["models"]}
 

@@ -42,6 +42,18 @@ def test_brackets_are_read_as_weights(prompt, text, weights):
 
 
 @pytest.mark.parametrize(
+    ("prompt", "names"),
+    [("(👍:1.5) dog", ["👍"]), ("(❤️ cat:2)", ["❤️", "cat"]), ("(,:1.5) dog", [","]), ("(cat , dog:2)", ["cat", "dog"])],
+)
+def test_symbols_are_weighed_and_punctuation_if_it_stands_alone(prompt, names):
+    assert [one.word for one in weighted(prompt).weights] == names
+
+
+def test_a_colon_that_is_followed_by_words_is_text():
+    assert weighted("(time: noon)").text == "time: noon"
+
+
+@pytest.mark.parametrize(
     ("prompt", "code", "said"),
     [
         ("a (cat", "bracket_not_closed", "( at character 3"),
@@ -52,6 +64,11 @@ def test_brackets_are_read_as_weights(prompt, text, weights):
         ("(cat)(dog)", "weight_within_word", "'cat'"),
         ("(cat:51)", "weight_out_of_range", "come to 51"),
         ("(" * 50 + "cat" + ")" * 50, "weight_out_of_range", "'cat'"),
+        ("(cat:1,5)", "weight_not_read", "':1,5'"),
+        ("(cat:1e3)", "weight_not_read", "':1e3'"),
+        ("(cat:+1_2 )", "weight_not_read", "':+1_2'"),
+        ("(cat:1.5:2)", "weight_not_read", "':1.5'"),
+        ("[[cat]:1.5]", "weight_not_read", "':1.5'"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_to_do(prompt, code, said):
