@@ -1,6 +1,7 @@
 """Models that a family does not handle exactly are refused with the part's name; what can be handled is loaded."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from diffusers import (
     UNet2DConditionModel,
     UniPCMultistepScheduler,
 )
+from safetensors import SafetensorError, safe_open
 from transformers import CLIPTextModelWithProjection
 
 from p2p.attention.processors import check
@@ -25,6 +27,7 @@ from p2p.errors import UnsupportedModel
 from p2p.families import FAMILIES, load
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.layouts import LAYOUTS
+from p2p.layouts.header import damage
 from p2p.layouts.schedulers import SCHEDULER_CLASSES
 from p2p.layouts.weights import variant_of
 from p2p.schedulers import SCHEDULERS
@@ -336,6 +339,58 @@ def test_weights_that_git_did_not_fetch_are_refused(model):
 
     with pytest.raises(UnsupportedModel, match="is a Git LFS pointer"):
         load(FAMILY, str(model))
+
+
+def _header_of_no_tensors(whole: bytes) -> bytes:
+    return (9).to_bytes(8, "little") + b'{"a": {}}'
+
+
+#: Weights as broken downloads and other programs leave them, made of whole ones.
+DAMAGED = {
+    "empty": lambda whole: b"",
+    "within the length": lambda whole: whole[:5],
+    "within the header": lambda whole: whole[:20],
+    "after the header": lambda whole: whole[: 8 + int.from_bytes(whole[:8], "little")],
+    "one byte short": lambda whole: whole[:-1],
+    "one byte more": lambda whole: whole + b"\0",
+    "a page of a web site": lambda whole: b"<!DOCTYPE html><title>404</title>" * 50,
+    "zeros": lambda whole: bytes(len(whole)),
+    "a list as header": lambda whole: (2).to_bytes(8, "little") + b"[]",
+    "tensors without places": _header_of_no_tensors,
+}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+def test_weights_that_are_not_whole_are_named_before_any_is_loaded(model, damaged):
+    weights = model / "vae/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(damaged(weights.read_bytes()))
+
+    with pytest.raises(SafetensorError):
+        safe_open(weights, "pt")
+    with pytest.raises(UnsupportedModel, match=r"vae/\S+ is damaged \(.*\): fetch this file again$"):
+        load(FAMILY, str(model))
+
+
+def test_a_shard_that_is_cut_short_is_named(tmp_path):
+    tiny.pipeline().save_pretrained(tmp_path, max_shard_size="40KB")
+    shard = sorted((tmp_path / "unet").glob("*.safetensors"))[1]
+    os.truncate(shard, shard.stat().st_size - 1)
+
+    with pytest.raises(UnsupportedModel, match=rf"^{shard} is damaged \(it has \d+ bytes, .* describes \d+\)"):
+        load(FAMILY, str(tmp_path))
+
+
+def test_of_weights_the_header_alone_is_read(tmp_path):
+    """A sparse file of 1 TB, which nobody could read within a test."""
+    size = 10**12
+    header = json.dumps({"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(len(header).to_bytes(8, "little") + header)
+
+    os.truncate(weights, 8 + len(header) + size)
+    assert damage(weights) is None
+    os.truncate(weights, 8 + len(header) + size - 1)
+    assert "describes" in damage(weights)
 
 
 @pytest.mark.parametrize(

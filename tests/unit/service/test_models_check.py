@@ -108,6 +108,11 @@ def _other_scheduler(model: Path) -> None:
     changed(model / "model_index.json", scheduler=["diffusers", "UniPCMultistepScheduler"])
 
 
+def _cut_short(model: Path) -> None:
+    weights = model / "unet/diffusion_pytorch_model.safetensors"
+    os.truncate(weights, weights.stat().st_size // 2)
+
+
 def _no_limit(model: Path) -> None:
     for file, key in (("tokenizer/tokenizer_config", "model_max_length"), ("text_encoder/config", None)):
         path = model / f"{file}.json"
@@ -133,6 +138,7 @@ SPOILT = {
     "gone": (lambda model: shutil.rmtree(model), "is not there", "correct `path`"),
     "no index": (lambda model: (model / "model_index.json").unlink(), "has no model_index.json", "set `path`"),
     "no weights": (lambda model: shutil.rmtree(model / "vae"), "vae has no weights", "fetch the model again"),
+    "weights cut short": (_cut_short, "unet/diffusion_pytorch_model.safetensors is damaged (", "fetch this file again"),
     "no tokenizer": (lambda model: shutil.rmtree(model / "tokenizer"), "no tokenizer at", "set `tokenizer` to where"),
     "no limit": (_no_limit, "says how many tokens", "set `max_tokens` (77 for CLIP)"),
     "text encoder": (
