@@ -1,5 +1,6 @@
 """Which models this installation offers, and what of each: read from one file by the API and by the workers."""
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class ModelDeclaration(Part):
 
     def located(self, folder: Path) -> "ModelDeclaration":
         """The declaration with the paths that are relative to `folder` made absolute, and its vocabulary read."""
-        path = self.path if self.revision else str((folder / self.path).resolve())
+        path = self.path if self.revision else str(_absolute(folder / self.path))
         tokenizer = self.tokenizer and (folder / self.tokenizer).resolve()
         changes: dict[str, object] = {"path": path, "tokenizer": tokenizer}
         if isinstance(self.vocabulary, str):
@@ -92,6 +93,11 @@ class ModelDeclaration(Part):
     def known_words(self) -> frozenset[str] | None:
         """The vocabulary in the form in which words are compared; None if it is not declared."""
         return None if self.vocabulary is None else frozenset(word.casefold() for word in self.vocabulary)
+
+
+def _absolute(path: Path) -> Path:
+    """A file keeps its name and place: in the hub's cache it is a link to a folder that says nothing of its model."""
+    return path.parent.resolve() / path.name if os.path.isfile(path) else path.resolve()
 
 
 def _words_of(file: Path) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from p2p.families import FAMILIES, load
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.layouts import LAYOUTS
 from p2p.layouts.header import damage
+from p2p.layouts.hub import fetched
 from p2p.layouts.schedulers import SCHEDULER_CLASSES
 from p2p.layouts.weights import variant_of
 from p2p.schedulers import SCHEDULERS
@@ -332,6 +333,57 @@ def test_a_single_file_checkpoint_is_refused_with_the_command_that_converts_it(t
             UnsupportedModel, match=r"single-file checkpoint.*from_single_file\('.*civitai.safetensors'"
         ):
             load(FAMILY, str(path))
+
+
+@pytest.mark.parametrize(
+    "within",
+    [
+        "model_index.json",
+        "unet",
+        "tokenizer",
+        "unet/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+        "pruned.safetensors",
+    ],
+)
+def test_a_path_into_a_model_is_refused_with_the_folder_above(model, within):
+    (model / "pruned.safetensors").write_bytes(b"")
+
+    with pytest.raises(UnsupportedModel, match=f"^{model / within} is only a part .*: name the folder above: {model}$"):
+        load(FAMILY, str(model / within))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "config.json", "model_index.json.bak", "model.zip"])
+def test_a_file_that_is_no_checkpoint_is_not_called_one(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+
+    with pytest.raises(UnsupportedModel, match=f"{name} is a file, and only diffusers directories are loaded"):
+        load(FAMILY, str(tmp_path / name))
+
+
+def test_a_checkpoint_in_a_folder_of_its_own_within_a_model_is_one(model):
+    (model / "checkpoints").mkdir()
+    (model / "checkpoints/painter.safetensors").write_bytes(b"")
+
+    with pytest.raises(UnsupportedModel, match="is a single-file checkpoint"):
+        load(FAMILY, str(model / "checkpoints/painter.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "name", ["/gone/model", "~/model", "a/b/c", "some body/painter", "https://huggingface.co/a/b", "a" * 300]
+)
+def test_what_is_no_hub_id_gets_no_command_that_fetches_it(name):
+    with pytest.raises(
+        UnsupportedModel, match=r"is no hub id \(owner/name\): correct `path`, or take `revision`"
+    ) as said:
+        fetched(name, "main", ["*.json"])
+
+    assert "hf download" not in str(said.value)
+
+
+def test_a_folder_with_a_revision_is_to_be_named_without_it(model):
+    with pytest.raises(UnsupportedModel, match=f"^{model} is on this machine, .*: take `revision` out$"):
+        fetched(str(model), "main", ["*.json"])
 
 
 def test_weights_that_git_did_not_fetch_are_refused(model):

@@ -179,6 +179,35 @@ def test_what_is_wrong_with_a_declaration_is_said_with_what_mends_it(check, tmp_
     assert said in found
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (
+            '"model/model_index.json"',
+            "model_index.json is only a part of a diffusers directory: name the folder above: ",
+        ),
+        ('"model/unet"', "unet is only a part of a diffusers directory: name the folder above: "),
+        (
+            '"cache/model_index.json"',
+            "cache/model_index.json is only a part of a diffusers directory: name the folder ",
+        ),
+        (
+            '"{model}"\nrevision = "main"',
+            "is on this machine, and `revision` is for hub ids alone: take `revision` out",
+        ),
+        ('"./model"\nrevision = "main"', "./model is no hub id (owner/name): correct `path`, or take `revision` out"),
+    ],
+)
+def test_a_path_that_names_no_model_is_said_with_the_one_to_name(check, model, tmp_path, path, said):
+    (tmp_path / "cache").mkdir()  # as the hub's cache: links to files elsewhere, whose names say nothing
+    (tmp_path / "cache/model_index.json").symlink_to(shutil.copy(model / "model_index.json", tmp_path / "0123abcd"))
+
+    (found,) = check('"model"', path.format(model=model))
+
+    assert said in found
+    assert "hf download" not in found
+
+
 def test_a_scheduler_that_is_declared_mends_one_that_is_not_handled(check, model):
     _other_scheduler(model)
 
