@@ -20,7 +20,7 @@ import redis
 
 from service.api_keys import TRUSTED, KeyRing
 from service.jobs.backlog import Backlog, Standing
-from service.jobs.catalogue import load_catalogue
+from service.jobs.catalogue import ModelDeclaration, read_models_file
 from service.jobs.connection import patient_client
 from service.jobs.errors import InvalidCatalogue, JobNotFound, JobPlaneError
 from service.jobs.model import Job, new_job
@@ -150,18 +150,25 @@ def drop_secret(secrets: SecretRing, key_id: str) -> None:
 def check_models(models_file: Path) -> None:
     """Says of every model whether it can be served; ends the process with status 1 where one cannot."""
     try:
-        catalogue = load_catalogue(models_file)
+        file = read_models_file(models_file)
     except InvalidCatalogue as error:
         sys.exit(str(error))
+    for line in file.wrong:
+        print(f"{models_file}: {line}")
     wrong = 0
-    for model in catalogue.values():
-        troubles = checked(model)
+    for name, found in file.models:
+        troubles = checked(found) if isinstance(found, ModelDeclaration) else found
         wrong += bool(troubles)
-        print(f"{model.id}: {'; '.join((troubles and ['cannot be served']) or remarks(model))}")
+        if isinstance(found, ModelDeclaration) and not troubles:
+            print(f"{name}: {'; '.join(remarks(found))}")
+            continue
+        print(f"{name}: cannot be served")
         for trouble in troubles:
             print(f"  - {trouble}")
     if wrong:
-        sys.exit(f"{wrong} of {len(catalogue)} models of {models_file} cannot be served")
+        sys.exit(f"{wrong} of {len(file.models)} models of {models_file} cannot be served")
+    if file.wrong:
+        sys.exit(f"{models_file} cannot be used")
 
 
 def _known(ring: KeyRing, key_id: str) -> None:

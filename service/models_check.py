@@ -1,7 +1,7 @@
 """`python -m service.admin models check`: what keeps a declared model from being served, and what mends it.
 
-It reads a model's small files alone, without torch, and says what a worker would refuse and the API could not count
-with. Of a hub id those files are fetched, never the weights.
+It reads a model's small files and its weights' headers, without torch. It says what a worker would refuse and the API
+could not count with. Of a hub id those files are fetched, never the weights.
 """
 
 from collections.abc import Iterator, Sequence

@@ -11,6 +11,8 @@ from p2p.layouts.base import PIPELINE, Part, Parts, Trouble
 INDEX = "model_index.json"
 #: What a part's configuration is called, where it is not config.json.
 _CONFIGS = ("config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
+#: How a checkpoint's name ends, where it has an end.
+_CHECKPOINTS = ("", ".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 #: Everything but the weights: a few megabytes at most.
 SMALL_FILES = ("*.json", "*.txt", "*.model")
 
@@ -19,11 +21,27 @@ def single_file(path: Path) -> Trouble | None:
     """What to do where a model is one file, as civitai and Automatic1111 have them; None if it is not."""
     if not path.is_file():
         return None
+    if path.suffix.lower() not in _CHECKPOINTS:
+        return Trouble(f"{path} is a file, and only diffusers directories are loaded", "set `path` to one")
     folder = path.with_suffix("")
     return Trouble(
         f"{path} is a single-file checkpoint, and only diffusers directories are loaded",
         f"convert it and set `path` to the new directory: {converted_from_file(path, folder)}",
     )
+
+
+def inside(path: Path) -> Trouble | None:
+    """What to do where a path names a part of a diffusers directory, or a file of it; None if it does not."""
+    if not path.exists() or (path / INDEX).is_file():
+        return None
+    above, next_above = path.parent, path.parent.parent
+    if (above / INDEX).is_file():
+        whole = above
+    elif path.is_file() and (next_above / INDEX).is_file() and above.name in _json(next_above / INDEX):
+        whole = next_above
+    else:
+        return None
+    return Trouble(f"{path} is only a part of a diffusers directory", f"name the folder above: {whole}")
 
 
 def converted_from_file(path: Path, folder: Path) -> str:
@@ -38,7 +56,7 @@ def parts_of(folder: Path) -> Parts:
     Raises:
         UnsupportedModel: it is no such directory, or a file of it cannot be read.
     """
-    if trouble := single_file(folder):
+    if trouble := inside(folder) or single_file(folder):
         raise UnsupportedModel(str(trouble))
     if not folder.is_dir():
         raise UnsupportedModel(

@@ -4,6 +4,7 @@
 a licence, HF_HUB_OFFLINE to fetch nothing.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,11 +23,19 @@ def fetched(model: str, revision: str, patterns: Sequence[str]) -> Path:
     try:
         return Path(snapshot_download(model, revision=revision, allow_patterns=list(patterns)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).split("\n")[0]
-        raise UnsupportedModel(
-            f"{model} at revision {revision} is not in the cache and cannot be fetched ({reason}): "
-            f"check both, then fetch it where there is internet: hf download {model} --revision {revision}"
-        ) from error
+        if os.path.exists(model):  # False, and no error, where a name is too long or a folder is closed
+            what, mend = "is on this machine, and `revision` is for hub ids alone", "take `revision` out"
+        elif isinstance(error, HFValidationError):
+            what = "is no hub id (owner/name)"
+            mend = "correct `path`, or take `revision` out where it is a folder"
+        else:
+            reason = str(error).split("\n")[0]
+            what = f"at revision {revision} is not in the cache and cannot be fetched ({reason})"
+            mend = (
+                "take `revision` out where it is a folder; else check both, then fetch it where there is internet: "
+                f"hf download {model} --revision {revision}"
+            )
+        raise UnsupportedModel(f"{model} {what}: {mend}") from error
 
 
 def names(model: str, revision: str) -> Sequence[str]:

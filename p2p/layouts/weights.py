@@ -1,4 +1,4 @@
-"""Which of a model's weight files are loaded, told by their names alone: safetensors, whole, of one variant."""
+"""Which of a model's weight files are loaded, told by their names: safetensors of one variant. Each must be whole."""
 
 import json
 import re
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from p2p.layouts.base import Layout, Parts, Trouble
+from p2p.layouts.header import damage
 
 #: "diffusion_pytorch_model.fp16-00001-of-00002.safetensors" and all shorter forms; older shards have the variant last.
 _WEIGHTS = re.compile(
@@ -72,8 +73,8 @@ def troubles(folder: Path, parts: Sequence[str]) -> Iterator[Trouble]:
         # Files that are not loaded may be missing: a download of one variant brings the other variants' indexes too.
         if (index := _INDEX.fullmatch(file)) and index["variant"] == chosen:
             yield from _missing_shards(folder / name)
-        elif chosen in variants_by_part([name], [part])[part] and _is_pointer(folder / name):
-            yield Trouble(f"{folder / name} is a Git LFS pointer and no weights", f"git -C {folder} lfs pull")
+        elif chosen in variants_by_part([name], [part])[part]:
+            yield from _damaged(folder, folder / name)
 
 
 _AGAIN = "fetch the model again, whole"
@@ -97,6 +98,16 @@ def _missing_shards(index: Path) -> Iterator[Trouble]:
         return
     if missing := sorted(name for name in shards if not (index.parent / name).is_file()):
         yield Trouble(f"{index.parent} lacks {len(missing)} of {len(shards)} shards, {missing[0]} first", _AGAIN)
+
+
+def _damaged(folder: Path, file: Path) -> Iterator[Trouble]:
+    try:
+        if _is_pointer(file):
+            yield Trouble(f"{file} is a Git LFS pointer and no weights", f"git -C {folder} lfs pull")
+        elif what := damage(file):
+            yield Trouble(f"{file} is damaged ({what})", "fetch this file again")
+    except OSError as error:
+        yield Trouble(f"{file} cannot be read ({error.strerror})", "let this user read it")
 
 
 def _is_pointer(file: Path) -> bool:

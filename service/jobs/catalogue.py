@@ -1,7 +1,9 @@
 """Which models this installation offers, and what of each: read from one file by the API and by the workers."""
 
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
@@ -9,6 +11,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from p2p.spec import SchedulerName
+from service.jobs.declaration_errors import lines_of
 from service.jobs.errors import InvalidCatalogue
 
 Count = Annotated[int, Field(ge=1)]
@@ -71,12 +74,15 @@ class ModelDeclaration(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.defaults.steps > self.limits.max_steps:
-            raise ValueError(f"{self.defaults.steps} default steps are more than max_steps {self.limits.max_steps}")
+            raise ValueError(
+                f"{self.defaults.steps} default steps are more than max_steps {self.limits.max_steps}: "
+                "lower `defaults.steps` or raise `limits.max_steps`"
+            )
         return self
 
     def located(self, folder: Path) -> "ModelDeclaration":
         """The declaration with the paths that are relative to `folder` made absolute, and its vocabulary read."""
-        path = self.path if self.revision else str((folder / self.path).resolve())
+        path = self.path if self.revision else str(_absolute(folder / self.path))
         tokenizer = self.tokenizer and (folder / self.tokenizer).resolve()
         changes: dict[str, object] = {"path": path, "tokenizer": tokenizer}
         if isinstance(self.vocabulary, str):
@@ -89,32 +95,86 @@ class ModelDeclaration(Part):
         return None if self.vocabulary is None else frozenset(word.casefold() for word in self.vocabulary)
 
 
+def _absolute(path: Path) -> Path:
+    """A file keeps its name and place: in the hub's cache it is a link to a folder that says nothing of its model."""
+    return path.parent.resolve() / path.name if os.path.isfile(path) else path.resolve()
+
+
 def _words_of(file: Path) -> tuple[str, ...]:
     try:
         return tuple(file.read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidCatalogue(f"no vocabulary at {file}: name a text file of words, one a line ({error})") from error
+    except (OSError, ValueError) as error:
+        raise InvalidCatalogue(
+            f"no vocabulary at {file}: set `vocabulary` to a text file of words, one a line ({error})"
+        ) from error
 
 
-class _File(Part):
-    models: Annotated[tuple[ModelDeclaration, ...], Field(min_length=1)]
+@dataclass(frozen=True)
+class ModelsFile:
+    """What a models file says, with everything that is wrong with it.
+
+    Attributes:
+        wrong: a line for each thing that is wrong with the file itself.
+        models: every model by its id, or by its number where it has none: its declaration, or the lines that say what
+            is wrong with it.
+    """
+
+    wrong: Sequence[str]
+    models: Sequence[tuple[str, ModelDeclaration | Sequence[str]]]
+
+
+def read_models_file(path: Path) -> ModelsFile:
+    """Every model that a file declares, also where another one is declared wrongly.
+
+    Raises:
+        InvalidCatalogue: there is no such file, or it is no TOML.
+    """
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidCatalogue(f"no models file at {path}: set MODELS_FILE to one ({error.strerror})") from error
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise InvalidCatalogue(f"{path} is no models file: {error}") from error
+    wrong = [f"unknown field `{name}`: the known one is `models`" for name in said if name != "models"]
+    tables = said.get("models")
+    if not isinstance(tables, list) or not tables:
+        return ModelsFile([*wrong, "it declares no model: add a table [[models]]"], [])
+    models: list[tuple[str, ModelDeclaration | Sequence[str]]] = []
+    for number, table in enumerate(tables, 1):
+        given = table.get("id") if isinstance(table, dict) else None
+        name = given if isinstance(given, str) and given else f"number {number}"
+        taken = any(name == other for other, _ in models)
+        models.append((name, _repeated(name) if taken else _declared(table, path.resolve().parent)))
+    return ModelsFile(wrong, models)
+
+
+def _declared(table: object, folder: Path) -> ModelDeclaration | Sequence[str]:
+    try:
+        return ModelDeclaration.model_validate(table).located(folder)
+    except ValidationError as error:
+        return lines_of(error, ModelDeclaration)
+    except InvalidCatalogue as error:
+        return [str(error)]
+
+
+def _repeated(name: str) -> Sequence[str]:
+    return [f"`id` is {name}, and an earlier model of the file has it: give each its own"]
 
 
 def load_catalogue(path: Path) -> Mapping[str, ModelDeclaration]:
     """The models that a file declares, by id, in its order.
 
     Raises:
-        InvalidCatalogue: there is no such file, or it says something it may not.
+        InvalidCatalogue: there is no such file, or it says something it may not: a line for each.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidCatalogue(f"no models file at {path}: set MODELS_FILE to one ({error.strerror})") from error
-    try:
-        models = _File.model_validate(tomllib.loads(text)).models
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise InvalidCatalogue(f"{path} is no models file: {error}") from error
-    catalogue = {model.id: model.located(path.resolve().parent) for model in models}
-    if len(catalogue) < len(models):
-        raise InvalidCatalogue(f"{path} declares {len(models)} models under {len(catalogue)} ids: give each its own")
+    file = read_models_file(path)
+    lines = [f"{path}: {line}" for line in file.wrong]
+    catalogue: dict[str, ModelDeclaration] = {}
+    for name, found in file.models:
+        if isinstance(found, ModelDeclaration):
+            catalogue[name] = found
+        else:
+            lines += [f"{path}: model {name}: {line}" for line in found]
+    if lines:
+        raise InvalidCatalogue("\n".join(lines))
     return catalogue

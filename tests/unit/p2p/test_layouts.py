@@ -1,6 +1,7 @@
 """Models that a family does not handle exactly are refused with the part's name; what can be handled is loaded."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from diffusers import (
     UNet2DConditionModel,
     UniPCMultistepScheduler,
 )
+from safetensors import SafetensorError, safe_open
 from transformers import CLIPTextModelWithProjection
 
 from p2p.attention.processors import check
@@ -25,6 +27,8 @@ from p2p.errors import UnsupportedModel
 from p2p.families import FAMILIES, load
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.layouts import LAYOUTS
+from p2p.layouts.header import damage
+from p2p.layouts.hub import fetched
 from p2p.layouts.schedulers import SCHEDULER_CLASSES
 from p2p.layouts.weights import variant_of
 from p2p.schedulers import SCHEDULERS
@@ -331,11 +335,114 @@ def test_a_single_file_checkpoint_is_refused_with_the_command_that_converts_it(t
             load(FAMILY, str(path))
 
 
+@pytest.mark.parametrize(
+    "within",
+    [
+        "model_index.json",
+        "unet",
+        "tokenizer",
+        "unet/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+        "pruned.safetensors",
+    ],
+)
+def test_a_path_into_a_model_is_refused_with_the_folder_above(model, within):
+    (model / "pruned.safetensors").write_bytes(b"")
+
+    with pytest.raises(UnsupportedModel, match=f"^{model / within} is only a part .*: name the folder above: {model}$"):
+        load(FAMILY, str(model / within))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "config.json", "model_index.json.bak", "model.zip"])
+def test_a_file_that_is_no_checkpoint_is_not_called_one(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+
+    with pytest.raises(UnsupportedModel, match=f"{name} is a file, and only diffusers directories are loaded"):
+        load(FAMILY, str(tmp_path / name))
+
+
+def test_a_checkpoint_in_a_folder_of_its_own_within_a_model_is_one(model):
+    (model / "checkpoints").mkdir()
+    (model / "checkpoints/painter.safetensors").write_bytes(b"")
+
+    with pytest.raises(UnsupportedModel, match="is a single-file checkpoint"):
+        load(FAMILY, str(model / "checkpoints/painter.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "name", ["/gone/model", "~/model", "a/b/c", "some body/painter", "https://huggingface.co/a/b", "a" * 300]
+)
+def test_what_is_no_hub_id_gets_no_command_that_fetches_it(name):
+    with pytest.raises(
+        UnsupportedModel, match=r"is no hub id \(owner/name\): correct `path`, or take `revision`"
+    ) as said:
+        fetched(name, "main", ["*.json"])
+
+    assert "hf download" not in str(said.value)
+
+
+def test_a_folder_with_a_revision_is_to_be_named_without_it(model):
+    with pytest.raises(UnsupportedModel, match=f"^{model} is on this machine, .*: take `revision` out$"):
+        fetched(str(model), "main", ["*.json"])
+
+
 def test_weights_that_git_did_not_fetch_are_refused(model):
     (model / "vae/diffusion_pytorch_model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
 
     with pytest.raises(UnsupportedModel, match="is a Git LFS pointer"):
         load(FAMILY, str(model))
+
+
+def _header_of_no_tensors(whole: bytes) -> bytes:
+    return (9).to_bytes(8, "little") + b'{"a": {}}'
+
+
+#: Weights as broken downloads and other programs leave them, made of whole ones.
+DAMAGED = {
+    "empty": lambda whole: b"",
+    "within the length": lambda whole: whole[:5],
+    "within the header": lambda whole: whole[:20],
+    "after the header": lambda whole: whole[: 8 + int.from_bytes(whole[:8], "little")],
+    "one byte short": lambda whole: whole[:-1],
+    "one byte more": lambda whole: whole + b"\0",
+    "a page of a web site": lambda whole: b"<!DOCTYPE html><title>404</title>" * 50,
+    "zeros": lambda whole: bytes(len(whole)),
+    "a list as header": lambda whole: (2).to_bytes(8, "little") + b"[]",
+    "tensors without places": _header_of_no_tensors,
+}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+def test_weights_that_are_not_whole_are_named_before_any_is_loaded(model, damaged):
+    weights = model / "vae/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(damaged(weights.read_bytes()))
+
+    with pytest.raises(SafetensorError):
+        safe_open(weights, "pt")
+    with pytest.raises(UnsupportedModel, match=r"vae/\S+ is damaged \(.*\): fetch this file again$"):
+        load(FAMILY, str(model))
+
+
+def test_a_shard_that_is_cut_short_is_named(tmp_path):
+    tiny.pipeline().save_pretrained(tmp_path, max_shard_size="40KB")
+    shard = sorted((tmp_path / "unet").glob("*.safetensors"))[1]
+    os.truncate(shard, shard.stat().st_size - 1)
+
+    with pytest.raises(UnsupportedModel, match=rf"^{shard} is damaged \(it has \d+ bytes, .* describes \d+\)"):
+        load(FAMILY, str(tmp_path))
+
+
+def test_of_weights_the_header_alone_is_read(tmp_path):
+    """A sparse file of 1 TB, which nobody could read within a test."""
+    size = 10**12
+    header = json.dumps({"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(len(header).to_bytes(8, "little") + header)
+
+    os.truncate(weights, 8 + len(header) + size)
+    assert damage(weights) is None
+    os.truncate(weights, 8 + len(header) + size - 1)
+    assert "describes" in damage(weights)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_a_model_with_a_revision_is_a_hub_id(tiny_models, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('id = "tiny-too"', 'id = "tiny"', "3 models under 2 ids"),
+        ('id = "tiny-too"', 'id = "tiny"', "`id` is tiny, and an earlier model"),
         ("max_tokens = 24", "max_tokens = 24\ncolour = 1", "colour"),
         ("max_tokens = 24", "max_tokens = 0", "max_tokens"),
         ("max_tokens = 24", 'scheduler = "heun"', "scheduler"),
@@ -54,6 +54,13 @@ def test_a_vocabulary_is_a_file_or_a_list(tiny_models, tmp_path, declared):
     assert model.vocabulary == ("a", "Cat")
     assert model.known_words == {"a", "cat"}
     assert load_catalogue(tiny_models)["tiny"].known_words is None
+
+
+def test_a_models_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "models.toml").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(InvalidCatalogue, match="is no models file"):
+        load_catalogue(tmp_path / "models.toml")
 
 
 def test_a_missing_models_file_names_the_setting(tmp_path):

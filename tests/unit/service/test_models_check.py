@@ -13,7 +13,9 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+from service.admin import check_models
 from service.jobs.catalogue import load_catalogue
+from service.jobs.errors import InvalidCatalogue
 from service.models_check import checked, remarks
 from tests import tiny
 from tests.cached_hub import COMMIT, ROOT, cached, python
@@ -108,6 +110,11 @@ def _other_scheduler(model: Path) -> None:
     changed(model / "model_index.json", scheduler=["diffusers", "UniPCMultistepScheduler"])
 
 
+def _cut_short(model: Path) -> None:
+    weights = model / "unet/diffusion_pytorch_model.safetensors"
+    os.truncate(weights, weights.stat().st_size // 2)
+
+
 def _no_limit(model: Path) -> None:
     for file, key in (("tokenizer/tokenizer_config", "model_max_length"), ("text_encoder/config", None)):
         path = model / f"{file}.json"
@@ -133,6 +140,7 @@ SPOILT = {
     "gone": (lambda model: shutil.rmtree(model), "is not there", "correct `path`"),
     "no index": (lambda model: (model / "model_index.json").unlink(), "has no model_index.json", "set `path`"),
     "no weights": (lambda model: shutil.rmtree(model / "vae"), "vae has no weights", "fetch the model again"),
+    "weights cut short": (_cut_short, "unet/diffusion_pytorch_model.safetensors is damaged (", "fetch this file again"),
     "no tokenizer": (lambda model: shutil.rmtree(model / "tokenizer"), "no tokenizer at", "set `tokenizer` to where"),
     "no limit": (_no_limit, "says how many tokens", "set `max_tokens` (77 for CLIP)"),
     "text encoder": (
@@ -169,6 +177,35 @@ def test_what_is_wrong_with_a_declaration_is_said_with_what_mends_it(check, tmp_
     (found,) = check(old, new, added="" if "max_tokens" in new else "max_tokens = 24")
 
     assert said in found
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (
+            '"model/model_index.json"',
+            "model_index.json is only a part of a diffusers directory: name the folder above: ",
+        ),
+        ('"model/unet"', "unet is only a part of a diffusers directory: name the folder above: "),
+        (
+            '"cache/model_index.json"',
+            "cache/model_index.json is only a part of a diffusers directory: name the folder ",
+        ),
+        (
+            '"{model}"\nrevision = "main"',
+            "is on this machine, and `revision` is for hub ids alone: take `revision` out",
+        ),
+        ('"./model"\nrevision = "main"', "./model is no hub id (owner/name): correct `path`, or take `revision` out"),
+    ],
+)
+def test_a_path_that_names_no_model_is_said_with_the_one_to_name(check, model, tmp_path, path, said):
+    (tmp_path / "cache").mkdir()  # as the hub's cache: links to files elsewhere, whose names say nothing
+    (tmp_path / "cache/model_index.json").symlink_to(shutil.copy(model / "model_index.json", tmp_path / "0123abcd"))
+
+    (found,) = check('"model"', path.format(model=model))
+
+    assert said in found
+    assert "hf download" not in found
 
 
 def test_a_scheduler_that_is_declared_mends_one_that_is_not_handled(check, model):
@@ -208,6 +245,105 @@ def test_the_command_goes_through_all_models_and_ends_with_1_where_one_is_wrong(
     assert ran.stdout.splitlines()[1].startswith("  - scheduler is UniPCMultistepScheduler")
     assert ran.stdout.splitlines()[2] == "whole: reads 24 tokens"
     assert (ran.returncode, ran.stderr.strip()) == (1, f"1 of 2 models of {file} cannot be served")
+
+
+#: Lines of a declaration that may not be, and what is said of each.
+MISDECLARED = {
+    "unknown field": (
+        "",
+        'tokeniser = "x"',
+        "unknown field `tokeniser`: the known ones are `id`, `description`, `path`,",
+    ),
+    "unknown inner field": (
+        "steps = 3,",
+        "steps = 3, step = 3,",
+        "unknown field `defaults.step`: the known ones are `s",
+    ),
+    "missing": ('path = "model"', "", "`path` is missing: add it (A directory relative to the file; with `revision`, "),
+    "missing table": ("limits =", "patience = {}\n#", "`limits` is missing: add it, with `max_steps`, `max_targets`"),
+    "missing side": ("32, 32", "32", "`sizes[0][1]` is missing: add it"),
+    "too small": ("", "max_tokens = 0", "`max_tokens` is 0: it must be 1 or more"),
+    "too large": (
+        "guidance_scale = 3.0",
+        "guidance_scale = 99",
+        "`defaults.guidance_scale` is 99: it must be 50 or less",
+    ),
+    "unknown name": ("", 'scheduler = "heun"', "`scheduler` is \"heun\": it must be one of 'ddim', 'ddpm',"),
+    "of no type": ("", "vocabulary = 3", "`vocabulary` is 3: it must be a list or a string"),
+    "entry of no type": ("", 'vocabulary = ["a", 3]', "`vocabulary[1]` is 3: it must be a string"),
+    "no number": ("steps = 3,", 'steps = "many",', '`defaults.steps` is "many": it must be a whole number'),
+    "nothing in a list": ("[[32, 32]]", "[]", "`sizes` is []: it must be a list of 1 or more"),
+    "no table": ("{ max_steps = 40, max_targets = 3 }", "3", "`limits` is 3: it must be a table, with `max_steps`, "),
+    "name": ('id = "odd"', 'id = "odd one"', '`id` is "odd one": it must be a string that matches ^[A-Za-z0-9]'),
+    "two fields": (
+        "steps = 3,",
+        "steps = 300,",
+        "300 default steps are more than max_steps 40: lower `defaults.steps`",
+    ),
+    "no vocabulary": ("", 'vocabulary = "gone.txt"', "no vocabulary at "),
+    "repeated": (
+        'id = "odd"',
+        'id = "whole"',
+        "`id` is whole, and an earlier model of the file has it: give each its ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line"), MISDECLARED.values(), ids=MISDECLARED)
+def test_a_declaration_that_may_not_be_is_one_plain_line_and_the_other_models_are_checked(
+    model, tmp_path, capsys, old, new, line
+):
+    odd = DECLARED.format(id="odd")
+    file = tmp_path / "models.toml"
+    file.write_text(DECLARED.format(id="whole") + (odd.replace(old, new) if old else f"{odd}{new}\n"))
+
+    with pytest.raises(SystemExit, match=f"^1 of 2 models of {file} cannot be served$"):
+        check_models(file)
+    with pytest.raises(InvalidCatalogue) as refused:
+        load_catalogue(file)
+
+    first, name, said = capsys.readouterr().out.splitlines()
+    assert first == "whole: reads 24 tokens"
+    assert said.startswith(f"  - {line}")
+    assert str(refused.value) == f"{file}: model {name.removesuffix(': cannot be served')}: {said.removeprefix('  - ')}"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", ["it declares no model: add a table [[models]]"]),
+        ("models = 3", ["it declares no model: add a table [[models]]"]),
+        ("[models]", ["it declares no model: add a table [[models]]"]),
+        (
+            "[[model]]",
+            ["unknown field `model`: the known one is `models`", "it declares no model: add a table [[models]]"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_whole_file_is_said_in_plain_lines(tmp_path, capsys, text, lines):
+    file = tmp_path / "models.toml"
+    file.write_text(text)
+
+    with pytest.raises(SystemExit, match="cannot be used"):
+        check_models(file)
+
+    assert capsys.readouterr().out.splitlines() == [f"{file}: {line}" for line in lines]
+    with pytest.raises(InvalidCatalogue) as refused:
+        load_catalogue(file)
+    assert str(refused.value).splitlines() == [f"{file}: {line}" for line in lines]
+
+
+def test_everything_that_is_wrong_with_a_declaration_is_said_without_pydantics_words(tmp_path):
+    file = tmp_path / "models.toml"
+    file.write_text("[[models]]\ncolour = 1\nmax_tokens = 0\n")
+
+    with pytest.raises(InvalidCatalogue) as refused:
+        load_catalogue(file)
+
+    lines = str(refused.value).splitlines()
+    assert len(lines) == 8  # six fields are missing
+    assert all(line.startswith(f"{file}: model number 1: ") for line in lines)
+    assert not re.search("pydantic|Tuple|input_", str(refused.value))
 
 
 def test_the_command_ends_with_0_where_nothing_is_wrong():
