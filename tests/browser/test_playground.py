@@ -171,7 +171,7 @@ def test_what_is_no_picture_is_refused_next_to_the_photo(page, watched):
         ("Edited prompt", "", "write something"),
         ("Source prompt", "", "write something"),
         ("Steps", "500", "at most 100"),
-        ("Seed", "-1", "at least 0"),
+        ("Seed", "-2", "at least -1"),
     ],
 )
 def test_what_is_wrong_is_said_next_to_its_field(page, watched, label, value, needed):
