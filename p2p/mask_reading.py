@@ -10,11 +10,13 @@ Painting programs write masks in many ways, and none says in its file which one.
 A mask that is all one level after this bounds nothing; who reads it refuses it (`mask_uniform`). Needs no torch.
 """
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
-ReadBy = Literal["alpha", "colour"]
+if TYPE_CHECKING:
+    # For its types alone: the process that reads pictures has little memory, and pydantic takes a part of it.
+    from p2p.spec import ReadBy
 
 #: Alpha from which a pixel counts as painted, a quarter of full. Pages that let people paint over a picture draw with
 #: half opacity, so that one sees what is below: a single stroke is 127 or 128 of 255, and several add up. The soft rim
@@ -29,7 +31,7 @@ def has_both(share: float | None) -> bool:
     return share is not None and 0 < share < 1
 
 
-def read_by_default(alpha: float | None) -> ReadBy:
+def read_by_default(alpha: float | None) -> "ReadBy":
     """By what a mask is read.
 
     Args:
@@ -52,7 +54,7 @@ def by_colour(picture: Image.Image) -> Image.Image:
     return strongest.point(lambda level: 255 if level >= LIGHT else 0)
 
 
-def mask_of(picture: Image.Image, read_by: ReadBy | None = None) -> Image.Image:
+def mask_of(picture: Image.Image, read_by: "ReadBy | None" = None) -> Image.Image:
     """A picture of any mode as a mask: mode L, white where another one may change, black elsewhere.
 
     Args:

@@ -16,7 +16,6 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
-from p2p.mask_reading import ReadBy
 from p2p.part import Part as Part
 from p2p.words import WrittenPrompt, count_words, same_words, written
 
@@ -35,6 +34,8 @@ MAX_COMPLAINTS = 64
 
 #: What a picture will be is settled early: four looks at it, a fifth of the run apart, tell all there is to tell.
 MAX_PREVIEWS = 4
+
+ReadBy = Literal["alpha", "colour"]
 
 #: By the names of diffusers' classes: DDIMScheduler, DDPMScheduler, ...
 SchedulerName = Literal["ddim", "ddpm", "dpm_solver_multistep", "euler", "euler_ancestral", "lcm", "pndm"]

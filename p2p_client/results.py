@@ -145,6 +145,13 @@ class Event(Result):
         return self.name in ENDS
 
 
+class AsMask(Result):
+    """How much of another picture may change where a blend names this one as its mask, by each way to read it."""
+
+    alpha: float | None
+    colour: float
+
+
 class Image(Result):
     """A photo as the service keeps it; `id` goes into an edit's `source.image.upload`."""
 
@@ -154,6 +161,7 @@ class Image(Result):
     digest: str
     format: str
     bytes: int
+    as_mask: AsMask | None = None
     created_at: datetime
     expires_at: datetime
     url: str
@@ -274,12 +282,24 @@ class AlignedWord(Word):
     sources: tuple[int, ...]
 
 
+class Name(Result):
+    """What a name means in a prompt: the indices of its words; `problem` says why it cannot be named, if so."""
+
+    word: str
+    occurrence: int | None
+    words: tuple[int, ...]
+    exact: bool
+    tokens: tuple[Token, ...]
+    problem: str | None
+
+
 class Prompt(Result):
     """A prompt in words."""
 
     prompt: str
     tokens: int
     words: tuple[Word, ...]
+    names: tuple[Name, ...] = ()
 
 
 class AlignedPrompt(Result):
@@ -289,6 +309,7 @@ class AlignedPrompt(Result):
     tokens: int
     kind: str | None
     words: tuple[AlignedWord, ...]
+    names: tuple[Name, ...] = ()
     removed: tuple[int, ...]
 
 

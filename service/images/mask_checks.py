@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from p2p.mask_reading import ReadBy, has_both, read_by_default
+from p2p.mask_reading import has_both, read_by_default
+from p2p.spec import ReadBy
 from service.invalid_input import Complaint
 from service.jobs.images import Image
 

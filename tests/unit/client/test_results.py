@@ -4,7 +4,7 @@ import pytest
 
 from p2p_client import results
 from service import alignments, batch_bodies, schemas
-from service.jobs import catalogue, model
+from service.jobs import catalogue, images, model
 from service.webhooks import messages
 
 PAIRS = [
@@ -16,6 +16,7 @@ PAIRS = [
     (results.Reconstruction, model.Reconstruction),
     (results.EditPage, schemas.EditList),
     (results.Image, schemas.ImageView),
+    (results.AsMask, images.AsMask),
     (results.Inversion, schemas.InversionView),
     (results.Model, schemas.ModelView),
     (results.ModelDefaults, catalogue.ModelDefaults),
@@ -23,6 +24,7 @@ PAIRS = [
     (results.Batch, batch_bodies.BatchView),
     (results.EditOfBatch, batch_bodies.EditOfBatch),
     (results.Alignment, alignments.AlignmentView),
+    (results.Name, alignments.NameView),
     (results.Prompt, alignments.PromptView),
     (results.AlignedPrompt, alignments.AlignedPromptView),
     (results.AlignedWord, alignments.AlignedWordView),
