@@ -10,6 +10,7 @@ from PIL import Image
 from p2p.families.stable_diffusion import StableDiffusion
 from service.jobs.catalogue import load_catalogue
 from service.jobs.events import ArtifactReady, Failed, PreviewReady
+from service.jobs.images import image_key
 from tests import tiny
 from tests.unit.p2p.test_finite import overflowing, spoilt
 from tests.unit.worker.test_fitting import slope
@@ -27,7 +28,7 @@ def run(plane, tiny_models):
         job = plane.job if spec is None else plane.job.model_copy(update={"spec": spec})
         engine = Engine(ModelSampler(family), load_catalogue(tiny_models)["tiny"], revision="sha256:0")
         photo = encoded(slope((32, 32)), ENCODINGS["png"])
-        return list(engine.run(job, fetch=lambda image_id: {UPLOAD: photo}[image_id]))
+        return list(engine.run(job, fetch=lambda key: {image_key(UPLOAD): photo}[key]))
 
     return ran
 
