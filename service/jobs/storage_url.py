@@ -19,6 +19,8 @@ OPTIONS: Mapping[str, str] = {
     "public": "where clients reach the storage, such as https://files.example.com; URLs are signed for it",
     "session_token": "of temporary credentials",
 }
+#: Characters of a bucket's name, as S3 has them.
+SHORTEST, LONGEST = 3, 63
 NEEDED = "s3+http://KEY:SECRET@HOST:PORT/BUCKET/PREFIX"
 
 
@@ -55,8 +57,8 @@ def s3_address(url: str) -> S3Address:
     if missing := [name for name, value in given.items() if not value]:
         verb = "is" if len(missing) == 1 else "are"
         raise InvalidStorage(f"{' and '.join(missing)} {verb} missing in {masked(url)!r}; give {NEEDED}")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", bucket):
-        raise InvalidStorage(f"the name of the bucket in {masked(url)!r} may have letters, digits and . _ - alone")
+    if reason := _wrong_bucket(bucket):
+        raise InvalidStorage(f"the name of the bucket in {masked(url)!r} {reason}")
     endpoint = f"{parts.scheme.removeprefix('s3+')}://{_address(parts)}"
     return S3Address(
         endpoint=endpoint,
@@ -120,6 +122,17 @@ def decoded(url: str, text: str) -> str:
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:
         raise InvalidStorage(f"the percent-encoding in {masked(url)!r} is not UTF-8") from error
+
+
+def _wrong_bucket(name: str) -> str | None:
+    """The rule of S3 that a bucket's name breaks; None for none."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+        return "may have letters, digits and . _ - alone"
+    if not re.match(r"[A-Za-z0-9]", name):
+        return "must begin with a letter or a digit"
+    if not SHORTEST <= len(name) <= LONGEST:
+        return f"must have {SHORTEST} to {LONGEST} characters; it has {len(name)}"
+    return None
 
 
 def _address(parts: SplitResult) -> str:

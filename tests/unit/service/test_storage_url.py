@@ -48,6 +48,11 @@ def test_a_prefix_is_decoded_once_and_encoded_once(monkeypatch, prefix, start):
     assert signed(f"{start}/{quote(prefix)}").path == f"/bucket/{quote(prefix)}/{KEY}"
 
 
+@pytest.mark.parametrize("bucket", ["abc", "A.b_c-9", "b" * 63])
+def test_a_bucket_of_3_to_63_characters_is_taken(bucket):
+    assert s3_address(f"s3+http://k:s@h/{bucket}").bucket == bucket
+
+
 def test_credentials_are_decoded_once():
     address = s3_address("s3+http://k%2F%40:s%3A%25+@h/bucket")
 
@@ -87,7 +92,13 @@ def test_temporary_credentials_have_their_token_in_what_is_signed(monkeypatch, s
         ("s3+http://k:hu#hush@host/bucket", "the port must be a number"),
         ("s3+http://k:hush@host/bucket#x", "write %23"),
         ("s3+http://k:hush@host/buc ket", "write %20"),
-        ("s3+http://k:hush@host/b$cket", "the name of the bucket"),
+        ("s3+http://k:hush@host/b$cket", "may have letters, digits"),
+        ("s3+http://k:hush@host/b$", "may have letters, digits"),
+        ("s3+http://k:hush@host/.bucket", "must begin with a letter or a digit"),
+        ("s3+http://k:hush@host/-", "must begin with a letter or a digit"),
+        ("s3+http://k:hush@host/b?public=nonsense", "must have 3 to 63 characters; it has 1"),
+        ("s3+http://k:hush@host/bu/prefix", "must have 3 to 63 characters; it has 2"),
+        (f"s3+http://k:hush@host/{'b' * 64}", "must have 3 to 63 characters; it has 64"),
         ("s3+http://k:hush@host/bucket/a//b", "the prefix"),
         ("s3+http://k:hush@host/bucket/a/../b", "the prefix"),
         ("s3+http://k:hush@host/bucket/%2E%2E/b", "the prefix"),
