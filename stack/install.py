@@ -56,7 +56,7 @@ def cpu_source(build: str, index: str) -> list[str] | None:
         build: its version, with the part behind the plus: `2.13.0+cpu`.
         index: where to ask when what pip is set up with does not have it.
     Returns:
-        None where nobody has it for this Python and machine, or the index does not answer.
+        None if no index has it for this Python and machine, or the index does not answer.
     """
     if _offered(build):
         return []

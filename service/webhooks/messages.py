@@ -130,7 +130,7 @@ class Message(Record):
 
 
 def message_about(job: Job, *, prefix: str = "") -> Message:
-    """What is told of a job that has ended; `prefix` stands before the path of each link."""
+    """The message about a job that has ended; `prefix` stands before the path of each link."""
     trace = Trace.parse(job.traceparent)
     links, error = EndedLinks(self=f"{prefix}/v1/edits/{job.id}"), job.error and EndedError(code=job.error.code)
     told = EditEnded(

@@ -42,7 +42,7 @@ def declared(tmp_path):
 
 @pytest.fixture
 def tokenizer_alone(tmp_path):
-    """What of a model the API fetches: no weights are there."""
+    """The files of a model that the API fetches, without its weights."""
     tiny.save(tmp_path / "whole")
     shutil.copytree(tmp_path / "whole" / "tokenizer", tmp_path / "part" / "tokenizer")
     return tmp_path / "part"
