@@ -3,16 +3,20 @@
 import gc
 import logging
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
 import uvicorn
+from uvicorn.main import STARTUP_FAILURE
 
 from service.api_keys import KeyRing
 from service.app import create_app
 from service.jobs.catalogue import load_catalogue
-from service.jobs.connection import patient_client, wait_for
-from service.jobs.errors import InvalidCatalogue, InvalidStorage, UnsafeRedis
+from service.jobs.connection import patient_client, refuse_wrong, wait_for
+from service.jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis, UnsafeRedis
 from service.jobs.logs import set_up_logs
 from service.jobs.metrics import API, show_process
 from service.jobs.settings import settings_or_exit
@@ -24,6 +28,8 @@ log = logging.getLogger("service")
 
 #: uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.access.
 UVICORN: dict[str, Any] = {"log_config": None, "access_log": False}
+#: Seconds between two looks for a Redis that has not answered yet.
+FIRST_CONTACT = 1.0
 
 
 def main() -> None:
@@ -39,7 +45,41 @@ def main() -> None:
     spare_connections()
     # Where it listens decides who is let in without a key: everything is told the same.
     settings = settings.model_copy(update={"host": host_for(settings)})
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, **UVICORN)
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, **UVICORN))
+    with suppress(KeyboardInterrupt), ended_by_refusal(server, settings.redis_url):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+@contextmanager
+def ended_by_refusal(server: uvicorn.Server, redis_url: str) -> Iterator[None]:
+    """Ends the server, and then the process, where the first answer of Redis shows that the URL can never work.
+
+    A Redis that is not reachable yet keeps nobody waiting here: it is looked for beside the server.
+    """
+    over = threading.Event()
+    refused: list[RefusedRedis] = []
+
+    def look() -> None:
+        try:
+            while not over.is_set() and not refuse_wrong(redis_url):
+                over.wait(FIRST_CONTACT)
+        except RefusedRedis as error:
+            refused.append(error)
+            server.should_exit = True
+
+    try:
+        if not refuse_wrong(redis_url):
+            threading.Thread(target=look, daemon=True).start()
+    except RefusedRedis as error:
+        sys.exit(str(error))
+    try:
+        yield
+    finally:
+        over.set()
+    if refused:
+        sys.exit(str(refused[0]))
 
 
 def spare_connections() -> None:
@@ -59,11 +99,13 @@ def host_for(settings: Settings) -> str:
     """Where to listen: on loopback alone while there is no key, whatever is set. Ends the process without Redis."""
     if settings.is_on_loopback:
         return settings.host
-    client = patient_client(settings.redis_url)
     try:
-        wait_for(client)
-        if KeyRing(client).any():
-            return settings.host
+        wait_for(settings.redis_url)
+        with patient_client(settings.redis_url) as client:
+            if KeyRing(client).any():
+                return settings.host
+    except RefusedRedis as error:
+        sys.exit(str(error))
     except (UnsafeRedis, redis.RedisError) as error:
         sys.exit(f"whether there is a key cannot be told: {error}")
     log.warning(

@@ -21,7 +21,7 @@ import redis
 from service.api_keys import TRUSTED, KeyRing
 from service.jobs.backlog import Backlog, Standing
 from service.jobs.catalogue import ModelDeclaration, read_models_file
-from service.jobs.connection import patient_client
+from service.jobs.connection import patient_client, reached
 from service.jobs.errors import InvalidCatalogue, JobNotFound, JobPlaneError
 from service.jobs.model import Job, new_job
 from service.jobs.queue import RqJobQueue, SeenWorker
@@ -217,6 +217,10 @@ def main() -> None:
     if arguments.action == "models":
         return check_models(settings_or_exit(Settings).models_file)
     settings = settings_or_exit(PlaneSettings)
+    try:
+        reached(settings.redis_url)
+    except (JobPlaneError, redis.RedisError) as error:
+        sys.exit(str(error))
     client = patient_client(settings.redis_url)
     upkeep, store, ring, secrets = Upkeep(client), RedisJobStore(client), KeyRing(client), SecretRing(client)
     # RQ reads bytes: a client of its own.

@@ -20,7 +20,7 @@ from service.addresses import GuardedTransport, checked_url, client_to
 from service.jobs import keys, metrics
 from service.jobs.batches import Batches, RedisBatches
 from service.jobs.connection import patient_async_client, patient_client, wait_for
-from service.jobs.errors import BatchNotFound, JobNotFound, MetricsUnavailable, NewerRecord, UnsafeRedis
+from service.jobs.errors import BatchNotFound, JobNotFound, MetricsUnavailable, NewerRecord, RefusedRedis, UnsafeRedis
 from service.jobs.interruption import Interrupted, interruptible, look
 from service.jobs.logs import bound, set_up_logs
 from service.jobs.settings import settings_or_exit
@@ -244,9 +244,8 @@ def main() -> None:
     set_up_logs(settings.log_format)
     try:
         metrics.serve_metrics(metrics.OUTBOX, settings.metrics_host, settings.metrics_port)
-        with patient_client(settings.redis_url) as client:
-            wait_for(client)
-    except (UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
+        wait_for(settings.redis_url)
+    except (RefusedRedis, UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     whom = checked_url(settings.webhook_url).host if settings.webhook_url else "nobody"
     log.info("telling the webhooks that jobs name, and %s of all other jobs", whom)

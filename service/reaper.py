@@ -27,6 +27,7 @@ from service.jobs.errors import (
     JobPlaneError,
     MetricsUnavailable,
     NewerRecord,
+    RefusedRedis,
     UnsafeRedis,
 )
 from service.jobs.interruption import Interrupted, interruptible, pause
@@ -122,8 +123,8 @@ def main() -> None:
     try:
         storage = open_storage(settings.storage_url, patience=STORAGE_PATIENCE)
         metrics.serve_metrics(metrics.REAPER, settings.metrics_host, settings.metrics_port)
-        wait_for(client)
-    except (InvalidStorage, UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
+        wait_for(settings.redis_url)
+    except (InvalidStorage, RefusedRedis, UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     reaper = Reaper(
         Upkeep(client),

@@ -9,8 +9,8 @@ import redis
 
 from p2p.errors import P2PError
 from service.jobs.catalogue import ModelDeclaration, load_catalogue
-from service.jobs.connection import patient_client, wait_for
-from service.jobs.errors import InvalidCatalogue, InvalidStorage, MetricsUnavailable, UnsafeRedis
+from service.jobs.connection import patient_client, refuse_wrong, wait_for
+from service.jobs.errors import InvalidCatalogue, InvalidStorage, MetricsUnavailable, RefusedRedis, UnsafeRedis
 from service.jobs.logs import set_up_logs
 from service.jobs.metrics import WORKER, begin_at_zero, serve_metrics
 from service.jobs.queue import RqJobQueue
@@ -41,7 +41,9 @@ def main() -> None:
         storage = open_storage(settings.storage_url)
         judge = Judge(load_moderation(settings.moderation))
         serve_metrics(WORKER, settings.metrics_host, settings.metrics_port)
-    except (InvalidStorage, InvalidModeration, MetricsUnavailable) as error:
+        # Before the model, which takes long to load.
+        refuse_wrong(settings.redis_url)
+    except (InvalidStorage, InvalidModeration, MetricsUnavailable, RefusedRedis) as error:
         sys.exit(str(error))
     # Not at the head of the file: diffusers and transformers log while their parts are imported.
     adopt_library_logs()
@@ -72,8 +74,8 @@ def serve(engine: "Engine", declaration: ModelDeclaration, settings: WorkerSetti
 
     client = patient_client(settings.redis_url)
     try:
-        wait_for(client)
-    except (UnsafeRedis, redis.RedisError) as error:
+        wait_for(settings.redis_url)
+    except (RefusedRedis, UnsafeRedis, redis.RedisError) as error:
         sys.exit(str(error))
     # RQ reads bytes: a client of its own.
     messages = redis.Redis.from_url(settings.redis_url)

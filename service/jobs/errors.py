@@ -7,6 +7,7 @@
     ├── IllegalTransition  the job's state does not allow it, or another execution holds the job
     ├── StillActive        a job that has not ended cannot be erased
     ├── UnsafeRedis        Redis may drop jobs when its memory is full
+    ├── RefusedRedis       the setting REDIS_URL can never work with what answers there
     ├── NameReused         a request's name stands for another request already
     ├── Refused            not now; `retry_after` says when
     │   ├── RateLimited    the owner has posted too many jobs of late
@@ -26,6 +27,8 @@
 """
 
 from typing import ClassVar
+
+from service.jobs.masked import masked
 
 
 class JobPlaneError(Exception):
@@ -90,6 +93,15 @@ class UnsafeRedis(JobPlaneError):
 
     def __init__(self, policy: str) -> None:
         super().__init__(f"Redis may drop jobs: its maxmemory-policy is {policy}, set it to noeviction")
+
+
+class RefusedRedis(JobPlaneError):
+    """REDIS_URL is well formed, and what answers there shows that it can never work."""
+
+    code = "refused_redis"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"REDIS_URL {masked(url)!r}: {reason}")
 
 
 class NameReused(JobPlaneError):

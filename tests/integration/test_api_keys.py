@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 import redis.asyncio
+import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -145,7 +146,12 @@ def test_the_application_is_told_where_it_listens(
     monkeypatch.setattr(program, "set_up_logs", lambda _: None)
     monkeypatch.setattr(program, "show_process", lambda _: None)
     monkeypatch.setattr(program, "create_app", told.append)
-    monkeypatch.setattr(program.uvicorn, "run", lambda app, *, host, **_: told.append(host))
+
+    def run(server: uvicorn.Server) -> None:
+        told.append(server.config.host)
+        server.started = True
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
 
     program.main()
 
