@@ -30,10 +30,13 @@ _WITHOUT_SPACES = (
     (0x20000, 0x3FFFF),  # Han, further extensions
 )
 _JOINER = "\u200d"
+#: Variation selectors: whether a symbol is drawn as text or as a picture. Some keyboards write one, others none.
+_SELECTORS: dict[int, None] = dict.fromkeys((0xFE0E, 0xFE0F))
 #: Characters that keyboards and word processors put in place of an apostrophe or a hyphen.
 _SAME = {ord(one): "'" for one in "\u2018\u2019\u201b\u02bc\u2032\uff07\u0060\u00b4"} | {
     ord(one): "-" for one in "\u2010\u2011\uff0d"
 }
+_PLAIN: dict[int, str | None] = {**_SAME, **_SELECTORS}
 
 
 class Piece(NamedTuple):
@@ -46,8 +49,8 @@ class Piece(NamedTuple):
 
 
 def folded(text: str) -> str:
-    """The form in which names are compared: composed (NFC), case folded, with one apostrophe and one hyphen."""
-    plain = text.translate(_SAME)
+    """The form in which names are compared: composed (NFC), case folded, one apostrophe, one hyphen, no selectors."""
+    plain = text.translate(_PLAIN)
     if plain.isascii():
         return plain.casefold()
     # Decomposed before folding, so that letters that are canonically equal fold to the same (Unicode, D145).

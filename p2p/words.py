@@ -132,8 +132,7 @@ class WrittenPrompt:
 
     def _searched(self, asked: _Words) -> "_Searched":
         # A name of punctuation alone may be what is left out at the edges of words.
-        plain = not any(piece.kind in WORDS for word in asked for piece in word)
-        return self._whole if plain else self._inner
+        return self._inner if _has_words(asked) else self._whole
 
     @cached_property
     def _words(self) -> _Words:
@@ -149,7 +148,7 @@ class WrittenPrompt:
 
     @cached_property
     def _inner(self) -> "_Searched":
-        return _Searched(tuple(map(_without_edges, self._words)))
+        return _Searched(tuple(_spoken(self._words)))
 
 
 # A request asks for the same prompts when it is checked, resolved and commented on. Few are kept: one that is all
@@ -234,7 +233,19 @@ def _joined(word: tuple[Piece, ...]) -> str:
 
 
 def _asked(name: str) -> _Words:
-    return tuple(map(_without_edges, pieces_by_word(name)))
+    words = tuple(pieces_by_word(name))
+    return tuple(_spoken(words)) if _has_words(words) else tuple(map(_without_edges, words))
+
+
+def _has_words(words: _Words) -> bool:
+    return any(piece.kind in WORDS for word in words for piece in word)
+
+
+def _spoken(words: _Words) -> Iterator[tuple[Piece, ...]]:
+    """The words without the punctuation around them; one of punctuation alone ("a cat , a dog") is left out."""
+    for word in words:
+        if any(piece.kind != "punctuation" for piece in word):
+            yield _without_edges(word)
 
 
 def _without_edges(word: tuple[Piece, ...]) -> tuple[Piece, ...]:
