@@ -16,6 +16,8 @@ OWN = frozenset({"v1", "livez", "readyz", "metrics", "docs", "redoc", "openapi.j
 
 #: Scheme, host, port, and segments as RFC 3986 writes them; no user, query or fragment.
 _BASE = re.compile(r"https?://[^/?#@\\\s]+(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/?", re.IGNORECASE)
+#: A percent sign that no two hexadecimal digits follow.
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def checked_public_url(text: str) -> str:
@@ -26,7 +28,8 @@ def checked_public_url(text: str) -> str:
     """
     if not text:
         return text
-    if not _BASE.fullmatch(text) or {".", ".."} & set(urlsplit(text).path.split("/")):
+    path = urlsplit(text).path
+    if not _BASE.fullmatch(text) or {".", ".."} & set(path.split("/")) or _BAD_ESCAPE.search(path):
         example = '"https://example.com" or "https://example.com/edits-api"'
         raise ValueError(f"{text!r} is no address that others begin with: write one such as {example}")
     return text.rstrip("/")

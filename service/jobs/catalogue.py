@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from p2p.spec import SchedulerName
-from service.jobs.declaration_errors import lines_of
+from service.jobs.declaration_errors import lines_of, shown
 from service.jobs.errors import InvalidCatalogue
 
 Count = Annotated[int, Field(ge=1)]
@@ -82,8 +83,8 @@ class ModelDeclaration(Part):
 
     def located(self, folder: Path) -> "ModelDeclaration":
         """The declaration with the paths that are relative to `folder` made absolute, and its vocabulary read."""
-        path = self.path if self.revision else str(_absolute(folder / self.path))
-        tokenizer = self.tokenizer and (folder / self.tokenizer).resolve()
+        path = self.path if self.revision else str(_absolute("path", folder / self.path))
+        tokenizer = self.tokenizer and _absolute("tokenizer", folder / self.tokenizer)
         changes: dict[str, object] = {"path": path, "tokenizer": tokenizer}
         if isinstance(self.vocabulary, str):
             changes["vocabulary"] = _words_of(folder / self.vocabulary)
@@ -95,9 +96,17 @@ class ModelDeclaration(Part):
         return None if self.vocabulary is None else frozenset(word.casefold() for word in self.vocabulary)
 
 
-def _absolute(path: Path) -> Path:
+def _absolute(field: str, path: Path) -> Path:
     """A file keeps its name and place: in the hub's cache it is a link to a folder that says nothing of its model."""
-    return path.parent.resolve() / path.name if os.path.isfile(path) else path.resolve()
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # said where it is opened
+            path.stat()
+        return path.parent.resolve() / path.name if os.path.isfile(path) else path.resolve()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidCatalogue(
+            f"`{field}` is {shown(str(path))}: no file or folder can have this name ({why}); correct it"
+        ) from error
 
 
 def _words_of(file: Path) -> tuple[str, ...]:

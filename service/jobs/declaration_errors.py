@@ -67,7 +67,7 @@ def _line(name: str, errors: Sequence[tuple[ErrorDetails, type[BaseModel] | None
     if error["type"] == "missing":
         return f"`{name}` is missing: add it{_described(owner, name)}"
     needed = " or ".join(dict.fromkeys(_needed(each, name, owner) for each, _ in errors))
-    return f"`{name or 'models'}` is {_shown(error['input'])}: it must be {needed}"
+    return f"`{name or 'models'}` is {shown(error['input'])}: it must be {needed}"
 
 
 def _needed(error: ErrorDetails, name: str, owner: type[BaseModel] | None) -> str:
@@ -96,6 +96,7 @@ def _table_of(field: FieldInfo | None) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A given value as the file may have it, not longer than a line can hold."""
     said = json.dumps(value, ensure_ascii=False, default=str)
     return said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."

@@ -281,6 +281,9 @@ MISDECLARED = {
         "300 default steps are more than max_steps 40: lower `defaults.steps`",
     ),
     "no vocabulary": ("", 'vocabulary = "gone.txt"', "no vocabulary at "),
+    "no path": ('path = "model"', 'path = "a\\u0000b"', "`path` is "),
+    "a path too long": ("", f'tokenizer = "{"x" * 5000}"', "`tokenizer` is "),
+    "no file's name": ("", f'vocabulary = "{"x" * 5000}"', "no vocabulary at "),
     "repeated": (
         'id = "odd"',
         'id = "whole"',

@@ -191,6 +191,7 @@ def test_a_public_url_is_read(given, base, prefix):
         "example.com", "/edits-api", "ftp://example.com", "https://", "https://a:b@example.com", "https://example.com?x=1",
         "https://example.com/#x", "https://example.com/a//b", "https://example.com/a/../b", "https://example.com/a b",
         'https://example.com/"><script>', "https://example.com/büro",
+        "https://example.com/%zz", "https://example.com/a%2", "https://example.com/%",
     ],
 )  # fmt: skip
 def test_a_public_url_that_is_none_is_refused_at_the_start(given):
