@@ -1,10 +1,10 @@
 """What pydantic says about a body, as complaints a client can act on: a JSON pointer, a stable code, what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
-from p2p.spec import Edit
+from p2p.spec import KINDS, METHODS
 
 #: Complaints in one answer; a body of nothing but mistakes must not become a larger answer.
 MAX_COMPLAINTS = 32
@@ -46,8 +46,12 @@ _NOT_NULL = frozenset(
      "literal_error"}
 )  # fmt: skip
 
-#: `kind` of each edit. pydantic puts it into the location behind the edit's index; it is no part of the body.
-_KINDS = frozenset(kind.model_fields["kind"].default for kind in get_args(get_args(Edit)[0]))
+#: Unions whose members are told apart by a name: where they stand in an edit ("" is an index), and their names.
+#: pydantic puts the name into the location behind that; it is no part of the body.
+_UNIONS: Sequence[tuple[tuple[str, ...], Collection[str]]] = (
+    (("targets", "", "edits", ""), KINDS),
+    (("inversion",), METHODS),
+)
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,15 @@ def _complaint(location: tuple[str | int, ...], error: Mapping[str, Any]) -> Com
 
 
 def _location(loc: Sequence[str | int]) -> tuple[str | int, ...]:
-    """Where in the body it is: without FastAPI's "body" and without pydantic's tag of an edit."""
+    """Where in the body it is: without FastAPI's "body", and without the names that pydantic puts behind unions."""
     path = tuple(loc[1:])
     # A batch's edits have an index of their own in front.
     first = 2 if path[:1] == ("edits",) else 0
-    match path[first:]:
-        case ["targets", _, "edits", _, tag, *_] if tag in _KINDS:
-            return (*path[: first + 4], *path[first + 5 :])
+    for union, names in _UNIONS:
+        last = first + len(union)
+        fits = len(path) > last and all(step in ("", at) for step, at in zip(union, path[first:], strict=False))
+        if fits and path[last] in names:
+            return (*path[:last], *path[last + 1 :])
     return path
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from p2p.errors import WordWithinToken
 from p2p.seeds import DrawSeed, draw_seed, drawn_fields
-from p2p.spec import EditSpec
+from p2p.spec import Direct, EditSpec
 from p2p.tokens import TokenizedPrompt
 from p2p.words import written
 from service.errors import InvalidEdit
@@ -26,8 +26,8 @@ def resolved(
     """
     model = known_model(spec.model, catalogue)
     asked, (height, width) = spec.sampling, model.sizes[0]
-    # An inversion goes DDIM's steps backwards. It can be made of any model's configuration, whatever its own scheduler.
-    scheduler = asked.scheduler or (None if spec.source.image is None else "ddim")
+    # An inversion goes a scheduler's steps backwards, whatever the model's own one is.
+    scheduler = asked.scheduler or (None if spec.source.image is None else (spec.inversion or Direct()).scheduler)
     sampling = asked.model_copy(
         update={
             "scheduler": scheduler,

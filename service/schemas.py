@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from p2p.spec import Artifacts, EditSpec, Inversion, InversionMethod, Part, Sampling, Source, counted
+from p2p.spec import Artifacts, Direct, EditSpec, Inversion, InversionMethod, Part, Sampling, Source, counted
 from service.addresses import MAX_CHARACTERS, UrlRefused, checked_url
 from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
 from service.jobs.images import AsMask, Image, ImageFormat, image_key
@@ -148,7 +148,7 @@ class InversionRequest(Part):
 
     model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
     source: Source
-    inversion: Inversion = Inversion()
+    inversion: Inversion = Direct()
     sampling: Sampling = Sampling()
 
     @model_validator(mode="after")

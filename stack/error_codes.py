@@ -20,7 +20,7 @@ PART = "codes"
 
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+|moderated")
 #: Where a field's codes are written, those of notices, and those of edits that fail.
-FIELDS = ("p2p/spec.py", "service/*.py", "service/images/*.py", "service/images/decoding/*.py")
+FIELDS = ("p2p/spec/*.py", "service/*.py", "service/images/*.py", "service/images/decoding/*.py")
 NOTICES = ("service/notices/*.py",)
 FAILURES = ("worker/*.py", "service/jobs/moves.py")
 #: The trees of errors; a class's first line says what it means.

@@ -10,7 +10,7 @@ from PIL import Image
 
 from p2p.inversion.fidelity import Fidelity
 from p2p.inversion.source_run import InversionStep
-from p2p.spec import EditSpec, Inversion
+from p2p.spec import Direct, EditSpec
 from p2p.trajectory import Trajectory
 from p2p.trajectory_file import dumped
 from service.jobs.errors import ArtifactNotFound, StorageUnavailable
@@ -110,7 +110,7 @@ class InvertedPhoto:
 
     def described(self, spec: EditSpec) -> dict[str, Any]:
         """What the manifest says of it."""
-        inversion, fitting, named = spec.inversion or Inversion(), self.photo.fitting, spec.source.image
+        inversion, fitting, named = spec.inversion or Direct(), self.photo.fitting, spec.source.image
         return {
             "upload": named and named.upload,
             "size": list(fitting.size),

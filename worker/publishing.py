@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from p2p.spec import Inversion
+from p2p.spec import Direct
 from service.jobs import moves
 from service.jobs.errors import StorageUnavailable
 from service.jobs.events import (
@@ -131,7 +131,7 @@ class Publisher:
             image=(spec.source.image and spec.source.image.upload) or "",
             model=self.job.model,
             prompt=spec.source.prompt,
-            method=(spec.inversion or Inversion()).method,
+            method=(spec.inversion or Direct()).method,
             steps=spec.sampling.steps or 0,
             seed=spec.seeds[0],
             reconstruction=inverted.reconstruction,

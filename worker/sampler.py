@@ -19,7 +19,7 @@ from p2p.preparation import shared_steps
 from p2p.previews import preview
 from p2p.sampling import DenoisingStep
 from p2p.schedulers import name_of
-from p2p.spec import EditSpec, Inversion
+from p2p.spec import Direct, EditSpec
 from p2p.tokens import tokenize
 from p2p.trajectory import Trajectory, key_of
 
@@ -71,12 +71,12 @@ class ModelSampler:
 
     def inversion_of(self, spec: EditSpec, picture: Image.Image) -> str:
         scheduler = self._family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
-        asked = spec.inversion or Inversion()
+        asked = spec.inversion or Direct()
         return key_of(spec, self._family, scheduler, described(picture, asked.method, asked.settings))
 
     def invert(self, spec: EditSpec, picture: Image.Image) -> Iterator[InversionStep | InversionResult]:
         self._make_sure_it_is_whole()
-        asked = spec.inversion or Inversion()
+        asked = spec.inversion or Direct()
         return invert_steps(
             picture,
             spec.source.prompt,

@@ -38,6 +38,6 @@ def test_a_code_is_found_wherever_it_is_written(tmp_path, monkeypatch):
 
 def test_messages_say_what_to_do():
     """What is filled in aside, every message of a field names the thing and, after a colon, the way out."""
-    plain = [(code, text) for code, text in said("p2p/spec.py", "service/resolving.py", "service/images/*.py")]
+    plain = [(code, text) for code, text in said("p2p/spec/*.py", "service/resolving.py", "service/images/*.py")]
 
     assert [code for code, text in plain if not re.search(r": \S", text)] == []

@@ -1084,6 +1084,17 @@ export interface components {
             bottom: number;
         };
         /**
+         * Ddim
+         * @description The sampler's steps taken backwards, and nothing else (docs/inversion.md).
+         */
+        Ddim: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "ddim";
+        };
+        /**
          * DeliveriesView
          * @description What came of telling an edit's webhook.
          */
@@ -1100,6 +1111,28 @@ export interface components {
              * @description The latest 50 at most, the oldest first.
              */
             attempts: components["schemas"]["Attempt"][];
+        };
+        /**
+         * Direct
+         * @description The picture's own noise at each step, so that it comes back as it was (docs/inversion.md).
+         */
+        DirectInput: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "direct";
+        };
+        /**
+         * Direct
+         * @description The picture's own noise at each step, so that it comes back as it was (docs/inversion.md).
+         */
+        Direct: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "direct";
         };
         /**
          * EditAccepted
@@ -1170,6 +1203,17 @@ export interface components {
              */
             timestamp: string;
             data: components["schemas"]["EndedEdit"];
+        };
+        /**
+         * EditFriendly
+         * @description Independent noise for each step (docs/inversion.md).
+         */
+        EditFriendly: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "edit_friendly";
         };
         /**
          * EditLink
@@ -1257,8 +1301,11 @@ export interface components {
              */
             model?: string | null;
             source: components["schemas"]["SourceInput"];
-            /** @description Of a source that is given; `direct` where absent. */
-            inversion?: components["schemas"]["InversionInput"] | null;
+            /**
+             * Inversion
+             * @description Of a source that is given; `direct` where absent.
+             */
+            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"]) | null;
             /**
              * Targets
              * @description The edited pictures; of a source that is given there may be none, which inverts it ahead.
@@ -1316,8 +1363,11 @@ export interface components {
              */
             model?: string;
             source: components["schemas"]["Source"];
-            /** @description Of a source that is given; `direct` where absent. */
-            inversion?: components["schemas"]["Inversion"] | null;
+            /**
+             * Inversion
+             * @description Of a source that is given; `direct` where absent.
+             */
+            inversion?: (components["schemas"]["Direct"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"]) | null;
             /**
              * Targets
              * @description The edited pictures; of a source that is given there may be none, which inverts it ahead.
@@ -1629,49 +1679,6 @@ export interface components {
             links: components["schemas"]["ImageLinks"];
         };
         /**
-         * Inversion
-         * @description How a picture's run is found, without which it cannot be edited (docs/inversion.md).
-         */
-        InversionInput: {
-            /**
-             * Method
-             * @default direct
-             */
-            method?: ("direct" | "ddim" | "null_text" | "negative_prompt" | "edit_friendly") | null;
-            /**
-             * Inner Steps
-             * @description Of null_text: iterations for each step at most; 10 where absent.
-             */
-            inner_steps?: number | null;
-            /**
-             * Tolerance
-             * @description Of null_text: the error at which a step is good enough; 1e-5 where absent.
-             */
-            tolerance?: number | null;
-        };
-        /**
-         * Inversion
-         * @description How a picture's run is found, without which it cannot be edited (docs/inversion.md).
-         */
-        Inversion: {
-            /**
-             * Method
-             * @default direct
-             * @enum {string}
-             */
-            method?: "direct" | "ddim" | "null_text" | "negative_prompt" | "edit_friendly";
-            /**
-             * Inner Steps
-             * @description Of null_text: iterations for each step at most; 10 where absent.
-             */
-            inner_steps?: number | null;
-            /**
-             * Tolerance
-             * @description Of null_text: the error at which a step is good enough; 1e-5 where absent.
-             */
-            tolerance?: number | null;
-        };
-        /**
          * InversionList
          * @description The key's inversions that are kept.
          */
@@ -1700,11 +1707,12 @@ export interface components {
             model?: string | null;
             source: components["schemas"]["SourceInput"];
             /**
+             * Inversion
              * @default {
              *       "method": "direct"
              *     }
              */
-            inversion?: components["schemas"]["InversionInput"] | null;
+            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"]) | null;
             /**
              * @default {
              *       "negative_prompt": ""
@@ -2034,6 +2042,17 @@ export interface components {
             problem: string | null;
         };
         /**
+         * NegativePrompt
+         * @description The source's prompt in the negative prompt's place (docs/inversion.md).
+         */
+        NegativePrompt: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "negative_prompt";
+        };
+        /**
          * Notice
          * @description Something about a request that was accepted which its sender may not know.
          */
@@ -2053,6 +2072,27 @@ export interface components {
              * @description What it is about, and what to do.
              */
             detail: string;
+        };
+        /**
+         * NullText
+         * @description An unconditional embedding for each step, found by gradient descent (docs/inversion.md).
+         */
+        NullText: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "null_text";
+            /**
+             * Inner Steps
+             * @description Iterations for each step at most; 10 where absent.
+             */
+            inner_steps?: number | null;
+            /**
+             * Tolerance
+             * @description The error at which a step is good enough; 1e-5 where absent.
+             */
+            tolerance?: number | null;
         };
         /**
          * Problem

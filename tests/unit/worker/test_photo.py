@@ -10,7 +10,7 @@ from diffusers import EulerDiscreteScheduler
 from PIL import Image
 
 from p2p.families.stable_diffusion import StableDiffusion
-from p2p.spec import EditSpec, Inversion, Source
+from p2p.spec import METHODS, EditSpec, Source
 from service.jobs import moves
 from service.jobs.images import image_key, mask_key
 from service.jobs.model import JobStatus, new_job
@@ -219,10 +219,10 @@ def test_the_names_in_a_spec_are_those_of_the_inversions():
     from typing import get_args
 
     from p2p.inversion import DEFAULT, INVERSIONS
-    from p2p.spec import Inversion, InversionMethod
+    from p2p.spec import Direct, InversionMethod
 
-    assert set(get_args(InversionMethod)) == set(INVERSIONS)
-    assert Inversion().method == DEFAULT
+    assert set(get_args(InversionMethod)) == set(METHODS) == set(INVERSIONS)
+    assert Direct().method == DEFAULT
 
 
 def test_a_model_of_another_scheduler_inverts_by_ddim(serve, picture, file_of):
@@ -269,7 +269,7 @@ def masked(fit: str = "cover") -> EditSpec:
 @pytest.mark.parametrize("fit", ["cover", "contain"])
 @pytest.mark.parametrize("method", ["direct", "ddim"])
 def test_outside_of_its_mask_a_picture_comes_back_as_it_was_sent(serve, picture, mask, file_of, fit, method):
-    job = serve(masked(fit).model_copy(update={"inversion": Inversion(method=method)}))
+    job = serve(masked(fit).model_copy(update={"inversion": METHODS[method]()}))
 
     assert job.status is JobStatus.SUCCEEDED, job.error
     sent, within, free = np.asarray(picture), *(pixels(file_of(job, f"edit-{n}.png")) for n in (1, 2))

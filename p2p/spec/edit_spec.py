@@ -1,0 +1,119 @@
+"""A whole edit: the source, the edited pictures, and how they are made."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationInfo, model_validator
+
+from p2p.part import Part
+from p2p.spec.artifacts import Artifacts
+from p2p.spec.complaints import MAX_COMPLAINTS, RECORDED, Complaint, Location, counted, invalid
+from p2p.spec.inversions import Direct, Inversion
+from p2p.spec.names import Prompt, WordName
+from p2p.spec.pictures import MaskImage, SourceImage
+from p2p.spec.sampling import Sampling
+from p2p.spec.target import Target
+from p2p.words import written
+
+
+class Source(Part):
+    """What is edited: a picture made from a prompt, or one that is given."""
+
+    prompt: Prompt = Field(description="What the picture is made from; of a picture that is given, what it shows.")
+    image: SourceImage | None = Field(None, description="A picture that was not generated.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_what_is_in_it(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("image") is not None and not _text(given.get("prompt")):
+            message = (
+                "a picture is edited by changing the words that describe it: "
+                'say in a few words what it shows, such as "a cat on a beach"'
+            )
+            raise invalid([(("prompt",), "picture_without_prompt", message)])
+        return given
+
+
+def _text(value: object) -> bool:
+    """Whether a prompt says anything; what is no text at all is complained of elsewhere."""
+    return value is not None and (not isinstance(value, str) or bool(value.strip()))
+
+
+class EditSpec(Part):
+    """A source picture and the edits of it, made in one run from one noise."""
+
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
+    source: Source
+    inversion: Inversion | None = Field(None, description="Of a source that is given; `direct` where absent.")
+    targets: Annotated[tuple[Target, ...], *counted(0, 64)] = Field(
+        description="The edited pictures; of a source that is given there may be none, which inverts it ahead."
+    )
+    sampling: Sampling = Sampling()
+    artifacts: Artifacts = Artifacts()
+    compat: Literal["reference"] | None = Field(
+        None, description='"reference" reproduces the published code, its quirks included; for comparisons.'
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        if info.context != RECORDED and (complaints := list(islice(self._complaints(), MAX_COMPLAINTS))):
+            raise invalid(complaints)
+        return self
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The source's prompt, then each target's: the rows of the run."""
+        return (self.source.prompt, *(target.prompt for target in self.targets))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One for each run of the whole; 0 where none is said."""
+        return self.sampling.seeds or (self.sampling.seed or 0,)
+
+    @property
+    def masks(self) -> dict[int, MaskImage]:
+        """The pictures that say where targets may change, by the numbers of these targets."""
+        blends = ((index, target.local_blend) for index, target in enumerate(self.targets))
+        return {index: blend.mask for index, blend in blends if blend is not None and blend.mask is not None}
+
+    @property
+    def names_pictures(self) -> bool:
+        """Whether it needs a picture that is not generated."""
+        return self.source.image is not None or bool(self.masks)
+
+    def of_seeds(self, *seeds: int) -> "EditSpec":
+        """The same edits from other seeds, at least one."""
+        given = {"seed": seeds[0], "seeds": None} if len(seeds) == 1 else {"seed": None, "seeds": seeds}
+        return self.model_copy(update={"sampling": self.sampling.model_copy(update=given)})
+
+    def _complaints(self) -> Iterator[Complaint]:
+        if self.source.image is None:
+            if not self.targets:
+                yield ("targets",), "too_few", "needs at least 1: add one"
+            if self.inversion is not None:
+                message = "nothing is inverted where the source is generated: name a picture in `source.image`"
+                yield ("inversion",), "inversion_without_image", message
+        else:
+            yield from self._complaints_of_inversion()
+        source = written(self.source.prompt)
+        for index, target in enumerate(self.targets):
+            for loc, code, message in target.unmet(source):
+                yield ("targets", index, *loc), code, message
+
+    def names(self) -> Iterator[tuple[Location, WordName, str]]:
+        """Every word that is named: its location, its name, and the prompt that holds it."""
+        for index, target in enumerate(self.targets):
+            for loc, name, of_source in target.names():
+                yield ("targets", index, *loc), name, self.source.prompt if of_source else target.prompt
+
+    def _complaints_of_inversion(self) -> Iterator[Complaint]:
+        sampling = self.sampling
+        for loc, code, message in (self.inversion or Direct()).unmet(sampling):
+            yield ("sampling", *loc), code, message
+        if sampling.seeds is not None:
+            message = "a picture has one run, whatever the seed: leave `seeds` out"
+            yield ("sampling", "seeds"), "seeds_of_image", message
+        if self.artifacts.trajectory:
+            message = "the inversion of a picture is kept anyway: leave it out"
+            yield ("artifacts", "trajectory"), "trajectory_of_image", message

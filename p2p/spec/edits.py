@@ -1,0 +1,86 @@
+"""The kinds of edit: what each says, whether it aligns the prompts, and what it needs of them.
+
+A new kind is a class here, its place in `Edit`, and a row of `p2p.edits.EDITS`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, get_args
+
+from pydantic import Field
+
+from p2p.part import Part
+from p2p.spec.complaints import Complaint, Location, counted
+from p2p.spec.names import WordName, WordWeight
+from p2p.words import WrittenPrompt, count_words, same_words
+
+
+class _Kind(Part):
+    """What every kind of edit has.
+
+    Attributes:
+        aligns: whether it says how the tokens of the two prompts correspond. A target has at most one that does.
+    """
+
+    aligns: ClassVar[bool] = True
+
+    def names(self) -> Iterator[tuple[Location, WordName]]:
+        """The words of the edited prompt that it names, each with its location in it."""
+        yield from ()
+
+    def unmet(self, source: WrittenPrompt, target: WrittenPrompt) -> Iterator[Complaint]:
+        """What it needs of the two prompts, and they do not have."""
+        yield from ()
+
+
+class Replace(_Kind):
+    """Words swapped one for one; both prompts have the same number of words (Hertz et al. 2022, section 3.2)."""
+
+    kind: Literal["replace"] = "replace"
+
+    def unmet(self, source: WrittenPrompt, target: WrittenPrompt) -> Iterator[Complaint]:
+        """As many words in both prompts."""
+        before, after = count_words(source.prompt), count_words(target.prompt)
+        if before != after:
+            message = f'the prompts have {before} and {after} words, and "replace" needs as many: use "refine" instead'
+            yield (), "word_counts_differ", message
+
+
+class Refine(_Kind):
+    """Words added, removed or changed; what both prompts share keeps its place (Hertz et al. 2022, section 3.2)."""
+
+    kind: Literal["refine"] = "refine"
+
+
+class Reweight(_Kind):
+    """Words of the edited prompt turned up or down (Hertz et al. 2022, section 3.2, "fader control").
+
+    By itself it takes prompts that say the same words. They may differ in punctuation, quotes, case and spaces: what
+    both share is aligned by tokens, as "refine" does.
+    """
+
+    aligns: ClassVar[bool] = False
+    kind: Literal["reweight"] = "reweight"
+    weights: Annotated[tuple[WordWeight, ...], *counted(1, 32)]
+
+    def names(self) -> Iterator[tuple[Location, WordName]]:
+        """The words that it weighs."""
+        yield from ((("weights", index), name) for index, name in enumerate(self.weights))
+
+
+Edit = Annotated[Replace | Refine | Reweight, Field(discriminator="kind")]
+#: Every kind by its name.
+KINDS: Mapping[str, type[Edit]] = {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Edit)[0])}
+
+
+def edits_unmet(edits: Sequence[Edit], source: WrittenPrompt, target: WrittenPrompt) -> Iterator[Complaint]:
+    """What the edits of one target need of its prompts and of each other, and do not have."""
+    aligning = [edit for edit in edits if edit.aligns]
+    if len(aligning) > 1:
+        kinds = " and ".join(edit.kind for edit in aligning)
+        yield (), "edits_conflict", f"{kinds} both say how the prompts correspond: keep one of them"
+    elif not aligning and not same_words(source, target):
+        message = 'the prompts differ and nothing says how they correspond: add "replace" or "refine" before "reweight"'
+        yield (), "prompts_differ", message
+    else:
+        for index, edit in enumerate(edits):
+            yield from (((index, *loc), code, message) for loc, code, message in edit.unmet(source, target))
