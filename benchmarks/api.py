@@ -25,10 +25,10 @@ import httpx
 import redis
 
 from benchmarks.load import http, p99_ms, saturated
+from jobs import moves
+from jobs.model import JobProgress
+from jobs.redis.store import RedisJobStore
 from service.api_keys import KeyRing
-from service.jobs import moves
-from service.jobs.model import JobProgress
-from service.jobs.store import RedisJobStore
 from stack.processes import python, running
 from stack.redis_server import free_port
 from stack.services import stack

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.quality.table import of_inversion, of_judge, of_quality, of_sweep
 from benchmarks.recovery.table import of_recovery
-from stack.markdown import put, table
+from tools.markdown import put, table
 
 
 def of_rows(report: Mapping) -> str:

@@ -12,21 +12,21 @@ import redis
 import uvicorn
 from uvicorn.main import STARTUP_FAILURE
 
+from jobs.catalogue import load_catalogue
+from jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis, UnsafeRedis
+from jobs.redis.connection import patient_client, refuse_wrong, wait_for
+from jobs.storage import open_storage
+from process.logs import set_up_logs
+from process.metrics import API, show_process
+from process.settings import settings_or_exit
+from prompts.counting import token_counters
 from service.api_keys import KeyRing
 from service.app import create_app
-from service.jobs.catalogue import load_catalogue
-from service.jobs.connection import patient_client, refuse_wrong, wait_for
-from service.jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis, UnsafeRedis
-from service.jobs.logs import set_up_logs
-from service.jobs.metrics import API, show_process
-from service.jobs.settings import settings_or_exit
-from service.jobs.storage import open_storage
 from service.settings import Settings
-from service.tokens import token_counters
 
 log = logging.getLogger("service")
 
-#: uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.access.
+#: uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.http.access.
 UVICORN: dict[str, Any] = {"log_config": None, "access_log": False}
 #: Seconds between two looks for a Redis that has not answered yet.
 FIRST_CONTACT = 1.0
@@ -109,7 +109,7 @@ def host_for(settings: Settings) -> str:
     except (UnsafeRedis, redis.RedisError) as error:
         sys.exit(f"whether there is a key cannot be told: {error}")
     log.warning(
-        "no API key was made, so this listens on 127.0.0.1 and not on %s: `python -m service.admin keys create NAME`",
+        "no API key was made, so this listens on 127.0.0.1 and not on %s: `python -m admin keys create NAME`",
         settings.host,
     )
     return "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Whose request it is: keys that are made, listed and revoked by `python -m service.admin keys`.
+"""Whose request it is: keys that are made, listed and revoked by `python -m admin keys`.
 
 A key is `p2p_{id}_{secret}`. Redis holds its id, what it allows and a SHA-256 of its secret, which is 32 random bytes:
 nothing slower is needed where nothing can be guessed. Keys are the installation's configuration and the one thing in
@@ -20,9 +20,9 @@ import redis
 import redis.asyncio
 from pydantic import BaseModel, ConfigDict
 
-from service.errors import Unauthenticated
-from service.jobs.admission import Limits
-from service.jobs.model import ANYBODY
+from jobs.admission import Limits
+from jobs.model import ANYBODY
+from service.http.errors import Unauthenticated
 
 #: A hash: id -> key, as JSON.
 KEYS = "apikeys"

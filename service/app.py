@@ -5,33 +5,30 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from service.access import Access
-from service.body_limit import BodyLimit
+from service.alignments import routes as alignments
+from service.artifacts import routes as artifacts
+from service.batches import routes as batches
 from service.connections import connected
-from service.cors import allow_origins, around
-from service.errors import install_error_handlers
-from service.heads import Heads
-from service.openapi import install_openapi
+from service.deliveries import routes as deliveries
+from service.edits import routes as edits
+from service.edits.polling import Polling
+from service.edits.posting import Posting
+from service.http import health, metrics
+from service.http.access import Access
+from service.http.body_limit import BodyLimit
+from service.http.cors import allow_origins, around
+from service.http.errors import install_error_handlers
+from service.http.heads import Heads
+from service.http.prefixed import Prefixed
+from service.http.problems import install_openapi
+from service.http.webhooks_described import describe_webhooks
+from service.images import routes as images
+from service.inversions import routes as inversions
+from service.models import routes as models
 from service.plane import Plane
-from service.public_url import Prefixed
-from service.routes import (
-    alignments,
-    artifacts,
-    batches,
-    deliveries,
-    edits,
-    health,
-    images,
-    inversions,
-    metrics,
-    models,
-)
-from service.routes.playground import playground
-from service.routes.polling import Polling
-from service.routes.posting import Posting
+from service.playground.routes import playground
 from service.settings import Settings
 from service.telemetry import TELEMETRY
-from service.webhooks.described import describe_webhooks
 
 #: What a form adds to the file that it brings: boundaries and the head of the part.
 FORM_BYTES = 16_384

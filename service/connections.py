@@ -10,27 +10,27 @@ from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
 
-from service.addresses import GuardedTransport
+from jobs.batches import RedisBatches
+from jobs.catalogue import load_catalogue
+from jobs.follow.feed import RedisFeed
+from jobs.follow.followers import Followers
+from jobs.redis.backlog import Backlog
+from jobs.redis.queue import RqJobQueue
+from jobs.redis.store import AsyncRedisJobStore
+from jobs.storage import open_storage
+from pictures.by_url import Fetch, fetch_over
+from pictures.reading import ImageLimits, ImageReader
+from process.addresses import GuardedTransport
+from prompts.counting import token_counters
 from service.api_keys import KeyHolders
-from service.followers import Followers
-from service.images.by_url import Fetch, fetch_over
-from service.images.inversions import RedisInversions
-from service.images.reading import ImageLimits, ImageReader
+from service.artifacts.signing import UrlSigner, artifact_secret
+from service.edits.stream_bound import StreamBound
 from service.images.records import RedisImages
 from service.images.uploads import ImagePlane
-from service.jobs.backlog import Backlog
-from service.jobs.batches import RedisBatches
-from service.jobs.catalogue import load_catalogue
-from service.jobs.feed import RedisFeed
-from service.jobs.queue import RqJobQueue
-from service.jobs.storage import open_storage
-from service.jobs.store import AsyncRedisJobStore
+from service.inversions.records import RedisInversions
 from service.plane import Plane
 from service.settings import Settings
-from service.signing import UrlSigner, artifact_secret
-from service.stream_bound import StreamBound
-from service.tokens import token_counters
-from service.webhooks.deliveries import RedisDeliveries
+from webhooks.deliveries import RedisDeliveries
 
 #: Seconds until a Redis that does not answer counts as down; a client waits for the answer.
 _REDIS_TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}

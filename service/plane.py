@@ -4,20 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from jobs.batches import Batches
+from jobs.catalogue import ModelDeclaration
+from jobs.follow.followers import Followers
+from jobs.redis.backlog import Standing
+from jobs.redis.queue import JobQueue
+from jobs.redis.store import AsyncJobStore
+from jobs.storage import ObjectStorage
 from p2p.seeds import DrawSeed, draw_seed
+from prompts.counting import TokenCounter
 from service.api_keys import Callers
-from service.followers import Followers
+from service.artifacts.signing import UrlSigner
+from service.edits.stream_bound import StreamBound
 from service.images.uploads import ImagePlane
-from service.jobs.backlog import Standing
-from service.jobs.batches import Batches
-from service.jobs.catalogue import ModelDeclaration
-from service.jobs.queue import JobQueue
-from service.jobs.storage import ObjectStorage
-from service.jobs.store import AsyncJobStore
-from service.signing import UrlSigner
-from service.stream_bound import StreamBound
-from service.tokens import TokenCounter
-from service.webhooks.deliveries import Deliveries
+from webhooks.deliveries import Deliveries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Plane:
     images: ImagePlane
     followers: Followers
     stream_bound: StreamBound
-    #: Stands before the path of every link (`service.public_url`).
+    #: Stands before the path of every link (`service.http.prefixed`).
     prefix: str = ""
     #: Where the seeds of edits that name none come from.
     draw: DrawSeed = draw_seed

@@ -18,12 +18,10 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from p2p.spec import Artifacts, Direct, EditSpec, Inversion, InversionMethod, Part, Sampling, Source, counted
-from service.addresses import MAX_CHARACTERS, UrlRefused, checked_url
-from service.jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
-from service.jobs.images import AsMask, Image, ImageFormat, image_key
-from service.jobs.inversions import KeptInversion
-from service.jobs.model import (
+from jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
+from jobs.images import AsMask, Image, ImageFormat, image_key
+from jobs.inversions import KeptInversion
+from jobs.model import (
     EVENT_NAMES,
     Artifact,
     EventName,
@@ -36,10 +34,12 @@ from service.jobs.model import (
     Reconstruction,
     Webhook,
 )
-from service.jobs.store import Place
-from service.prompt_syntax import PromptSyntax, ReadPrompts, read
-from service.submit import Asked
-from service.webhooks.deliveries import Attempt
+from jobs.redis.store import Place
+from p2p.spec import Artifacts, Direct, EditSpec, Inversion, InversionMethod, Part, Sampling, Source, counted
+from process.addresses import MAX_CHARACTERS, UrlRefused, checked_url
+from prompts.prompt_syntax import PromptSyntax, ReadPrompts, read
+from service.edits.submit import Asked
+from webhooks.deliveries import Attempt
 
 EXAMPLE: JsonDict = {
     "source": {"prompt": "a cat on a beach"},

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from service.addresses import checked_url
-from service.cors import checked_origins
-from service.jobs.settings import MetricsSettings, PlaneSettings, Span
-from service.public_url import checked_public_url, prefix_of
-from service.webhooks.signature import key_of
+from process.addresses import checked_url
+from process.settings import MetricsSettings, PlaneSettings, Span
+from service.http.cors import checked_origins
+from service.http.prefixed import checked_public_url, prefix_of
+from webhooks.signature import key_of
 
 #: Hosts that nobody but this machine reaches.
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -61,7 +61,7 @@ class OutboxSettings(WebhookSettings, MetricsSettings):
     )
     webhook_secret: str = Field(
         "",
-        description="Signs webhooks: `python -m service.admin secret` makes one. Several, separated by spaces, "
+        description="Signs webhooks: `python -m admin secret` makes one. Several, separated by spaces, "
         "sign side by side, so that receivers can change over. Unsigned where empty.",
         repr=False,
     )

@@ -5,10 +5,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from service.jobs.catalogue import load_catalogue
-from service.jobs.errors import InvalidCatalogue
-from service.jobs.interruption import Interrupted, interruptible, pause
-from service.jobs.settings import settings_or_exit
+from jobs.catalogue import load_catalogue
+from jobs.errors import InvalidCatalogue
+from process.interruption import Interrupted, interruptible, pause
+from process.settings import settings_or_exit
 from service.settings import Settings
 from stack.processes import NotStarted
 from stack.services import stack

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from service.jobs.interruption import Interrupted, interruptible, look, pause
+from process.interruption import Interrupted, interruptible, look, pause
 from stack.patience import ANSWER, PATIENCE
 from stack.processes import NotStarted
 from stack.services import Stack, stack

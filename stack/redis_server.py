@@ -12,8 +12,8 @@ from pathlib import Path
 
 import redis
 
-from service.jobs.interruption import pause
-from service.jobs.redis_url import checked_redis_url
+from process.interruption import pause
+from process.redis_url import checked_redis_url
 from stack.patience import PATIENCE, PROBE
 from stack.processes import NotStarted, running
 

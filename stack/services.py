@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from service.jobs.interruption import look, pause
+from process.interruption import look, pause
 from stack.patience import PATIENCE, PROBE
 from stack.processes import NotStarted, python, running, tail
 from stack.redis_server import free_port, redis_server
@@ -107,8 +107,8 @@ def stack(
 def commands(workers: Mapping[str, int]) -> Iterator[tuple[str, list[str]]]:
     """Every process of the service and how it is started, beside Redis; what is deployed is started the same way."""
     yield "api", python("-m", "service")
-    yield "reaper", python("-m", "service.reaper")
-    yield "outbox", python("-m", "service.outbox")
+    yield "reaper", python("-m", "reaper")
+    yield "outbox", python("-m", "outbox")
     for model, count in workers.items():
         for number in range(1, count + 1):
             yield f"worker-{model}-{number}", python("-m", "worker", "--model", model)

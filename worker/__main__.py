@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from jobs.catalogue import ModelDeclaration, load_catalogue
+from jobs.errors import InvalidCatalogue, InvalidStorage, MetricsUnavailable, RefusedRedis, UnsafeRedis
+from jobs.redis.connection import patient_client, refuse_wrong, wait_for
+from jobs.redis.queue import RqJobQueue
+from jobs.redis.sources import RedisKeptSources
+from jobs.redis.store import RedisJobStore
+from jobs.storage import ObjectStorage, open_storage
 from p2p.errors import P2PError
-from service.jobs.catalogue import ModelDeclaration, load_catalogue
-from service.jobs.connection import patient_client, refuse_wrong, wait_for
-from service.jobs.errors import InvalidCatalogue, InvalidStorage, MetricsUnavailable, RefusedRedis, UnsafeRedis
-from service.jobs.logs import set_up_logs
-from service.jobs.metrics import WORKER, begin_at_zero, serve_metrics
-from service.jobs.queue import RqJobQueue
-from service.jobs.settings import settings_or_exit
-from service.jobs.sources import RedisKeptSources
-from service.jobs.storage import ObjectStorage, open_storage
-from service.jobs.store import RedisJobStore
+from process.logs import set_up_logs
+from process.metrics import WORKER, begin_at_zero, serve_metrics
+from process.settings import settings_or_exit
 from worker.drain import Drain
 from worker.gpu_worker import GpuWorker
 from worker.library_logs import adopt_library_logs
@@ -60,7 +60,7 @@ def main() -> None:
         reason = " ".join(str(error).split()) or type(error).__name__
         sys.exit(
             f"model {declaration.id} cannot be loaded from {declaration.path}: {reason} "
-            "(`python -m service.admin models check` goes through all models)"
+            "(`python -m admin models check` goes through all models)"
         )
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
     serve(

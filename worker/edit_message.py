@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from rq.job import Job as RqJob
 
-from service.jobs.message import TASK
+from jobs.redis.message import TASK
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from functools import partial
 import torch
 from PIL import Image
 
+from jobs.catalogue import ModelDeclaration
+from jobs.events import Event, Failed, Finished, PreviewReady, Progress, Started
+from jobs.model import Job
 from p2p.edit import EditResult
 from p2p.errors import NotFinite, P2PError
 from p2p.previews import preview_steps
 from p2p.sampling import DenoisingStep
 from p2p.trajectory import Trajectory
-from service.jobs.catalogue import ModelDeclaration
-from service.jobs.events import Event, Failed, Finished, PreviewReady, Progress, Started
-from service.jobs.model import Job
 from worker.masks import Masks, masks_of
 from worker.moderation import Judge, NotAllowed
 from worker.photo import FetchImage, InvertedPhoto, NoPhoto, inverted_photo, no_images, photo_of

@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
 
-from service.jobs.message import queue_name
+from jobs.redis.message import queue_name
 from worker.drain import Drain
 from worker.edit_message import EditMessage
 

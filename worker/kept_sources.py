@@ -2,12 +2,12 @@
 
 import logging
 
+from jobs.errors import ArtifactNotFound, StorageUnavailable
+from jobs.redis.sources import KeptSources
+from jobs.storage import ObjectStorage
 from p2p.errors import WrongTrajectory
 from p2p.trajectory import Trajectory
 from p2p.trajectory_file import loaded
-from service.jobs.errors import ArtifactNotFound, StorageUnavailable
-from service.jobs.sources import KeptSources
-from service.jobs.storage import ObjectStorage
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from types import TracebackType
 
 import redis
 
-from service.jobs.model import Job
-from service.jobs.store import JobStore
+from jobs.model import Job
+from jobs.redis.store import JobStore
 
 log = logging.getLogger(__name__)
 

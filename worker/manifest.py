@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from jobs.catalogue import ModelDeclaration
+from jobs.model import Job
 from p2p.edit import EditResult
-from service.jobs.catalogue import ModelDeclaration
-from service.jobs.model import Job
 from worker.photo import InvertedPhoto
 
 #: Packages whose version can change a picture.

@@ -2,10 +2,10 @@
 
 import torch
 
+from jobs.catalogue import ModelDeclaration
 from p2p.errors import UnsupportedModel
 from p2p.families import load
 from p2p.families.base import ModelFamily
-from service.jobs.catalogue import ModelDeclaration
 
 
 def load_family(declaration: ModelDeclaration, *, device: str = "auto", dtype: str = "auto") -> ModelFamily:

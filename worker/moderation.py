@@ -22,8 +22,8 @@ from typing import Protocol
 
 from PIL import Image
 
-from service.jobs.events import Failed
-from service.jobs.model import Job
+from jobs.events import Failed
+from jobs.model import Job
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import cast
 
-from service.jobs import metrics
-from service.jobs.backlog import seconds_waited
-from service.jobs.events import Event, Finished, Progress, Started
-from service.jobs.model import Job
+from jobs.events import Event, Finished, Progress, Started
+from jobs.model import Job
+from jobs.redis.backlog import seconds_waited
+from process import metrics
 
 
 def observed(

@@ -8,16 +8,16 @@ from typing import Any
 
 from PIL import Image
 
+from jobs.errors import ArtifactNotFound, StorageUnavailable
+from jobs.events import Event, Failed, Inverted, Progress, Reconstructed
+from jobs.images import image_key
+from jobs.model import Reconstruction
+from jobs.storage import ObjectStorage
 from p2p.inversion.fidelity import Fidelity
 from p2p.inversion.source_run import InversionStep
 from p2p.spec import Direct, EditSpec
 from p2p.trajectory import Trajectory
 from p2p.trajectory_file import dumped
-from service.jobs.errors import ArtifactNotFound, StorageUnavailable
-from service.jobs.events import Event, Failed, Inverted, Progress, Reconstructed
-from service.jobs.images import image_key
-from service.jobs.model import Reconstruction
-from service.jobs.storage import ObjectStorage
 from worker.fitting import Fitting, fitting_of
 from worker.sampler import Sampler
 

@@ -15,12 +15,12 @@ from threading import Event, Thread
 import redis
 from PIL import Image
 
-from service.jobs import moves
-from service.jobs.errors import IllegalTransition, JobNotFound, StorageUnavailable
-from service.jobs.events import PreviewReady
-from service.jobs.model import Job, artifact_key
-from service.jobs.storage import ObjectStorage
-from service.jobs.store import JobStore
+from jobs import moves
+from jobs.errors import IllegalTransition, JobNotFound, StorageUnavailable
+from jobs.events import PreviewReady
+from jobs.model import Job, artifact_key
+from jobs.redis.store import JobStore
+from jobs.storage import ObjectStorage
 from worker.encoding import Encoding, encoded
 
 log = logging.getLogger(__name__)

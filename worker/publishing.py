@@ -10,10 +10,9 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from p2p.spec import Direct
-from service.jobs import moves
-from service.jobs.errors import StorageUnavailable
-from service.jobs.events import (
+from jobs import moves
+from jobs.errors import StorageUnavailable
+from jobs.events import (
     ArtifactReady,
     Canceled,
     Event,
@@ -26,11 +25,12 @@ from service.jobs.events import (
     Reconstructed,
     Started,
 )
-from service.jobs.inversions import KeptInversion, inversion_key
-from service.jobs.model import Artifact, Job, JobError, JobProgress, Reconstruction, artifact_key, execution_prefix
-from service.jobs.sources import KeptSources
-from service.jobs.storage import ObjectStorage
-from service.jobs.store import JobStore
+from jobs.inversions import KeptInversion, inversion_key
+from jobs.model import Artifact, Job, JobError, JobProgress, Reconstruction, artifact_key, execution_prefix
+from jobs.redis.sources import KeptSources
+from jobs.redis.store import JobStore
+from jobs.storage import ObjectStorage
+from p2p.spec import Direct
 from worker.previews import Previews
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageChops
 
+from jobs.catalogue import ModelDeclaration
+from jobs.events import ArtifactReady
+from jobs.model import Job
 from p2p.edit import EditResult, WordMap
 from p2p.spec import Artifacts
 from p2p.trajectory_file import dumped
-from service.jobs.catalogue import ModelDeclaration
-from service.jobs.events import ArtifactReady
-from service.jobs.model import Job
 from worker.encoding import ENCODINGS, encoded
 from worker.fitting import Fitting, fitting_of
 from worker.heatmaps import MAX_SIDE, heatmap

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.jobs.settings import MetricsSettings, Span
+from process.settings import MetricsSettings, Span
 
 
 class WorkerSettings(MetricsSettings):

@@ -1,4 +1,4 @@
-"""What a queued message calls: `worker.tasks.run_edit`, by name (`service.jobs.message.TASK`).
+"""What a queued message calls: `worker.tasks.run_edit`, by name (`jobs.redis.message.TASK`).
 
 RQ calls a plain function, and the model it needs is in this process already: `take_post` says once, before the worker
 listens, what the function works with.
@@ -14,16 +14,16 @@ from functools import partial
 
 import redis
 
-from service.jobs.catalogue import ModelPatience
-from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord, StorageUnavailable
-from service.jobs.events import Canceled, Event, Failed, HandedBack, Progress
-from service.jobs.logs import bind, bound
-from service.jobs.model import Job, JobStatus
-from service.jobs.queue import JobQueue
-from service.jobs.sources import KeptSources
-from service.jobs.storage import ObjectStorage
-from service.jobs.store import JobStore
-from service.jobs.trace import Trace
+from jobs.catalogue import ModelPatience
+from jobs.errors import IllegalTransition, JobNotFound, NewerRecord, StorageUnavailable
+from jobs.events import Canceled, Event, Failed, HandedBack, Progress
+from jobs.model import Job, JobStatus
+from jobs.redis.queue import JobQueue
+from jobs.redis.sources import KeptSources
+from jobs.redis.store import JobStore
+from jobs.storage import ObjectStorage
+from process.logs import bind, bound
+from process.trace import Trace
 from worker.drain import Drain, Pace
 from worker.engine import DeviceLost, Engine
 from worker.kept_sources import kept_source

@@ -30,8 +30,8 @@ import redis
 
 from benchmarks.followers.edits import NAME, Followed, finished_ids, made, polled
 from benchmarks.load import http, p99_ms
+from jobs.follow.followed import place_of
 from service.api_keys import KeyRing
-from service.followed import place_of
 from stack.processes import python
 from stack.services import Stack, stack
 

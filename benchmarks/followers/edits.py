@@ -14,10 +14,11 @@ from typing import Any, cast
 
 import redis
 
+from jobs import moves
+from jobs.model import Artifact, JobProgress, artifact_key, new_job
+from jobs.redis import keys
+from jobs.redis.store import RedisJobStore
 from p2p.spec import EditSpec
-from service.jobs import keys, moves
-from service.jobs.model import Artifact, JobProgress, artifact_key, new_job
-from service.jobs.store import RedisJobStore
 
 SPEC = EditSpec.model_validate(
     {

@@ -16,10 +16,10 @@ import torch
 from benchmarks.pie_bench.editing import CROSS, GUIDANCE_SCALE, SELF, STEPS, edited, with_published_timesteps
 from benchmarks.pie_bench.mapping import TYPES, InvalidSet, Item, items
 from benchmarks.pie_bench.measuring import METRICS, Networks, means, measured
+from jobs.catalogue import load_catalogue
 from p2p.errors import PromptTooLong
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.inversion import DEFAULT, INVERSIONS
-from service.jobs.catalogue import load_catalogue
 
 QUICK_STEPS = 4
 

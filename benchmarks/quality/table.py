@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from benchmarks.quality.changes import KINDS
-from stack.markdown import table
+from tools.markdown import table
 
 FIGURES = {
     "success": "Success, of generated sources",

@@ -16,14 +16,15 @@ from typing import cast
 from benchmarks.recovery.journal import Journal
 from benchmarks.recovery.stand_in import Noted, StandIn
 from benchmarks.recovery.wires import UPLOAD, Wires
-from service import outbox, reaper
-from service.jobs.catalogue import ModelDeclaration, load_catalogue
-from service.jobs.message import job_of
-from service.jobs.model import JobStatus
-from service.jobs.moves import Move
-from service.jobs.queue import RqJobQueue
-from service.jobs.storage import open_storage
-from service.jobs.store import RedisJobStore
+from jobs.catalogue import ModelDeclaration, load_catalogue
+from jobs.model import JobStatus
+from jobs.moves import Move
+from jobs.redis.message import job_of
+from jobs.redis.queue import RqJobQueue
+from jobs.redis.store import RedisJobStore
+from jobs.storage import open_storage
+from outbox import __main__ as outbox
+from reaper import __main__ as reaper
 from worker.__main__ import serve
 from worker.engine import Engine
 from worker.gpu_worker import GpuWorker

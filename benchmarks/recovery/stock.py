@@ -28,7 +28,7 @@ from benchmarks.recovery.journal import Journal, Line
 from benchmarks.recovery.stand_in import MIDDLE, START, STEP
 from benchmarks.recovery.verdict import NEXT_STEP, taken_up
 from benchmarks.recovery.wires import UPLOAD, Wires
-from service.jobs.storage import open_storage
+from jobs.storage import open_storage
 from stack.redis_server import redis_server
 from stack.s3_server import s3_server
 

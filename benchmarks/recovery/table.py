@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from stack.markdown import table
+from tools.markdown import table
 
 COUNTS = ("accepted", "lost", "published_twice", "outbox_twice")
 

@@ -12,8 +12,8 @@ import httpx
 
 from benchmarks.recovery.journal import Journal, Line
 from benchmarks.recovery.world import LOOK, World
-from service.jobs import keys
-from service.jobs.model import TRANSITIONS, JobStatus
+from jobs.model import TRANSITIONS, JobStatus
+from jobs.redis import keys
 from stack.patience import ANSWER, PATIENCE
 
 COUNTS = ("accepted", "finished", "succeeded", "lost", "published_twice", "outbox_twice", "strays")

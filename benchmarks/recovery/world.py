@@ -22,8 +22,8 @@ import redis.asyncio
 
 from benchmarks.recovery.journal import Journal, Line
 from benchmarks.recovery.programs import MODEL, Place, reaping, stand_in_worker, telling
+from jobs.redis import keys
 from service.app import create_app
-from service.jobs import keys
 from service.settings import Settings
 from stack.patience import PATIENCE
 from stack.redis_server import server_command

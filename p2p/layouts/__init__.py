@@ -1,7 +1,7 @@
 """What each model family handles, by its name in the models file: known without its weights and without torch.
 
 A family is a file beside this with a row of `LAYOUTS`, and a file with a row in `p2p.families`. The workers check what
-they load against it; `python -m service.admin models check` checks the files.
+they load against it; `python -m admin models check` checks the files.
 """
 
 from collections.abc import Mapping

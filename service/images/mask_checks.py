@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from jobs.images import Image
 from p2p.mask_reading import has_both, read_by_default
 from p2p.spec import ReadBy
-from service.invalid_input import Complaint
-from service.jobs.images import Image
+from service.http.complaints import Complaint
 
 
 def read_as(image: Image) -> ReadBy | None:

@@ -7,10 +7,10 @@ from typing import Any, Protocol, cast
 
 import redis.asyncio
 
-from service.jobs import keys
-from service.jobs.errors import ImageNotFound, TooManyImages
-from service.jobs.images import Image, image_prefix
-from service.jobs.scripts import KEEP
+from jobs.errors import ImageNotFound, TooManyImages
+from jobs.images import Image, image_prefix
+from jobs.redis import keys
+from jobs.redis.scripts import KEEP
 
 #: Seconds after which room may be asked for again at the latest: an edit may keep the first to expire for days, and a
 #: client may delete another one meanwhile.

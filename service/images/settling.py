@@ -6,16 +6,16 @@ A worker depends on nobody else's server and finds what the record names, or the
 from collections.abc import Mapping
 from datetime import datetime
 
+from jobs.errors import ImageNotFound
+from jobs.images import Image
 from p2p.spec import EditSpec, MaskImage, SourceImage
+from pictures.by_url import UrlNotFetched
+from pictures.reading import ImageRefused
 from service.api_keys import Caller
-from service.errors import InvalidEdit
-from service.images.by_url import UrlNotFetched
+from service.http.complaints import Complaint
+from service.http.errors import InvalidEdit
 from service.images.mask_checks import complaints_about_mask, read_as
-from service.images.reading import ImageRefused
 from service.images.uploads import ImagePlane, keep
-from service.invalid_input import Complaint
-from service.jobs.errors import ImageNotFound
-from service.jobs.images import Image
 
 Location = tuple[str | int, ...]
 

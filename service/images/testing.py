@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from jobs.errors import ImageNotFound, TooManyImages
+from jobs.images import Image
+from jobs.inversions import KeptInversion
 from service.images.records import Owned, Place
-from service.jobs.errors import ImageNotFound, TooManyImages
-from service.jobs.images import Image
-from service.jobs.inversions import KeptInversion
 
 
 class InMemoryImages:

@@ -10,18 +10,18 @@ from typing import BinaryIO
 
 from anyio import to_thread
 
+from jobs.errors import InversionNotFound
+from jobs.images import Image, image_key, mask_key, new_image_id
+from jobs.inversions import KeptInversion
+from jobs.storage import ObjectStorage
+from pictures.by_url import Fetch
+from pictures.reading import ImageReader, ImageRefused, Normalised
 from service.api_keys import Caller
-from service.cursors import cursor_of, place_of
-from service.errors import InvalidImage
-from service.images.by_url import Fetch
-from service.images.inversions import Inversions
-from service.images.reading import ImageReader, ImageRefused, Normalised
+from service.http.complaints import Complaint
+from service.http.cursors import cursor_of, place_of
+from service.http.errors import InvalidImage
 from service.images.records import Images
-from service.invalid_input import Complaint
-from service.jobs.errors import InversionNotFound
-from service.jobs.images import Image, image_key, mask_key, new_image_id
-from service.jobs.inversions import KeptInversion
-from service.jobs.storage import ObjectStorage
+from service.inversions.records import Inversions
 
 
 @dataclass(frozen=True, kw_only=True)

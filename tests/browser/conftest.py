@@ -10,9 +10,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from stack.screenshots import browser_program
 from stack.services import Stack, stack
 from tests.patience import ANSWER, PATIENCE
+from tools.screenshots import browser_program
 
 PROGRAM = browser_program()
 #: Steps of a run whose picture matters only in that it is one.

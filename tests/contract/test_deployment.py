@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from jobs.redis import keys
+from jobs.redis.message import queue_name
 from service.app import create_app
-from service.jobs import keys
-from service.jobs.message import queue_name
 from service.settings import Settings
 from stack.services import commands
-from stack.settings_table import READERS
+from tools.settings_table import READERS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -27,7 +27,7 @@ OURS = {name: service for name, service in COMPOSE["services"].items() if "build
 SETTINGS = {name.upper() for settings in READERS.values() for name in settings.model_fields}
 STARTED = {tuple(command[1:]) for _, command in commands({"scenes": 1})}
 #: Ran to its end before the API starts.
-FIRST_KEY = ("-m", "service.admin", "keys", "create", "first", "--unless-any")
+FIRST_KEY = ("-m", "admin", "keys", "create", "first", "--unless-any")
 
 
 def test_every_process_of_the_stack_is_deployed_with_the_very_command_that_is_tested():

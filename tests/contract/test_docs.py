@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from stack.demo import PHOTO
-from stack.settings_table import README
+from tools.settings_table import README
 
 ROOT = README.parent
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -19,8 +19,8 @@ PICTURES: Mapping[str, str] = {
     "docs/scenes.png": "python -m scenes.grid",
     "docs/figures/sweep.png": "python -m benchmarks.sweep",
     "docs/figures/*.png": "python -m benchmarks.figures",
-    "docs/cookbook/*.png": "python -m stack.cookbook",
-    "docs/playground/*": "python -m stack.screenshots",
+    "docs/cookbook/*.png": "python -m tools.cookbook",
+    "docs/playground/*": "python -m tools.screenshots",
 }
 
 

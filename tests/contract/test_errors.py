@@ -2,14 +2,14 @@
 
 import re
 
-from stack.error_codes import DOCUMENT, PART, answers, document, said
-from stack.markdown import with_part
+from tools.error_codes import DOCUMENT, PART, answers, document, said
+from tools.markdown import with_part
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 
 
 def test_the_tables_are_the_codes_of_the_source():
-    assert with_part(TEXT, PART, document()) == TEXT, "run `python -m stack.error_codes --write`"
+    assert with_part(TEXT, PART, document()) == TEXT, "run `python -m tools.error_codes --write`"
 
 
 def test_every_answer_has_one_status():
@@ -29,7 +29,7 @@ def test_a_code_is_found_wherever_it_is_written(tmp_path, monkeypatch):
         '    raise Refused("by_a_name", _WHY)\n'
         '    raise Failed(message="is as it is", code="by_keywords")\n'
     )
-    monkeypatch.setattr("stack.error_codes.ROOT", tmp_path)
+    monkeypatch.setattr("tools.error_codes.ROOT", tmp_path)
 
     assert dict(said("*.py")) == {
         "in_a_row": "… is wrong: do", "by_a_name": "it is too late", "by_keywords": "is as it is",
@@ -38,6 +38,6 @@ def test_a_code_is_found_wherever_it_is_written(tmp_path, monkeypatch):
 
 def test_messages_say_what_to_do():
     """What is filled in aside, every message of a field names the thing and, after a colon, the way out."""
-    plain = [(code, text) for code, text in said("p2p/spec/*.py", "service/resolving.py", "service/images/*.py")]
+    plain = [(code, text) for code, text in said("p2p/spec/*.py", "service/edits/resolving.py", "service/images/*.py")]
 
     assert [code for code, text in plain if not re.search(r": \S", text)] == []

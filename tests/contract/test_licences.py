@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from stack.notices import DOCUMENT, ROOT, licence_of, pinned
+from tools.notices import DOCUMENT, ROOT, licence_of, pinned
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 
@@ -18,7 +18,7 @@ def test_every_pinned_package_is_listed_with_the_licence_it_declares(name, versi
 
     assert licence
     row = f"| [{name}](https://pypi.org/project/{name}/) | {version} | {licence} |"
-    assert row in TEXT, "run `python -m stack.notices --write`"
+    assert row in TEXT, "run `python -m tools.notices --write`"
 
 
 @pytest.mark.parametrize(("name", "version"), list(pinned()))

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from service.jobs.metrics import DECLARED, REGISTRIES
-from stack.markdown import with_part
-from stack.metrics_table import DOCUMENT, PART, metrics_table
+from process.metrics import DECLARED, REGISTRIES
+from tools.markdown import with_part
+from tools.metrics_table import DOCUMENT, PART, metrics_table
 
 ROOT = Path(__file__).parents[2]
 TEXT = DOCUMENT.read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def groupings(expression: str) -> set[str]:
 
 
 def test_the_table_of_metrics_is_the_registries():
-    assert with_part(TEXT, PART, metrics_table()) == TEXT, "run `python -m stack.metrics_table --write`"
+    assert with_part(TEXT, PART, metrics_table()) == TEXT, "run `python -m tools.metrics_table --write`"
 
 
 def test_every_metric_of_a_registry_is_declared_as_measured_there():

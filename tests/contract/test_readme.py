@@ -7,14 +7,14 @@ from collections import defaultdict
 import pytest
 
 from service.schemas import EditRequest
-from stack.markdown import with_part
-from stack.settings_table import PART, README, settings_table
+from tools.markdown import with_part
+from tools.settings_table import PART, README, settings_table
 
 TEXT = README.read_text(encoding="utf-8")
 
 
 def test_the_settings_table_is_the_codes():
-    assert with_part(TEXT, PART, settings_table()) == TEXT, "run `python -m stack.settings_table --write`"
+    assert with_part(TEXT, PART, settings_table()) == TEXT, "run `python -m tools.settings_table --write`"
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -12,7 +12,7 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
-from service.jobs.message import FAILURE_TTL, MESSAGE_TIMEOUT, MESSAGE_TTL, RESULT_TTL, TASK, message_about
+from jobs.redis.message import FAILURE_TTL, MESSAGE_TIMEOUT, MESSAGE_TTL, RESULT_TTL, TASK, message_about
 from worker.gpu_worker import CooperativeDeadline, GpuWorker
 
 
@@ -39,7 +39,7 @@ def test_a_message_is_moved_not_popped_from_a_single_queue():
 
 
 def test_rq_is_asked_for_work_by_name():
-    code = "import worker.tasks, service.jobs.message as m; print(m.TASK, worker.tasks.run_edit.__name__)"
+    code = "import worker.tasks, jobs.redis.message as m; print(m.TASK, worker.tasks.run_edit.__name__)"
 
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 

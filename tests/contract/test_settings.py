@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from service.settings import ReaperSettings
-from service.webhooks.signature import new_secret
 from tests.patience import PATIENCE
+from webhooks.signature import new_secret
 
 
 def ended(process: str, **environment: str) -> subprocess.CompletedProcess:
@@ -17,7 +17,7 @@ def ended(process: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("process", ["service", "service.reaper", "worker --model scenes"])
+@pytest.mark.parametrize("process", ["service", "reaper", "worker --model scenes"])
 def test_a_storage_that_cannot_be_is_named_and_its_secret_is_not_shown(process):
     done = ended(process, STORAGE_URL="s3+http://key:hush@host:9000/")
 
@@ -30,13 +30,13 @@ def test_a_storage_that_cannot_be_is_named_and_its_secret_is_not_shown(process):
     ("process", "variable", "value"),
     [
         ("service", "PORT", "eighty"),
-        ("service.reaper", "SWEEP_INTERVAL", "often"),
+        ("reaper", "SWEEP_INTERVAL", "often"),
         ("worker --model scenes", "LEASE", "long"),
         ("service", "LOG_FORMAT", "xml"),
-        ("service.outbox", "METRICS_PORT", "-1"),
+        ("outbox", "METRICS_PORT", "-1"),
         ("stack", "URL_LIFETIME", "x"),
-        ("service.outbox", "WEBHOOK_URL", "backend:3000"),
-        ("service.outbox", "WEBHOOK_PRIVATE", "perhaps"),
+        ("outbox", "WEBHOOK_URL", "backend:3000"),
+        ("outbox", "WEBHOOK_PRIVATE", "perhaps"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(process, variable, value):
@@ -48,7 +48,7 @@ def test_a_value_that_cannot_be_is_named(process, variable, value):
 
 
 #: Every program that reads it.
-PROGRAMS = ["service", "service.reaper", "service.outbox", "service.admin queues", "worker --model scenes", "stack"]
+PROGRAMS = ["service", "reaper", "outbox", "admin queues", "worker --model scenes", "stack"]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ PROGRAMS = ["service", "service.reaper", "service.outbox", "service.admin queues
         *((program, "redis+sentinel://user:hush@one:1,two:2/0") for program in [*PROGRAMS, "stack.demo"]),
         ("service", ""),
         ("stack.demo", ""),
-        ("service.admin keys list", "http://user:hush@host"),
+        ("admin keys list", "http://user:hush@host"),
     ],
 )
 def test_a_redis_that_cannot_be_ends_every_process_with_one_line(process, url):
@@ -73,7 +73,7 @@ def test_a_redis_that_cannot_be_ends_every_process_with_one_line(process, url):
 def test_a_port_of_metrics_that_another_process_has_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = ended("service.reaper", METRICS_PORT=str(port), STORAGE_URL=str(tmp_path))
+        done = ended("reaper", METRICS_PORT=str(port), STORAGE_URL=str(tmp_path))
 
     assert done.returncode == 1
     assert f"METRICS_PORT {port}" in done.stderr
@@ -92,7 +92,7 @@ def test_a_moderation_hook_that_is_not_there_ends_the_worker(tmp_path):
 @pytest.mark.parametrize("secrets", ["hush", "whsec_hush", "{good} whsec_hush"])
 def test_a_secret_that_cannot_be_is_not_shown(secrets):
     good = new_secret()
-    done = ended("service.outbox", WEBHOOK_SECRET=secrets.format(good=good))
+    done = ended("outbox", WEBHOOK_SECRET=secrets.format(good=good))
 
     assert done.returncode == 1
     assert done.stderr.startswith("WEBHOOK_SECRET: ")

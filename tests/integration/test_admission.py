@@ -8,12 +8,13 @@ import redis.asyncio
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from service.jobs import keys, moves
-from service.jobs.admission import Admission, Limits
-from service.jobs.errors import NameReused, QueueFull, RateLimited, TooManyActive
-from service.jobs.message import job_of, list_of, queue_name
-from service.jobs.model import HEAD_START, Job, new_job
-from service.jobs.store import AsyncRedisJobStore, RedisJobStore
+from jobs import moves
+from jobs.admission import Admission, Limits
+from jobs.errors import NameReused, QueueFull, RateLimited, TooManyActive
+from jobs.model import HEAD_START, Job, new_job
+from jobs.redis import keys
+from jobs.redis.message import job_of, list_of, queue_name
+from jobs.redis.store import AsyncRedisJobStore, RedisJobStore
 from tests.edits import CAT_TO_DOG
 
 MODEL = CAT_TO_DOG.model

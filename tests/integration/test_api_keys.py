@@ -15,17 +15,17 @@ import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
+from jobs import moves
+from jobs.inversions import KeptInversion
+from jobs.model import ANYBODY, Artifact, Reconstruction, artifact_key
+from jobs.redis.sources import RedisKeptSources
+from jobs.redis.store import RedisJobStore
+from jobs.storage import open_storage
 from service import __main__ as program
 from service.__main__ import host_for
 from service.api_keys import KEYS, KeyHolders, KeyRing
 from service.app import create_app
-from service.errors import Unauthenticated
-from service.jobs import moves
-from service.jobs.inversions import KeptInversion
-from service.jobs.model import ANYBODY, Artifact, Reconstruction, artifact_key
-from service.jobs.sources import RedisKeptSources
-from service.jobs.storage import open_storage
-from service.jobs.store import RedisJobStore
+from service.http.errors import Unauthenticated
 from service.settings import Settings
 
 
@@ -174,7 +174,7 @@ def test_a_keys_limits_are_its_callers(ring, caller_of):
 
 def test_keys_are_made_listed_and_revoked_by_a_command(ring, redis_url, caller_of):
     def admin(*arguments: str) -> str:
-        command = [sys.executable, "-m", "service.admin", "keys", *arguments]
+        command = [sys.executable, "-m", "admin", "keys", *arguments]
         environment = {"REDIS_URL": redis_url}
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
 

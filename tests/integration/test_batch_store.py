@@ -6,14 +6,15 @@ from datetime import timedelta
 import pytest
 import redis.asyncio
 
-from service.followers import Followers
-from service.jobs import keys, moves
-from service.jobs.admission import Admission, Admitted, Limits
-from service.jobs.batches import BatchStanding, RedisBatches, gathered
-from service.jobs.errors import BatchNotFound, IllegalTransition, QueueFull, RateLimited, TooManyActive
-from service.jobs.feed import RedisFeed
-from service.jobs.model import JobStatus, new_job
-from service.jobs.store import AsyncRedisJobStore, RedisJobStore
+from jobs import moves
+from jobs.admission import Admission, Admitted, Limits
+from jobs.batches import BatchStanding, RedisBatches, gathered
+from jobs.errors import BatchNotFound, IllegalTransition, QueueFull, RateLimited, TooManyActive
+from jobs.follow.feed import RedisFeed
+from jobs.follow.followers import Followers
+from jobs.model import JobStatus, new_job
+from jobs.redis import keys
+from jobs.redis.store import AsyncRedisJobStore, RedisJobStore
 from tests.edits import CAT_TO_DOG
 from tests.patience import PATIENCE
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from p2p_client import Client
-from stack.cookbook import DOCUMENT, OWN_IMAGE, PICTURES, cooked, recipes
 from stack.demo import MODEL
 from stack.services import stack
-from stack.settings_table import README
 from tests.patience import PATIENCE
+from tools.cookbook import DOCUMENT, OWN_IMAGE, PICTURES, cooked, recipes
+from tools.settings_table import README
 
 RECIPES = dict(recipes())
 

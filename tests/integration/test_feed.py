@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 import redis.asyncio
 
+from jobs import moves
+from jobs.follow.feed import News, RedisFeed
+from jobs.model import Job, JobProgress, new_job
+from jobs.redis import keys
+from jobs.redis.store import RedisJobStore
 from service.connections import redis_client as api_client
-from service.jobs import keys, moves
-from service.jobs.feed import News, RedisFeed
-from service.jobs.model import Job, JobProgress, new_job
-from service.jobs.store import RedisJobStore
 from tests.edits import CAT_TO_DOG
 
 

@@ -12,11 +12,12 @@ import pytest
 import redis
 
 from benchmarks.followers.__main__ import QUICK, measured
+from jobs import moves
+from jobs.model import JobProgress
+from jobs.redis import keys
+from jobs.redis.connection import patient_client
+from jobs.redis.store import RedisJobStore
 from service.api_keys import KeyRing
-from service.jobs import keys, moves
-from service.jobs.connection import patient_client
-from service.jobs.model import JobProgress
-from service.jobs.store import RedisJobStore
 from stack.processes import running, stop
 from stack.redis_server import free_port, server_command
 from stack.services import stack

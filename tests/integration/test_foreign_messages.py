@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import redis
 
-from service.jobs.message import hash_of, list_of, message_about
+from jobs.redis.message import hash_of, list_of, message_about
 from stack.redis_server import redis_server
 from worker.drain import Drain
 from worker.gpu_worker import GpuWorker

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from service.images.inversions import RedisInversions
+from jobs.errors import ArtifactNotFound, ImageNotFound, TooManyImages
+from jobs.images import Image, image_key, new_image_id
+from jobs.inversions import KeptInversion, inversion_key
+from jobs.model import Reconstruction
+from jobs.redis import keys
+from jobs.redis.queue import RqJobQueue
+from jobs.redis.sources import RedisKeptSources
+from jobs.redis.store import RedisJobStore
+from jobs.redis.upkeep import Upkeep
+from jobs.testing import MemoryStorage
+from reaper.__main__ import Reaper
 from service.images.records import RedisImages
-from service.jobs import keys
-from service.jobs.errors import ArtifactNotFound, ImageNotFound, TooManyImages
-from service.jobs.images import Image, image_key, new_image_id
-from service.jobs.inversions import KeptInversion, inversion_key
-from service.jobs.model import Reconstruction
-from service.jobs.queue import RqJobQueue
-from service.jobs.sources import RedisKeptSources
-from service.jobs.store import RedisJobStore
-from service.jobs.testing import MemoryStorage
-from service.jobs.upkeep import Upkeep
-from service.reaper import Reaper
+from service.inversions.records import RedisInversions
 
 
 def image(owner: str = "somebody", lifetime: timedelta = timedelta(hours=1)) -> Image:

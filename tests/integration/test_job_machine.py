@@ -21,19 +21,20 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from service.jobs import keys, moves
-from service.jobs.admission import Admission
-from service.jobs.batches import gathered
-from service.jobs.errors import IllegalTransition, JobNotFound, StillActive
-from service.jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, HandedBack, Progress, Started
-from service.jobs.message import job_of, queue_name
-from service.jobs.model import JobStatus, execution_prefix, new_job
-from service.jobs.queue import RqJobQueue
-from service.jobs.store import AsyncRedisJobStore, RedisJobStore
-from service.jobs.testing import InMemoryKeptSources, MemoryStorage
-from service.jobs.upkeep import Upkeep
-from service.reaper import Reaper
-from service.submit import CANCELING
+from jobs import moves
+from jobs.admission import Admission
+from jobs.batches import gathered
+from jobs.errors import IllegalTransition, JobNotFound, StillActive
+from jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, HandedBack, Progress, Started
+from jobs.model import JobStatus, execution_prefix, new_job
+from jobs.redis import keys
+from jobs.redis.message import job_of, queue_name
+from jobs.redis.queue import RqJobQueue
+from jobs.redis.store import AsyncRedisJobStore, RedisJobStore
+from jobs.redis.upkeep import Upkeep
+from jobs.testing import InMemoryKeptSources, MemoryStorage
+from reaper.__main__ import Reaper
+from service.edits.submit import CANCELING
 from tests.edits import CAT_TO_DOG
 from worker.publishing import Publisher
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from service.jobs import keys, moves
-from service.jobs.errors import IllegalTransition, JobNotFound, NewerRecord
-from service.jobs.model import (
+from jobs import moves
+from jobs.errors import IllegalTransition, JobNotFound, NewerRecord
+from jobs.model import (
     SCHEMA_VERSION,
     TRANSITIONS,
     Artifact,
@@ -19,10 +19,11 @@ from service.jobs.model import (
     artifact_key,
     new_job,
 )
-from service.jobs.moves import Move
-from service.jobs.record import decode, encode
-from service.jobs.store import RedisJobStore
-from service.jobs.testing import InMemoryJobStore
+from jobs.moves import Move
+from jobs.redis import keys
+from jobs.redis.record import decode, encode
+from jobs.redis.store import RedisJobStore
+from jobs.testing import InMemoryJobStore
 from tests.edits import CAT_TO_DOG
 from tests.patience import PATIENCE
 

@@ -10,24 +10,26 @@ import pytest
 import redis.asyncio
 from standardwebhooks import Webhook as OfficialWebhook
 
-from service import outbox as module
-from service.addresses import GuardedTransport, Resolve, client_to, resolved
-from service.jobs import keys, moves
-from service.jobs.batches import RedisBatches
-from service.jobs.metrics import OUTBOX, REGISTRIES
-from service.jobs.model import Job, Webhook, new_job
-from service.jobs.store import AsyncRedisJobStore, RedisJobStore
-from service.jobs.trace import Trace
-from service.outbox import Sender
-from service.webhooks import outbox, post, receivers, schedule
-from service.webhooks.deliveries import Attempt, RedisDeliveries
-from service.webhooks.messages import Message
-from service.webhooks.outbox import Outbox
-from service.webhooks.secrets import SecretsOf
-from service.webhooks.signature import new_secret
+from jobs import moves
+from jobs.batches import RedisBatches
+from jobs.model import Job, Webhook, new_job
+from jobs.redis import keys
+from jobs.redis.store import AsyncRedisJobStore, RedisJobStore
+from outbox import __main__ as module
+from outbox import due_list as outbox
+from outbox.__main__ import Sender
+from outbox.due_list import Outbox
+from process.addresses import GuardedTransport, Resolve, client_to, resolved
+from process.metrics import OUTBOX, REGISTRIES
+from process.trace import Trace
 from tests.edits import CAT_TO_DOG
 from tests.patience import ANSWER, PATIENCE
 from tests.receiver import Receiver, receiving
+from webhooks import post, receivers, schedule
+from webhooks.deliveries import Attempt, RedisDeliveries
+from webhooks.messages import Message
+from webhooks.secrets import SecretsOf
+from webhooks.signature import new_secret
 
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 ALWAYS = (0,) * len(schedule.SCHEDULE)

@@ -8,17 +8,18 @@ import pytest
 import redis
 import redis.asyncio
 
-from service.admin import dead_letters, requeue
-from service.jobs import keys, moves
-from service.jobs.errors import ArtifactNotFound, JobNotFound
-from service.jobs.message import queue_name
-from service.jobs.metrics import REAPER, REGISTRIES
-from service.jobs.model import JobStatus, artifact_key, new_job
-from service.jobs.queue import RqJobQueue
-from service.jobs.store import AsyncRedisJobStore, RedisJobStore
-from service.jobs.testing import MemoryStorage
-from service.jobs.upkeep import Upkeep
-from service.reaper import Reaper
+from admin.__main__ import dead_letters, requeue
+from jobs import moves
+from jobs.errors import ArtifactNotFound, JobNotFound
+from jobs.model import JobStatus, artifact_key, new_job
+from jobs.redis import keys
+from jobs.redis.message import queue_name
+from jobs.redis.queue import RqJobQueue
+from jobs.redis.store import AsyncRedisJobStore, RedisJobStore
+from jobs.redis.upkeep import Upkeep
+from jobs.testing import MemoryStorage
+from process.metrics import REAPER, REGISTRIES
+from reaper.__main__ import Reaper
 from tests.edits import CAT_TO_DOG
 
 OVER = timedelta(0)

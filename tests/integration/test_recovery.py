@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from jobs.model import SCHEMA_VERSION, new_job
+from jobs.redis import keys
+from jobs.redis.store import RedisJobStore
 from p2p.spec import EditSpec
-from service.jobs import keys
-from service.jobs.model import SCHEMA_VERSION, new_job
-from service.jobs.store import RedisJobStore
 from stack.processes import python, running
 from stack.services import Stack, stack
 from tests.patience import LEASE, PATIENCE, eventually
@@ -128,7 +128,7 @@ def test_a_job_of_a_newer_version_waits_for_a_newer_worker(served, worker, post,
         assert until(known)["status"] == "succeeded"
         assert client.hget(keys.record(job.id), "status") == '"queued"'
 
-        program = "import service.jobs.model as m; m.SCHEMA_VERSION += 1; from worker.__main__ import main; main()"
+        program = "import jobs.model as m; m.SCHEMA_VERSION += 1; from worker.__main__ import main; main()"
         command = python("-c", program, "--model", MODEL)
         with running("newer", command, tmp_path / "newer.log", served.environment):
             assert eventually(lambda: client.hget(keys.record(job.id), "status") == '"succeeded"')

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from jobs.errors import RefusedRedis
+from jobs.redis.connection import patient_client, reached, refuse_wrong
+from process.redis_url import checked_redis_url
 from service.connections import redis_client
-from service.jobs.connection import patient_client, reached, refuse_wrong
-from service.jobs.errors import RefusedRedis
-from service.jobs.redis_url import checked_redis_url
 from stack.patience import PATIENCE
 from stack.processes import python, running
 from stack.redis_server import free_port, server_command
@@ -97,7 +97,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tls_url):
         asyncio.run(pinged(tls_url.partition("?")[0]))
 
 
-PROGRAMS = ["service", "service.reaper", "service.outbox", "service.admin keys list", "worker --model tiny"]
+PROGRAMS = ["service", "reaper", "outbox", "admin keys list", "worker --model tiny"]
 PASSWORD = "hush-hush"
 
 
@@ -200,7 +200,7 @@ def test_a_program_that_starts_before_its_redis_waits_and_then_tells_right_from_
     port, log = free_port(), tmp_path / "admin.log"
     url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
     environment = {"REDIS_URL": url, "MODELS_FILE": str(tiny_models)}
-    with running("admin", python("-m", "service.admin", "keys", "list"), log, environment) as admin:
+    with running("admin", python("-m", "admin", "keys", "list"), log, environment) as admin:
         until(lambda: "waiting up to" in log.read_text())
         command = [*server_command(port, tmp_path, keep=False), "--requirepass", password]
         with running("redis", command, tmp_path / "redis.log"):

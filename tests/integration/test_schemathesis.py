@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import redis
 
+from jobs import moves
+from jobs.errors import JobPlaneError
+from jobs.model import JobError, JobProgress
+from jobs.redis import keys
+from jobs.redis.store import RedisJobStore
 from service.api_keys import KeyRing
-from service.jobs import keys, moves
-from service.jobs.errors import JobPlaneError
-from service.jobs.model import JobError, JobProgress
-from service.jobs.store import RedisJobStore
 from stack.processes import python
 from stack.services import Stack, stack
 

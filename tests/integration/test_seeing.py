@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.jobs.trace import Trace
+from process.trace import Trace
 from stack.processes import python, running
 from stack.services import Stack
 from tests.patience import ANSWER, PATIENCE, eventually
@@ -160,8 +160,8 @@ def test_every_line_of_every_process_is_json_with_a_time_and_a_level(served, pro
 
 
 def asked(served: Stack, question: str) -> list[list[str]]:
-    """What `python -m service.admin` answers, as rows of cells."""
-    command = python("-m", "service.admin", question)
+    """What `python -m admin` answers, as rows of cells."""
+    command = python("-m", "admin", question)
     environment = {"REDIS_URL": served.redis_url}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE)
     return [line.split() for line in done.stdout.splitlines()]

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from service.jobs.errors import ArtifactNotFound, StorageUnavailable
-from service.jobs.storage import open_storage
+from jobs.errors import ArtifactNotFound, StorageUnavailable
+from jobs.storage import open_storage
 from stack import s3_server as module
 from stack.processes import NotStarted
 from stack.s3_server import s3_server, server_program

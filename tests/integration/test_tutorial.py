@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from stack.redis_server import free_port
-from stack.tutorial import PORTS, TUTORIAL, blocks, on_ports, pasted
 from tests.patience import ANSWER
+from tools.tutorial import PORTS, TUTORIAL, blocks, on_ports, pasted
 
 ROOT = TUTORIAL.parents[1]
 #: What is built or installed from where it lies, which must not happen in the checkout.

@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.webhooks.signature import new_secret, signed
 from stack.processes import running
 from stack.redis_server import free_port
 from tests.integration.node import NODE, ROOT, SOURCES, built, compiled, node
 from tests.patience import ANSWER, eventually
+from webhooks.signature import new_secret, signed
 
 
 @pytest.fixture(scope="module")

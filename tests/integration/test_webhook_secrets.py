@@ -10,20 +10,20 @@ import pytest
 from standardwebhooks import Webhook as OfficialWebhook
 from standardwebhooks import WebhookVerificationError
 
-from service import outbox as module
+from jobs import moves
+from jobs.admission import Admission
+from jobs.batches import BatchWebhook, gathered
+from jobs.model import Webhook, new_job
+from jobs.redis.store import AsyncRedisJobStore, RedisJobStore
+from outbox import __main__ as module
 from service.api_keys import ApiKey, KeyRing
-from service.jobs import moves
-from service.jobs.admission import Admission
-from service.jobs.batches import BatchWebhook, gathered
-from service.jobs.model import Webhook, new_job
-from service.jobs.store import AsyncRedisJobStore, RedisJobStore
-from service.webhooks import secrets as secrets_of_keys
-from service.webhooks.secrets import SECRETS, SecretRing, Signing
-from service.webhooks.signature import key_of, new_secret
 from tests.edits import CAT_TO_DOG
 from tests.integration.test_outbox import Senders, a_round
 from tests.patience import PATIENCE
 from tests.receiver import Received, Receiver, receiving
+from webhooks import secrets as secrets_of_keys
+from webhooks.secrets import SECRETS, SecretRing, Signing
+from webhooks.signature import key_of, new_secret
 
 INSTALLATION = new_secret()
 HOUR = timedelta(hours=1)
@@ -59,7 +59,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def admin(redis_url) -> Callable[..., subprocess.CompletedProcess]:
     def done(*arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "service.admin", "secret", *arguments]
+        command = [sys.executable, "-m", "admin", "secret", *arguments]
         return subprocess.run(command, env={"REDIS_URL": redis_url}, capture_output=True, text=True)
 
     return done

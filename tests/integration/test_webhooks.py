@@ -8,11 +8,11 @@ import httpx
 import pytest
 from standardwebhooks import Webhook as OfficialWebhook
 
-from service.webhooks.signature import new_secret
 from stack.processes import python, running
 from stack.services import Stack, stack
 from tests.patience import ANSWER, PATIENCE, eventually
 from tests.receiver import Receiver, receiving
+from webhooks.signature import new_secret
 
 SECRET = new_secret()
 
@@ -118,7 +118,7 @@ def test_what_a_killed_sender_had_in_hand_another_tells(api, plane, tmp_path):
         os.kill(sender.pid, signal.SIGKILL)
         sender.wait()
         receiver.hangs = False
-        with running("other", python("-m", "service.outbox"), tmp_path / "log", plane.environment):
+        with running("other", python("-m", "outbox"), tmp_path / "log", plane.environment):
             receiver.wait_for(4)
 
             assert outcomes(api, address, 1) == ["delivered"]
@@ -128,7 +128,7 @@ def test_what_a_killed_sender_had_in_hand_another_tells(api, plane, tmp_path):
 
 def test_a_sender_that_is_told_to_end_ends_and_says_at_its_start_what_it_does(plane, tmp_path):
     log = tmp_path / "log"
-    with running("one", python("-m", "service.outbox"), log, {**plane.environment, "WEBHOOK_SECRET": ""}) as sender:
+    with running("one", python("-m", "outbox"), log, {**plane.environment, "WEBHOOK_SECRET": ""}) as sender:
         assert eventually(lambda: "WEBHOOK_PRIVATE" in log.read_text())
         sender.terminate()
 

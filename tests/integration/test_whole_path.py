@@ -8,7 +8,7 @@ import numpy as np
 import redis
 from PIL import Image
 
-from service.jobs import keys
+from jobs.redis import keys
 from stack.demo import EDIT
 from stack.processes import python, running
 from tests.patience import PATIENCE

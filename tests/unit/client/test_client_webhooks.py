@@ -5,7 +5,7 @@ import time
 import pytest
 
 from p2p_client.webhooks import NotVerified, verify
-from service.webhooks.signature import new_secret, signed
+from webhooks.signature import new_secret, signed
 
 SECRET = new_secret()
 BODY = (

@@ -2,10 +2,12 @@
 
 import pytest
 
+from jobs import catalogue, images, model
 from p2p_client import results
-from service import alignments, batch_bodies, schemas
-from service.jobs import catalogue, images, model
-from service.webhooks import messages
+from service import schemas
+from service.alignments import aligning as alignments
+from service.batches import bodies as batch_bodies
+from webhooks import messages
 
 PAIRS = [
     (results.Edit, schemas.EditView),

@@ -6,7 +6,7 @@ from benchmarks.quality.changes import KINDS
 from benchmarks.quality.report import summary
 from benchmarks.sweep import SWEPT, plot
 from benchmarks.table import tables
-from stack.markdown import with_part
+from tools.markdown import with_part
 
 NOTHING = summary([])
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.catalogue import load_catalogue
 from scenes.vocabulary import FILE, text, words
 from scenes.world import random_scene
-from service.jobs.catalogue import load_catalogue
 
 
 def test_the_file_is_what_the_command_writes():

@@ -15,16 +15,10 @@ import pytest
 from pydantic_core.core_schema import ErrorType
 from starlette.testclient import TestClient
 
-from service.api_keys import Everybody
-from service.app import create_app
-from service.errors import MEDIA_TYPE
-from service.followers import Followers
-from service.images.reading import ImageLimits, ImageReader
-from service.images.testing import InMemoryImages, InMemoryInversions
-from service.images.uploads import ImagePlane
-from service.jobs.backlog import Standing
-from service.jobs.catalogue import load_catalogue
-from service.jobs.testing import (
+from jobs.catalogue import load_catalogue
+from jobs.follow.followers import Followers
+from jobs.redis.backlog import Standing
+from jobs.testing import (
     AsyncInMemoryJobStore,
     InMemoryBatches,
     InMemoryFeed,
@@ -32,13 +26,19 @@ from service.jobs.testing import (
     MemoryStorage,
     RecordingQueue,
 )
+from pictures.reading import ImageLimits, ImageReader
+from prompts.counting import token_counters
+from service.api_keys import Everybody
+from service.app import create_app
+from service.artifacts.signing import UrlSigner
+from service.edits.stream_bound import StreamBound
+from service.http.errors import MEDIA_TYPE
+from service.images.testing import InMemoryImages, InMemoryInversions
+from service.images.uploads import ImagePlane
 from service.plane import Plane
 from service.settings import Settings
-from service.signing import UrlSigner
-from service.stream_bound import StreamBound
-from service.tokens import token_counters
-from service.webhooks.testing import InMemoryDeliveries
-from stack.error_codes import DOCUMENT
+from tools.error_codes import DOCUMENT
+from webhooks.testing import InMemoryDeliveries
 
 BASE_URL = "http://api.test"
 ERRORS = DOCUMENT.read_text(encoding="utf-8")

@@ -6,9 +6,9 @@ import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.jobs.backlog import Standing
-from service.jobs.logs import JsonFormatter
-from service.jobs.metrics import API, REGISTRIES
+from jobs.redis.backlog import Standing
+from process.logs import JsonFormatter
+from process.metrics import API, REGISTRIES
 
 JOB_ID = "0" * 32
 
@@ -124,7 +124,7 @@ def test_the_queues_are_shown_as_they_stand_and_not_at_all_where_nobody_knows(se
 @pytest.fixture
 def lines(caplog):
     """What was logged so far, as it is written."""
-    caplog.set_level(logging.INFO, "service.access")
+    caplog.set_level(logging.INFO, "service.http.access")
     said: list[str] = []
 
     class Keeping(logging.Handler):

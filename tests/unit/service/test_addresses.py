@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.addresses import (
+from process.addresses import (
     GuardedTransport,
     NoPublicAddress,
     UrlRefused,

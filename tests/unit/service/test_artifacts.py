@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.jobs.errors import ArtifactNotFound
-from service.jobs.storage import open_storage
-from service.signing import SECRET_FILE, artifact_secret
+from jobs.errors import ArtifactNotFound
+from jobs.storage import open_storage
+from service.artifacts.signing import SECRET_FILE, artifact_secret
 
 KEY = "jobs/j1/e1/source.png"
 MINUTE = timedelta(minutes=1)

@@ -5,12 +5,12 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from jobs import moves
+from jobs.admission import Limits
+from jobs.batches import MAX_EDITS
+from jobs.model import EVENT_NAMES
 from service.api_keys import Caller
-from service.jobs import moves
-from service.jobs.admission import Limits
-from service.jobs.batches import MAX_EDITS
-from service.jobs.model import EVENT_NAMES
-from service.webhooks.messages import is_batch_wanted, message_about_batch
+from webhooks.messages import is_batch_wanted, message_about_batch
 
 HOOK = "https://example.com/told"
 

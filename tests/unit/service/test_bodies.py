@@ -6,7 +6,7 @@ import json
 import pytest
 from PIL import Image
 
-from service.bodies import MAX_DEPTH, MAX_DIGITS, depth_of
+from service.http.bodies import MAX_DEPTH, MAX_DIGITS, depth_of
 from tests import bodies
 from tests.hostile import file_of
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.jobs.catalogue import load_catalogue
-from service.jobs.errors import InvalidCatalogue
-from service.tokens import TokenCounter, token_counters
+from jobs.catalogue import load_catalogue
+from jobs.errors import InvalidCatalogue
+from prompts.counting import TokenCounter, token_counters
 from tests import tiny
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from service.errors import Unauthenticated
-from service.jobs.errors import RateLimited
-from service.jobs.metrics import API, REGISTRIES
+from jobs.errors import RateLimited
+from process.metrics import API, REGISTRIES
+from service.http.errors import Unauthenticated
 from service.settings import Settings
 
 PAGE, OTHER = "https://pages.example", "https://other.example"

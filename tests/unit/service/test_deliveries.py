@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from jobs import moves
+from jobs.batches import BATCH_EVENT_NAMES
+from jobs.model import EVENT_NAMES, Webhook
 from service.app import create_app
-from service.jobs import moves
-from service.jobs.batches import BATCH_EVENT_NAMES
-from service.jobs.model import EVENT_NAMES, Webhook
 from service.settings import Settings
-from service.webhooks.deliveries import Attempt
 from tests.unit.service.test_addresses import LITERALS, REFUSED
+from webhooks.deliveries import Attempt
 
 URL = "https://hooks.test/told"
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from service.jobs import moves
-from service.jobs.errors import ArtifactNotFound, JobNotFound
-from service.jobs.model import Artifact, Job, JobError, JobStatus
-from service.jobs.trace import Trace
+from jobs import moves
+from jobs.errors import ArtifactNotFound, JobNotFound
+from jobs.model import Artifact, Job, JobError, JobStatus
+from process.trace import Trace
 
 
 def posted(client, edit: dict) -> str:

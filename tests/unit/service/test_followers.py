@@ -9,15 +9,16 @@ from datetime import timedelta
 import pytest
 import redis
 
-from service.followed import LOG, Follower, StreamEvent
-from service.followers import Followers
-from service.following import ended, events
-from service.jobs import keys, moves
-from service.jobs.feed import News
-from service.jobs.model import new_job
-from service.jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore
-from service.routes import event_stream
-from service.routes.event_stream import encoded
+from jobs import moves
+from jobs.follow.feed import News
+from jobs.follow.followed import LOG, Follower, StreamEvent
+from jobs.follow.followers import Followers
+from jobs.model import new_job
+from jobs.redis import keys
+from jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore
+from service.edits import event_stream
+from service.edits.event_stream import encoded
+from service.edits.following import ended, events
 from tests.edits import CAT_TO_DOG
 
 KEY = "job:1:events"

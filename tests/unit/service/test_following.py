@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from service.jobs import moves
-from service.jobs.model import JobError, JobProgress, JobStatus, artifact_key
-from service.preferences import seconds_to_wait
+from jobs import moves
+from jobs.model import JobError, JobProgress, JobStatus, artifact_key
+from service.http.preferences import seconds_to_wait
 
 
 @pytest.fixture

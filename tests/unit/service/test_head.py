@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from jobs import moves
+from process import metrics
 from service.app import create_app
-from service.jobs import metrics, moves
 from service.settings import Settings
 from tests.hostile import file_of
 from tests.serving import serving

@@ -2,7 +2,7 @@
 
 import redis
 
-from service.jobs.errors import StorageUnavailable
+from jobs.errors import StorageUnavailable
 
 
 def test_it_says_that_it_lives(client):

@@ -8,8 +8,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from service.addresses import GuardedTransport
-from service.images.by_url import fetch_over
+from pictures.by_url import fetch_over
+from process.addresses import GuardedTransport
 from tests.patience import ANSWER
 from tests.unit.service.test_images import file_of, halves, photo
 

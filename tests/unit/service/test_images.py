@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jobs.images import image_key
+from jobs.inversions import KeptInversion
+from jobs.model import ANYBODY, Reconstruction
+from pictures.reading import ImageLimits, ImageReader
 from service.api_keys import Caller, Limits
 from service.images.mask_checks import have_one_shape
-from service.images.reading import ImageLimits, ImageReader
-from service.jobs.images import image_key
-from service.jobs.inversions import KeptInversion
-from service.jobs.model import ANYBODY, Reconstruction
 
 
 def file_of(image: Image.Image, form: str = "PNG", **how: object) -> bytes:

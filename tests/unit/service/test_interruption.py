@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from service.jobs.interruption import Interrupted, interruptible, look, pause
+from process.interruption import Interrupted, interruptible, look, pause
 
 
 class NoticesItsEnd:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from pictures.reading import ImageReader, ImageRefused
 from service.connections import limits_of
-from service.images.reading import ImageReader, ImageRefused
 from service.settings import Settings
 from tests.heif import heic
 

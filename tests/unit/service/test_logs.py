@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pytest
 
-from service.jobs import logs
-from service.jobs.model import Job
+from jobs.model import Job
+from process import logs
 
 
 @pytest.fixture

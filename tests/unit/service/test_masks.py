@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jobs.images import image_key, mask_key
 from p2p.mask_reading import by_colour
-from service.jobs.images import image_key, mask_key
 from tests import painted
 from tests.painted import BOX, SIZE, file_of
 

@@ -1,4 +1,4 @@
-"""`python -m service.admin models check` says what keeps a model from being served, and what mends it."""
+"""`python -m admin models check` says what keeps a model from being served, and what mends it."""
 
 import json
 import os
@@ -13,10 +13,10 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from service.admin import check_models
-from service.jobs.catalogue import load_catalogue
-from service.jobs.errors import InvalidCatalogue
-from service.models_check import checked, remarks
+from admin.__main__ import check_models
+from admin.models_check import checked, remarks
+from jobs.catalogue import load_catalogue
+from jobs.errors import InvalidCatalogue
 from tests import tiny
 from tests.cached_hub import COMMIT, ROOT, cached, python
 from tests.unit.p2p.test_layouts import changed
@@ -378,7 +378,7 @@ def test_a_model_on_the_hub_is_checked_by_its_small_files(model, tmp_path):
     (tmp_path / "models.toml").write_text(declared)
 
     ran = python(
-        "import sys; sys.argv[1:] = ['models', 'check']; from service.admin import main; main()",
+        "import sys; sys.argv[1:] = ['models', 'check']; from admin import main; main()",
         tmp_path / "cache",
         MODELS_FILE=str(tmp_path / "models.toml"),
     )

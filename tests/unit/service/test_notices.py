@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.notices import MAX_NOTICES
-from service.notices.foreign import other_syntax, weight_syntax
+from prompts.notices import MAX_NOTICES
+from prompts.notices.foreign import other_syntax, weight_syntax
 
 
 def edit(source="a cat on the beach", prompt="a dog on the beach", kind="replace", **rest) -> dict:

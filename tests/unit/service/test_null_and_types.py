@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from p2p.spec import EditSpec, Part, Sampling, StepWindow, Target
-from service.alignments import AlignmentRequest
-from service.batch_bodies import BatchRequest
+from service.alignments.aligning import AlignmentRequest
+from service.batches.bodies import BatchRequest
 from service.schemas import EditRequest, InversionRequest
 from tests import bodies
 

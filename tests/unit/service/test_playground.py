@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from p2p.spec import EditSpec
 from service.app import create_app
-from service.routes.playground import CONTENT_TYPES, FOLDER
+from service.playground.routes import CONTENT_TYPES, FOLDER
 from service.settings import Settings
 
 MODULES = sorted(FOLDER.glob("*.js"))

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from jobs import moves
+from jobs.model import Artifact, JobError, JobProgress
+from process import metrics
 from service.api_keys import Caller
-from service.errors import Unauthenticated
-from service.jobs import metrics, moves
-from service.jobs.model import Artifact, JobError, JobProgress
+from service.http.errors import Unauthenticated
 
 PICTURE = Artifact(
     name="source.png", kind="image", key="jobs/1/e1/source.png", content_type="image/png", bytes=3, picture=0

@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given
 
-from service.jobs import metrics
+from process import metrics
 from service.schemas import EditRequest
 from tests.specs import specs
 

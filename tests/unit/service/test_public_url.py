@@ -11,16 +11,16 @@ from PIL import Image
 from pydantic import ValidationError
 from starlette.testclient import TestClient
 
+from jobs import moves
+from jobs.model import Artifact
 from service.app import create_app
-from service.jobs import moves
-from service.jobs.model import Artifact
-from service.public_url import OWN, path_of
+from service.artifacts.signing import UrlSigner
+from service.http.prefixed import OWN, path_of
 from service.settings import OutboxSettings, Settings
-from service.signing import UrlSigner
-from service.webhooks.messages import message_about
 from tests.hostile import file_of
 from tests.unit.service.conftest import BASE_URL
 from tests.unit.service.test_head import routes
+from webhooks.messages import message_about
 
 PREFIX = "/edits-api"
 PNG = file_of(Image.new("RGB", (40, 30)), "PNG")
@@ -122,7 +122,7 @@ def test_the_page_names_nothing_outside_of_the_prefix(below):
 
 
 def test_no_script_or_style_of_the_page_names_an_address_that_begins_at_the_root():
-    from service.routes.playground import FOLDER
+    from service.playground.routes import FOLDER
 
     for path in [*FOLDER.glob("*.js"), *FOLDER.glob("*.css")]:
         assert not re.search(r"""["'`(]/(v1|playground|docs)\b""", path.read_text(encoding="utf-8")), path.name
@@ -137,7 +137,7 @@ def test_an_address_that_still_has_its_prefix_is_found_too(below, path):
 def test_the_fast_ways_are_taken_with_and_without_the_prefix(below, edit, monkeypatch):
     client = below()
     # FastAPI's own ways would be slower, and are not to be asked.
-    monkeypatch.setattr("service.routes.edits.fetch_edit", None)
+    monkeypatch.setattr("service.edits.routes.fetch_edit", None)
     for before in ("", PREFIX):
         accepted = client.post(f"{before}/v1/edits", json=edit)
         assert accepted.status_code == 202

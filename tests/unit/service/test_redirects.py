@@ -13,8 +13,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from service.addresses import GuardedTransport
-from service.images.by_url import UrlNotFetched, fetch_over
+from pictures.by_url import UrlNotFetched, fetch_over
+from process.addresses import GuardedTransport
 from tests import painted
 from tests.file_server import Answer, redirect, serving
 from tests.painted import file_of

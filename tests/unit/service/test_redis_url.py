@@ -3,9 +3,9 @@
 import pytest
 import redis
 
+from process.masked import masked
+from process.redis_url import checked_redis_url
 from service.connections import redis_client
-from service.jobs.masked import masked
-from service.jobs.redis_url import checked_redis_url
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from jobs import moves
+from jobs.batches import Batch
+from jobs.redis.record import decode, encode, plain
+from jobs.testing import InMemoryBatches
 from p2p.seeds import draw_seed, drawn
 from p2p.spec import MAX_SEED, EditSpec
-from service.jobs import moves
-from service.jobs.batches import Batch
-from service.jobs.record import decode, encode, plain
-from service.jobs.testing import InMemoryBatches
+from service.edits.views import shown
 from service.schemas import EditView
-from service.views import shown
 from tests.edits import CAT_TO_DOG
 
 FAST, WHOLE = "application/json", "application/json; charset=utf-8"

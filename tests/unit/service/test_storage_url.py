@@ -5,9 +5,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from service.jobs.errors import InvalidStorage
-from service.jobs.storage import open_storage
-from service.jobs.storage_url import s3_address
+from jobs.errors import InvalidStorage
+from jobs.storage import open_storage
+from jobs.storage_url import s3_address
 
 KEY, MINUTE = "jobs/one/first/source.png", timedelta(minutes=1)
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer, T5Tokenizer
 
-from service.jobs.errors import InvalidCatalogue
-from service.tokenization.opened import open_tokenizer
+from jobs.errors import InvalidCatalogue
+from prompts.tokenization.opened import open_tokenizer
 from tests import tiny
 
 START, END = tiny.START, tiny.END

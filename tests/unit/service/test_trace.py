@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.jobs.trace import Trace
+from process.trace import Trace
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"  # the specification's own example
 

@@ -6,11 +6,11 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Notice, Webhook
-from service.jobs.record import encode, plain
-from service.jobs.store import Place
+from jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Notice, Webhook
+from jobs.redis.record import encode, plain
+from jobs.redis.store import Place
+from service.edits.views import shown, shown_accepted
 from service.schemas import EditAccepted, EditView
-from service.views import shown, shown_accepted
 from tests.specs import maybe, specs, texts
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))

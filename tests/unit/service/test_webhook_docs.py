@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.jobs.batches import BATCH_EVENT_NAMES
-from service.webhooks.messages import BatchEnded, EditEnded, Message
-from service.webhooks.post import TIMEOUT, post
-from service.webhooks.receivers import AT_A_TIME
-from service.webhooks.schedule import SCHEDULE
-from service.webhooks.signature import new_secret
+from jobs.batches import BATCH_EVENT_NAMES
 from tests.unit.service.test_webhook_messages import ended, message_about
+from webhooks.messages import BatchEnded, EditEnded, Message
+from webhooks.post import TIMEOUT, post
+from webhooks.receivers import AT_A_TIME
+from webhooks.schedule import SCHEDULE
+from webhooks.signature import new_secret
 
 TEXT = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from service.jobs import moves
-from service.jobs.model import EVENT_NAMES, TRANSITIONS, Artifact, Job, JobError, JobStatus, Webhook, new_job
-from service.jobs.testing import InMemoryJobStore
-from service.webhooks.messages import EVENTS, EditEnded, is_wanted, message_about
+from jobs import moves
+from jobs.model import EVENT_NAMES, TRANSITIONS, Artifact, Job, JobError, JobStatus, Webhook, new_job
+from jobs.testing import InMemoryJobStore
 from tests.edits import CAT_TO_DOG
+from webhooks.messages import EVENTS, EditEnded, is_wanted, message_about
 
 URL = "https://hooks.test/told"
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.webhooks.schedule import JITTER, LONGEST, SCHEDULE, Answer, Verdict, seconds_of, verdict, with_jitter
+from webhooks.schedule import JITTER, LONGEST, SCHEDULE, Answer, Verdict, seconds_of, verdict, with_jitter
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from service.webhooks.signature import InvalidSecret, key_of, new_secret, signed
+from webhooks.signature import InvalidSecret, key_of, new_secret, signed
 
 BODY = '{"type":"edit.succeeded","data":{"id":"ä"}}'.encode()
 

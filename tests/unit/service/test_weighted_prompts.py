@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.words import WrittenPrompt
-from service.weighted_prompts import UnreadableWeights, weighted
+from prompts.weighted_prompts import UnreadableWeights, weighted
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
+from jobs.catalogue import load_catalogue
+from jobs.model import new_job
+from jobs.testing import InMemoryJobStore, InMemoryKeptSources, MemoryStorage, RecordingQueue
 from p2p.edit import EditResult, WordMap
 from p2p.sampling import DenoisingStep
 from p2p.spec import EditSpec
 from p2p.tokens import tokenize
 from p2p.trajectory import Trajectory
-from service.jobs.catalogue import load_catalogue
-from service.jobs.model import new_job
-from service.jobs.testing import InMemoryJobStore, InMemoryKeptSources, MemoryStorage, RecordingQueue
 from tests import tiny
 from worker.drain import Drain
 from worker.engine import Engine

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
+from jobs.events import ArtifactReady
+from jobs.storage import content_type_of
 from p2p.spec import Artifacts
-from service.jobs.events import ArtifactReady
-from service.jobs.storage import content_type_of
 from worker.encoding import ENCODINGS, encoded
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
+from jobs.events import ArtifactReady, Failed, Finished, Progress, Started
 from p2p.errors import UnsupportedSize
-from service.jobs.events import ArtifactReady, Failed, Finished, Progress, Started
 from tests.unit.worker.conftest import PaintingSampler
 from worker.engine import Engine
 

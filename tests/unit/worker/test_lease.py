@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import redis
 
-from service.jobs import moves
-from service.jobs.testing import InMemoryJobStore
+from jobs import moves
+from jobs.testing import InMemoryJobStore
 from worker.lease import Lease
 
 LENGTH = timedelta(seconds=10)

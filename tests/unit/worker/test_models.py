@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.catalogue import load_catalogue
 from p2p.errors import UnsupportedModel, UnsupportedSize
-from service.jobs.catalogue import load_catalogue
 from tests import tiny
 from tests.cached_hub import COMMIT, ROOT, cached, python
 from tests.unit.p2p.test_layouts import changed

@@ -2,9 +2,9 @@
 
 import pytest
 
+from jobs.events import ArtifactReady, Failed, Finished, Progress, Started
+from jobs.model import new_job
 from p2p.spec import EditSpec
-from service.jobs.events import ArtifactReady, Failed, Finished, Progress, Started
-from service.jobs.model import new_job
 from tests.moderation_hook import judge, yes
 from tests.unit.worker.conftest import SPEC
 from worker.engine import Engine

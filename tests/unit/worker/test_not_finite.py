@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
+from jobs.catalogue import load_catalogue
+from jobs.events import ArtifactReady, Failed, PreviewReady
+from jobs.images import image_key
 from p2p.families.stable_diffusion import StableDiffusion
-from service.jobs.catalogue import load_catalogue
-from service.jobs.events import ArtifactReady, Failed, PreviewReady
-from service.jobs.images import image_key
 from tests import tiny
 from tests.unit.p2p.test_finite import overflowing, spoilt
 from tests.unit.worker.test_fitting import slope

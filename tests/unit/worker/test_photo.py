@@ -9,11 +9,11 @@ import pytest
 from diffusers import EulerDiscreteScheduler
 from PIL import Image
 
+from jobs import moves
+from jobs.images import image_key, mask_key
+from jobs.model import JobStatus, new_job
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.spec import METHODS, EditSpec, Source
-from service.jobs import moves
-from service.jobs.images import image_key, mask_key
-from service.jobs.model import JobStatus, new_job
 from tests import tiny
 from tests.unit.worker.test_fitting import slope
 from worker.engine import Engine

@@ -10,11 +10,11 @@ import redis
 import torch
 from PIL import Image
 
+from jobs import moves
+from jobs.errors import StorageUnavailable
+from jobs.events import Failed, Finished, PreviewReady, Progress, Started
+from jobs.model import JobStatus, new_job
 from p2p.spec import EditSpec
-from service.jobs import moves
-from service.jobs.errors import StorageUnavailable
-from service.jobs.events import Failed, Finished, PreviewReady, Progress, Started
-from service.jobs.model import JobStatus, new_job
 from tests.moderation_hook import judge
 from tests.unit.worker.conftest import SPEC, PaintingSampler
 from worker.engine import DeviceLost, Engine

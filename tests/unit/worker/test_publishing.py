@@ -4,10 +4,10 @@ from itertools import count
 
 import pytest
 
-from service.jobs import moves
-from service.jobs.errors import ArtifactNotFound, IllegalTransition
-from service.jobs.events import ArtifactReady, Canceled, Failed, Finished, HandedBack, Progress, Started
-from service.jobs.model import JobError, JobProgress, JobStatus
+from jobs import moves
+from jobs.errors import ArtifactNotFound, IllegalTransition
+from jobs.events import ArtifactReady, Canceled, Failed, Finished, HandedBack, Progress, Started
+from jobs.model import JobError, JobProgress, JobStatus
 from worker.publishing import Publisher
 
 PICTURE = ArtifactReady(name="source.png", kind="image", content_type="image/png", data=b"a picture", picture=0)

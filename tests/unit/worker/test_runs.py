@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from jobs.events import ArtifactReady, Failed, Finished, Progress
+from jobs.model import Job
 from p2p.families.stable_diffusion import StableDiffusion
-from service.jobs.events import ArtifactReady, Failed, Finished, Progress
-from service.jobs.model import Job
 from tests import tiny
 from tests.unit.worker.conftest import KEPT, PaintingSampler, source_of
 from worker.engine import Engine

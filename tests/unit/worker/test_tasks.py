@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 import torch
 
-from service.jobs import moves
-from service.jobs.catalogue import ModelPatience
-from service.jobs.errors import NewerRecord, StorageUnavailable
-from service.jobs.model import Job, JobStatus, new_job
+from jobs import moves
+from jobs.catalogue import ModelPatience
+from jobs.errors import NewerRecord, StorageUnavailable
+from jobs.model import Job, JobStatus, new_job
 from tests.unit.worker.conftest import KEPT, PaintingSampler
 from worker.drain import Drain
 from worker.engine import Engine

@@ -1,0 +1,259 @@
+"""`python -m admin`: what an operator may want to see and to do.
+
+queues           every model: how many jobs wait and run, how long the next one has waited, and its workers
+workers          every worker that is alive, and what it does
+dead             jobs that failed because their workers were lost, the oldest first
+requeue ID ...   send each of them again, as a job of its own: an end that was written stays written
+keys             API keys: `keys create NAME`, `keys list`, `keys revoke ID`
+models check     every model of the models file: what keeps it from being served, and the command that mends it
+secret           a new secret to sign webhooks with, for WEBHOOK_SECRET; a key's own: `secret create KEY`,
+                 `secret rotate KEY`, `secret drop KEY`, `secret list`
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import redis
+
+from admin.models_check import checked, remarks
+from jobs.catalogue import ModelDeclaration, read_models_file
+from jobs.errors import InvalidCatalogue, JobNotFound, JobPlaneError
+from jobs.model import Job, new_job
+from jobs.redis.backlog import Backlog, Standing
+from jobs.redis.connection import patient_client, reached
+from jobs.redis.queue import RqJobQueue, SeenWorker
+from jobs.redis.store import JobStore, RedisJobStore
+from jobs.redis.upkeep import Upkeep
+from process.settings import PlaneSettings, settings_or_exit
+from service.api_keys import TRUSTED, KeyRing
+from service.settings import Settings
+from webhooks.secrets import TRUSTED as SECRETS_TRUSTED
+from webhooks.secrets import SecretRing
+from webhooks.signature import new_secret
+
+
+def dead_letters(upkeep: Upkeep, store: JobStore) -> Sequence[Job]:
+    """The dead letters whose records are kept still."""
+    found = []
+    for job_id in upkeep.dead():
+        try:
+            found.append(store.get(job_id))
+        except JobNotFound:
+            upkeep.buried(job_id)
+    return found
+
+
+def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
+    """Send a dead letter again; gives the new job.
+
+    Raises:
+        JobNotFound: it is no dead letter.
+    """
+    if job_id not in upkeep.dead():
+        raise JobNotFound(job_id)
+    dead = store.get(job_id)
+    job = new_job(
+        dead.spec,
+        lifetime=dead.lifetime,
+        queue_limit=dead.queue_limit,
+        owner=dead.owner,
+        priority=dead.priority,
+        traceparent=dead.traceparent,
+        webhook=dead.webhook,
+    )
+    store.create(job)
+    upkeep.buried(job_id)
+    return job
+
+
+QUEUES = ("model", "waiting", "running", "oldest wait", "workers")
+WORKERS = ("worker", "model", "state", "job", "host", "pid", "last seen")
+
+
+def queue_row(standing: Standing) -> Sequence[str]:
+    """A model's queue as a row of `QUEUES`."""
+    waits = f"{standing.oldest_wait:.1f} s" if standing.waiting else "-"
+    return (standing.model, str(standing.waiting), str(standing.running), waits, str(standing.workers))
+
+
+def worker_row(worker: SeenWorker) -> Sequence[str]:
+    """A worker as a row of `WORKERS`."""
+    did = worker.job_id or "-"
+    return (worker.name, worker.model, worker.state, did, worker.host, worker.pid, worker.last_seen)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need to be, two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
+    """A new key; its token is said once."""
+    limits = {name: getattr(arguments, name) for name in ("per_minute", "burst", "active", "streams")}
+    given = {name: value for name, value in limits.items() if value is not None}
+    made = ring.create(arguments.name, unless_any=arguments.unless_any, **given)
+    print("there are keys already" if made is None else made[1])
+
+
+def list_keys(ring: KeyRing) -> None:
+    """Every key, without its secret."""
+    for key in ring.all().values():
+        limits = f"{key.per_minute or 'any number of'} edits a minute, {key.active or 'any number'} at a time"
+        if key.streams is not None:
+            limits += f", {key.streams} waits and streams"
+        print(key.id, key.name, f"made {key.created_at:%F}", limits, "REVOKED" if key.revoked_at else "", sep="\t")
+
+
+def revoke_key(ring: KeyRing, key_id: str) -> None:
+    """Running jobs of the key go on; nobody can ask for them any more."""
+    try:
+        print(f"{ring.revoke(key_id).name} opens nothing any more, within {TRUSTED:g} s")
+    except KeyError:
+        sys.exit(f"there is no key {key_id}: `keys list` shows them")
+
+
+def create_secret(ring: KeyRing, secrets: SecretRing, key_id: str) -> None:
+    """A key's first secret; it is said once."""
+    _known(ring, key_id)
+    if secrets.of(key_id):
+        sys.exit(f"key {key_id} has a secret: `secret rotate {key_id}` makes another")
+    print(secrets.rotate(key_id, timedelta(0)))
+
+
+def rotate_secret(ring: KeyRing, secrets: SecretRing, key_id: str, overlap: timedelta) -> None:
+    """A key's next secret; it is said once."""
+    _known(ring, key_id)
+    print(secrets.rotate(key_id, overlap))
+
+
+def list_secrets(ring: KeyRing, secrets: SecretRing) -> None:
+    """Every key that has secrets of its own, without them."""
+    names = {key.id: key.name for key in ring.all().values()}
+    for key_id, found in secrets.all().items():
+        for each in found:
+            until = f"signs until {each.ends_at:%F %T} UTC" if each.ends_at else "signs"
+            print(key_id, names.get(key_id, "?"), f"made {each.made_at:%F %T} UTC", until, sep="\t")
+
+
+def drop_secret(secrets: SecretRing, key_id: str) -> None:
+    """The installation's own sign for the key from now on."""
+    if not secrets.drop(key_id):
+        sys.exit(f"key {key_id} has no secret of its own: `secret list` shows those that have")
+    print(f"what is sent for {key_id} is signed with WEBHOOK_SECRET, within {SECRETS_TRUSTED:g} s")
+
+
+def check_models(models_file: Path) -> None:
+    """Says of every model whether it can be served; ends the process with status 1 where one cannot."""
+    try:
+        file = read_models_file(models_file)
+    except InvalidCatalogue as error:
+        sys.exit(str(error))
+    for line in file.wrong:
+        print(f"{models_file}: {line}")
+    wrong = 0
+    for name, found in file.models:
+        troubles = checked(found) if isinstance(found, ModelDeclaration) else found
+        wrong += bool(troubles)
+        if isinstance(found, ModelDeclaration) and not troubles:
+            print(f"{name}: {'; '.join(remarks(found))}")
+            continue
+        print(f"{name}: cannot be served")
+        for trouble in troubles:
+            print(f"  - {trouble}")
+    if wrong:
+        sys.exit(f"{wrong} of {len(file.models)} models of {models_file} cannot be served")
+    if file.wrong:
+        sys.exit(f"{models_file} cannot be used")
+
+
+def _known(ring: KeyRing, key_id: str) -> None:
+    if key_id not in ring.all():
+        sys.exit(f"there is no key {key_id}: `keys list` shows them")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m admin", description=__doc__.splitlines()[0])
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("queues", help="how every model's queue stands")
+    actions.add_parser("workers", help="every worker that is alive, and what it does")
+    actions.add_parser("dead", help="jobs that failed because their workers were lost")
+    actions.add_parser("requeue", help="send dead letters again").add_argument("ids", nargs="+", metavar="ID")
+    secret = actions.add_parser("secret", help="a new secret to sign webhooks with").add_subparsers(dest="secret")
+    secret.add_parser("create", help="a key's own secret, printed once").add_argument("id", metavar="KEY")
+    rotate = secret.add_parser("rotate", help="a key's next secret, printed once")
+    rotate.add_argument("id", metavar="KEY")
+    rotate.add_argument(
+        "--overlap", type=float, default=24, metavar="HOURS", help="how long the one before signs too (24)"
+    )
+    secret.add_parser("drop", help="WEBHOOK_SECRET signs for a key again").add_argument("id", metavar="KEY")
+    secret.add_parser("list", help="every key that has secrets of its own, without them")
+    models = actions.add_parser("models", help="the models file").add_subparsers(dest="models", required=True)
+    models.add_parser("check", help="what keeps each model from being served, and the command that mends it")
+    keys = actions.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True)
+    create = keys.add_parser("create", help="a new key, printed once")
+    create.add_argument("name", help="whose it is, for whoever reads the list")
+    create.add_argument("--per-minute", type=float, help="edits it may post a minute")
+    create.add_argument("--burst", type=int, help="edits it may post at once")
+    create.add_argument("--active", type=int, help="edits of it that may wait and run")
+    create.add_argument(
+        "--streams", type=int, help="waits and event streams it may have open at each API process (STREAMS_PER_KEY)"
+    )
+    create.add_argument("--unless-any", action="store_true", help="nothing where there is a key already")
+    keys.add_parser("list", help="every key, without its secret")
+    keys.add_parser("revoke", help="a key opens nothing any more").add_argument("id", metavar="ID")
+    return parser
+
+
+def main() -> None:
+    """Do what the arguments say."""
+    arguments = _parser().parse_args()
+    if arguments.action == "secret" and arguments.secret is None:
+        return print(new_secret())
+    if arguments.action == "models":
+        return check_models(settings_or_exit(Settings).models_file)
+    settings = settings_or_exit(PlaneSettings)
+    try:
+        reached(settings.redis_url)
+    except (JobPlaneError, redis.RedisError) as error:
+        sys.exit(str(error))
+    client = patient_client(settings.redis_url)
+    upkeep, store, ring, secrets = Upkeep(client), RedisJobStore(client), KeyRing(client), SecretRing(client)
+    # RQ reads bytes: a client of its own.
+    queue = RqJobQueue(redis.Redis.from_url(settings.redis_url))
+    try:
+        match arguments.action, getattr(arguments, "keys", getattr(arguments, "secret", None)):
+            case "queues", _:
+                print(table(QUEUES, [queue_row(standing) for standing in Backlog(client, queue).standings()]))
+            case "workers", _:
+                print(table(WORKERS, [worker_row(worker) for worker in queue.workers()]))
+            case "dead", _:
+                for job in dead_letters(upkeep, store):
+                    print(job.id, job.model, job.finished_at, f"{job.attempt} attempts")
+            case "requeue", _:
+                for job_id in arguments.ids:
+                    print(job_id, "->", requeue(job_id, upkeep, store).id)
+            case "keys", "create":
+                create_key(ring, arguments)
+            case "keys", "list":
+                list_keys(ring)
+            case "keys", "revoke":
+                revoke_key(ring, arguments.id)
+            case "secret", "create":
+                create_secret(ring, secrets, arguments.id)
+            case "secret", "rotate":
+                rotate_secret(ring, secrets, arguments.id, timedelta(hours=max(0, arguments.overlap)))
+            case "secret", "list":
+                list_secrets(ring, secrets)
+            case "secret", "drop":
+                drop_secret(secrets, arguments.id)
+    except (JobPlaneError, redis.RedisError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What is asked of the store when edits are posted: all of it is taken in one turn of Redis, or nothing is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobs.batches import Batch
+from jobs.model import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What an owner may post, and what a model's queue holds.
+
+    Attributes:
+        per_minute: jobs an owner may post a minute, in the long run; None for any number.
+        burst: jobs an owner may post at once after a while without any.
+        active: jobs of an owner that may wait and run at a time; None for any number.
+        backlog: jobs of a model that may wait; None for any number.
+    """
+
+    per_minute: float | None = None
+    burst: int = 1
+    active: int | None = None
+    backlog: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """Jobs of one owner to be accepted together.
+
+    Attributes:
+        jobs: at least one.
+        name: what the owner calls this request, if anything: the same name and fingerprint again mean the same jobs.
+        fingerprint: of all that the request asks for.
+        batch: what the jobs are of; the name then stands for it.
+    """
+
+    jobs: Sequence[Job]
+    limits: Limits = field(default_factory=Limits)
+    name: str | None = None
+    fingerprint: str = ""
+    batch: Batch | None = None
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The jobs that now stand for a request, or their batch; `replayed` where they did before."""
+
+    job_ids: Sequence[str]
+    replayed: bool = False
+    batch_id: str | None = None

@@ -1,0 +1,1 @@
+"""Events of jobs to the many clients that follow them, over one connection of each process."""

@@ -1,0 +1,1 @@
+"""Jobs in Redis: records, queues, leases and streams, and the Lua that changes them in one turn."""

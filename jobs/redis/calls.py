@@ -1,0 +1,134 @@
+"""What the store's scripts (`jobs.redis.scripts`) are called with, and what their answers mean."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from pydantic_core import to_json
+
+from jobs.admission import Admission, Admitted
+from jobs.errors import IllegalTransition, JobNotFound, NameReused, QueueFull, RateLimited, TooManyActive
+from jobs.model import Job
+from jobs.moves import MARGIN, Move
+from jobs.redis import keys
+from jobs.redis.message import list_of, message_about
+from jobs.redis.record import existing, pairs
+
+#: Seconds after which one who has too many jobs under way may ask again: one of them may have ended by then.
+ACTIVE_RETRY = 2.0
+
+
+def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `scripts.ADMIT`."""
+    owner, limits = admission.jobs[0].owner, admission.limits
+    names = [keys.named(owner, admission.name or ""), keys.active(owner), keys.bucket(owner), keys.owned(owner)]
+    names.append(keys.MODELS)
+    jobs = []
+    for job in admission.jobs:
+        message = message_about(job.id, job.model)
+        kept = {**vars(job), "message": message.id}
+        names += [keys.record(job.id), keys.events(job.id), keys.waiting(job.model), keys.order(job.model)]
+        names += [message.list, keys.leases(job.model), keys.pace(job.model)]
+        jobs.append(
+            {
+                "id": job.id,
+                "model": job.model,
+                "created_at": instant(job.created_at),
+                "expires_at": instant(job.expires_at),
+                "start_by": instant(job.start_by),
+                "message": message.id,
+                "turn": job.turn,
+                "fields": pairs(kept),
+                "message_fields": message.fields,
+            }
+        )
+    life = max(job.expires_at - job.created_at for job in admission.jobs)
+    asked = {
+        "fingerprint": admission.fingerprint if admission.name is not None else None,
+        "per_minute": limits.per_minute,
+        "burst": limits.burst,
+        "active": limits.active,
+        "backlog": limits.backlog,
+        "oldest": milliseconds(life + MARGIN + timedelta(days=1)),
+        "batch": admission.batch and {"id": admission.batch.id, "about": admission.batch.model_dump_json()},
+        "jobs": jobs,
+    }
+    # One argument: a client packs a hundred of them more slowly than Redis reads one text.
+    return names, [to_json({name: value for name, value in asked.items() if value is not None})]
+
+
+def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
+    """What became of it; raises `Refused` or `NameReused` where nothing did."""
+    limits, job_ids = admission.limits, [job.id for job in admission.jobs]
+    match answer:
+        case ["admitted"]:
+            return Admitted(job_ids, batch_id=admission.batch.id if admission.batch else None)
+        case ["replayed", before] if admission.batch:
+            return Admitted((), replayed=True, batch_id=before)
+        case ["replayed", before]:
+            return Admitted(before.split(), replayed=True)
+        case ["rate", after]:
+            raise RateLimited(after / 1000)
+        case ["active", active]:
+            raise TooManyActive(active, limits.active or 0, ACTIVE_RETRY)
+        case ["full", index, waiting, after]:
+            raise QueueFull(admission.jobs[index - 1].model, waiting, after / 1000)
+    raise NameReused
+
+
+def move_call(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `scripts.MOVE`."""
+    names = [keys.record(move.job_id), keys.events(move.job_id), keys.waiting(move.model), keys.leases(move.model)]
+    names += [keys.LITTER, keys.OUTBOX, keys.DEAD, keys.order(move.model), list_of(move.model)]
+    names += [keys.active(move.owner), keys.pace(move.model)]
+    message = None if move.turn is None else message_about(move.job_id, move.model)
+    changes: dict[str, object] = {**move.changes, "status": move.to}
+    if message:
+        changes["message"] = message.id
+    fields = pairs(changes)
+    asked: dict[str, object] = {
+        "id": move.job_id,
+        "from": to_json(move.from_).decode(),
+        "to": to_json(move.to).decode(),
+        "ends": str(move.to) if move.to.is_terminal else None,
+        "holder": None if move.holder is None else json.dumps(move.holder),
+        "lapsed": move.lapsed,
+        "attempts": move.attempts,
+        "lease": None if move.lease is None else milliseconds(move.lease),
+        "litter": [(prefix, instant(when)) for prefix, when in move.litter],
+        "event": move.event,
+        "dead": move.dead,
+        "turn": move.turn,
+        "took": move.took,
+        "once": None if move.once is None else pairs({move.once: changes[move.once]}),
+        "message": message and message.id,
+        "fields": len(fields),
+        **{name: instant(cast(datetime, changes[name])) for name in ("expires_at", "start_by") if name in changes},
+    }
+    # What is absent is nil to Lua; a JSON null would be a value of its own.
+    told = json.dumps({name: value for name, value in asked.items() if value is not None})
+    return names, [told, *fields, *(message.fields if message else ())]
+
+
+def move_answer(move: Move, answer: tuple[int, list[str]] | None) -> Job:
+    """The job after the move; raises `JobNotFound`, or `IllegalTransition` where nothing was changed."""
+    if answer is None:
+        raise JobNotFound(move.job_id)
+    done, flat = answer
+    job = existing(move.job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+    # The execution that it names already: begun once before, when the answer was lost on its way.
+    begun = move.lease is not None and job.execution == move.changes.get("execution")
+    if not done and not begun:
+        raise IllegalTransition(move.job_id, job.status, move.to)
+    return job
+
+
+def instant(moment: datetime) -> int:
+    """Milliseconds since 1970, as Redis counts them."""
+    return int(moment.timestamp() * 1000)
+
+
+def milliseconds(span: timedelta) -> int:
+    """A time span as Redis counts it."""
+    return int(span.total_seconds() * 1000)

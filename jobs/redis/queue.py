@@ -1,0 +1,130 @@
+"""The queues as RQ keeps them: one a model, of messages that say whose turn it is.
+
+RQ is transport. That it holds, loses or repeats a message decides nothing: a worker acts on the record, a job that is
+no longer `queued` there is passed over, and what RQ lost the reaper sends again.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import redis
+from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
+from rq.job import Job as RqJob
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.worker_registration import get_keys
+
+from jobs.model import Job
+from jobs.redis import keys, scripts
+from jobs.redis.message import job_of, list_of, message_about, queue_name
+
+
+class JobQueue(Protocol):
+    """The way from the records to the workers of a model."""
+
+    def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
+        """Send a waiting job's message anew, also where its record cannot be read here.
+
+        Args:
+            last: behind all others; else its turn stays as it was.
+        """
+
+    def discard(self, job: Job) -> None:
+        """Forget every message about a job but the one its record names."""
+
+    def waiting(self, model: str) -> frozenset[str]:
+        """Jobs of a model whose messages no worker has taken."""
+
+    def num_workers(self, model: str) -> int:
+        """How many workers of a model are alive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenWorker:
+    """A worker as it last described itself.
+
+    Attributes:
+        state: RQ's word: "idle", "busy", "suspended".
+        job_id: what it works on.
+        last_seen: its last sign of life, as it wrote it.
+    """
+
+    name: str
+    model: str
+    state: str
+    job_id: str | None
+    host: str
+    pid: str
+    last_seen: str
+
+
+class RqJobQueue:
+    """`JobQueue` over RQ. The client must not decode responses: RQ reads bytes."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._deliver = client.register_script(scripts.DELIVER)
+
+    def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
+        message = message_about(job_id, model)
+        names = [keys.record(job_id), keys.order(model), message.list]
+        self._deliver(names, [message.id, "last" if last else "", *message.fields])
+
+    def discard(self, job: Job) -> None:
+        queue = self._queue(job.model)
+        # Where RQ keeps what a worker has taken: first here, then there. It tidies up neither for an hour.
+        taken, running = queue.intermediate_queue_key, StartedJobRegistry(queue=queue).key
+        for message_id in {*self._messages(queue.key), *self._messages(taken)} - {job.message}:
+            if job_of(message_id) == job.id:
+                self._client.lrem(taken, 0, message_id)
+                self._delete(message_id)
+        for member in cast(list[bytes], self._client.zrange(running, 0, -1)):
+            message_id = member.decode().partition(":")[0]
+            if job_of(message_id) == job.id:
+                self._client.zrem(running, member)
+                self._delete(message_id)
+
+    def waiting(self, model: str) -> frozenset[str]:
+        return frozenset(map(job_of, self._messages(list_of(model))))
+
+    def _messages(self, key: str) -> list[str]:
+        return [message.decode() for message in cast(list[bytes], self._client.lrange(key, 0, -1))]
+
+    def _delete(self, message_id: str) -> None:
+        with suppress(NoSuchJobError):
+            RqJob.fetch(message_id, connection=self._client, serializer=JSONSerializer).delete()
+
+    def num_workers(self, model: str) -> int:
+        names = get_keys(queue=self._queue(model))
+        # A worker that was killed stays in the set; its own key expires.
+        return self._client.exists(*names) if names else 0
+
+    def workers(self) -> Sequence[SeenWorker]:
+        """The workers of all models that are alive, by name."""
+        names = sorted(get_keys(connection=self._client))
+        return [seen for name in names if (seen := self._seen(name)) is not None]
+
+    def _seen(self, key: str) -> SeenWorker | None:
+        """A worker by its key; None where it is gone meanwhile."""
+        said = {name.decode(): value.decode() for name, value in cast(dict, self._client.hgetall(key)).items()}
+        if not said:
+            return None
+        name = key.rpartition(":")[2]
+        taken = cast(set[bytes], self._client.smembers(WORKER_EXECUTIONS_KEY_TEMPLATE.format(name)))
+        return SeenWorker(
+            name=name,
+            model=said.get("queues", "").removeprefix(queue_name("")),
+            state=said.get("state", "unknown"),
+            # RQ names what a worker has taken by the message and by an execution of its own.
+            job_id=next((job_of(each.decode().partition(":")[0]) for each in taken), None),
+            host=said.get("hostname", ""),
+            pid=said.get("pid", ""),
+            last_seen=said.get("last_heartbeat", ""),
+        )
+
+    def _queue(self, model: str) -> Queue:
+        return Queue(queue_name(model), connection=self._client, serializer=JSONSerializer)

@@ -1,0 +1,226 @@
+"""Where job records are kept: one Redis hash per job (`jobs.redis.record`), and the scripts that change it.
+
+Rules.
+1. Every change is a `Move` (`jobs.moves`), done by one script that looks and writes in one turn of Redis, so of
+   two writers one loses.
+2. A terminal state is written once: no move leads out of it. In the same turn it is put into the outbox.
+3. A writer that names an execution writes only while the record names the same one.
+4. A queued job stands in its model's `waiting`, a running one in its `leases`, in the same turn as its state: from
+   these two the reaper (`reaper`) finds whatever was lost on the way. A job is queued together with its
+   message, which stands in RQ's list where its turn is.
+5. Every record has a lifetime, which no active job reaches: its key expires at `expires_at`.
+
+The API reads and writes through `AsyncRedisJobStore`, workers through `RedisJobStore`; what they send and what is
+answered is `jobs.redis.calls`. Clients must be made with `decode_responses=True`.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple, Protocol, cast
+
+import redis
+import redis.asyncio
+from pydantic_core import to_json
+
+from jobs.admission import Admission, Admitted
+from jobs.errors import JobNotFound, NewerRecord, StillActive
+from jobs.model import TRANSITIONS, Job, JobStatus, job_prefix
+from jobs.moves import Move
+from jobs.redis import keys, scripts
+from jobs.redis.calls import admission_answer, admission_call, milliseconds, move_answer, move_call
+from jobs.redis.connection import refuse_eviction
+from jobs.redis.record import decode, existing, plain
+from process.metrics import job_ended
+
+#: How many jobs of an owner may be of one millisecond.
+SAME = 100
+#: Seconds for which the API takes Redis's eviction policy for what it last was.
+TRUSTED = 30
+
+
+class Watch(NamedTuple):
+    """What a worker looks at between two steps."""
+
+    execution: str | None
+    cancel_requested: bool
+
+
+class Place(NamedTuple):
+    """Where a waiting job stands.
+
+    Attributes:
+        ahead: how many go before it; None where it waits no more.
+        seconds: how long that may take, by how long jobs took of late and how many run; None where nothing tells.
+    """
+
+    ahead: int | None
+    seconds: float | None
+
+
+class Owned(NamedTuple):
+    """A job in its owner's list, and where it stands there."""
+
+    at: tuple[float, str]
+    job: Job | None
+
+
+class JobStore(Protocol):
+    """The truth about jobs, as a worker uses it."""
+
+    def create(self, job: Job) -> None:
+        """Keep a new record, and a message about it."""
+
+    def get(self, job_id: str) -> Job:
+        """The record; raises `JobNotFound`, `NewerRecord`."""
+
+    def make(self, move: Move) -> Job:
+        """Make a move and give the job after it, or raise `IllegalTransition` or `JobNotFound` and change nothing."""
+
+    def renew(self, job: Job, lease: timedelta) -> bool:
+        """Lengthen the lease of the execution that a job names to so long from now; False where it lost the job."""
+
+    def watch(self, job_id: str) -> Watch:
+        """Who has the job, and whether it is still wanted; raises `JobNotFound`."""
+
+
+class AsyncJobStore(Protocol):
+    """`JobStore` as the API uses it."""
+
+    async def admit(self, admission: Admission) -> Admitted:
+        """Accept jobs, all or none; raises `Refused` or `NameReused`."""
+
+    async def get(self, job_id: str) -> Job: ...
+
+    async def look(self, job_id: str) -> Mapping[str, Any]:
+        """`get` as plain data (`jobs.redis.record.plain`), for who only shows it."""
+
+    async def make(self, move: Move) -> Job: ...
+
+    async def place(self, job_id: str, model: str, message: str | None) -> Place:
+        """Where a waiting job stands; `message` is its record's."""
+
+    async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
+        """An owner's jobs, the newest first, from the one after `before` on; None in place of what is over."""
+
+    async def named(self, owner: str, name: str) -> str | None:
+        """The first job that an owner's name for a request stands for."""
+
+    async def erase(self, job: Job) -> None:
+        """Forget a job that has ended, and have what it stored removed; raises `StillActive`, `JobNotFound`."""
+
+    async def ping(self) -> None:
+        """Raise a `redis.RedisError` where the store does not answer, `UnsafeRedis` where it may drop jobs."""
+
+
+class RedisJobStore:
+    """`JobStore` over a blocking Redis client."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._admit, self._move, self._renew = map(client.register_script, (scripts.ADMIT, scripts.MOVE, scripts.RENEW))
+
+    def create(self, job: Job) -> None:
+        admission = Admission(jobs=[job])
+        admission_answer(admission, self._admit(*admission_call(admission)))
+
+    def get(self, job_id: str) -> Job:
+        return existing(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
+
+    def make(self, move: Move) -> Job:
+        return _counted(move, move_answer(move, self._move(*move_call(move))))
+
+    def renew(self, job: Job, lease: timedelta) -> bool:
+        names = [keys.record(job.id), keys.leases(job.model)]
+        return bool(self._renew(names, [job.id, json.dumps(job.execution), milliseconds(lease)]))
+
+    def watch(self, job_id: str) -> Watch:
+        fields = self._client.hmget(keys.record(job_id), "status", "execution", "cancel_requested")
+        status, execution, cancel_requested = cast(list[str | None], fields)
+        if status is None:
+            raise JobNotFound(job_id)
+        return Watch(json.loads(execution or "null"), json.loads(cancel_requested or "false"))
+
+
+class AsyncRedisJobStore:
+    """`AsyncJobStore` over an asyncio Redis client."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._admit, self._move, self._erase = map(client.register_script, (scripts.ADMIT, scripts.MOVE, scripts.ERASE))
+        self._safe_until = float("-inf")
+
+    async def admit(self, admission: Admission) -> Admitted:
+        if time.monotonic() > self._safe_until:
+            await self.ping()
+        return admission_answer(admission, await self._admit(*admission_call(admission)))
+
+    async def get(self, job_id: str) -> Job:
+        return existing(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
+
+    async def look(self, job_id: str) -> Mapping[str, Any]:
+        fields = cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id)))
+        if not fields:
+            raise JobNotFound(job_id)
+        return plain(fields)
+
+    async def make(self, move: Move) -> Job:
+        return _counted(move, move_answer(move, await self._move(*move_call(move))))
+
+    async def erase(self, job: Job) -> None:
+        names = [keys.record(job.id), keys.events(job.id), keys.LITTER, keys.DEAD, keys.owned(job.owner)]
+        names += [keys.OUTBOX, keys.DUE, keys.telling(job.id), keys.deliveries(job.id)]
+        ends = " ".join(to_json(status).decode() for status in JobStatus if not TRANSITIONS[status])
+        status = await self._erase(names, [job.id, job_prefix(job.id), ends])
+        if status is None:
+            raise JobNotFound(job.id)
+        if not JobStatus(json.loads(status)).is_terminal:
+            raise StillActive(json.loads(status))
+
+    async def place(self, job_id: str, model: str, message: str | None) -> Place:
+        async with self._client.pipeline(transaction=False) as commands:
+            commands.zrank(keys.order(model), message or "")
+            commands.hget(keys.pace(model), "seconds")
+            commands.zcard(keys.leases(model))
+            ahead, seconds, running = await commands.execute()
+        if ahead is None or seconds is None:
+            return Place(ahead, None)
+        return Place(ahead, (ahead + 1) * float(seconds) / max(1, running))
+
+    async def owned(self, owner: str, before: tuple[float, str] | None, count: int) -> Sequence[Owned]:
+        key, most = keys.owned(owner), "+inf" if before is None else before[0]
+        # Jobs of the same millisecond are in the order of their ids, backwards.
+        found = cast(Any, await self._client.zrevrangebyscore(key, most, "-inf", 0, count + SAME, withscores=True))
+        places = [(float(score), job_id) for job_id, score in found]
+        places = [place for place in places if before is None or place < before][:count]
+        async with self._client.pipeline(transaction=False) as commands:
+            for _, job_id in places:
+                commands.hgetall(keys.record(job_id))
+            records = await commands.execute() if places else []
+        gone = [job_id for (_, job_id), record in zip(places, records, strict=True) if not record]
+        if gone:
+            await self._client.zrem(key, *gone)
+        return [Owned(at, _readable(record)) for at, record in zip(places, records, strict=True)]
+
+    async def named(self, owner: str, name: str) -> str | None:
+        found = cast(str | None, await self._client.get(keys.named(owner, name)))
+        return found.split()[1] if found else None
+
+    async def ping(self) -> None:
+        """Raise a `redis.RedisError` where Redis does not answer, `UnsafeRedis` where it may drop jobs."""
+        refuse_eviction(cast(Mapping, await self._client.info("memory")).get("maxmemory_policy"))
+        self._safe_until = time.monotonic() + TRUSTED
+
+
+def _counted(move: Move, job: Job) -> Job:
+    if move.to.is_terminal:
+        job_ended(job)
+    return job
+
+
+def _readable(fields: Mapping[str, str]) -> Job | None:
+    try:
+        return decode(fields) if fields else None
+    except NewerRecord:
+        return None

@@ -1,0 +1,66 @@
+"""What the reaper reads: jobs whose workers are lost, jobs that nobody began in time, litter that is due."""
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import redis
+
+from jobs.moves import AGAIN
+from jobs.redis import keys
+
+#: How many of a kind one sweep takes in hand; the next one goes on.
+AT_ONCE = 1000
+
+
+class Upkeep:
+    """The indexes beside the records, over a client made with `decode_responses=True`."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def models(self) -> Sequence[str]:
+        """Every model that a job was made for, offered or not."""
+        return sorted(cast(set[str], self._client.smembers(keys.MODELS)))
+
+    def lapsed(self, model: str) -> Sequence[str]:
+        """Jobs whose lease has run out."""
+        return self._due(keys.leases(model))
+
+    def overdue(self, model: str) -> Sequence[str]:
+        """Jobs that somebody should have begun by now."""
+        return self._due(keys.waiting(model))
+
+    def waiting(self, model: str) -> Sequence[str]:
+        """All queued jobs."""
+        return cast(list[str], self._client.zrange(keys.waiting(model), 0, -1))
+
+    def forget(self, model: str, job_id: str) -> None:
+        """Take a job whose record is gone out of both indexes."""
+        self._client.zrem(keys.waiting(model), job_id)
+        self._client.zrem(keys.leases(model), job_id)
+
+    def litter(self) -> Sequence[str]:
+        """Prefixes in the object storage that are to be removed by now, as they are to be `cleared`."""
+        return self._due(keys.LITTER)
+
+    def cleared(self, items: Iterable[str]) -> None:
+        """These have been removed."""
+        self._client.zrem(keys.LITTER, *items)
+
+    def dead(self) -> Sequence[str]:
+        """Jobs that failed because their workers were lost, the oldest first."""
+        return cast(list[str], self._client.zrange(keys.DEAD, 0, -1))
+
+    def buried(self, job_id: str) -> None:
+        """Take a job out of the dead letters."""
+        self._client.zrem(keys.DEAD, job_id)
+
+    def _due(self, key: str) -> Sequence[str]:
+        seconds, microseconds = cast(tuple[int, int], self._client.time())
+        now = seconds * 1000 + microseconds // 1000
+        return cast(list[str], self._client.zrangebyscore(key, "-inf", now, start=0, num=AT_ONCE))
+
+
+def prefix_of(item: str) -> str:
+    """The prefix that an item of the litter names."""
+    return item.removesuffix(AGAIN)

@@ -1,0 +1,1 @@
+"""The program that sends webhooks: `python -m outbox`."""

@@ -1,0 +1,133 @@
+"""The due list: which ends are to be told, and when. Any number of senders share it.
+
+An end is put into the outbox, a stream, in the same turn of Redis that writes it into the record. It stays there until
+it is told or given up; what happens to it meanwhile stands beside it:
+
+    outbox ──accept──► due (sorted set, by the millisecond of the next attempt), `telling` (a hash: message, attempts)
+                        │  ▲
+                      claim │ settle: again, after the schedule's next wait
+                        ▼  │
+                      an attempt ──settle: told, or given up──► gone from all three; the attempts are kept in a log
+
+To claim is to move the due time on by a lease, which the sender renews while its attempt lasts: what a killed sender
+had claimed is due again when the lease is over. So an end may be told twice, always under one `webhook-id`. Every
+change is one script, and names the claim's own holder; the times are Redis's.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import uuid4
+
+import redis.asyncio
+
+from jobs.redis import keys
+from webhooks import scripts
+from webhooks.deliveries import Attempt
+from webhooks.messages import Message
+
+#: Milliseconds after its last sign of life that a sender's claims are anybody's.
+LEASE = 5_000
+#: Entries that are accepted in one turn.
+AT_ONCE = 64
+#: Attempts to tell of one end that are kept.
+KEPT = 50
+
+#: What is to be told of a subject (`keys.record_of`) that an entry names; None where nobody is to be told.
+MessageFor = Callable[[str], Awaitable[Message | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """An end that a sender has claimed.
+
+    Attributes:
+        subject: what has ended, a job or a batch (`keys.record_of`).
+        holder: of this claim, and of no other.
+        attempt: which one it is, from 1.
+        entry: the outbox's about it, whose id begins with the millisecond in which it was written.
+    """
+
+    subject: str
+    message: Message
+    holder: str
+    attempt: int
+    entry: str
+
+
+class Outbox:
+    """The outbox and its due list, over an asyncio client made with `decode_responses=True`."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._accept, self._come, self._claim, self._renew, self._put_off, self._settle = map(
+            client.register_script,
+            (scripts.ACCEPT, scripts.COME, scripts.CLAIM, scripts.RENEW, scripts.PUT_OFF, scripts.SETTLE),
+        )
+
+    async def accept(self, message_for: MessageFor, *, wait: int) -> int:
+        """Put new entries of the outbox on the list; waits so many milliseconds for one. Gives how many it looked at.
+
+        Raises whatever `message_for` does, and changes nothing then.
+        """
+        seen = cast(str | None, await self._client.get(keys.SEEN)) or "0-0"
+        entries = _of_stream(await self._client.xread({keys.OUTBOX: seen}, count=AT_ONCE, block=wait))
+        if not entries:
+            return 0
+        names, told = [keys.SEEN, keys.OUTBOX, keys.DUE], [seen, entries[-1][0]]
+        for entry, fields in entries:
+            subject = fields["job"] if "job" in fields else keys.batch(fields["batch"])
+            message = await message_for(subject)
+            names.append(keys.telling(subject))
+            told += [entry, subject, "" if message is None else message.model_dump_json()]
+        await self._accept(names, told)
+        return len(entries)
+
+    async def claim(self, most: int) -> Sequence[Claim]:
+        """So many ends whose time has come, at most; each is this sender's for `LEASE`."""
+        subjects = cast(list[str], await self._come([keys.DUE], [most]))
+        if not subjects:
+            return []
+        holders = [uuid4().hex for _ in subjects]
+        async with self._client.pipeline(transaction=False) as commands:
+            for subject, holder in zip(subjects, holders, strict=True):
+                await self._claim([keys.DUE, keys.telling(subject)], [subject, holder, LEASE], client=commands)
+            answers = await commands.execute()
+        return [
+            Claim(
+                subject=subject,
+                message=Message.model_validate_json(answer[0]),
+                holder=holder,
+                attempt=int(answer[1]) + 1,
+                entry=answer[2],
+            )
+            for subject, holder, answer in zip(subjects, holders, answers, strict=True)
+            if answer
+        ]
+
+    async def renew(self, claims: Sequence[Claim]) -> None:
+        """They are this sender's for another `LEASE`, as far as they still are."""
+        if claims:
+            names = [keys.telling(claim.subject) for claim in claims]
+            await self._renew([keys.DUE, *names], [LEASE, *(text for c in claims for text in (c.subject, c.holder))])
+
+    async def put_off(self, claim: Claim, seconds: float) -> None:
+        """Give a claim back without an attempt; it comes again after so long."""
+        names = [keys.DUE, keys.telling(claim.subject)]
+        await self._put_off(names, [claim.subject, claim.holder, int(seconds * 1000)])
+
+    async def settle(self, claim: Claim, attempt: Attempt, delay: float | None) -> None:
+        """Note how an attempt went: another follows after `delay` seconds, none where that is None."""
+        subject = claim.subject
+        names = [keys.DUE, keys.telling(subject), keys.OUTBOX, keys.record_of(subject), keys.deliveries(subject)]
+        delivered, later = int(attempt.outcome == "delivered"), "" if delay is None else int(delay * 1000)
+        await self._settle(names, [subject, claim.holder, attempt.model_dump_json(), KEPT, delivered, later])
+
+
+def _of_stream(read: Any) -> Sequence[tuple[str, dict[str, str]]]:
+    """What a read of one stream gave, of either protocol: RESP2 lists streams, RESP3 maps them."""
+    if not read:
+        return []
+    ((_, entries),) = read.items() if isinstance(read, dict) else read
+    # RESP3 has the entries of a stream in one more list.
+    return entries[0] if entries and isinstance(entries[0], list) else entries

@@ -1,0 +1,1 @@
+"""Pictures that people send, read in processes of their own. No torch."""

@@ -1,0 +1,77 @@
+"""What every process of the job plane can be told from outside: one environment variable per field, in capitals."""
+
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from process.logs import LogFormat
+from process.redis_url import checked_redis_url
+
+
+def _seconds(value: object) -> object:
+    """A number of seconds, as the environment gives it; pydantic reads whole ones only."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value  # "PT5M": pydantic's to read, or to refuse
+
+
+Span = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+class PlaneSettings(BaseSettings):
+    """What every process of the job plane reads."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis of the job records and the queues, one server: redis://USER:PASSWORD@HOST:PORT/DATABASE, "
+        "rediss://... for TLS (?ssl_ca_certs=FILE), unix:///PATH/TO/SOCKET.",
+        repr=False,
+    )
+    storage_url: str = Field(
+        "data/artifacts",
+        description="Where artifacts are kept: a directory, file:///..., s3://bucket/prefix, "
+        "s3+http://KEY:SECRET@host:port/bucket/prefix?public=https://...&region=...&session_token=...",
+        repr=False,
+    )
+    log_format: LogFormat = Field(
+        "auto", description='How lines on standard error look: "json", "text"; "auto" is text on a terminal, else JSON.'
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _one_server(cls, value: str) -> str:
+        return checked_redis_url(value)
+
+
+class MetricsSettings(PlaneSettings):
+    """What a process beside the API reads to show its metrics; the API shows its own at `/metrics`."""
+
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port on which the process shows its metrics, one of its own; 0 for none."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address on which it shows them.")
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def settings_or_exit(kind: type[AnySettings]) -> AnySettings:
+    """The settings as the environment gives them; ends the process, naming each variable, where one cannot be."""
+    try:
+        return kind()
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, each['loc'])).upper()}: {_said(each)}" for each in error.errors()]
+        # One is one line, for logs that are read line by line.
+        sys.exit(wrong[0] if len(wrong) == 1 else "these settings cannot be:\n  " + "\n  ".join(wrong))
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """What is wrong, without pydantic's own prefix before the message of a validator."""
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,1 @@
+"""Prompts as users write them: tokens, weights of other programs, notices. No torch."""

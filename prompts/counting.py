@@ -1,0 +1,78 @@
+"""Which tokens a prompt becomes, and how many, counted as the model will count them, without the model.
+
+The `tokenizers` package alone gives the number that the worker's text encoder will see (`prompts.tokenization`): a
+prompt that is too long is refused at the door.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from jobs.catalogue import ModelDeclaration
+from jobs.errors import InvalidCatalogue
+from p2p.tokens import TokenizedPrompt
+from prompts.tokenization.opened import OpenedTokenizer, open_tokenizer, own_limit, tokenizer_of
+
+#: What a counter says of a tokenizer whose files name no limit, and that nobody asks for one.
+_UNSAID = 0
+
+
+class TokenCounter:
+    """Counts the tokens of one model's prompts, start and end included.
+
+    Args:
+        source: the tokenizer, or where it is.
+        limit: how many tokens a prompt may have; what the tokenizer's files say where absent.
+    """
+
+    def __init__(self, source: Path | OpenedTokenizer, limit: int | None = None) -> None:
+        opened = open_tokenizer(source) if isinstance(source, Path) else source
+        self._tokenizer = opened.tokenizer
+        #: Tokens that a prompt may have.
+        self.limit = limit or opened.limit or _UNSAID
+        # The file may say to cut and to fill up to the model's length; then every prompt would count as just that.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._around = self.count("")
+        #: Tokens of a single ASCII character at most: a tokenizer joins what stands together, it splits no character.
+        self._each = max(self.count(chr(code)) for code in range(128)) - self._around
+
+    def may_exceed(self, prompt: str, limit: int) -> bool:
+        """Whether a prompt may take more tokens than that: most are so short that nobody has to count."""
+        return not prompt.isascii() or self._around + self._each * len(prompt) > limit
+
+    def count(self, prompt: str) -> int:
+        """Tokens of a prompt as the text encoder reads it."""
+        return len(self._tokenizer.encode(prompt).ids)
+
+    def tokenized(self, prompt: str, limit: int) -> TokenizedPrompt:
+        """A prompt of at most `limit` tokens as the text encoder reads it."""
+        encoding = self._tokenizer.encode(prompt)
+        return TokenizedPrompt(prompt, tuple(encoding.ids), tuple(encoding.offsets), limit)
+
+
+def token_counters(catalogue: Mapping[str, ModelDeclaration]) -> dict[str, TokenCounter]:
+    """A counter per model.
+
+    Raises:
+        InvalidCatalogue: a model has no tokenizer, or it is not known how many tokens it reads.
+    """
+    counters = {}
+    for model in catalogue.values():
+        try:
+            counters[model.id] = counter_of(model)
+        except InvalidCatalogue as error:
+            raise InvalidCatalogue(f"model {model.id}: {error}") from error
+    return counters
+
+
+def counter_of(model: ModelDeclaration) -> TokenCounter:
+    """A declared model's counter; raises `InvalidCatalogue`."""
+    opened = tokenizer_of(model)
+    own = own_limit(model, opened)
+    if own is None and model.max_tokens is None:
+        raise InvalidCatalogue("no file of its tokenizer says how many tokens it reads: set `max_tokens` (77 for CLIP)")
+    if own is not None and model.max_tokens is not None and model.max_tokens > own:
+        raise InvalidCatalogue(
+            f"max_tokens is {model.max_tokens} and the model reads {own}: set it to {own}, or leave it out"
+        )
+    return TokenCounter(opened, model.max_tokens or own)

@@ -1,0 +1,82 @@
+"""What the sender of an edit is told beside its acceptance: what may not be as it thinks.
+
+Nothing of it stands in the way of the edit. Every pointer leads into the request as it was sent.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from jobs.catalogue import ModelDeclaration
+from jobs.model import Notice
+from p2p.spec import EditSpec
+from p2p.words import written
+from prompts.notices.foreign import may_be_foreign, other_syntax, weight_syntax
+
+#: Notices of one edit, and of one batch: an answer stays small, whatever was sent.
+MAX_NOTICES = 16
+#: How many words or pieces of syntax one notice names, and characters of each.
+_NAMED, _CHARACTERS = 8, 40
+
+Location = tuple[str | int, ...]
+
+
+def notices_of(
+    spec: EditSpec, model: ModelDeclaration, *, weighted: bool = False, unused: Sequence[Location] = ()
+) -> tuple[Notice, ...]:
+    """What there is to say about an edit that is accepted, the source first; at most `MAX_NOTICES`.
+
+    Args:
+        weighted: whether weights were read out of its prompts.
+        unused: the prompts whose weights have no use.
+    """
+    found = [
+        Notice(
+            code="weights_not_used",
+            pointer=_pointer(location),
+            detail="the weights of this prompt are left out, for only edited pictures have weights: weigh the words of "
+            "a target's prompt",
+        )
+        for location in unused
+    ]
+    for location, prompt in _prompts(spec):
+        if prompt:
+            found += _of_prompt(_pointer(location), prompt, model, weighted)
+    return bounded(found)
+
+
+def bounded(notices: Sequence[Notice]) -> tuple[Notice, ...]:
+    """The first notices, and how many more there are."""
+    if len(notices) <= MAX_NOTICES:
+        return tuple(notices)
+    left = len(notices) - MAX_NOTICES + 1
+    more = Notice(
+        code="more_notices", pointer="", detail=f"{left} more notices are left out: send fewer prompts at once"
+    )
+    return (*notices[: MAX_NOTICES - 1], more)
+
+
+def _of_prompt(pointer: str, prompt: str, model: ModelDeclaration, weighted: bool) -> Iterator[Notice]:
+    is_plain = not may_be_foreign(prompt)
+    if not (weighted or is_plain) and (found := _listed(weight_syntax(prompt))):
+        detail = f'{found} is read as text: send "prompt_syntax": "weights" if it weighs words'
+        yield Notice(code="weights_read_as_text", pointer=pointer, detail=detail)
+    if not is_plain and (found := _listed(other_syntax(prompt))):
+        detail = f"{found} is another program's syntax and is read as text: leave it out"
+        yield Notice(code="syntax_read_as_text", pointer=pointer, detail=detail)
+    if model.known_words is not None and (found := _listed(written(prompt).beyond(model.known_words))):
+        detail = f"{model.id} was not trained on {found}: say it in words of its `vocabulary` (GET /v1/models)"
+        yield Notice(code="unknown_word", pointer=pointer, detail=detail)
+
+
+def _listed(found: Sequence[str]) -> str:
+    named = ", ".join(each if len(each) <= _CHARACTERS else f"{each[: _CHARACTERS - 1]}…" for each in found[:_NAMED])
+    return f"{named} and {len(found) - _NAMED} more" if len(found) > _NAMED else named
+
+
+def _prompts(spec: EditSpec) -> Iterator[tuple[Location, str]]:
+    yield ("source", "prompt"), spec.source.prompt
+    yield from ((("targets", index, "prompt"), target.prompt) for index, target in enumerate(spec.targets))
+    yield ("sampling", "negative_prompt"), spec.sampling.negative_prompt
+
+
+def _pointer(location: Location) -> str:
+    return "".join(f"/{part}" for part in location)

@@ -1,0 +1,102 @@
+"""Opens a model's tokenizer: by the files that are there, wherever a declaration says or leaves out that they are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from jobs.catalogue import ModelDeclaration
+from jobs.errors import InvalidCatalogue
+from p2p.errors import UnsupportedModel
+from p2p.layouts import LAYOUTS
+from p2p.layouts.files import parts_of
+from p2p.layouts.hub import fetched
+from prompts.tokenization.clip import MERGES, VOCABULARY, clip_tokenizer
+from prompts.tokenization.special import CONFIG, read
+from prompts.tokenization.t5 import PIECES, t5_tokenizer
+
+WHOLE = "tokenizer.json"
+#: How a tokenizer is made of a folder's files, by the file that decides it; the first that is there.
+KINDS: Mapping[str, Callable[[Path], Tokenizer]] = {
+    WHOLE: lambda folder: Tokenizer.from_file(str(folder / WHOLE)),
+    VOCABULARY: clip_tokenizer,
+    PIECES: t5_tokenizer,
+}
+#: The files of a hub id that are fetched: the tokenizer, and those that say how many tokens are read.
+FILES = ("tokenizer/*", "text_encoder/config.json")
+#: transformers writes 1e30 where nobody says; no text encoder reads a million tokens.
+_NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class OpenedTokenizer:
+    """A tokenizer, and how many tokens its model reads, start and end included.
+
+    Attributes:
+        limit: by the tokenizer's and the text encoder's files; None if neither says.
+    """
+
+    tokenizer: Tokenizer
+    limit: int | None
+
+
+def open_tokenizer(place: Path) -> OpenedTokenizer:
+    """The tokenizer at a file, in a folder of its own, or in a model's folder.
+
+    Raises:
+        InvalidCatalogue: there is none, or it cannot be read.
+    """
+    if place.is_file() and place.name not in KINDS:
+        return _opened(place, partial(Tokenizer.from_file, str(place)), place.parent)
+    folders = [place.parent] if place.is_file() else [place / "tokenizer", place]
+    kinds = [place.name] if place.is_file() else list(KINDS)
+    for folder in folders:
+        for kind in kinds:
+            if (folder / kind).is_file():
+                return _opened(folder / kind, partial(KINDS[kind], folder), folder)
+    wanted = f"{WHOLE}, {VOCABULARY} with {MERGES}, or {PIECES}"
+    raise InvalidCatalogue(f"no tokenizer at {place}: set `tokenizer` to where {wanted} is, or leave it out")
+
+
+def tokenizer_of(declaration: ModelDeclaration) -> OpenedTokenizer:
+    """A declared model's tokenizer: the one that is named, or that of the model itself.
+
+    Raises:
+        InvalidCatalogue: there is none, or it cannot be read or fetched.
+    """
+    if declaration.tokenizer is not None:
+        return open_tokenizer(declaration.tokenizer)
+    folder = Path(declaration.path)
+    try:
+        if declaration.revision is not None:
+            folder = fetched(declaration.path, declaration.revision, FILES)
+        elif not (folder / "tokenizer").is_dir():
+            parts_of(folder)  # says it better where there is no model at all
+    except UnsupportedModel as error:
+        raise InvalidCatalogue(str(error)) from error
+    return open_tokenizer(folder)
+
+
+def own_limit(declaration: ModelDeclaration, opened: OpenedTokenizer) -> int | None:
+    """How many tokens a model reads, by its family where that has a number of its own, else by its files."""
+    layout = LAYOUTS.get(declaration.family)
+    of_family = layout.token_limit if layout is not None and isinstance(layout.token_limit, int) else None
+    return min((limit for limit in (of_family, opened.limit) if limit is not None), default=None)
+
+
+def _opened(file: Path, make: Callable[[], Tokenizer], folder: Path) -> OpenedTokenizer:
+    try:
+        return OpenedTokenizer(make(), _limit(folder))
+    except Exception as error:  # the package raises bare Exception
+        raise InvalidCatalogue(f"{file} cannot be read as a tokenizer: fetch it again ({error})") from error
+
+
+def _limit(folder: Path) -> int | None:
+    said = [
+        read(folder / CONFIG).get("model_max_length"),
+        read(folder.parent / "text_encoder" / "config.json").get("max_position_embeddings"),
+    ]
+    limits = [int(limit) for limit in said if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT]
+    return min(limits, default=None)

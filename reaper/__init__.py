@@ -1,0 +1,1 @@
+"""The program that puts right what was lost: `python -m reaper`."""

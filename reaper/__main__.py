@@ -1,0 +1,152 @@
+"""`python -m reaper`: finds what was lost on the way and puts it right. Any number may run side by side.
+
+One sweep, for every model:
+1. a running job whose lease has run out is tried again, or fails for good (`moves.take_back`);
+2. a queued job that nobody began in time expires;
+3. a queued job whose message RQ does not hold is given to it again. RQ loses messages: a worker that is killed between
+   taking one and beginning its job leaves it where no worker looks. Two sweeps must miss it, because between the
+   record and its message there is always a moment. A message too many does no harm: a job is begun once.
+Then artifacts that nobody will read any more are removed.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+
+import redis
+
+from jobs import moves
+from jobs.errors import (
+    IllegalTransition,
+    InvalidStorage,
+    JobNotFound,
+    JobPlaneError,
+    MetricsUnavailable,
+    NewerRecord,
+    RefusedRedis,
+    UnsafeRedis,
+)
+from jobs.model import JobStatus
+from jobs.redis.connection import patient_client, wait_for
+from jobs.redis.queue import JobQueue, RqJobQueue
+from jobs.redis.store import JobStore, RedisJobStore
+from jobs.redis.upkeep import Upkeep, prefix_of
+from jobs.storage import ObjectStorage, open_storage
+from process import metrics
+from process.interruption import Interrupted, interruptible, pause
+from process.logs import bound, set_up_logs
+from process.settings import settings_or_exit
+from service.settings import ReaperSettings
+
+log = logging.getLogger("reaper")
+
+#: How long a sweep waits for a storage that fails: lost jobs wait meanwhile, and what it did not remove the next does.
+STORAGE_PATIENCE = timedelta(seconds=4)
+
+
+class Reaper:
+    """Sweeps."""
+
+    def __init__(
+        self, upkeep: Upkeep, store: JobStore, queue: JobQueue, storage: ObjectStorage, *, max_attempts: int
+    ) -> None:
+        self._upkeep, self._store, self._queue, self._storage = upkeep, store, queue, storage
+        self._max_attempts = max_attempts
+        self._missing: dict[str, frozenset[str]] = {}  # by model, the queued jobs whose messages the last sweep missed
+
+    def sweep(self) -> None:
+        """Once over everything.
+
+        Raises:
+            redis.RedisError, JobPlaneError: what is left is for the next sweep.
+        """
+        for model in self._upkeep.models():
+            metrics.begin_at_zero(metrics.REAPER, model)
+            for job_id in self._upkeep.lapsed(model):
+                self._take_back(model, job_id)
+            for job_id in self._upkeep.overdue(model):
+                self._expire(model, job_id)
+            self._deliver_again(model)
+        self._clear()
+
+    def _take_back(self, model: str, job_id: str) -> None:
+        with self._passing_over(model, job_id):
+            job = self._store.make(moves.take_back(self._store.get(job_id), max_attempts=self._max_attempts))
+            log.warning("job %s: its worker was lost in attempt %d; it is %s now", job.id, job.attempt, job.status)
+            metrics.WORKERS_LOST.labels(model).inc()
+            self._queue.discard(job)
+
+    def _expire(self, model: str, job_id: str) -> None:
+        with self._passing_over(model, job_id):
+            job = self._store.make(moves.expire(self._store.get(job_id)))
+            log.warning("job %s expired: nobody began it by %s", job.id, job.start_by)
+            self._queue.discard(job)
+
+    def _deliver_again(self, model: str) -> None:
+        missing = frozenset(self._upkeep.waiting(model)) - self._queue.waiting(model)
+        for job_id in missing & self._missing.get(model, frozenset()):
+            with self._passing_over(model, job_id):
+                job = self._store.get(job_id)
+                if job.status is JobStatus.QUEUED:
+                    log.warning("job %s: its message was lost and is sent again", job_id)
+                    self._queue.deliver(job_id, model)
+                    metrics.MESSAGES_SENT_AGAIN.labels(model).inc()
+                    self._queue.discard(self._store.get(job_id))
+                missing -= {job_id}
+        self._missing[model] = missing
+
+    def _clear(self) -> None:
+        if items := self._upkeep.litter():
+            for item in items:
+                self._storage.remove_all(prefix_of(item))
+            self._upkeep.cleared(items)
+
+    @contextmanager
+    def _passing_over(self, model: str, job_id: str) -> Iterator[None]:
+        """Somebody else was faster, or the job is gone."""
+        try:
+            with bound(job_id=job_id, model=model):
+                yield
+        except (IllegalTransition, NewerRecord) as reason:
+            log.info("passed over: %s", reason)
+        except JobNotFound:
+            self._upkeep.forget(model, job_id)
+
+
+def main() -> None:
+    """Sweep until told to stop."""
+    settings = settings_or_exit(ReaperSettings)
+    set_up_logs(settings.log_format)
+    client = patient_client(settings.redis_url)
+    try:
+        storage = open_storage(settings.storage_url, patience=STORAGE_PATIENCE)
+        metrics.serve_metrics(metrics.REAPER, settings.metrics_host, settings.metrics_port)
+        wait_for(settings.redis_url)
+    except (InvalidStorage, RefusedRedis, UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
+        sys.exit(str(error))
+    reaper = Reaper(
+        Upkeep(client),
+        RedisJobStore(client),
+        RqJobQueue(redis.Redis.from_url(settings.redis_url)),
+        storage,
+        max_attempts=settings.max_attempts,
+    )
+    log.info("sweeping every %.1f s", settings.sweep_interval.total_seconds())
+    with suppress(Interrupted), interruptible():
+        while True:
+            began = time.monotonic()
+            try:
+                reaper.sweep()
+                metrics.REAPER_SWEEPS.labels("complete").inc()
+                metrics.REAPER_SWEEP_SECONDS.observe(time.monotonic() - began)
+            except (redis.RedisError, JobPlaneError) as error:
+                metrics.REAPER_SWEEPS.labels("cut_short").inc()
+                log.warning("this sweep ended early: %s", error)
+            pause(settings.sweep_interval.total_seconds() - (time.monotonic() - began))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How the words of two prompts correspond, over HTTP."""

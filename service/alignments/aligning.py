@@ -1,0 +1,221 @@
+"""How the words of edited prompts correspond to those of their source, told before anything is run."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from p2p.errors import WordWithinToken
+from p2p.spec import Part, Prompt, WordName, counted
+from p2p.tokens import TokenizedPrompt
+from p2p.word_alignment import AligningKind, WordAlignment, WordState, align_words, fitting_kind
+from p2p.words import count_words
+from service.edits.resolving import known_model, too_long
+from service.http.errors import InvalidEdit
+from service.plane import Plane
+
+Names = Annotated[tuple[WordName, ...], *counted(0, 512)]
+_NAMES = Field((), description="Names as edits use them; the answer says which of the prompt's words they mean.")
+
+
+class AlignedSource(Part):
+    """The prompt that is edited."""
+
+    prompt: Prompt
+    names: Names = _NAMES
+
+
+class AlignedTarget(Part):
+    """An edited prompt."""
+
+    prompt: Prompt
+    kind: AligningKind | None = Field(None, description="The edit that is meant; where absent, the one that fits.")
+    names: Names = _NAMES
+
+
+class AlignmentRequest(Part):
+    """Prompts whose words are to be set against each other."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "source": {"prompt": "a cat on a beach"},
+                    "targets": [{"prompt": "a dog on a beach"}, {"prompt": "a cat on a beach at night"}],
+                }
+            ]
+        }
+    )
+
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
+    source: AlignedSource
+    targets: Annotated[tuple[AlignedTarget, ...], *counted(1, 64)]
+
+    @model_validator(mode="after")
+    def _as_many_words(self) -> Self:
+        before = count_words(self.source.prompt)
+        details = []
+        for index, target in enumerate(self.targets):
+            if target.kind == "replace" and (after := count_words(target.prompt)) != before:
+                message = f'the prompts have {before} and {after} words, and "replace" needs as many: use "refine"'
+                error = PydanticCustomError("word_counts_differ", "{message}", {"message": message})
+                details.append(InitErrorDetails(type=error, loc=("targets", index, "kind"), input=None))
+        if details:
+            raise ValidationError.from_exception_data("AlignmentRequest", details)
+        return self
+
+
+class TokenView(BaseModel):
+    """A token of a word."""
+
+    position: int = Field(description="Among the prompt's tokens; the start token is 0.")
+    text: str = Field(description="The characters of the prompt that it stands for.")
+
+
+class WordView(BaseModel):
+    """A word of a prompt, named as edits, local blends and heat maps name it."""
+
+    word: str
+    occurrence: int = Field(description="Which of the word's occurrences, from 1.")
+    occurrences: int = Field(
+        description="How often the prompt holds this name, inside other words too; if once, the word names it alone."
+    )
+    start: int = Field(description="Its first character in the prompt, counted in code points.")
+    stop: int = Field(description="The character after its last.")
+    tokens: tuple[TokenView, ...]
+
+
+class AlignedWordView(WordView):
+    """A word of an edited prompt, and what of the source it takes its attention from."""
+
+    state: WordState = Field(
+        description='"kept": has the tokens of a word of the source, and takes the attention of each; "changed": '
+        'stands in the place of what reads otherwise; "added": has no counterpart.'
+    )
+    sources: tuple[int, ...] = Field(description="Indices of words of the source.")
+
+
+class NameView(BaseModel):
+    """What a name means in a prompt."""
+
+    word: str
+    occurrence: int | None
+    words: tuple[int, ...] = Field(description="Indices of the prompt's words that hold it; empty if it is not there.")
+    exact: bool = Field(description="Whether it means these words and not only parts of them.")
+    tokens: tuple[TokenView, ...]
+    problem: str | None = Field(description="Why it cannot be named, if no token begins or ends where it does.")
+
+
+class PromptView(BaseModel):
+    """A prompt in words."""
+
+    prompt: str
+    tokens: int = Field(description="Start and end included.")
+    words: tuple[WordView, ...]
+    names: tuple[NameView, ...] = Field((), description="Of the names that were asked for, in their order.")
+
+
+class AlignedPromptView(BaseModel):
+    """An edited prompt in words, set against the source's."""
+
+    prompt: str
+    tokens: int = Field(description="Start and end included.")
+    kind: AligningKind | None = Field(
+        description="The edit that sets them so; null if both say the same words by the same tokens."
+    )
+    words: tuple[AlignedWordView, ...]
+    names: tuple[NameView, ...] = Field((), description="Of the names that were asked for, in their order.")
+    removed: tuple[int, ...] = Field(description="Indices of words of the source that nothing takes up.")
+
+
+class AlignmentView(BaseModel):
+    """How the words of edited prompts correspond to those of their source."""
+
+    model: str
+    max_tokens: int = Field(description="Tokens that the model reads of one prompt, start and end included.")
+    source: PromptView
+    targets: tuple[AlignedPromptView, ...]
+
+
+def aligned(asked: AlignmentRequest, plane: Plane) -> AlignmentView:
+    """The words of prompts set against each other as the sampler will; raises `InvalidEdit`."""
+    model = known_model(asked.model, plane.catalogue)
+    counter = plane.counters[model.id]
+    prompts: list[tuple[tuple[str | int, ...], str]] = [(("source", "prompt"), asked.source.prompt)]
+    prompts += [(("targets", index, "prompt"), target.prompt) for index, target in enumerate(asked.targets)]
+    if complaints := list(too_long(prompts, model, counter)):
+        raise InvalidEdit(complaints)
+    source, *targets = (counter.tokenized(prompt, counter.limit) for _, prompt in prompts)
+    return AlignmentView(
+        model=model.id,
+        max_tokens=counter.limit,
+        source=PromptView(
+            prompt=source.prompt, tokens=len(source), words=_words(source), names=_names(source, asked.source.names)
+        ),
+        targets=tuple(
+            _target(tokens, align_words(source, tokens, target.kind or fitting_kind(source, tokens)), target.names)
+            for target, tokens in zip(asked.targets, targets, strict=True)
+        ),
+    )
+
+
+def _target(tokens: TokenizedPrompt, alignment: WordAlignment, names: Names) -> AlignedPromptView:
+    words = tuple(
+        AlignedWordView(**vars(word), state=found.state, sources=found.sources)
+        for word, found in zip(_words(tokens), alignment.words, strict=True)
+    )
+    return AlignedPromptView(
+        prompt=tokens.prompt,
+        tokens=len(tokens),
+        kind=alignment.kind,
+        words=words,
+        names=_names(tokens, names),
+        removed=alignment.removed,
+    )
+
+
+def _words(tokens: TokenizedPrompt) -> tuple[WordView, ...]:
+    return tuple(
+        WordView(
+            word=named.word,
+            occurrence=named.occurrence,
+            occurrences=tokens.written.count(named.word),
+            start=word.start,
+            stop=word.stop,
+            tokens=_tokens(tokens, named.tokens),
+        )
+        for word, named in zip(tokens.written.words, tokens.words(), strict=True)
+    )
+
+
+def _names(tokens: TokenizedPrompt, names: Names) -> tuple[NameView, ...]:
+    return tuple(_name(tokens, name) for name in names)
+
+
+def _name(tokens: TokenizedPrompt, name: WordName) -> NameView:
+    spans = {span for spans in tokens.written.find(name.word, name.occurrence) for span in spans}
+    held = {
+        index: (word.start, word.stop)
+        for index, word in enumerate(tokens.written.words)
+        if any(start < word.whole[1] and word.whole[0] < stop for start, stop in spans)
+    }
+    problem: str | None = None
+    positions: tuple[int, ...] = ()
+    try:
+        positions = tokens.named(name.word, name.occurrence)
+    except WordWithinToken as error:
+        problem = str(error)
+    return NameView(
+        word=name.word,
+        occurrence=name.occurrence,
+        words=tuple(held),
+        exact=bool(spans) and spans == set(held.values()),
+        tokens=_tokens(tokens, positions),
+        problem=problem,
+    )
+
+
+def _tokens(tokens: TokenizedPrompt, positions: tuple[int, ...]) -> tuple[TokenView, ...]:
+    return tuple(
+        TokenView(position=position, text=tokens.prompt[slice(*tokens.spans[position])]) for position in positions
+    )

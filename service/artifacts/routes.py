@@ -1,0 +1,22 @@
+"""Artifacts of a storage that cannot serve them itself, under URLs that work for a while."""
+
+from fastapi import APIRouter, Response
+
+from jobs.storage import CONTENT_TYPES, content_type_of
+from service.http.dependencies import PlaneOfApp
+from service.http.errors import LinkRefused
+from service.http.problems import problems
+
+router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
+
+_CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(set(CONTENT_TYPES.values()))}
+
+
+@router.get("/{key:path}", response_class=Response, responses={200: {"content": _CONTENT}, **problems(403, 404, 503)})
+async def fetch_artifact(key: str, plane: PlaneOfApp, expires: str = "", signature: str = "") -> Response:
+    """One artifact, under a URL that an edit's answer gave."""
+    if not plane.signer.is_genuine(key, expires, signature) or plane.signer.is_over(expires):
+        raise LinkRefused
+    # An artifact is written once under its key, so a browser may keep it as long as it likes.
+    headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
+    return Response(await plane.storage.get(key), media_type=content_type_of(key), headers=headers)

@@ -1,0 +1,1 @@
+"""What became of an edit's webhook, over HTTP."""

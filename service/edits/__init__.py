@@ -1,0 +1,1 @@
+"""Edits over HTTP: posted, followed, listed, canceled, erased."""

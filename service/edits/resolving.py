@@ -1,0 +1,109 @@
+"""A spec against its model: what is absent filled in, and every reason why the model cannot do it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from jobs.catalogue import ModelDeclaration
+from p2p.errors import WordWithinToken
+from p2p.seeds import DrawSeed, draw_seed, drawn_fields
+from p2p.spec import Direct, EditSpec
+from p2p.tokens import TokenizedPrompt
+from p2p.words import written
+from prompts.counting import TokenCounter
+from service.http.complaints import Complaint
+from service.http.errors import InvalidEdit
+
+
+def resolved(
+    spec: EditSpec,
+    catalogue: Mapping[str, ModelDeclaration],
+    counters: Mapping[str, TokenCounter],
+    draw: DrawSeed = draw_seed,
+) -> EditSpec:
+    """The spec with its model's defaults and a seed where it names none: the record says all that decides the result.
+
+    Raises:
+        InvalidEdit: with every reason why the model cannot do it.
+    """
+    model = known_model(spec.model, catalogue)
+    asked, (height, width) = spec.sampling, model.sizes[0]
+    # An inversion goes a scheduler's steps backwards, whatever the model's own one is.
+    scheduler = asked.scheduler or (None if spec.source.image is None else (spec.inversion or Direct()).scheduler)
+    sampling = asked.model_copy(
+        update={
+            "scheduler": scheduler,
+            "steps": model.defaults.steps if asked.steps is None else asked.steps,
+            "guidance_scale": model.defaults.guidance_scale if asked.guidance_scale is None else asked.guidance_scale,
+            "height": height if asked.height is None else asked.height,
+            "width": width if asked.width is None else asked.width,
+            **drawn_fields(asked, draw),
+        }
+    )
+    complete = spec.model_copy(update={"sampling": sampling})
+    if complaints := list(_beyond(complete, model, counters[model.id])):
+        raise InvalidEdit(complaints)
+    return complete
+
+
+def known_model(name: str, catalogue: Mapping[str, ModelDeclaration]) -> ModelDeclaration:
+    """The model of that name; raises `InvalidEdit` where this installation has none."""
+    if name not in catalogue:
+        detail = f"there is no model {name!r} here: choose one of {', '.join(catalogue)}"
+        raise InvalidEdit([Complaint.at("model", code="unknown_model", detail=detail)])
+    return catalogue[name]
+
+
+def too_long(
+    prompts: Iterable[tuple[Sequence[str | int], str]], model: ModelDeclaration, counter: TokenCounter
+) -> Iterator[Complaint]:
+    """The prompts, each with its location, that a model does not read to their end."""
+    for location, prompt in prompts:
+        if counter.may_exceed(prompt, counter.limit) and (tokens := counter.count(prompt)) > counter.limit:
+            detail = f"{tokens} tokens with start and end, and {model.id} reads {counter.limit}: shorten it"
+            yield Complaint.at(*location, code="prompt_too_long", detail=detail)
+
+
+def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:
+    """What of a complete spec is beyond the model."""
+    sampling, limits = spec.sampling, model.limits
+    if (steps := sampling.steps or 0) > limits.max_steps:
+        detail = f"{steps} steps, and {model.id} takes at most {limits.max_steps}: ask for fewer"
+        yield Complaint.at("sampling", "steps", code="too_many_steps", detail=detail)
+    targets, seeds = len(spec.targets), len(spec.seeds)
+    if targets > limits.max_targets:
+        detail = f"{targets} targets, and {model.id} takes at most {limits.max_targets}: send the rest apart"
+        yield Complaint.at("targets", code="too_many_targets", detail=detail)
+    elif targets * seeds > limits.max_targets:
+        detail = (
+            f"{targets} targets of {seeds} seeds are {targets * seeds} edited pictures, and {model.id} makes at most "
+            f"{limits.max_targets} at once: send some of the seeds apart"
+        )
+        yield Complaint.at("sampling", "seeds", code="too_many_seeds", detail=detail)
+    if (sampling.height, sampling.width) not in model.sizes:
+        offered = ", ".join(f"{height}x{width}" for height, width in model.sizes)
+        detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"
+        field = "height" if all(height != sampling.height for height, _ in model.sizes) else "width"
+        yield Complaint.at("sampling", field, code="size_not_offered", detail=detail)
+    long = list(too_long(_prompts(spec), model, counter))
+    yield from long
+    if not long:
+        yield from _within_tokens(spec, model, counter)
+
+
+def _within_tokens(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:
+    """The names that begin or end inside a token, whose words have no attention of their own."""
+    prompts: dict[str, TokenizedPrompt] = {}
+    for location, name, prompt in spec.names():
+        if written(prompt).stands_apart(name.word, name.occurrence):
+            continue
+        if prompt not in prompts:
+            prompts[prompt] = counter.tokenized(prompt, counter.limit)
+        try:
+            prompts[prompt].named(name.word, name.occurrence)
+        except WordWithinToken as error:
+            yield Complaint.at(*location, "word", code=error.code, detail=str(error))
+
+
+def _prompts(spec: EditSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    yield ("source", "prompt"), spec.source.prompt
+    yield from ((("targets", index, "prompt"), target.prompt) for index, target in enumerate(spec.targets))
+    yield ("sampling", "negative_prompt"), spec.sampling.negative_prompt

@@ -1,0 +1,202 @@
+"""Edits: post one, follow it, list them, cancel one, erase one."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import redis
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from jobs.errors import TooManyStreams
+from jobs.follow.feed import START
+from jobs.model import Job, JobStatus
+from jobs.redis import keys
+from service.api_keys import Caller
+from service.edits import listing, submit
+from service.edits.clients import waiting
+from service.edits.event_stream import STREAM, EventStream
+from service.edits.following import EVENT_ID, ended
+from service.edits.polling import answer_of, conditional, shown_job
+from service.http.bodies import JsonRoute
+from service.http.dependencies import CallerOfRequest, EditId, PlaneOfApp
+from service.http.preferences import seconds_to_wait, without_wait
+from service.http.problems import problems
+from service.plane import Plane
+from service.schemas import EditAccepted, EditList, EditRequest, EditView
+
+router = APIRouter(prefix="/v1/edits", tags=["edits"], route_class=JsonRoute)
+
+Traceparent = Annotated[str, Header(description="W3C trace context; goes on to the worker and the webhook.")]
+Prefer = Annotated[str, Header(description="`wait=n` answers once the edit has ended, after n seconds at the latest.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        description="The same key and body again give the same edit; the same key and another body are refused.",
+    ),
+]
+
+
+@router.post("", status_code=202, responses={200: {"model": EditView}, **problems(400, 401, 413, 415, 422, 429, 503)})
+async def submit_edit(
+    request: Request,
+    body: EditRequest,
+    response: Response,
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    traceparent: Traceparent = "",
+    prefer: Prefer = "",
+    idempotency_key: IdempotencyKey = None,
+) -> EditAccepted | EditView:
+    """Ask for an edit. It is worked off in turn; follow `links.self`."""
+    name = None if idempotency_key is None else f"key:{idempotency_key}"
+    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name)
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return await _answered(job, request, plane, caller, response, prefer)
+
+
+@router.put(
+    "/{edit_id}",
+    status_code=202,
+    responses={200: {"model": EditView}, **problems(400, 401, 413, 415, 422, 429, 503)},
+)
+async def put_edit(
+    request: Request,
+    edit_id: EditId,
+    body: EditRequest,
+    response: Response,
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    traceparent: Traceparent = "",
+    prefer: Prefer = "",
+) -> EditAccepted | EditView:
+    """Ask for an edit under an id of one's own, as often as one likes: it is one edit.
+
+    Ids are the key's own: the same id of another key is another edit.
+    """
+    await submit.refuse_taken(edit_id, plane, caller)
+    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=submit.own_id(edit_id))
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return await _answered(job, request, plane, caller, response, prefer)
+
+
+@router.get("", responses=problems(401, 422, 503))
+async def list_edits(
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    status: Annotated[JobStatus | None, Query(description="Only edits in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="Of the page before.")] = None,
+) -> EditList:
+    """The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it."""
+    page = await listing.page(plane, caller, status=status, cursor=cursor, limit=limit)
+    return EditList(edits=tuple(EditAccepted.of(job, prefix=plane.prefix) for job in page.jobs), cursor=page.cursor)
+
+
+@router.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 422, 429, 503)})
+async def fetch_edit(
+    request: Request,
+    edit_id: EditId,
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    wait: Annotated[int, Query(ge=0, le=60, description="Seconds to wait for its end.")] = 0,
+    if_none_match: Annotated[str, Header()] = "",
+) -> Response:
+    """How an edit stands, and once it has succeeded, its artifacts.
+
+    With `wait` the answer comes once the edit has ended. A key may have so many waits and event streams open at once
+    (`STREAMS_PER_KEY`); one more is answered 429 `too_many_streams`.
+    """
+    job = await submit.fetch(edit_id, plane, caller)
+    if not wait or job.status.is_terminal:
+        return await shown_job(job, plane, if_none_match)
+    async with waiting(plane, caller, keys.events(job.id), request.receive) as follower:
+        job = await ended(job, plane.store, follower, wait)
+        if follower.stream.end is None:
+            return await shown_job(job, plane, if_none_match)
+        # All who waited for this end get one answer.
+        tag, body = await follower.once("answer", lambda: answer_of(job, plane))
+    return conditional(tag, if_none_match, lambda: body)
+
+
+async def _followed(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest) -> Job:
+    """Found before the stream begins: then there is still a status to answer with."""
+    return await submit.fetch(edit_id, plane, caller)
+
+
+async def _counted(_: Annotated[Job, Depends(_followed)], plane: PlaneOfApp, caller: CallerOfRequest) -> AsyncIterator:
+    """Held until the stream is over."""
+    with plane.stream_bound.held(caller):
+        yield
+
+
+@router.get(
+    "/{edit_id}/events",
+    response_class=Response,
+    responses={200: STREAM, **problems(401, 404, 422, 429, 503)},
+    dependencies=[Depends(_counted)],
+)
+async def follow_edit(
+    job: Annotated[Job, Depends(_followed)],
+    plane: PlaneOfApp,
+    last_event_id: Annotated[str, Header(description="The last event that was seen: what follows is sent.")] = "",
+) -> Response:
+    """An edit's events, from the first, as server-sent events: `queued`, `started`, `progress`, `preview`, `retrying`,
+    and the state that it ends in, after which the stream is over.
+
+    There are previews where `artifacts.previews` asks for some and moderation allows them. Those of an execution that
+    is over and has not succeeded are gone, and are told of no more.
+    """
+    return EventStream(job, plane, after=last_event_id if EVENT_ID.fullmatch(last_event_id) else START)
+
+
+@router.post("/{edit_id}/cancel", responses={202: {"model": EditView}, **problems(401, 404, 409, 422, 503)})
+async def cancel_edit(edit_id: EditId, response: Response, plane: PlaneOfApp, caller: CallerOfRequest) -> EditView:
+    """Cancel an edit: a queued one at once (200), a running one before its next step (202).
+
+    One that is canceled already stays so.
+    """
+    job = await submit.cancel(edit_id, plane, caller)
+    if not job.status.is_terminal:
+        response.status_code = 202
+    return EditView.with_urls(job, plane.url, prefix=plane.prefix)
+
+
+@router.delete("/{edit_id}", status_code=204, responses=problems(401, 404, 409, 422, 503))
+async def erase_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest) -> None:
+    """Erase an edit that has ended, and everything it left; there is no way back."""
+    await submit.erase(edit_id, plane, caller)
+
+
+async def _answered(
+    job: Job, request: Request, plane: Plane, caller: Caller, response: Response, prefer: str
+) -> EditAccepted | EditView:
+    """202, or 200 with the whole edit where the client would rather wait and it has ended meanwhile.
+
+    The edit is accepted already: where the key has as many waits open as it may, the answer is 202 at once, and
+    `Preference-Applied` does not name `wait`.
+    """
+    accepted = EditAccepted.of(job, prefix=plane.prefix)
+    response.headers["Location"] = accepted.links.self
+    seconds, applied = seconds_to_wait(prefer)
+    if seconds and not job.status.is_terminal:
+        try:
+            async with waiting(plane, caller, keys.events(job.id), request.receive) as follower:
+                job = await ended(job, plane.store, follower, seconds)
+        except (TooManyStreams, redis.RedisError):
+            applied = without_wait(applied)
+    if applied:
+        response.headers["Preference-Applied"] = applied
+    if seconds and job.status.is_terminal:
+        response.status_code = 200
+        return await _view(job, plane)
+    return accepted
+
+
+async def _view(job: Job, plane: Plane) -> EditView:
+    place = None
+    if job.status is JobStatus.QUEUED:
+        place = await plane.store.place(job.id, job.model, job.message)
+    return EditView.with_urls(job, plane.url, place, prefix=plane.prefix)

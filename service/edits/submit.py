@@ -1,0 +1,235 @@
+"""The use cases: submit, fetch, cancel, erase, and what came of a webhook; to list is in `service.edits.listing`. The only
+place where store, queue and storage meet.
+
+Each is done for a caller, who sees its own edits and no others: somebody else's edit is answered like none at all.
+
+An edit that was answered with 202 is in the store and in its model's queue: one turn of Redis did both.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from anyio import to_thread
+
+from jobs import moves
+from jobs.admission import Admission
+from jobs.errors import IllegalTransition, JobNotFound, NameReused, StorageUnavailable
+from jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
+from p2p.spec import EditSpec
+from process.addresses import UrlRefused, checked_url, refuse_private
+from process.logs import bind
+from process.metrics import JOBS_ACCEPTED
+from process.trace import Trace
+from prompts.notices import notices_of
+from prompts.prompt_syntax import ReadPrompts
+from service.api_keys import Caller
+from service.edits.resolving import resolved
+from service.http.complaints import Complaint
+from service.http.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
+from service.images import settling
+from service.plane import Plane
+from webhooks.deliveries import Attempt
+from webhooks.messages import is_wanted
+
+#: What our own ids look like: uuid4's hex. A client's own may look alike; ours goes first, if it is the client's.
+_OURS = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """An edit as it is asked for: what is to be made, and what concerns the job alone.
+
+    Attributes:
+        traceparent: the request's; one that is absent or invalid is made anew.
+        read: what was read out of its prompts.
+    """
+
+    spec: EditSpec
+    read: ReadPrompts = field(default_factory=ReadPrompts)
+    priority: Priority = "normal"
+    start_within: timedelta | None = None
+    webhook: Webhook | None = None
+    traceparent: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same request, whatever its trace: taken from the request as sent, before a seed is drawn."""
+        text = f"{self.spec.model_dump_json()} {self.priority} {self.start_within} {self.webhook}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None = None) -> tuple[Job, bool]:
+    """Accept an edit: check it against its model, record it, queue it; gives the job, and whether it was there before.
+
+    Args:
+        name: what the caller calls the request; the same request by the same name is the same job.
+    Raises:
+        InvalidEdit: the model is unknown, or it cannot do this, or the webhook's address is not public.
+        NameReused: the name stands for another request.
+        Refused: nothing was accepted, for now.
+    """
+    trace = Trace.parse(asked.traceparent) or Trace.new()
+    bind(model=asked.spec.model, trace_id=trace.trace_id)
+    job = job_for(asked, plane, caller, trace)
+    if job.spec.names_pictures and not await is_known(name, plane, caller):
+        job = await with_pictures(job, plane, caller)
+    limits = replace(caller.limits, backlog=plane.backlog)
+    admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=asked.fingerprint if name else "")
+    admitted = await plane.store.admit(admission)
+    if admitted.replayed:
+        there = await plane.store.get(admitted.job_ids[0])
+        bind(job_id=there.id)
+        return there, True
+    bind(job_id=job.id)
+    JOBS_ACCEPTED.labels(job.model).inc()
+    return job, False
+
+
+def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
+    """The new job of an edit; raises `InvalidEdit`."""
+    if asked.webhook is not None:
+        refuse_private_webhook(asked.webhook.url, plane)
+    limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
+    try:
+        spec = resolved(asked.spec, plane.catalogue, plane.counters, plane.draw)
+    except InvalidEdit as error:
+        placed = [replace(each, pointer=asked.read.origin(each.pointer)) for each in error.complaints]
+        raise InvalidEdit(placed) from error
+    weighted, unused = asked.read.weighted, asked.read.unused
+    return new_job(
+        spec,
+        notices=notices_of(spec, plane.catalogue[spec.model], weighted=weighted, unused=unused),
+        lifetime=plane.job_lifetime,
+        queue_limit=limit,
+        owner=caller.owner,
+        priority=asked.priority,
+        webhook=asked.webhook,
+        traceparent=trace.header,
+    )
+
+
+async def is_known(name: str | None, plane: Plane, caller: Caller) -> bool:
+    """Whether something was posted by a name before: it is that, whatever has become of its picture's URL since."""
+    return name is not None and await plane.store.named(caller.owner, name) is not None
+
+
+async def with_pictures(job: Job, plane: Plane, caller: Caller) -> Job:
+    """The job with its pictures at hand for as long as it is kept; raises `InvalidEdit` where one is not there."""
+    spec = await settling.settled(job.spec, plane.images, caller, until=job.expires_at)
+    return job.model_copy(update={"spec": spec})
+
+
+async def fetch(job_id: str, plane: Plane, caller: Caller) -> Job:
+    """The edit as it stands, by our id or by the caller's own; raises `JobNotFound`."""
+    if _OURS.fullmatch(job_id):
+        with suppress(JobNotFound):
+            return _seen(await plane.store.get(job_id), caller)
+    found = await plane.store.named(caller.owner, own_id(job_id))
+    if found is None:
+        raise JobNotFound(job_id)
+    return _seen(await plane.store.get(found), caller)
+
+
+async def refuse_taken(job_id: str, plane: Plane, caller: Caller) -> None:
+    """Raises `NameReused` where a caller would give an id of its own to one edit that is ours of another of its edits:
+    erased, that one would seem to be there still."""
+    if _OURS.fullmatch(job_id):
+        with suppress(JobNotFound):
+            _seen(await plane.store.get(job_id), caller)
+            raise NameReused
+
+
+def own_id(job_id: str) -> str:
+    """The name of a request that a client gave an id to."""
+    return f"id:{job_id}"
+
+
+def _seen(job: Job, caller: Caller) -> Job:
+    if job.owner != caller.owner:
+        raise JobNotFound(job.id)
+    bind(job_id=job.id)
+    return job
+
+
+async def cancel(job_id: str, plane: Plane, caller: Caller) -> Job:
+    """Cancel a queued edit at once, have a running one stopped before its next step; a canceled one stays so.
+
+    Raises:
+        JobNotFound: there is no such edit.
+        NotCancelable: it has ended otherwise.
+    """
+    job = await canceled(job_id, plane, caller)
+    if job.status.is_terminal and job.status is not JobStatus.CANCELED:
+        raise NotCancelable(job.status)
+    return job
+
+
+async def canceled(job_id: str, plane: Plane, caller: Caller) -> Job:
+    """`cancel` that leaves an edit that has ended as it is; raises `JobNotFound`."""
+    while True:
+        job = await fetch(job_id, plane, caller)
+        move = CANCELING.get(job.status)
+        if move is None:
+            return job
+        try:
+            return await plane.store.make(move(job))
+        except IllegalTransition:
+            continue  # begun, handed back or ended between the two: look again
+
+
+#: How a job is canceled, by its state.
+CANCELING: Mapping[JobStatus, Callable[[Job], moves.Move]] = {
+    JobStatus.QUEUED: moves.cancel,
+    JobStatus.RUNNING: moves.ask_to_stop,
+}
+
+
+async def erase(job_id: str, plane: Plane, caller: Caller) -> None:
+    """Forget an edit that has ended, and remove what it left.
+
+    Raises:
+        JobNotFound: there is no such edit.
+        StillActive: it waits or runs.
+    """
+    job = await fetch(job_id, plane, caller)
+    await plane.store.erase(job)
+    # The reaper would as well, a moment later, and does where this fails.
+    with suppress(StorageUnavailable):
+        await to_thread.run_sync(plane.storage.remove_all, job_prefix(job.id))
+
+
+async def deliveries(job: Job, plane: Plane) -> tuple[tuple[Attempt, ...], datetime | None]:
+    """The attempts to tell of an edit's end, and when the next one is due."""
+    return await plane.deliveries.attempts(job), await plane.deliveries.next_at(job)
+
+
+async def deliver_again(job_id: str, plane: Plane, caller: Caller) -> Job:
+    """Have an edit's end told once more, at once, whatever the receiver answered before.
+
+    Raises:
+        JobNotFound: there is no such edit.
+        NotEnded: there is no end to tell of.
+        NobodyToTell: its webhook does not want this end, and nobody was told of it before.
+    """
+    job = await fetch(job_id, plane, caller)
+    if not job.status.is_terminal:
+        raise NotEnded(job.status)
+    # Whether the installation names an address is the sender's to know; it has called it then, and that is in the log.
+    if not is_wanted(job, by_installation=False) and not await plane.deliveries.attempts(job):
+        raise NobodyToTell
+    await plane.deliveries.send_again(job)
+    return job
+
+
+def refuse_private_webhook(url: str, plane: Plane) -> None:
+    """Raises `InvalidEdit` where the address of a webhook is written as a private one."""
+    if plane.webhook_private:
+        return
+    try:
+        refuse_private(checked_url(url))
+    except UrlRefused as error:
+        raise InvalidEdit([Complaint.at("webhook", "url", code=error.code, detail=str(error))]) from error

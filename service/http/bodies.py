@@ -1,0 +1,173 @@
+"""Bodies as they are read before any field is looked at: what is no JSON, or no form with a file, is said so.
+
+FastAPI calls whatever Python's reader does not take "not JSON", whether it is compressed, in UTF-16, or JSON with a
+number of 5,000 digits. So bodies are read here, under limits that are said, and FastAPI is given what was read.
+"""
+
+import json
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from email.message import Message
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service.http.body_errors import (
+    EmptyBody,
+    JsonLimit,
+    NotAFile,
+    NotJson,
+    NotUtf8,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+)
+
+#: An edit nests eight deep. Python's reader and pydantic's end at about 1,000 and at 200, wherever they stand.
+MAX_DEPTH = 100
+#: The largest number that any field takes has 16 digits; Python reads 4,300 of a whole number, unless told otherwise.
+MAX_DIGITS = 1_000
+
+#: A string, or what begins as one and has no end: so every character is looked at once, whatever was sent.
+_STRING = re.compile(r'"(?:[^"\\]+|\\.)*"?', re.DOTALL)
+#: How the first four bytes of JSON look in UTF-16 and UTF-32: it begins with an ASCII character.
+_WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\x00|.\x00", re.DOTALL)
+_UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
+
+Answering = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class JsonRoute(APIRoute):
+    """A route whose body, if it has one, is JSON."""
+
+    def get_route_handler(self) -> Answering:
+        """As FastAPI answers, with the body read here."""
+        answered = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            _refuse_encoded(request.headers)
+            try:
+                body = await request.body()
+            except ClientDisconnect as error:
+                raise HTTPException(400) from error
+            # Where Starlette keeps what `request.json()` gave.
+            request._json = read_json(body, request.headers.get("Content-Type", ""))
+            return await answered(request)
+
+        return answered if self.body_field is None else handled
+
+
+class FileRoute(APIRoute):
+    """A route whose body, if it has one, is a form with a file."""
+
+    def get_route_handler(self) -> Answering:
+        """As FastAPI answers, once the form is one that brings files."""
+        answered = super().get_route_handler()
+        files = [part.alias for part in self.dependant.body_params]
+
+        async def handled(request: Request) -> Response:
+            _refuse_encoded(request.headers)
+            _refuse_other_than_forms(request.headers.get("Content-Type", ""), files[0])
+            form = await _form(request, files[0])
+            for name in files:
+                if isinstance(form.get(name), str):
+                    await form.close()
+                    raise NotAFile(name)
+            return await answered(request)
+
+        return handled if files else answered
+
+
+def read_json(body: bytes, content_type: str) -> Any:
+    """What a body says; of a name that comes twice in an object, the last one.
+
+    Raises:
+        BodyRefused: it cannot be read, with why and what to send.
+    """
+    if not body:
+        raise EmptyBody
+    _refuse_other_than_json(content_type)
+    text = _text_of(body)
+    # To count is a thousand times as fast as to look: nearly every body is told by it.
+    if text.count("[") + text.count("{") > MAX_DEPTH and (depth := depth_of(text)) > MAX_DEPTH:
+        raise JsonLimit(f"the body nests {depth} levels deep, and at most {MAX_DEPTH} are read: send it flatter")
+    try:
+        return json.loads(text, parse_int=_whole_number, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+
+
+def depth_of(text: str) -> int:
+    """How deep arrays and objects nest in a JSON text."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _text_of(body: bytes) -> str:
+    if len(body) > 1 and _WIDE.match(body):
+        raise NotUtf8("it looks like UTF-16 or UTF-32")
+    try:
+        # RFC 8259, 8.1: a byte order mark may be passed over.
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotUtf8(f"byte {error.start + 1} is none of it") from None
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise JsonLimit(f"the body has a number of {len(digits)} digits, and at most {MAX_DIGITS} are read: shorten it")
+    return int(digits)
+
+
+def _no_constant(name: str) -> Any:
+    raise NotJson(f"{name} is no number of JSON")
+
+
+def _refuse_encoded(headers: Mapping[str, str]) -> None:
+    if headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        raise UnsupportedEncoding
+
+
+def _refuse_other_than_json(content_type: str) -> None:
+    takes = "application/json"
+    if not content_type:
+        detail = f"the body comes without a Content-Type: send the header Content-Type: {takes}"
+        raise UnsupportedMediaType(detail, takes=takes)
+    kind = _parsed(content_type)
+    subtype = kind.get_content_subtype()
+    if kind.get_content_maintype() != "application" or not (subtype == "json" or subtype.endswith("+json")):
+        detail = f"the body is not declared as JSON: send JSON with the header Content-Type: {takes}"
+        raise UnsupportedMediaType(detail, takes=takes)
+    if str(kind.get_param("charset", "")).lower() not in _UTF8:
+        raise UnsupportedMediaType(f"the body is declared in another character set: send {takes} in UTF-8", takes=takes)
+
+
+def _refuse_other_than_forms(content_type: str, name: str) -> None:
+    takes = "multipart/form-data"
+    if _parsed(content_type).get_content_type() != takes or not content_type:
+        detail = f"a picture is sent as the part `{name}` of a {takes} body: such as curl -F {name}=@photo.png does"
+        raise UnsupportedMediaType(detail, takes=takes)
+
+
+def _parsed(content_type: str) -> Message:
+    message = Message()
+    message["Content-Type"] = content_type
+    return message
+
+
+async def _form(request: Request, name: str) -> FormData:
+    try:
+        return await request.form()
+    except HTTPException as error:
+        # Only text has to be short: a file is read to the limit of bodies.
+        if error.status_code == 400 and "exceeded maximum size" in str(error.detail):
+            raise NotAFile(name) from error
+        raise
+    except ClientDisconnect as error:
+        raise HTTPException(400) from error

@@ -1,0 +1,40 @@
+"""How a route gets at what it works with."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from fastapi.security import HTTPBearer
+
+from process.logs import bind
+from service.api_keys import Caller
+from service.plane import Plane
+
+
+# Neither this nor the next blocks, and what is not `async` FastAPI runs in a thread, which takes longer than Redis.
+async def _plane(request: Request) -> Plane:
+    return request.app.state.plane
+
+
+PlaneOfApp = Annotated[Plane, Depends(_plane)]
+
+_bearer = HTTPBearer(
+    scheme_name="key",
+    description="`Authorization: Bearer p2p_...`; not needed while no key was made.",
+    auto_error=False,
+)
+
+
+async def caller_of(authorization: str, plane: Plane) -> Caller:
+    """Who asks, from here on in every line that is logged; raises `Unauthenticated`."""
+    caller = await plane.callers.of(authorization)
+    bind(key_id=caller.owner)
+    return caller
+
+
+async def _caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+    return await caller_of(request.headers.get("Authorization", ""), request.app.state.plane)
+
+
+CallerOfRequest = Annotated[Caller, Depends(_caller)]
+#: An id of ours, or a client's own.
+EditId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The edit's id, or the one it was put by.")]

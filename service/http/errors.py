@@ -1,0 +1,301 @@
+"""Every error as one kind of answer: a problem document (RFC 9457, application/problem+json).
+
+    ServiceError
+    ├── InvalidEdit         the model that was asked for cannot do what was asked
+    ├── InvalidImage        the picture that was sent cannot be read, or is more than is read
+    ├── Unauthenticated     no key, or none that is good
+    ├── InvalidCursor       a listing's cursor that this service did not make
+    ├── NotCancelable       the edit is past the point where it can be canceled
+    ├── NotEnded            the edit has no end yet that could be told of
+    ├── NobodyToTell        the edit has no webhook
+    └── LinkRefused         an artifact's URL is not genuine, or over
+
+The job plane's errors (`jobs.errors`) are answered by the same table. `type` is "about:blank", which says that
+the title is the HTTP status's own; what a program looks at is `code`, which is stable. `errors` points into the body
+with JSON pointers (RFC 6901). Nothing that was sent is repeated beyond what a message needs to be understood.
+"""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import redis
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from jobs.errors import (
+    ArtifactNotFound,
+    BatchNotFound,
+    IllegalTransition,
+    ImageNotFound,
+    InversionNotFound,
+    JobNotFound,
+    JobPlaneError,
+    NameReused,
+    NewerRecord,
+    QueueFull,
+    RateLimited,
+    Refused,
+    StillActive,
+    StorageUnavailable,
+    TooManyActive,
+    TooManyImages,
+    TooManyStreams,
+    UnsafeRedis,
+)
+from process.metrics import HTTP_PROBLEMS
+from service.http import body_errors
+from service.http.access import method_of, route_of
+from service.http.body_errors import BodyRefused
+from service.http.complaints import Complaint, complaints_about
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+
+class ServiceError(Exception):
+    """Base of the tree above."""
+
+    code: ClassVar[str] = "service_error"
+    complaints: Sequence[Complaint] = ()
+
+
+class InvalidEdit(ServiceError):
+    """The edit is well formed, and this installation or this model cannot do it."""
+
+    code = "invalid_edit"
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__(_summary(complaints))
+        self.complaints = complaints
+
+
+class InvalidImage(ServiceError):
+    """The picture that was sent is none that can be read, or more than is read."""
+
+    code = "invalid_image"
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__(_summary(complaints))
+        self.complaints = complaints
+
+
+class Unauthenticated(ServiceError):
+    """The request carries no key that this installation knows."""
+
+    code = "unauthenticated"
+
+    def __init__(self) -> None:
+        super().__init__("no key of this installation was sent: send it as `Authorization: Bearer p2p_...`")
+
+
+class InvalidCursor(ServiceError):
+    """A listing's cursor that this service did not make."""
+
+    code = "invalid_cursor"
+
+    def __init__(self) -> None:
+        super().__init__("this cursor was not given by this service: begin without one")
+
+
+class NotCancelable(ServiceError):
+    """The edit has ended."""
+
+    code = "not_cancelable"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"the edit is {status}: only one that waits or runs can be canceled")
+
+
+class NotEnded(ServiceError):
+    """The edit waits or runs: nothing was sent that could be sent again."""
+
+    code = "not_ended"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"the edit is {status}: its webhook is told once it has ended")
+
+
+class NobodyToTell(ServiceError):
+    """The edit has no webhook that wants to know of this end."""
+
+    code = "no_webhook"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no webhook wants to be told of this end: name one in the field `webhook` when you send an edit"
+        )
+
+
+class LinkRefused(ServiceError):
+    """The URL of an artifact is not one that this service made, or its time is over."""
+
+    code = "link_refused"
+
+    def __init__(self) -> None:
+        super().__init__("this link was not made by this service or is over: fetch the edit again for a new one")
+
+
+STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    **body_errors.STATUSES,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    InvalidCursor: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidEdit: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidImage: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotCancelable: HTTPStatus.CONFLICT,
+    NotEnded: HTTPStatus.CONFLICT,
+    NobodyToTell: HTTPStatus.CONFLICT,
+    LinkRefused: HTTPStatus.FORBIDDEN,
+    JobNotFound: HTTPStatus.NOT_FOUND,
+    BatchNotFound: HTTPStatus.NOT_FOUND,
+    ArtifactNotFound: HTTPStatus.NOT_FOUND,
+    ImageNotFound: HTTPStatus.NOT_FOUND,
+    InversionNotFound: HTTPStatus.NOT_FOUND,
+    TooManyImages: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyStreams: HTTPStatus.TOO_MANY_REQUESTS,
+    IllegalTransition: HTTPStatus.CONFLICT,
+    NewerRecord: HTTPStatus.SERVICE_UNAVAILABLE,
+    StillActive: HTTPStatus.CONFLICT,
+    UnsafeRedis: HTTPStatus.SERVICE_UNAVAILABLE,
+    NameReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyActive: HTTPStatus.TOO_MANY_REQUESTS,
+    QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+#: What the framework refuses by itself: stable codes, and what to do about it.
+HTTP_ERRORS: Mapping[int, tuple[str, str]] = {
+    400: ("bad_request", "the request cannot be read: send it whole, as HTTP has it"),
+    404: ("not_found", "there is nothing at this address: see /docs for what there is"),
+    405: ("method_not_allowed", "this address does not take this method: see the Allow header"),
+    413: ("body_too_large", "the body is larger than this service reads: shorten it"),
+}
+#: The same, where the body was announced as a form.
+FORM_ERRORS: Mapping[int, tuple[str, str]] = {
+    400: ("not_multipart", "the body is no whole multipart form: send the file as its part `image`"),
+}
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the request body.")
+    code: str = Field(description="Stable.")
+    detail: str = Field(description="What was given, what was needed, what to do.")
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable.")
+    errors: tuple[FieldProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    code: str
+    detail: str
+    complaints: Sequence[Complaint] = ()
+    headers: Mapping[str, str] | None = None
+
+
+def phrase_of(status: int) -> str:
+    """A status's name in RFC 9110; Python called two of them otherwise before 3.13."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every error of an app a problem document."""
+    for kind in (
+        ServiceError,
+        BodyRefused,
+        JobPlaneError,
+        redis.RedisError,
+        RequestValidationError,
+        HTTPException,
+        Exception,
+    ):
+        app.add_exception_handler(kind, _handle)
+
+
+async def _handle(request: Request, error: Exception) -> JSONResponse:
+    form = request.headers.get("content-type", "").startswith("multipart/")
+    answer = _answer(error, {**HTTP_ERRORS, **FORM_ERRORS} if form else HTTP_ERRORS)
+    if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer = replace(answer, headers={**(answer.headers or {}), **_allowed(request, answer.headers or {})})
+    HTTP_PROBLEMS.labels(method_of(request.scope), route_of(request.scope), answer.code).inc()
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s %s: %s", request.method, request.url.path, answer.code, exc_info=error)
+    return problem_response(answer, instance=request.url.path)
+
+
+def _allowed(request: Request, headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Every method of an address (RFC 9110, 10.2.1), where Starlette names those of the route that it found first."""
+    described = request.app.openapi()["paths"].get(route_of(request.scope), ())
+    # What is in no description, such as the page, has one route for each address.
+    methods = {method.upper() for method in described or headers.get("Allow", "").replace(" ", "").split(",")}
+    # Whatever answers GET answers HEAD (`service.http.heads`).
+    return {"Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))}
+
+
+def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _Answer:
+    match error:
+        case ServiceError() | JobPlaneError() if type(error) in STATUSES:
+            # Whole seconds (RFC 9110), and never too soon.
+            headers = {"Retry-After": str(math.ceil(error.retry_after) or 1)} if isinstance(error, Refused) else {}
+            if isinstance(error, Unauthenticated):
+                headers = {"WWW-Authenticate": "Bearer"}
+            status, complaints = STATUSES[type(error)], getattr(error, "complaints", ())
+            return _Answer(status, error.code, str(error), complaints, headers)
+        case BodyRefused():
+            return _Answer(STATUSES[type(error)], error.code, str(error), headers=error.headers)
+        case redis.RedisError():
+            return _Answer(503, "redis_unavailable", "the job records cannot be reached: try again in a moment")
+        case RequestValidationError():
+            return _invalid_request(error)
+        case HTTPException():
+            phrase = phrase_of(error.status_code)
+            code, detail = of_framework.get(error.status_code, (phrase.lower().replace(" ", "_"), phrase))
+            return _Answer(error.status_code, code, detail, headers=error.headers)
+    return _Answer(500, "internal_error", "something failed here that should not: it is in the service's log")
+
+
+def _invalid_request(error: RequestValidationError) -> _Answer:
+    complaints = complaints_about(error.errors())
+    return _Answer(422, "invalid_request", _summary(complaints), complaints)
+
+
+def _summary(complaints: Sequence[Complaint]) -> str:
+    count = "1 field needs" if len(complaints) == 1 else f"{len(complaints)} fields need"
+    first = complaints[0]
+    return f"{count} to be changed, see `errors`; the first: {first.pointer or 'the body'}: {first.detail}"
+
+
+def problem_response(answer: _Answer, *, instance: str) -> JSONResponse:
+    """An answer as a response."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": phrase_of(answer.status),
+        "status": int(answer.status),
+        "detail": answer.detail,
+        "instance": instance,
+        "code": answer.code,
+    }
+    if answer.complaints:
+        body["errors"] = [vars(complaint) for complaint in answer.complaints]
+    headers = dict(answer.headers) if answer.headers else None
+    return JSONResponse(body, status_code=answer.status, media_type=MEDIA_TYPE, headers=headers)

@@ -1,0 +1,28 @@
+"""Whether the process answers, and whether it can take edits."""
+
+from anyio import to_thread
+from fastapi import APIRouter
+
+from service.http.dependencies import PlaneOfApp
+from service.http.problems import problems
+from service.schemas import Liveness, ModelReadiness, Readiness
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez")
+async def alive() -> Liveness:
+    """The process answers. Asks nobody else, so that a lost Redis does not restart the API."""
+    return Liveness()
+
+
+@router.get("/readyz", responses=problems(503))
+async def ready(plane: PlaneOfApp) -> Readiness:
+    """Redis answers and the storage takes objects; says how many workers each model has.
+
+    A model without a worker does not make the API unready: its edits wait in the queue.
+    """
+    await plane.store.ping()
+    await plane.storage.check()
+    workers = {model: await to_thread.run_sync(plane.queue.num_workers, model) for model in plane.catalogue}
+    return Readiness(models={model: ModelReadiness(workers=count) for model, count in workers.items()})

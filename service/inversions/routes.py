@@ -1,0 +1,49 @@
+"""Inversions: make one ahead of the edits, see which are kept, erase one."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from service.edits import submit
+from service.edits.routes import IdempotencyKey, Traceparent
+from service.http.bodies import JsonRoute
+from service.http.dependencies import CallerOfRequest, PlaneOfApp
+from service.http.problems import problems
+from service.images import uploads
+from service.schemas import EditAccepted, InversionList, InversionRequest, InversionView
+
+router = APIRouter(prefix="/v1/inversions", tags=["images"], route_class=JsonRoute)
+
+InversionId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The inversion's id.")]
+
+
+@router.post("", status_code=202, responses=problems(400, 401, 413, 415, 422, 429, 503))
+async def invert_ahead(
+    body: InversionRequest,
+    response: Response,
+    plane: PlaneOfApp,
+    caller: CallerOfRequest,
+    traceparent: Traceparent = "",
+    idempotency_key: IdempotencyKey = None,
+) -> EditAccepted:
+    """Invert a picture before it is edited: an edit without targets, under `/v1/edits`; it tells how faithful it is."""
+    name = None if idempotency_key is None else f"key:{idempotency_key}"
+    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name)
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    accepted = EditAccepted.of(job, prefix=plane.prefix)
+    response.headers["Location"] = accepted.links.self
+    return accepted
+
+
+@router.get("", responses=problems(401, 503))
+async def list_inversions(plane: PlaneOfApp, caller: CallerOfRequest) -> InversionList:
+    """The key's inversions that are kept: an edit of the same picture, prompt and sampling takes one up."""
+    found = await uploads.inversions(plane.images, caller)
+    return InversionList(inversions=tuple(map(InversionView.of, found)))
+
+
+@router.delete("/{inversion_id}", status_code=204, responses=problems(401, 404, 422, 503))
+async def erase_inversion(inversion_id: InversionId, plane: PlaneOfApp, caller: CallerOfRequest) -> None:
+    """Erase an inversion; the next edit of its picture inverts it anew."""
+    await uploads.erase_inversion(inversion_id, plane.images, caller)

@@ -1,0 +1,1 @@
+"""The models of this installation over HTTP, and how the API counts their tokens."""

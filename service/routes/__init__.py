@@ -1,1 +1,0 @@
-"""One module per resource: parse, call a use case of `service.submit`, answer."""

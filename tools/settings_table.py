@@ -1,0 +1,49 @@
+"""`python -m tools.settings_table`: the settings of the API and the workers as the README's table, from the code.
+
+With --write it is put into README.md, between its two markers.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from service.settings import OutboxSettings, ReaperSettings, Settings
+from tools.markdown import print_or_put, table
+from worker.settings import WorkerSettings
+
+README = Path(__file__).parents[1] / "README.md"
+READERS: dict[str, type[BaseSettings]] = {
+    "API": Settings,
+    "worker": WorkerSettings,
+    "reaper": ReaperSettings,
+    "outbox": OutboxSettings,
+}
+PART = "settings"
+
+
+def settings_table() -> str:
+    """A row per setting: its variable, its default, who reads it, what it is."""
+    readers: dict[str, list[str]] = {}
+    fields: dict[str, FieldInfo] = {}
+    for reader, settings in READERS.items():
+        for name, field in settings.model_fields.items():
+            readers.setdefault(name, []).append(reader)
+            fields.setdefault(name, field)
+    return table(
+        ("variable", "default", "read by", ""),
+        [
+            (f"`{name.upper()}`", _shown(field.default), ", ".join(readers[name]), field.description)
+            for name, field in fields.items()
+        ],
+    )
+
+
+def _shown(default: object) -> str:
+    value = int(default.total_seconds()) if isinstance(default, timedelta) else default
+    return f"`{value}`" if value != "" else ""
+
+
+if __name__ == "__main__":
+    print_or_put(__doc__.splitlines()[0], README, PART, settings_table())

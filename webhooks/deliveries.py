@@ -1,0 +1,69 @@
+"""The log of an edit's or batch's deliveries, as the API reads it, and the request to send once more.
+
+The log is kept beside the record and ends with it.
+"""
+
+from datetime import UTC, datetime
+from typing import Protocol, cast
+
+import redis.asyncio
+from pydantic import Field
+
+from jobs.batches import Batch
+from jobs.errors import BatchNotFound, JobNotFound
+from jobs.model import Job, Record
+from jobs.redis import keys
+from webhooks import scripts
+from webhooks.schedule import Outcome
+
+
+class Attempt(Record):
+    """One attempt to tell of an end."""
+
+    attempt: int = Field(description="Which one it was, from 1.")
+    at: datetime = Field(description="When it began.")
+    seconds: float = Field(description="How long it took.")
+    status: int | None = Field(None, description="Of the receiver's answer; null where there was none.")
+    error: str | None = Field(
+        None,
+        description="Why there was none: `timeout`, `connection_failed` or `no_public_address`; stable.",
+    )
+    outcome: Outcome = Field(
+        description="`retrying`: another attempt follows. `disabled`: the receiver answered 410. "
+        "`given_up`: it was the schedule's last."
+    )
+
+
+class Deliveries(Protocol):
+    """What is known of the deliveries of jobs and batches."""
+
+    async def attempts(self, of: Job | Batch) -> tuple[Attempt, ...]:
+        """The latest attempts, the oldest first."""
+
+    async def next_at(self, of: Job | Batch) -> datetime | None:
+        """When the next attempt is due; None where none is."""
+
+    async def send_again(self, of: Job | Batch) -> None:
+        """Have an end told at once, whatever was before; raises `JobNotFound`, `BatchNotFound`."""
+
+
+class RedisDeliveries:
+    """`Deliveries` over an asyncio client made with `decode_responses=True`."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._again = client.register_script(scripts.AGAIN)
+
+    async def attempts(self, of: Job | Batch) -> tuple[Attempt, ...]:
+        lines = cast(list[str], await self._client.lrange(keys.deliveries(of.subject), 0, -1))
+        return tuple(Attempt.model_validate_json(line) for line in lines)
+
+    async def next_at(self, of: Job | Batch) -> datetime | None:
+        when = await self._client.zscore(keys.DUE, of.subject)
+        return None if when is None else datetime.fromtimestamp(when / 1000, UTC)
+
+    async def send_again(self, of: Job | Batch) -> None:
+        names = [keys.record_of(of.subject), keys.OUTBOX, keys.DUE, keys.telling(of.subject)]
+        kind, status = ("job", of.status) if isinstance(of, Job) else ("batch", "ended")
+        if not await self._again(names, [of.subject, kind, of.id, status]):
+            raise JobNotFound(of.id) if isinstance(of, Job) else BatchNotFound(of.id)

@@ -1,0 +1,183 @@
+"""What a receiver is told: that an edit has ended, or the last of a batch, how, and where it is. No pictures."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from jobs.batches import Batch, BatchEventName, BatchStanding
+from jobs.model import EventName, Job, JobStatus, Record
+from process.trace import Trace
+
+#: What the type of a message is, by the end it tells of.
+EVENTS: Mapping[JobStatus, EventName] = {
+    JobStatus.SUCCEEDED: "edit.succeeded",
+    JobStatus.FAILED: "edit.failed",
+    JobStatus.CANCELED: "edit.canceled",
+    JobStatus.EXPIRED: "edit.expired",
+}
+
+
+class EndedLinks(BaseModel):
+    """Where the edit or batch is, at the API that it was sent to."""
+
+    self: str
+
+
+class EndedError(BaseModel):
+    """Why the edit failed."""
+
+    code: str = Field(description="Stable.")
+
+
+class EndedEdit(BaseModel):
+    """An edit that has ended."""
+
+    id: str
+    status: Literal["succeeded", "failed", "canceled", "expired"]
+    links: EndedLinks
+    error: EndedError | None = Field(None, description="Of a failed edit only.")
+
+
+_EXAMPLE: JsonDict = {
+    "type": "edit.failed",
+    "timestamp": "2026-01-31T12:00:00Z",
+    "data": {
+        "id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        "status": "failed",
+        "links": {"self": "/v1/edits/0f1e2d3c4b5a69788796a5b4c3d2e1f0"},
+        "error": {"code": "out_of_memory"},
+    },
+}
+
+
+class EditEnded(BaseModel):
+    """The message: the body of a webhook."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    type: EventName
+    timestamp: datetime = Field(description="When the edit ended; the same in every attempt.")
+    data: EndedEdit
+
+
+class EndedCounts(BaseModel):
+    """How many of a batch's edits came to each end."""
+
+    succeeded: int
+    failed: int
+    canceled: int
+    expired: int
+
+
+class EndedBatch(BaseModel):
+    """A batch whose edits have all ended."""
+
+    id: str
+    counts: EndedCounts
+    edits: tuple[EndedEdit, ...] = Field(description="In the order in which they were posted.")
+    links: EndedLinks
+
+
+_BATCH_EXAMPLE: JsonDict = {
+    "type": "batch.ended",
+    "timestamp": "2026-01-31T12:00:00Z",
+    "data": {
+        "id": "c3d2e1f00f1e2d3c4b5a69788796a5b4",
+        "counts": {"succeeded": 1, "failed": 0, "canceled": 0, "expired": 0},
+        "edits": [
+            {
+                "id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+                "status": "succeeded",
+                "links": {"self": "/v1/edits/0f1e2d3c4b5a69788796a5b4c3d2e1f0"},
+            }
+        ],
+        "links": {"self": "/v1/batches/c3d2e1f00f1e2d3c4b5a69788796a5b4"},
+    },
+}
+
+
+class BatchEnded(BaseModel):
+    """The message about a batch."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_BATCH_EXAMPLE]})
+
+    type: BatchEventName
+    timestamp: datetime = Field(description="When its last edit ended; the same in every attempt.")
+    data: EndedBatch
+
+
+class Message(Record):
+    """A message on its way.
+
+    Attributes:
+        id: `webhook-id`, the same over every attempt: what a receiver knows a repetition by.
+        job, batch: what it is about, one of the two.
+        url: the job's or batch's own webhook; None for the installation's, whatever that is when an attempt is made.
+        traceparent: the request's trace, with a span of the message's own.
+        body: as it is sent and signed, in every attempt.
+    """
+
+    id: str
+    job: str | None = None
+    batch: str | None = None
+    owner: str
+    url: str | None
+    traceparent: str | None
+    body: str
+
+
+def message_about(job: Job, *, prefix: str = "") -> Message:
+    """The message about a job that has ended; `prefix` stands before the path of each link."""
+    trace = Trace.parse(job.traceparent)
+    links, error = EndedLinks(self=f"{prefix}/v1/edits/{job.id}"), job.error and EndedError(code=job.error.code)
+    told = EditEnded(
+        type=EVENTS[job.status],
+        timestamp=job.finished_at or datetime.now(UTC),
+        data=EndedEdit.model_validate({"id": job.id, "status": job.status, "links": links, "error": error}),
+    )
+    return Message(
+        id=f"{job.id}-{job.status}",
+        job=job.id,
+        owner=job.owner,
+        url=job.webhook.url if job.webhook else None,
+        traceparent=trace and trace.child().header,
+        body=told.model_dump_json(exclude_none=True),
+    )
+
+
+def message_about_batch(standing: BatchStanding, *, prefix: str = "") -> Message:
+    """What is told of a batch whose edits have all ended."""
+    batch = standing.batch
+    trace = Trace.parse(batch.traceparent)
+    edits = [
+        {"id": edit, "status": status, "links": {"self": f"{prefix}/v1/edits/{edit}"}}
+        for edit, status in standing.statuses.items()
+    ]
+    counts = {status: count for status, count in standing.counts().items() if status.is_terminal}
+    links = {"self": f"{prefix}/v1/batches/{batch.id}"}
+    told = BatchEnded(
+        type="batch.ended",
+        timestamp=standing.finished_at or datetime.now(UTC),
+        data=EndedBatch.model_validate({"id": batch.id, "counts": counts, "edits": edits, "links": links}),
+    )
+    return Message(
+        id=f"{batch.id}-ended",
+        batch=batch.id,
+        owner=batch.owner,
+        url=batch.webhook.url if batch.webhook else None,
+        traceparent=trace and trace.child().header,
+        body=told.model_dump_json(exclude_none=True),
+    )
+
+
+def is_batch_wanted(batch: Batch, *, by_installation: bool) -> bool:
+    """Whether anybody wants to be told of a batch's end: its own webhook, else the installation's."""
+    return by_installation if batch.webhook is None else "batch.ended" in batch.webhook.events
+
+
+def is_wanted(job: Job, *, by_installation: bool) -> bool:
+    """Whether anybody wants to be told of a job's end: the job's own webhook, else the installation's."""
+    return by_installation if job.webhook is None else EVENTS[job.status] in job.webhook.events

@@ -1,0 +1,118 @@
+"""Which secrets sign a message: those of the key whose edit it is about, else the installation's own.
+
+A key's secrets are kept in Redis as they are, for a signature needs them whole: who reads this Redis can sign. To
+rotate is to put a new one in front; the others go on signing side by side with it until their time is over, so that
+receivers change over when they like. Like the keys themselves they are configuration and have no end.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import redis
+from pydantic import TypeAdapter
+
+from jobs.model import Record
+from webhooks.messages import Message
+from webhooks.signature import new_secret
+
+#: A hash: a key's id -> its secrets, the newest first, as JSON.
+SECRETS = "webhooksecrets"
+#: Seconds for which a sender takes a key's secrets for what they last were.
+TRUSTED = 5.0
+
+#: What signs a message; without any it is unsigned. It may block: it is called in a thread.
+SecretsOf = Callable[[Message], Sequence[str]]
+
+
+class KeySecret(Record):
+    """A secret of a key.
+
+    Attributes:
+        ends_at: from when on it signs no more; None for the newest.
+    """
+
+    secret: str
+    made_at: datetime
+    ends_at: datetime | None = None
+
+    def signs(self, now: datetime) -> bool:
+        """Whether it still signs."""
+        return self.ends_at is None or now < self.ends_at
+
+
+_LIST = TypeAdapter(tuple[KeySecret, ...])
+
+
+class SecretRing:
+    """The secrets as an operator works with them, over a blocking client made with `decode_responses=True`."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def of(self, key_id: str) -> Sequence[KeySecret]:
+        """A key's secrets that still sign, the newest first; none where the installation's own are used."""
+        return _signing(cast(str | None, self._client.hget(SECRETS, key_id)))
+
+    def all(self) -> Mapping[str, Sequence[KeySecret]]:
+        """Those of every key that has some."""
+        found = cast(Mapping[str, str], self._client.hgetall(SECRETS))
+        return {key_id: _signing(text) for key_id, text in sorted(found.items())}
+
+    def rotate(self, key_id: str, overlap: timedelta) -> str:
+        """A new secret for a key, which nobody will see again; those before it sign for so long yet, at most."""
+        now = datetime.now(UTC)
+        made = KeySecret(secret=new_secret(), made_at=now)
+        with self._client.pipeline() as commands:
+            commands.watch(SECRETS)
+            before = _signing(cast(str | None, commands.hget(SECRETS, key_id)))
+            ends_at = now + overlap
+            kept = [
+                old.model_copy(update={"ends_at": min(old.ends_at or ends_at, ends_at)}) for old in before if overlap
+            ]
+            commands.multi()
+            commands.hset(SECRETS, key_id, _LIST.dump_json((made, *kept)).decode())
+            try:
+                commands.execute()
+            except redis.WatchError:  # somebody did the same at the same time
+                return self.rotate(key_id, overlap)
+        return made.secret
+
+    def drop(self, key_id: str) -> bool:
+        """The installation's own sign for the key again, at once; whether it had any."""
+        return bool(self._client.hdel(SECRETS, key_id))
+
+
+class Signing:
+    """`SecretsOf` over the secrets of the keys and those of the installation.
+
+    What goes to the installation's own address is signed with the installation's own: a key's are between the service
+    and whoever holds the key.
+    """
+
+    def __init__(
+        self, ring: SecretRing, installation: Sequence[str], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ring, self._installation, self._clock = ring, installation, clock
+        self._known: dict[str, tuple[Sequence[str], float]] = {}
+
+    def __call__(self, message: Message) -> Sequence[str]:
+        if message.url is None:
+            return self._installation
+        return self._of(message.owner) or self._installation
+
+    def _of(self, owner: str) -> Sequence[str]:
+        now = self._clock()
+        if owner in self._known and now < self._known[owner][1]:
+            return self._known[owner][0]
+        secrets = [each.secret for each in self._ring.of(owner)]
+        if len(self._known) > 10_000:
+            self._known.clear()
+        self._known[owner] = secrets, now + TRUSTED
+        return secrets
+
+
+def _signing(text: str | None) -> Sequence[KeySecret]:
+    now = datetime.now(UTC)
+    return [each for each in _LIST.validate_json(text or "[]") if each.signs(now)]
