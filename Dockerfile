@@ -7,6 +7,14 @@ WORKDIR /app
 COPY requirements/constraints.txt requirements/service.txt requirements/
 RUN pip install --no-cache-dir -r requirements/service.txt
 COPY p2p p2p
+COPY process process
+COPY jobs jobs
+COPY prompts prompts
+COPY pictures pictures
+COPY webhooks webhooks
+COPY outbox outbox
+COPY reaper reaper
+COPY admin admin
 COPY service service
 COPY models.toml ./
 COPY scenes/model/tokenizer scenes/model/tokenizer

@@ -29,7 +29,7 @@ check: $(READY) ## format, lint and types
 	$(BIN)/mypy
 
 openapi: $(READY) ## write openapi.yaml from the app
-	$(BIN)/python -m service.http.problems
+	$(BIN)/python -m service.openapi
 
 clients: openapi ## write the TypeScript client's types from openapi.yaml
 	cd clients/typescript && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --silent

@@ -20,7 +20,6 @@
     ├── ImageNotFound      no such picture of this owner, or it is past its lifetime
     ├── InversionNotFound  no such inversion of this owner, or it is past its lifetime
     ├── InvalidStorage     the setting STORAGE_URL cannot be used
-    ├── MetricsUnavailable the port of the metrics cannot be had
     └── InvalidCatalogue   the models file cannot be used
 
 `code` is stable and part of the API; the message says what was given, what was needed and what to do.
@@ -223,15 +222,6 @@ class InvalidStorage(JobPlaneError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"STORAGE_URL cannot be used: {reason}")
-
-
-class MetricsUnavailable(JobPlaneError):
-    """Nobody can listen on the address of the metrics, most often because another process does."""
-
-    code = "metrics_unavailable"
-
-    def __init__(self, host: str, port: int, reason: object) -> None:
-        super().__init__(f"METRICS_PORT {port} of {host} cannot be had ({reason}): give each process one of its own")
 
 
 class InvalidCatalogue(JobPlaneError):

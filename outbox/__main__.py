@@ -17,18 +17,18 @@ import redis
 import redis.asyncio
 
 from jobs.batches import Batches, RedisBatches
-from jobs.errors import BatchNotFound, JobNotFound, MetricsUnavailable, NewerRecord, RefusedRedis, UnsafeRedis
+from jobs.errors import BatchNotFound, JobNotFound, NewerRecord, RefusedRedis, UnsafeRedis
 from jobs.redis import keys
 from jobs.redis.connection import patient_async_client, patient_client, wait_for
 from jobs.redis.store import AsyncRedisJobStore
 from outbox.due_list import LEASE, Claim, Outbox
+from outbox.settings import OutboxSettings
 from process import metrics
 from process.addresses import GuardedTransport, checked_url, client_to
 from process.interruption import Interrupted, interruptible, look
 from process.logs import bound, set_up_logs
 from process.settings import settings_or_exit
 from process.trace import Trace
-from service.settings import OutboxSettings
 from webhooks.deliveries import Attempt
 from webhooks.messages import Message, is_batch_wanted, is_wanted, message_about, message_about_batch
 from webhooks.post import TIMEOUT, post
@@ -246,7 +246,7 @@ def main() -> None:
     try:
         metrics.serve_metrics(metrics.OUTBOX, settings.metrics_host, settings.metrics_port)
         wait_for(settings.redis_url)
-    except (RefusedRedis, UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
+    except (RefusedRedis, UnsafeRedis, metrics.MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     whom = checked_url(settings.webhook_url).host if settings.webhook_url else "nobody"
     log.info("telling the webhooks that jobs name, and %s of all other jobs", whom)

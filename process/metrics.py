@@ -10,9 +10,6 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
-from jobs.errors import MetricsUnavailable
-from jobs.model import Job
-
 API, WORKER, REAPER, OUTBOX = "API", "worker", "reaper", "outbox"
 REGISTRIES: Mapping[str, CollectorRegistry] = {name: CollectorRegistry() for name in (API, WORKER, REAPER, OUTBOX)}
 
@@ -30,6 +27,16 @@ class Declared:
 
 #: All of them, in the order of this file.
 DECLARED: list[Declared] = []
+
+
+class MetricsUnavailable(Exception):
+    """Nobody can listen on the address of the metrics, most often because another process does."""
+
+    code = "metrics_unavailable"
+
+    def __init__(self, host: str, port: int, reason: object) -> None:
+        super().__init__(f"METRICS_PORT {port} of {host} cannot be had ({reason}): give each process one of its own")
+
 
 AnyMetric = TypeVar("AnyMetric", Counter, Gauge, Histogram)
 
@@ -177,9 +184,9 @@ def begin_at_zero(process: str, model: str) -> None:
         JOBS_ENDED.labels(model, "failed", "moderation_failed")
 
 
-def job_ended(job: Job) -> None:
-    """A job's end has just been written."""
-    JOBS_ENDED.labels(job.model, str(job.status), job.error.code if job.error else "").inc()
+def job_ended(model: str, status: str, code: str) -> None:
+    """A job's end has just been written; `code` is that of a failure, or empty."""
+    JOBS_ENDED.labels(model, status, code).inc()
 
 
 def webhook_delivered(entry_id: str, now: float) -> None:

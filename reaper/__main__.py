@@ -24,7 +24,6 @@ from jobs.errors import (
     InvalidStorage,
     JobNotFound,
     JobPlaneError,
-    MetricsUnavailable,
     NewerRecord,
     RefusedRedis,
     UnsafeRedis,
@@ -39,7 +38,7 @@ from process import metrics
 from process.interruption import Interrupted, interruptible, pause
 from process.logs import bound, set_up_logs
 from process.settings import settings_or_exit
-from service.settings import ReaperSettings
+from reaper.settings import ReaperSettings
 
 log = logging.getLogger("reaper")
 
@@ -125,7 +124,7 @@ def main() -> None:
         storage = open_storage(settings.storage_url, patience=STORAGE_PATIENCE)
         metrics.serve_metrics(metrics.REAPER, settings.metrics_host, settings.metrics_port)
         wait_for(settings.redis_url)
-    except (InvalidStorage, RefusedRedis, UnsafeRedis, MetricsUnavailable, redis.RedisError) as error:
+    except (InvalidStorage, RefusedRedis, UnsafeRedis, metrics.MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     reaper = Reaper(
         Upkeep(client),

@@ -17,10 +17,10 @@ from service.http import health, metrics
 from service.http.access import Access
 from service.http.body_limit import BodyLimit
 from service.http.cors import allow_origins, around
+from service.http.described import install_openapi
 from service.http.errors import install_error_handlers
 from service.http.heads import Heads
 from service.http.prefixed import Prefixed
-from service.http.problems import install_openapi
 from service.http.webhooks_described import describe_webhooks
 from service.images import routes as images
 from service.inversions import routes as inversions

@@ -1,4 +1,4 @@
-"""What can be set from outside: one environment variable per field, of the same name in capitals."""
+"""What can be set of the API: one environment variable per field, of the same name in capitals."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -6,82 +6,12 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from process.addresses import checked_url
-from process.settings import MetricsSettings, PlaneSettings, Span
+from process.settings import Span
 from service.http.cors import checked_origins
-from service.http.prefixed import checked_public_url, prefix_of
-from webhooks.signature import key_of
+from webhooks.settings import WebhookSettings
 
 #: Hosts that nobody but this machine reaches.
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class ReaperSettings(MetricsSettings):
-    """The reaper's settings."""
-
-    sweep_interval: Span = Field(
-        timedelta(seconds=2), description="How often the reaper looks for what was lost; seconds."
-    )
-    max_attempts: int = Field(
-        3, ge=1, description="How often a job is begun whose workers are lost, before it fails for good."
-    )
-
-
-class WebhookSettings(PlaneSettings):
-    """What whoever takes the addresses of webhooks and whoever calls them must agree on."""
-
-    webhook_private: bool = Field(
-        False,
-        description="Whether the webhooks that jobs name may have private addresses: for development and tests only.",
-    )
-    public_url: str = Field(
-        "",
-        description="Where clients reach the API, with the path that a proxy takes off if there is one; all links have "
-        "that path, and the URLs of artifacts begin with all of it. Where empty, http://HOST:PORT.",
-    )
-
-    @field_validator("public_url")
-    @classmethod
-    def _base(cls, value: str) -> str:
-        return checked_public_url(value)
-
-    @property
-    def prefix(self) -> str:
-        """What stands before the paths of all links; "" where nothing does."""
-        return prefix_of(self.public_url)
-
-
-class OutboxSettings(WebhookSettings, MetricsSettings):
-    """The settings of the process that tells of ended jobs."""
-
-    webhook_url: str = Field(
-        "",
-        description="Told of the end of every job that names no webhook, by POST; nobody where empty. "
-        "May be a private address.",
-    )
-    webhook_secret: str = Field(
-        "",
-        description="Signs webhooks: `python -m admin secret` makes one. Several, separated by spaces, "
-        "sign side by side, so that receivers can change over. Unsigned where empty.",
-        repr=False,
-    )
-
-    @field_validator("webhook_url")
-    @classmethod
-    def _callable(cls, value: str) -> str:
-        return str(checked_url(value)) if value else value
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _whole(cls, value: str) -> str:
-        for secret in value.split():
-            key_of(secret)
-        return value
-
-    @property
-    def webhook_secrets(self) -> Sequence[str]:
-        """Each of the secrets."""
-        return self.webhook_secret.split()
 
 
 class Settings(WebhookSettings):

@@ -20,7 +20,15 @@ PART = "codes"
 
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+|moderated")
 #: Where a field's codes are written, those of notices, and those of edits that fail.
-FIELDS = ("p2p/spec/*.py", "service/*.py", "service/images/*.py", "pictures/decoding/*.py")
+FIELDS = (
+    "p2p/spec/*.py",
+    "process/addresses.py",
+    "service/*.py",
+    "service/*/*.py",
+    "prompts/*.py",
+    "pictures/*.py",
+    "pictures/decoding/*.py",
+)
 NOTICES = ("prompts/notices/*.py",)
 FAILURES = ("worker/*.py", "jobs/moves.py")
 #: The trees of errors; a class's first line says what it means.

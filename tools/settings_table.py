@@ -9,7 +9,9 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from service.settings import OutboxSettings, ReaperSettings, Settings
+from outbox.settings import OutboxSettings
+from reaper.settings import ReaperSettings
+from service.settings import Settings
 from tools.markdown import print_or_put, table
 from worker.settings import WorkerSettings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from jobs.catalogue import ModelDeclaration, load_catalogue
-from jobs.errors import InvalidCatalogue, InvalidStorage, MetricsUnavailable, RefusedRedis, UnsafeRedis
+from jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis, UnsafeRedis
 from jobs.redis.connection import patient_client, refuse_wrong, wait_for
 from jobs.redis.queue import RqJobQueue
 from jobs.redis.sources import RedisKeptSources
@@ -16,7 +16,7 @@ from jobs.redis.store import RedisJobStore
 from jobs.storage import ObjectStorage, open_storage
 from p2p.errors import P2PError
 from process.logs import set_up_logs
-from process.metrics import WORKER, begin_at_zero, serve_metrics
+from process.metrics import WORKER, MetricsUnavailable, begin_at_zero, serve_metrics
 from process.settings import settings_or_exit
 from worker.drain import Drain
 from worker.gpu_worker import GpuWorker

@@ -215,7 +215,7 @@ class AsyncRedisJobStore:
 
 def _counted(move: Move, job: Job) -> Job:
     if move.to.is_terminal:
-        job_ended(job)
+        job_ended(job.model, str(job.status), job.error.code if job.error else "")
     return job
 
 

@@ -1,5 +1,6 @@
-"""The use cases: submit, fetch, cancel, erase, and what came of a webhook; to list is in `service.edits.listing`. The only
-place where store, queue and storage meet.
+"""The use cases: submit, fetch, cancel, erase, and the deliveries of a webhook (`service.edits.listing` lists).
+
+The only place where store, queue and storage meet.
 
 Each is done for a caller, who sees its own edits and no others: somebody else's edit is answered like none at all.
 

@@ -62,8 +62,8 @@ def playground(prefix: str = "") -> APIRouter:
     """The page's routes; reads its files.
 
     Args:
-        prefix: stands before the addresses that its HTML names (`service.http.prefixed`). Its scripts and styles name each
-            other by relative ones, and find the API from where they lie themselves.
+        prefix: stands before the addresses that its HTML names (`service.http.prefixed`). Its scripts and styles name
+            each other by relative ones, and find the API from where they lie themselves.
     """
     paths = [path for path in FOLDER.rglob("*") if path.is_file()]
     files = {path.relative_to(FOLDER).as_posix(): PageFile.read(path, prefix) for path in paths}

@@ -40,6 +40,16 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names if _is_module(node.module, alias.name))
 
 
+def files_read(path: Path) -> Iterator[str]:
+    """The modules whose names a file uses: of `from package import module` the module, and not its package."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}" if _is_module(node.module, alias.name) else node.module
+
+
 def _is_module(package: str, name: str) -> bool:
     place = ROOT.joinpath(*package.split("."), name)
     return place.is_dir() or place.with_suffix(".py").is_file()
@@ -72,3 +82,28 @@ def test_the_service_leaves_torch_unloaded(module):
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
     assert loaded.split() == []
+
+
+#: The parts that are the product; the others teach, measure and show it.
+PRODUCT = (
+    *("p2p", "worker", "stack"),
+    *("service", "jobs", "process", "prompts", "pictures", "webhooks", "outbox", "reaper", "admin"),
+)
+
+
+def test_no_file_imports_itself_in_a_circle():
+    modules = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in files()}
+    after = {name: {one for one in files_read(path) if one in modules} - {name} for name, path in modules.items()}
+
+    # Kahn's algorithm: what imports nothing that is left is taken away, until nothing is left.
+    while free := {name for name, others in after.items() if not others & after.keys()}:
+        after = {name: others for name, others in after.items() if name not in free}
+
+    assert sorted(after) == []
+
+
+def test_the_biggest_room_beside_the_sampler_is_a_quarter_of_the_product_at_most():
+    lines = {top: sum(len(p.read_text().splitlines()) for p in (ROOT / top).rglob("*.py")) for top in PRODUCT}
+    rooms = {top: count for top, count in lines.items() if top != "p2p"}
+
+    assert max(rooms.values()) <= sum(lines.values()) / 4, rooms

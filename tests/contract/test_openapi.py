@@ -7,7 +7,7 @@ import yaml
 
 from service.app import create_app
 from service.batches.bodies import BatchRequest
-from service.http.problems import as_yaml
+from service.openapi import as_yaml
 from service.schemas import EditRequest
 from service.settings import Settings
 from webhooks.messages import BatchEnded, EditEnded
@@ -21,7 +21,7 @@ def document() -> dict:
 
 
 def test_the_file_is_what_the_app_says():
-    assert FILE.read_text(encoding="utf-8") == as_yaml(create_app(Settings())), "run `python -m service.http.problems`"
+    assert FILE.read_text(encoding="utf-8") == as_yaml(create_app(Settings())), "run `python -m service.openapi`"
 
 
 def test_every_error_is_a_problem_document(document):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.settings import ReaperSettings
+from reaper.settings import ReaperSettings
 from tests.patience import PATIENCE
 from webhooks.signature import new_secret
 

@@ -1,0 +1,62 @@
+"""The OpenAPI document of our routes: errors are problem documents, and answers keep their names.
+
+FastAPI describes every answer as application/json and every refused body as its own 422; ours are problem documents.
+"""
+
+import re
+from typing import Any
+
+from fastapi import FastAPI
+
+from service.http.errors import MEDIA_TYPE
+from service.http.links import add_links
+
+_OWN_422 = "HTTPValidationError"
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Have an app describe its errors as what they are."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _named(_with_problems(describe()))
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    for path in document["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                # Under whatever media type the route's own answers have.
+                schemas = [content.get("schema", {}) for content in response.get("content", {}).values()]
+                if any(schema == _PROBLEM or schema.get("$ref", "").endswith(_OWN_422) for schema in schemas):
+                    response["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    for path in document.get("webhooks", {}).values():
+        for operation in path.values():
+            # What the receiver of a webhook answers is its own.
+            operation["responses"].pop("422", None)
+    for name in (_OWN_422, "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    add_links(document)
+    return document
+
+
+def _named(document: Any) -> Any:
+    """Schemas that differ between requests and answers: an answer's keeps the name, a request's is called `...Input`.
+
+    What a request may leave out may be null there, and never is in an answer. FastAPI would rename both, and with them
+    the types of every generated client.
+    """
+    if isinstance(document, dict):
+        return {_renamed(name): _named(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [_named(value) for value in document]
+    return _renamed(document) if isinstance(document, str) and document.startswith("#/components/") else document
+
+
+def _renamed(name: str) -> str:
+    return re.sub(r"-Input$", "Input", re.sub(r"-Output$", "", name))
