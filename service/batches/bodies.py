@@ -12,7 +12,7 @@ from jobs.model import JobStatus, Notice
 from p2p.spec import Part, counted
 from process.addresses import MAX_CHARACTERS
 from service.batches.submitting import AskedBatch
-from service.schemas import EXAMPLE, EditRequest, callable_url
+from service.edits.requests import EXAMPLE, EditRequest, callable_url
 from webhooks.deliveries import Attempt
 
 

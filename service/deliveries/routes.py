@@ -3,11 +3,11 @@
 from fastapi import APIRouter
 
 from jobs.model import Job
+from service.deliveries.bodies import DeliveriesView
 from service.edits import submit
 from service.http.dependencies import CallerOfRequest, EditId, PlaneOfApp
 from service.http.problems import problems
 from service.plane import Plane
-from service.schemas import DeliveriesView
 
 router = APIRouter(prefix="/v1/edits/{edit_id}/deliveries", tags=["webhooks"])
 

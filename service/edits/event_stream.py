@@ -18,10 +18,10 @@ from starlette.types import Receive, Scope, Send
 from jobs.follow.followed import StreamEvent
 from jobs.model import Job, JobStatus
 from jobs.redis import keys
+from service.edits.answers import EditEvent
 from service.edits.clients import leaving
 from service.edits.following import LONGEST_STREAM, events
 from service.plane import Plane
-from service.schemas import EditEvent
 
 #: Seconds without an event after which a comment is sent, so that proxies keep the connection.
 QUIET = 15.0

@@ -18,12 +18,12 @@ from jobs.model import Job, JobStatus
 from jobs.redis.store import Place
 from process.logs import bind
 from service.edits import submit
+from service.edits.answers import EditView
 from service.edits.following import entity_tag, is_known
 from service.edits.views import shown
 from service.http.dependencies import caller_of
 from service.http.prefixed import path_of
 from service.plane import Plane
-from service.schemas import EditView
 
 _ADDRESS = re.compile(r"/v1/edits/([0-9a-f]{32})")
 

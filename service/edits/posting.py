@@ -14,11 +14,11 @@ from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from service.edits import submit
+from service.edits.requests import EditRequest
 from service.edits.views import shown_accepted
 from service.http.dependencies import caller_of
 from service.http.prefixed import path_of
 from service.plane import Plane
-from service.schemas import EditRequest
 
 _PATH = "/v1/edits"
 #: Marks a request that this route has left to FastAPI's.

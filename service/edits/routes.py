@@ -12,16 +12,17 @@ from jobs.model import Job, JobStatus
 from jobs.redis import keys
 from service.api_keys import Caller
 from service.edits import listing, submit
+from service.edits.answers import EditAccepted, EditList, EditView
 from service.edits.clients import waiting
 from service.edits.event_stream import STREAM, EventStream
 from service.edits.following import EVENT_ID, ended
 from service.edits.polling import answer_of, conditional, shown_job
+from service.edits.requests import EditRequest
 from service.http.bodies import JsonRoute
 from service.http.dependencies import CallerOfRequest, EditId, PlaneOfApp
 from service.http.preferences import seconds_to_wait, without_wait
 from service.http.problems import problems
 from service.plane import Plane
-from service.schemas import EditAccepted, EditList, EditRequest, EditView
 
 router = APIRouter(prefix="/v1/edits", tags=["edits"], route_class=JsonRoute)
 

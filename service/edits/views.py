@@ -1,7 +1,7 @@
-"""An edit as it is shown, put together from its record as it lies: what is asked most is answered like this.
+"""Renders an edit's JSON directly from its Redis record: the fast path of the most frequent request.
 
-`service.schemas.EditView` says what such an answer is; to make a `Job` of the record and an `EditView` of the job takes
-ten times as long. `tests/unit/service/test_views.py` holds both equal, for any record.
+`service.edits.answers.EditView` says what such an answer is. Making a `Job` of the record and an `EditView` of the job
+takes ten times as long. `tests/unit/service/test_views.py` holds both equal, for any record.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from jobs.model import Job
 from jobs.redis.store import Place
-from service.schemas import ArtifactView, EditAccepted, EditView, seeds_of
+from service.edits.answers import ArtifactView, EditAccepted, EditView, seeds_of
 
 _NAMES, _ARTIFACT_NAMES = tuple(EditView.model_fields), tuple(ArtifactView.model_fields)
 _ACCEPTED_NAMES = tuple(EditAccepted.model_fields)
@@ -42,7 +42,7 @@ def shown(
 
 
 def shown_accepted(job: Job, *, prefix: str = "") -> bytes:
-    """The JSON of an edit that was just accepted: `service.schemas.EditAccepted`."""
+    """The JSON of an edit that was just accepted: `service.edits.answers.EditAccepted`."""
     says = {"links": _links(job.id, prefix), **seeds_of(job.spec.sampling)}
     return to_json({name: says[name] if name in says else getattr(job, name) for name in _ACCEPTED_NAMES})
 

@@ -1,11 +1,33 @@
 """Whether the process answers, and whether it can take edits."""
 
+from typing import Literal
+
 from anyio import to_thread
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
 from service.http.dependencies import PlaneOfApp
 from service.http.problems import problems
-from service.schemas import Liveness, ModelReadiness, Readiness
+
+
+class ModelReadiness(BaseModel):
+    """Who serves a model."""
+
+    workers: int = Field(description="Workers that are alive.")
+
+
+class Readiness(BaseModel):
+    """That edits are taken, and who would work them off."""
+
+    status: Literal["ready"] = "ready"
+    models: dict[str, ModelReadiness]
+
+
+class Liveness(BaseModel):
+    """That the process answers."""
+
+    status: Literal["alive"] = "alive"
+
 
 router = APIRouter(tags=["health"])
 

@@ -8,7 +8,7 @@ from service.http.bodies import FileRoute
 from service.http.dependencies import CallerOfRequest, PlaneOfApp
 from service.http.problems import problems
 from service.images import uploads
-from service.schemas import ImageList, ImageView
+from service.images.bodies import ImageList, ImageView
 
 router = APIRouter(prefix="/v1/images", tags=["images"], route_class=FileRoute)
 

@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from service.edits import submit
+from service.edits.answers import EditAccepted
 from service.edits.routes import IdempotencyKey, Traceparent
 from service.http.bodies import JsonRoute
 from service.http.dependencies import CallerOfRequest, PlaneOfApp
 from service.http.problems import problems
 from service.images import uploads
-from service.schemas import EditAccepted, InversionList, InversionRequest, InversionView
+from service.inversions.bodies import InversionList, InversionRequest, InversionView
 
 router = APIRouter(prefix="/v1/inversions", tags=["images"], route_class=JsonRoute)
 

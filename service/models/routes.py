@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from service.http.dependencies import PlaneOfApp
-from service.schemas import ModelList, ModelView
+from service.models.bodies import ModelList, ModelView
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

@@ -7,8 +7,8 @@ import yaml
 
 from service.app import create_app
 from service.batches.bodies import BatchRequest
+from service.edits.requests import EditRequest
 from service.openapi import as_yaml
-from service.schemas import EditRequest
 from service.settings import Settings
 from webhooks.messages import BatchEnded, EditEnded
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from service.schemas import EditRequest
+from service.edits.requests import EditRequest
 from tools.markdown import with_part
 from tools.settings_table import PART, README, settings_table
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from p2p.spec import EditSpec, Part, Sampling, StepWindow, Target
 from service.alignments.aligning import AlignmentRequest
 from service.batches.bodies import BatchRequest
-from service.schemas import EditRequest, InversionRequest
+from service.edits.requests import EditRequest
+from service.inversions.bodies import InversionRequest
 from tests import bodies
 
 BODIES = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from process import metrics
-from service.schemas import EditRequest
+from service.edits.requests import EditRequest
 from tests.specs import specs
 
 FAST, WHOLE = {"Content-Type": "application/json"}, {"Content-Type": "application/json; charset=utf-8"}

@@ -11,8 +11,8 @@ from jobs.redis.record import decode, encode, plain
 from jobs.testing import InMemoryBatches
 from p2p.seeds import draw_seed, drawn
 from p2p.spec import MAX_SEED, EditSpec
+from service.edits.answers import EditView
 from service.edits.views import shown
-from service.schemas import EditView
 from tests.edits import CAT_TO_DOG
 
 FAST, WHOLE = "application/json", "application/json; charset=utf-8"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Notice, Webhook
 from jobs.redis.record import encode, plain
 from jobs.redis.store import Place
+from service.edits.answers import EditAccepted, EditView
 from service.edits.views import shown, shown_accepted
-from service.schemas import EditAccepted, EditView
 from tests.specs import maybe, specs, texts
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
