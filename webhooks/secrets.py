@@ -5,12 +5,14 @@ rotate is to put a new one in front; the others go on signing side by side with 
 receivers change over when they like. Like the keys themselves they are configuration and have no end.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import redis
+from cachetools import TTLCache
 from pydantic import TypeAdapter
 
 from jobs.model import Record
@@ -21,6 +23,8 @@ from webhooks.signature import new_secret
 SECRETS = "webhooksecrets"
 #: Seconds for which a sender takes a key's secrets for what they last were.
 TRUSTED = 5.0
+#: Keys whose secrets a sender remembers.
+MOST_KNOWN = 10_000
 
 #: What signs a message; without any it is unsigned. It may block: it is called in a thread.
 SecretsOf = Callable[[Message], Sequence[str]]
@@ -94,8 +98,8 @@ class Signing:
     def __init__(
         self, ring: SecretRing, installation: Sequence[str], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._ring, self._installation, self._clock = ring, installation, clock
-        self._known: dict[str, tuple[Sequence[str], float]] = {}
+        self._ring, self._installation, self._lock = ring, installation, threading.Lock()
+        self._known: TTLCache[str, Sequence[str]] = TTLCache(MOST_KNOWN, TRUSTED, timer=clock)
 
     def __call__(self, message: Message) -> Sequence[str]:
         if message.url is None:
@@ -103,14 +107,14 @@ class Signing:
         return self._of(message.owner) or self._installation
 
     def _of(self, owner: str) -> Sequence[str]:
-        now = self._clock()
-        if owner in self._known and now < self._known[owner][1]:
-            return self._known[owner][0]
-        secrets = [each.secret for each in self._ring.of(owner)]
-        if len(self._known) > 10_000:
-            self._known.clear()
-        self._known[owner] = secrets, now + TRUSTED
-        return secrets
+        # Senders ask from threads, and the cache knows of none: two of them may ask the ring for the same key.
+        with self._lock:
+            known = self._known.get(owner)
+        if known is None:
+            known = [each.secret for each in self._ring.of(owner)]
+            with self._lock:
+                self._known[owner] = known
+        return known
 
 
 def _signing(text: str | None) -> Sequence[KeySecret]:

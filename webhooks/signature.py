@@ -1,14 +1,15 @@
-"""Signatures of messages, by Standard Webhooks 1.0: HMAC-SHA256 over id, second and the very bytes of the body.
+"""Secrets and signatures of messages, by Standard Webhooks 1.0; its own library signs.
 
 A message is signed with every secret at once, so that a receiver may change from one to the next at any time.
 """
 
 import base64
 import binascii
-import hashlib
-import hmac
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
 
 PREFIX = "whsec_"
 #: Bytes of a secret that the specification allows, and of those made here.
@@ -51,11 +52,10 @@ def signed(webhook_id: str, second: int, body: bytes, with_secrets: Sequence[str
     Args:
         webhook_id: the message's, the same in every attempt; holds no full stop, which separates what is signed.
         second: of the attempt, since 1970.
-        body: as it is sent.
+        body: as it is sent, in UTF-8.
         with_secrets: one signature each; none leaves the message unsigned.
     """
-    content = f"{webhook_id}.{second}.".encode() + body
-    digests = (hmac.digest(key_of(secret), content, hashlib.sha256) for secret in with_secrets)
-    signatures = " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+    at, text = datetime.fromtimestamp(second, UTC), body.decode()
+    signatures = " ".join(Webhook(key_of(secret)).sign(webhook_id, at, text) for secret in with_secrets)
     headers = {"webhook-id": webhook_id, "webhook-timestamp": str(second)}
     return {**headers, "webhook-signature": signatures} if signatures else headers

@@ -53,7 +53,7 @@ def test_while_secrets_change_either_will_do():
         (headers() | {"webhook-signature": "rubbish"}, BODY),
         (headers() | {"webhook-signature": "v1,?"}, BODY),
         (headers() | {"webhook-timestamp": "now"}, BODY),
-        (headers(b"\xff\xfe"), b"\xff\xfe"),
+        (headers(), b"\xff\xfe"),
         (headers(b"[1]"), b"[1]"),
         ({}, b""),
     ],
