@@ -2,7 +2,7 @@
 
 A batch is a hash beside its jobs' records: `about` (what never changes, as JSON), `left` (how many of its jobs have not
 ended) and, by a job's id, the state that the job ended in. The very turn of Redis that ends a job writes that state and
-takes one off `left` (`jobs.redis.scripts.MOVE`), and an end is written once; so exactly one turn takes the last one
+takes one off `left` (`jobs/redis/lua/move.lua`), and an end is written once; so exactly one turn takes the last one
 off, and puts the batch into the outbox. A job names its batch itself: no move can forget it. What becomes of a job's
 record afterwards does not matter to the batch, which is kept for as long as the job that ended last.
 """
@@ -18,7 +18,8 @@ from pydantic import Field
 
 from jobs.errors import BatchNotFound
 from jobs.model import EVENT_NAMES, EventName, Job, JobStatus, Notice, Record, Webhook
-from jobs.redis import keys, scripts
+from jobs.redis import keys
+from jobs.redis.lua import lua
 
 #: How many edits one batch may have: its message stays below the 20 kB that Standard Webhooks asks for.
 MAX_EDITS = 64
@@ -93,7 +94,7 @@ class RedisBatches:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._look = client.register_script(scripts.LOOK)
+        self._look = client.register_script(lua("look"))
 
     async def get(self, batch_id: str) -> BatchStanding:
         answer = cast(Any, await self._look([keys.batch(batch_id)]))

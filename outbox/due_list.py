@@ -12,19 +12,26 @@ it is told or given up; what happens to it meanwhile stands beside it:
 To claim is to move the due time on by a lease, which the sender renews while its attempt lasts: what a killed sender
 had claimed is due again when the lease is over. So an end may be told twice, always under one `webhook-id`. Every
 change is one script, and names the claim's own holder; the times are Redis's.
+
+What has ended is called a subject (`keys.record_of`). `telling` has `entry` (of the outbox), `message` (JSON),
+`attempts` (that came to an end), and `holder` (of the attempt under way).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
 import redis.asyncio
 
 from jobs.redis import keys
-from webhooks import scripts
+from jobs.redis.lua import lua
 from webhooks.deliveries import Attempt
 from webhooks.messages import Message
+
+#: The scripts of the due list.
+LUA = Path(__file__).with_name("lua")
 
 #: Milliseconds after its last sign of life that a sender's claims are anybody's.
 LEASE = 5_000
@@ -60,9 +67,8 @@ class Outbox:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._accept, self._come, self._claim, self._renew, self._put_off, self._settle = map(
-            client.register_script,
-            (scripts.ACCEPT, scripts.COME, scripts.CLAIM, scripts.RENEW, scripts.PUT_OFF, scripts.SETTLE),
+        self._accept, self._come, self._claim, self._renew, self._put_off, self._settle = (
+            client.register_script(lua(name, LUA)) for name in ("accept", "come", "claim", "renew", "put_off", "settle")
         )
 
     async def accept(self, message_for: MessageFor, *, wait: int) -> int:

@@ -4,6 +4,7 @@ The log is kept beside the record and ends with it.
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol, cast
 
 import redis.asyncio
@@ -13,7 +14,7 @@ from jobs.batches import Batch
 from jobs.errors import BatchNotFound, JobNotFound
 from jobs.model import Job, Record
 from jobs.redis import keys
-from webhooks import scripts
+from jobs.redis.lua import lua
 from webhooks.schedule import Outcome
 
 
@@ -52,7 +53,7 @@ class RedisDeliveries:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._again = client.register_script(scripts.AGAIN)
+        self._again = client.register_script(lua("again", Path(__file__).with_name("lua")))
 
     async def attempts(self, of: Job | Batch) -> tuple[Attempt, ...]:
         lines = cast(list[str], await self._client.lrange(keys.deliveries(of.subject), 0, -1))

@@ -20,7 +20,7 @@ ACTIVE_RETRY = 2.0
 
 
 def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `scripts.ADMIT`."""
+    """Keys and arguments of `lua/admit.lua`."""
     owner, limits = admission.jobs[0].owner, admission.limits
     names = [keys.named(owner, admission.name or ""), keys.active(owner), keys.bucket(owner), keys.owned(owner)]
     names.append(keys.MODELS)
@@ -78,7 +78,7 @@ def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
 
 
 def move_call(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `scripts.MOVE`."""
+    """Keys and arguments of `lua/move.lua`."""
     names = [keys.record(move.job_id), keys.events(move.job_id), keys.waiting(move.model), keys.leases(move.model)]
     names += [keys.LITTER, keys.OUTBOX, keys.DEAD, keys.order(move.model), list_of(move.model)]
     names += [keys.active(move.owner), keys.pace(move.model)]

@@ -19,7 +19,8 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
 
 from jobs.model import Job
-from jobs.redis import keys, scripts
+from jobs.redis import keys
+from jobs.redis.lua import lua
 from jobs.redis.message import job_of, list_of, message_about, queue_name
 
 
@@ -67,7 +68,7 @@ class RqJobQueue:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._deliver = client.register_script(scripts.DELIVER)
+        self._deliver = client.register_script(lua("deliver"))
 
     def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
         message = message_about(job_id, model)

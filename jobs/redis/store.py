@@ -28,9 +28,10 @@ from jobs.admission import Admission, Admitted
 from jobs.errors import JobNotFound, NewerRecord, StillActive
 from jobs.model import TRANSITIONS, Job, JobStatus, job_prefix
 from jobs.moves import Move
-from jobs.redis import keys, scripts
+from jobs.redis import keys
 from jobs.redis.calls import admission_answer, admission_call, milliseconds, move_answer, move_call
 from jobs.redis.connection import refuse_eviction
+from jobs.redis.lua import lua
 from jobs.redis.record import decode, existing, plain
 from process.metrics import job_ended
 
@@ -119,7 +120,9 @@ class RedisJobStore:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._admit, self._move, self._renew = map(client.register_script, (scripts.ADMIT, scripts.MOVE, scripts.RENEW))
+        self._admit, self._move, self._renew = (
+            client.register_script(lua(name)) for name in ("admit", "move", "renew")
+        )
 
     def create(self, job: Job) -> None:
         admission = Admission(jobs=[job])
@@ -148,7 +151,9 @@ class AsyncRedisJobStore:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._admit, self._move, self._erase = map(client.register_script, (scripts.ADMIT, scripts.MOVE, scripts.ERASE))
+        self._admit, self._move, self._erase = (
+            client.register_script(lua(name)) for name in ("admit", "move", "erase")
+        )
         self._safe_until = float("-inf")
 
     async def admit(self, admission: Admission) -> Admitted:

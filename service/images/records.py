@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import redis.asyncio
@@ -10,57 +11,14 @@ import redis.asyncio
 from jobs.errors import ImageNotFound, TooManyImages
 from jobs.images import Image, image_prefix
 from jobs.redis import keys
-from jobs.redis.scripts import KEEP
+from jobs.redis.lua import lua
 
 #: Seconds after which room may be asked for again at the latest: an edit may keep the first to expire for days, and a
 #: client may delete another one meanwhile.
 PATIENCE = 3600
 
-#: KEYS: record, images of the owner, litter. ARGV: id, prefix, record as JSON, its end in milliseconds, most.
-#: Where there are as many already, answers in how many milliseconds the first of them ends.
-_ADD = (
-    KEEP
-    + """
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[5]) then
-  return math.max(1, (redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or now) - now)
-end
-redis.call('HSET', KEYS[1], 'said', ARGV[3], 'expires_at', ARGV[4])
-redis.call('PEXPIREAT', KEYS[1], ARGV[4])
-redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1])
-redis.call('ZADD', KEYS[3], ARGV[4], ARGV[2])
-keep(KEYS[2], ARGV[4] - now)
-keep(KEYS[3], ARGV[4] - now + 604800000)
-return 0
-"""
-)
-#: KEYS as above. ARGV: id, prefix, milliseconds until which it is needed. Answers whether it is there.
-_NEED = (
-    KEEP
-    + """
-local ends = tonumber(redis.call('HGET', KEYS[1], 'expires_at'))
-if not ends then return 0 end
-if ends >= tonumber(ARGV[3]) then return 1 end
-redis.call('HSET', KEYS[1], 'expires_at', ARGV[3])
-redis.call('PEXPIREAT', KEYS[1], ARGV[3])
-redis.call('ZADD', KEYS[2], 'XX', ARGV[3], ARGV[1])
-redis.call('ZADD', KEYS[3], ARGV[3], ARGV[2])
-keep(KEYS[2], ARGV[3] - now)
-keep(KEYS[3], ARGV[3] - now + 604800000)
-return 1
-"""
-)
-#: KEYS as above. ARGV: id, prefix. Answers whether it was there.
-_ERASE = (
-    KEEP
-    + """
-if redis.call('DEL', KEYS[1]) == 0 then return 0 end
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('ZADD', KEYS[3], now, ARGV[2])
-keep(KEYS[3], 604800000)
-return 1
-"""
-)
+#: The scripts of this room.
+LUA = Path(__file__).with_name("lua")
 
 
 Place = tuple[float, str]
@@ -102,7 +60,9 @@ class RedisImages:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._add, self._need, self._erase = map(client.register_script, (_ADD, _NEED, _ERASE))
+        self._add, self._need, self._erase = (
+            client.register_script(lua(name, LUA)) for name in ("add", "need", "erase")
+        )
 
     async def add(self, image: Image, most: int) -> None:
         said = image.model_dump_json(exclude={"expires_at"})

@@ -1,6 +1,7 @@
 """The inversions that are kept, as the API uses them; workers put them there (`jobs.redis.sources`)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import redis.asyncio
@@ -8,20 +9,10 @@ import redis.asyncio
 from jobs.inversions import KeptInversion, inversion_key, inversion_prefix
 from jobs.moves import AGAIN, LATE
 from jobs.redis import keys
-from jobs.redis.scripts import KEEP
+from jobs.redis.lua import lua
 
-#: KEYS: record, inversions of the owner, litter, source. ARGV: id, prefix, key, milliseconds, mark.
-#: What a worker may just be storing is removed once more after that time, under the mark.
-_ERASE = (
-    KEEP
-    + """
-redis.call('DEL', KEYS[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('ZADD', KEYS[3], now, ARGV[2], now + ARGV[4], ARGV[2] .. ARGV[5])
-keep(KEYS[3], ARGV[4] + 604800000)
-if redis.call('GET', KEYS[4]) == ARGV[3] then redis.call('DEL', KEYS[4]) end
-"""
-)
+#: The scripts of this room.
+LUA = Path(__file__).with_name("lua")
 
 
 class Inversions(Protocol):
@@ -39,7 +30,7 @@ class RedisInversions:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._erase = client.register_script(_ERASE)
+        self._erase = client.register_script(lua("erase", LUA))
 
     async def owned(self, owner: str) -> Sequence[KeptInversion]:
         found = cast(list[str], await self._client.zrevrange(keys.inversions(owner), 0, -1))

@@ -1,0 +1,72 @@
+-- KEYS: named, active, bucket, owned, models, then for each job record, events, waiting, order, list, leases, pace.
+-- ARGV: what is asked, and of each job the fields of its record and those of its message.
+-- Answers what became of it: admitted, replayed {ids}, reused, rate {milliseconds}, active {how many}, or
+-- full {job, how many, milliseconds}; nothing is written but for the first.
+-- needs: keep push
+local asked = cjson.decode(ARGV[1])
+local number = #asked.jobs
+if asked.fingerprint then
+  local before = redis.call('GET', KEYS[1])
+  if before then
+    local fingerprint, ids = string.match(before, '^(%S+) (.+)$')
+    -- What was erased since, a name does not stand for any more.
+    local first = string.match(ids, '^%S+')
+    if redis.call('EXISTS', 'job:' .. first, 'batch:' .. first) > 0 then
+      if fingerprint == asked.fingerprint then return {'replayed', ids} end
+      return {'reused'}
+    end
+  end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local active = redis.call('ZCARD', KEYS[2])
+if asked.active and active + number > asked.active then return {'active', active} end
+local tokens
+if asked.per_minute then
+  local left, at = unpack(redis.call('HMGET', KEYS[3], 'tokens', 'at'))
+  tokens = (tonumber(left) or asked.burst) + (now - (tonumber(at) or now)) * asked.per_minute / 60000
+  tokens = math.min(asked.burst, tokens) - number
+  if tokens < 0 then return {'rate', math.ceil(-tokens / asked.per_minute * 60000)} end
+end
+local function keys_of(index) return unpack(KEYS, 7 * index - 1, 7 * index + 5) end
+if asked.backlog then
+  local waiting = {}
+  for index = 1, number do
+    local _, _, queued, _, _, leases, pace = keys_of(index)
+    waiting[queued] = (waiting[queued] or redis.call('ZCARD', queued)) + 1
+    if waiting[queued] > asked.backlog then
+      local each = tonumber(redis.call('HGET', pace, 'seconds')) or 1
+      local workers = math.max(1, redis.call('ZCARD', leases))
+      return {'full', index, waiting[queued] - 1, math.ceil(each / workers * (waiting[queued] - asked.backlog) * 1000)}
+    end
+  end
+end
+if tokens then
+  redis.call('HSET', KEYS[3], 'tokens', tokens, 'at', now)
+  redis.call('PEXPIRE', KEYS[3], math.ceil(asked.burst / asked.per_minute * 60000) + 1000)
+end
+local ids = {}
+for index, job in ipairs(asked.jobs) do
+  local record, events, queued, order, list = keys_of(index)
+  redis.call('HSET', record, unpack(job.fields))
+  redis.call('PEXPIREAT', record, job.expires_at)
+  redis.call('ZADD', queued, job.start_by, job.id)
+  redis.call('SADD', KEYS[5], job.model)
+  redis.call('ZADD', KEYS[2], job.expires_at, job.id)
+  redis.call('ZADD', KEYS[4], job.created_at, job.id)
+  for _, key in ipairs({queued, KEYS[5], KEYS[2], KEYS[4]}) do keep(key, job.expires_at - now) end
+  push(list, order, job.message, job.turn, job.message_fields)
+  tell(events, record, 'queued')
+  ids[index] = job.id
+end
+if asked.batch then
+  local batch = 'batch:' .. asked.batch.id
+  redis.call('HSET', batch, 'about', asked.batch.about, 'left', number)
+  for _, job in ipairs(asked.jobs) do keep(batch, job.expires_at - now) end
+  ids = {asked.batch.id}
+end
+-- What is older than any record can be is forgotten.
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - asked.oldest)
+if asked.fingerprint then
+  redis.call('SET', KEYS[1], asked.fingerprint .. ' ' .. table.concat(ids, ' '), 'PX', asked.jobs[1].expires_at - now)
+end
+return {'admitted'}

@@ -1,0 +1,23 @@
+-- Puts a message into its queue where its turn is: before the first of those still there whose turn is later.
+local function push(list, order, message, turn, fields)
+  local hash = 'rq:job:' .. message
+  redis.call('HSET', hash, unpack(fields))
+  redis.call('PEXPIRE', hash, WEEK)
+  redis.call('ZADD', order, turn, message)
+  keep(order, WEEK)
+  redis.call('SADD', 'rq:queues', list)
+  local rank = redis.call('ZRANK', order, message)
+  local later = redis.call('ZRANGE', order, rank + 1, rank + 8)
+  if #later == 8 then
+    for _, each in ipairs(later) do
+      if redis.call('LINSERT', list, 'BEFORE', each, message) > 0 then return end
+    end
+  end
+  -- A few that came at the same time stand at the end: there LINSERT would go through the whole list.
+  local is_later, behind = {}, {}
+  for _, each in ipairs(later) do is_later[each] = true end
+  while #later > 0 and is_later[redis.call('LINDEX', list, -1)] do
+    table.insert(behind, 1, redis.call('RPOP', list))
+  end
+  redis.call('RPUSH', list, message, unpack(behind))
+end
