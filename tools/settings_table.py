@@ -1,6 +1,6 @@
-"""`python -m tools.settings_table`: the settings of the API and the workers as the README's table, from the code.
+"""`python -m tools.settings_table`: the settings of all programs as a table, from the code.
 
-With --write it is put into README.md, between its two markers.
+With --write it is put into docs/settings.md, between its two markers.
 """
 
 from datetime import timedelta
@@ -15,7 +15,7 @@ from service.settings import Settings
 from tools.markdown import print_or_put, table
 from worker.settings import WorkerSettings
 
-README = Path(__file__).parents[1] / "README.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "settings.md"
 READERS: dict[str, type[BaseSettings]] = {
     "API": Settings,
     "worker": WorkerSettings,
@@ -48,4 +48,4 @@ def _shown(default: object) -> str:
 
 
 if __name__ == "__main__":
-    print_or_put(__doc__.splitlines()[0], README, PART, settings_table())
+    print_or_put(__doc__.splitlines()[0], DOCUMENT, PART, settings_table())

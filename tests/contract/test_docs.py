@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from stack.demo import PHOTO
-from tools.settings_table import README
 
-ROOT = README.parent
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 #: What makes each picture, and in which document that stands.
@@ -50,7 +50,7 @@ def test_every_picture_is_shown_and_its_command_named():
 
 
 @pytest.mark.parametrize(
-    ("document", "word"), [("README.md", "from p2p.library import"), ("docs/inversion.md", "invert(picture")]
+    ("document", "word"), [("docs/library.md", "from p2p.library import"), ("docs/inversion.md", "invert(picture")]
 )
 def test_the_library_is_used_as_it_is_shown(library, document, word):
     (code,) = blocks(ROOT / document, "python", word)
@@ -63,7 +63,7 @@ def test_the_library_is_used_as_it_is_shown(library, document, word):
 
 
 def test_the_hook_that_is_shown_refuses_what_it_says():
-    (code,) = blocks(README, "python", "def judge")
+    (code,) = blocks(ROOT / "docs" / "settings.md", "python", "def judge")
     names: dict = {}
     exec(code, names)
     material = type("Material", (), {"picture": None, "prompts": ("a cat with a knife",)})

@@ -127,14 +127,14 @@ def test_a_service_that_is_away_comes_back_to_one_edit(served):
     assert set(kept) == {f"/v1/edits/{edit.id}"}
 
 
-def test_the_readmes_program_fetches_an_edit(served, tmp_path, monkeypatch, capsys):
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_program_that_is_shown_fetches_an_edit(served, tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parents[2] / "docs" / "clients.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(from p2p_client import.*?)```", text, re.DOTALL)
     # Where the reader's service is, and the model that this one has.
     code = code.replace("http://127.0.0.1:8000", served.url).replace('"source":', '"model": "tiny", "source":', 1)
     monkeypatch.chdir(tmp_path)
 
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "docs/clients.md", "exec"), {})
 
     assert (tmp_path / "pictures" / "edit-1.png").is_file()
     assert "succeeded" in capsys.readouterr().out

@@ -1,9 +1,10 @@
 """Every recipe of docs/cookbook.md runs as it stands there, and gives the picture that is shown there; so do the
-commands that are shown in it and in the README."""
+commands that are shown in it, in the README and in docs/requests.md."""
 
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from stack.demo import MODEL
 from stack.services import stack
 from tests.patience import PATIENCE
 from tools.cookbook import DOCUMENT, OWN_IMAGE, PICTURES, cooked, recipes
-from tools.settings_table import README
 
 RECIPES = dict(recipes())
+ROOT = Path(__file__).parents[2]
+#: Documents with commands in them.
+SHOWN = (ROOT / "README.md", ROOT / "docs" / "requests.md", DOCUMENT)
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +50,13 @@ def test_every_recipe_is_shown_and_every_picture_has_its_recipe():
 
 def commands() -> list[str]:
     """Every block of shell that calls the API."""
-    blocks = [
-        re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL) for path in (README, DOCUMENT)
-    ]
+    blocks = [re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL) for path in SHOWN]
     return [block for found in blocks for block in found if "curl" in block]
 
 
 @pytest.mark.parametrize("block", commands(), ids=range(len(commands())))
 def test_a_command_that_is_shown_runs_when_it_is_pasted(kitchen, tmp_path, block):
-    (tmp_path / "stack").symlink_to(README.parent / "stack")
+    (tmp_path / "stack").symlink_to(ROOT / "stack")
     (tmp_path / "body.json").write_text(RECIPES["swap"])
     text = block.replace("http://127.0.0.1:8000", kitchen.api.base_url)
 

@@ -52,8 +52,8 @@ def test_a_program_runs_a_job_with_it(package, served, tmp_path):
     assert told["models"] == ["tiny", "tiny-too", "tiny-third"]
 
 
-def test_the_readmes_program_fetches_an_edit(package, served, tmp_path):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_program_that_is_shown_fetches_an_edit(package, served, tmp_path):
+    text = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```typescript\n(.*?)```", text, re.DOTALL)
     # Where the reader's service is, and the model that this one has.
     code = code.replace("http://127.0.0.1:8000", served.url).replace("source:", 'model: "tiny", source:', 1)

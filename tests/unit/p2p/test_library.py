@@ -1,4 +1,4 @@
-"""The library in three lines, as the README shows it."""
+"""The library in three lines, as docs/library.md shows it."""
 
 import re
 from pathlib import Path
@@ -33,12 +33,13 @@ def edits_of(model: OpenModel, *prompts: str, monkeypatch, **asked: object) -> l
     return [([each.kind for each in target.edits], target.local_blend is not None) for target in specs[0].targets]
 
 
-def test_the_readmes_three_lines_make_two_pictures(monkeypatch):
-    (code,) = re.findall(r"```python\n(from p2p\.library.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+def test_the_three_lines_that_are_shown_make_two_pictures(monkeypatch):
+    text = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(from p2p\.library.*?)```", text, re.DOTALL)
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {}
 
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, "docs/library.md", "exec"), names)
 
     source, dog = names["source"], names["dog"]
     assert isinstance(source, Image)

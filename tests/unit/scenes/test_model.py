@@ -1,4 +1,4 @@
-"""The model that is shipped is what the README says it is."""
+"""The model that is shipped is what docs/library.md says it is."""
 
 import json
 
