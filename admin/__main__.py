@@ -196,14 +196,14 @@ def _parser() -> argparse.ArgumentParser:
     models.add_parser("check", help="what keeps each model from being served, and the command that mends it")
     keys = actions.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True)
     create = keys.add_parser("create", help="a new key, printed once")
-    create.add_argument("name", help="whose it is, for whoever reads the list")
+    create.add_argument("name", help="the key's name in the list")
     create.add_argument("--per-minute", type=float, help="edits it may post a minute")
     create.add_argument("--burst", type=int, help="edits it may post at once")
     create.add_argument("--active", type=int, help="edits of it that may wait and run")
     create.add_argument(
         "--streams", type=int, help="waits and event streams it may have open at each API process (STREAMS_PER_KEY)"
     )
-    create.add_argument("--unless-any", action="store_true", help="nothing where there is a key already")
+    create.add_argument("--unless-any", action="store_true", help="nothing if there is a key already")
     keys.add_parser("list", help="every key, without its secret")
     keys.add_parser("revoke", help="a key opens nothing any more").add_argument("id", metavar="ID")
     return parser

@@ -1,4 +1,4 @@
-"""Which models this installation offers, and what of each: read from one file by the API and by the workers."""
+"""Which models this installation offers, and what each can do: read from one file by the API and by the workers."""
 
 import os
 import tomllib

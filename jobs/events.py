@@ -29,8 +29,8 @@ class Progress:
 class PreviewReady:
     """How the pictures look after `step` of `steps`.
 
-    `judged` gives the file, or None where it must not be shown: what was not judged is not to be had. It takes as long
-    as whoever judges, raises nothing that is not a fault of this program, and may be called in another thread.
+    `judged` gives the file, or None if it must not be shown: what was not judged is not to be had. It takes as long
+    as the judge, raises nothing that is not a fault of this program, and may be called in another thread.
     """
 
     step: int

@@ -1,4 +1,4 @@
-"""What an inversion is that is kept: a picture's run, found once and taken up by every later edit of it.
+"""What an inversion is that is kept: a picture's run, found once and reused by every later edit of it.
 
 A record in Redis, one object in the storage, and the same index by which generated sources are found
 (`jobs.redis.sources`): a worker asks there for the digest of all that determines the run, and does not care how it
@@ -13,7 +13,7 @@ from jobs.model import Reconstruction, Record
 
 
 class KeptInversion(Record):
-    """An inversion that later edits take up."""
+    """An inversion that later edits reuse."""
 
     id: str
     owner: str

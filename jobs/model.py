@@ -27,7 +27,7 @@ from p2p.spec import EditSpec
 
 #: The owner of what was posted without a key.
 ANYBODY = "anonymous"
-#: Raised when a field changes its meaning; records of another version are read by whoever wrote the migration.
+#: Raised when a field changes its meaning; records of another version need a migration.
 SCHEMA_VERSION = 1
 
 
@@ -123,7 +123,7 @@ class Reconstruction(Record):
         description="The same of the picture that went through the autoencoder alone."
     )
     autoencoder_ssim: float
-    inversion: Literal["made", "kept"] = Field(description="Whether it was made for this edit, or taken up.")
+    inversion: Literal["made", "kept"] = Field(description="Whether it was made for this edit, or reused.")
 
 
 Priority = Literal["high", "normal", "low"]

@@ -47,7 +47,7 @@ class Move:
         to: the state after it.
         from_: the state before it.
         changes: fields of `Job` that are written.
-        holder: the execution that the record must name; None where that does not matter.
+        holder: the execution that the record must name; None if that does not matter.
         lapsed: whether the execution's lease must have run out.
         attempts: what is added to `attempt`.
         lease: how long the execution has the job from now on, unless it renews.

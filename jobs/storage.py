@@ -67,7 +67,7 @@ class ObjectStorage(Protocol):
         """Remove every object under a prefix; what is not there is removed already."""
 
     def presigned_url(self, key: str, expires_in: timedelta) -> str | None:
-        """A URL under which the storage itself serves the object; None where it cannot."""
+        """A URL under which the storage itself serves the object; None if it cannot."""
 
     async def check(self) -> None:
         """Raise `StorageUnavailable` where nothing can be written."""
@@ -207,7 +207,7 @@ def _s3(address: S3Address, patience: timedelta) -> ObstoreStorage:
 
 
 def local_directory(url: str) -> Path | None:
-    """The directory that a storage setting names, absolute; None where it names a remote storage."""
+    """The directory that a storage setting names, absolute; None if it names a remote storage."""
     if url.startswith("file:"):
         return Path(unquote(urlsplit(url).path)).absolute()
     return None if "://" in url else Path(url).absolute()

@@ -1,4 +1,4 @@
-"""`python -m outbox`: tells of jobs that have ended. Any number may run side by side.
+"""`python -m outbox`: sends webhooks about jobs that have ended. Any number may run side by side.
 
 Who is told, when again, and what a killed sender leaves behind is in `outbox.due_list`; `send` is one attempt.
 """
@@ -74,7 +74,7 @@ async def send(outbox: Outbox, claim: Claim, client: httpx.AsyncClient, url: str
 
 
 def _count(claim: Claim, attempt: Attempt) -> None:
-    """Each attempt once: by what came of its message, or where another follows, by what it met with."""
+    """Each attempt once: by its outcome, or if another follows, by what it met with."""
     if attempt.outcome == "delivered":
         return metrics.webhook_delivered(claim.entry, time.time())
     met = "refused" if attempt.status else "unreachable"

@@ -40,7 +40,7 @@ AT_ONCE = 64
 #: Attempts to tell of one end that are kept.
 KEPT = 50
 
-#: What is to be told of a subject (`keys.record_of`) that an entry names; None where nobody is to be told.
+#: What is to be told of a subject (`keys.record_of`) that an entry names; None if nobody is to be told.
 MessageFor = Callable[[str], Awaitable[Message | None]]
 
 
@@ -123,7 +123,7 @@ class Outbox:
         await self._put_off(names, [claim.subject, claim.holder, int(seconds * 1000)])
 
     async def settle(self, claim: Claim, attempt: Attempt, delay: float | None) -> None:
-        """Note how an attempt went: another follows after `delay` seconds, none where that is None."""
+        """Note how an attempt went: another follows after `delay` seconds, none if that is None."""
         subject = claim.subject
         names = [keys.DUE, keys.telling(subject), keys.OUTBOX, keys.record_of(subject), keys.deliveries(subject)]
         delivered, later = int(attempt.outcome == "delivered"), "" if delay is None else int(delay * 1000)

@@ -15,7 +15,7 @@ class OutboxSettings(WebhookSettings, MetricsSettings):
 
     webhook_url: str = Field(
         "",
-        description="Told of the end of every job that names no webhook, by POST; nobody where empty. "
+        description="Told of the end of every job that names no webhook, by POST; nobody if empty. "
         "May be a private address.",
     )
     webhook_secret: str = Field(

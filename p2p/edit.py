@@ -55,7 +55,7 @@ class EditResult:
         trajectory: the source's, where it was to be kept.
         scheduler: the one that ran, by its name in a spec.
         masks: per target, (height, width) bool of the latents' size: where its local blend let it differ from the
-            source after the last step; None where it has no blend.
+            source after the last step; None if it has no blend.
         seed: what the noise was drawn from, unless it was given.
     """
 
@@ -179,7 +179,7 @@ def edit_again_steps(
 
 
 class Clock:
-    """Seconds of the parts of a run, without what whoever looks at its steps does in between."""
+    """Seconds of each part of a run, without the time that the caller spends between steps."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -128,7 +128,7 @@ def cross_schedule(target: asked.Target, tokens: TokenizedPrompt, steps: int, co
 
 
 def blend_plan(targets: Sequence[asked.Target], rows: Sequence[Correspondence], steps: int) -> BlendPlan | None:
-    """The local blends of all targets, None where there is none."""
+    """The local blends of all targets, None if there is none."""
     if not any(target.local_blend for target in targets):
         return None
     words, subtract, thresholds, subtract_thresholds, first = [], [], [], [], []

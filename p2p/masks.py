@@ -21,7 +21,7 @@ Mask = Image.Image | Tensor
 
 
 def bounds(targets: Sequence[Target], size: tuple[int, int], masks: Mapping[str, Mask]) -> Tensor | None:
-    """(targets, height, width) bool: where each target may change at most; None where none is bounded.
+    """(targets, height, width) bool: where each target may change at most; None if none is bounded.
 
     Args:
         size: height and width of the pictures.

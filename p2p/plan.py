@@ -53,7 +53,7 @@ class BlendPlan:
         threshold, subtract_threshold: (targets,), shares of a map's maximum.
         first_step: (targets,), the first step after which latents are blended; beyond the run for no blend.
         within: (targets, height, width) bool, of the latents' size: outside, nothing may change whatever the maps say.
-            None where no target is bounded so.
+            None if no target is bounded so.
     """
 
     words: Tensor
@@ -80,7 +80,7 @@ class EditPlan:
     Attributes:
         cross: what is carried over between text and picture.
         self_schedule: (steps, targets) bool: whether the target's self-attention is the source's at that step.
-        blend: None where no target asks for it.
+        blend: None if no target asks for it.
     """
 
     steps: int

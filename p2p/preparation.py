@@ -41,12 +41,12 @@ class Prepared:
 
     Attributes:
         text: (prompts, tokens, channels), encoded.
-        unconditional: (1, tokens, channels) of the negative prompt; None where guidance adds nothing.
+        unconditional: (1, tokens, channels) of the negative prompt; None if guidance adds nothing.
         noise: (1, channels, height, width), the one noise of all its rows.
         streams: a stream of further noise per row, all the same.
-        maps: where its word maps are gathered; None where nothing reads them.
+        maps: where its word maps are gathered; None if nothing reads them.
         bounds: (targets, height, width) bool, of the pictures' size: where they may differ from the source at most;
-            None where no user has drawn a bound.
+            None if no user has drawn a bound.
     """
 
     spec: EditSpec
@@ -67,7 +67,7 @@ class Prepared:
 
     @property
     def unconditional_rows(self) -> list[tuple[str, Tensor]]:
-        """The same of the unconditional rows: one for each prompt, none where guidance adds nothing."""
+        """The same of the unconditional rows: one for each prompt, none if guidance adds nothing."""
         if self.unconditional is None:
             return []
         return [(self.spec.sampling.negative_prompt, self.unconditional)] * len(self.prompts)

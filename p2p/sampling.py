@@ -24,7 +24,7 @@ class DenoisingStep:
         num_steps: of the run.
         latents: (rows, channels, height, width) after the step and its local blend; a job's source comes first.
         clean: gives the latents that the run is heading for, of the same shape, as its last prediction has it; to be
-            called before the run goes on. None where nobody can say.
+            called before the run goes on. None if nobody can say.
     """
 
     index: int

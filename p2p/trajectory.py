@@ -51,10 +51,10 @@ class Trajectory:
         latents: (steps, channels, height, width), after each step, in the run's dtype.
         maps: (steps, tokens, map_height, map_width) float32, of each step, at the maps' level.
         unconditional: (1, tokens, channels), what guidance pushes away from, or one for each step; None without
-            guidance, and where it is the negative prompt of whoever edits.
-        step_noise: (steps, channels, height, width), what the sampler added on the way; None where it adds none.
+            guidance, and where it is the negative prompt of the edit.
+        step_noise: (steps, channels, height, width), what the sampler added on the way; None if it adds none.
             An inverted source's is given to its edits; a generated one's is drawn again, from the seed.
-        inverted: None where the source was generated.
+        inverted: None if the source was generated.
     """
 
     key: str
@@ -164,7 +164,7 @@ class Redenoising:
 
 
 def _unconditional(job: Prepared, trajectory: Trajectory) -> Tensor | None:
-    """What the targets are guided away from, (1 or steps, tokens, channels); None where guidance adds nothing."""
+    """What the targets are guided away from, (1 or steps, tokens, channels); None if guidance adds nothing."""
     if job.unconditional is None or trajectory.unconditional is None:
         return job.unconditional
     return trajectory.unconditional.to(job.text)

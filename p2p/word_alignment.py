@@ -38,7 +38,7 @@ class WordAlignment:
     Attributes:
         kind: the edit that aligns them; None if both say the same by the same tokens, and none is needed.
         words: one per word of the edited prompt.
-        removed: indices of the source's words that no word of the edited prompt takes up.
+        removed: indices of the source's words that no word of the edited prompt takes its map from.
     """
 
     kind: AligningKind | None

@@ -2,7 +2,7 @@
 
 Theory of operation
     What a call does is written once, as a generator that knows no network: it yields what it wants done (`Send`,
-    `NextChunk`, `Pause`, `Work`) and is given what came of it. Two small drivers do it, one blocking, one awaiting.
+    `NextChunk`, `Pause`, `Work`) and is given its result. Two small drivers do it, one blocking, one awaiting.
 
         operations, events, downloads --> asking (retries) --> effects (the two drivers) --> httpx
                                                 |

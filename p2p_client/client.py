@@ -61,7 +61,7 @@ class Client:
         timeout: seconds that an answer may take.
         patience: seconds that a call goes on being sent again while the service is busy (`Retry-After` is kept to)
             or cannot be reached.
-        http: what sends, in place of a client of httpx's of its own; closed by whoever made it.
+        http: what sends, in place of a client of httpx's of its own; closed by its maker.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """What an operation may want done, and the two drivers that do it: `told` blocks, `told_async` awaits.
 
-An operation is a generator. It yields an effect, and is given what came of it, or is thrown what was raised. It holds
+An operation is a generator. It yields an effect, and is given its result, or is thrown what was raised. It holds
 no socket and never sleeps, so that it is the same for both drivers and is tested without either.
 """
 
@@ -57,7 +57,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Tell:
-    """A value for whoever iterates."""
+    """A value for the caller that iterates."""
 
     value: Any
 

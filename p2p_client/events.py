@@ -40,7 +40,7 @@ def events(api: Api, edit: Edit | str, *, after: str = "") -> Operation[None]:
                     if event.is_end:
                         return
         except httpx.TransportError:
-            pass  # it is taken up again where it broke off
+            pass  # it goes on where it broke off
         if not came and (yield from get(api, edit)).has_ended:
             return  # `after` was its end
         in_vain = 0 if came else in_vain + 1

@@ -303,7 +303,7 @@ class Prompt(Result):
 
 
 class AlignedPrompt(Result):
-    """An edited prompt in words; `removed` are indices of source words that nothing takes up."""
+    """An edited prompt in words; `removed` are indices of source words that nothing takes its map from."""
 
     prompt: str
     tokens: int

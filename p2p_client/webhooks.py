@@ -2,7 +2,7 @@
 
 By `standardwebhooks`, the specification's own package, which has no dependencies: verifying is no place for code of
 our own. What it leaves open is closed here: a header or body of another form than it expects escapes it as a
-`ValueError`, with which a receiver would answer 500 to whoever sends it rubbish.
+`ValueError`, with which a receiver would answer 500 to rubbish.
 """
 
 import json

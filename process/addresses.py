@@ -80,7 +80,7 @@ class UrlRefused(ValueError):
 class NoPublicAddress(httpx.ConnectError):
     """A name that has no address, or one that is not public: who asks is not told which, for names inside are secret.
 
-    One of httpx's errors, so that whoever is ready for those is ready for this.
+    Subclasses `httpx.ConnectError`, so that existing handlers catch it.
     """
 
     code: ClassVar[str] = "no_public_address"
@@ -128,7 +128,7 @@ def checked_url(text: str) -> httpx.URL:
 
 
 def literal_address(url: httpx.URL) -> Address | None:
-    """The address that a URL names in place of a host; None where it names a host.
+    """The address that a URL names in place of a host; None if it names a host.
 
     Also in the forms that C's libraries take for addresses: 2130706433, 0x7f.1 and 0177.0.0.1 are 127.0.0.1.
     """

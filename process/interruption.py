@@ -2,7 +2,7 @@
 
 An exception raised by a signal handler surfaces wherever the interpreter happens to be: inside a destructor it is
 swallowed (redis-py closes connections in one), inside `Popen` it loses the process just started. So the handler
-only takes a note, and whoever waits looks at it.
+only takes a note, and code that waits looks at it.
 """
 
 import signal

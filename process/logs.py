@@ -1,6 +1,6 @@
 """What every process says about itself: one line an event on standard error, JSON for machines or text for people.
 
-Whoever works on a job says so once, with `bound(job_id=...)`; every line that is logged within, by whatever library,
+Code that works on a job says so once, with `bound(job_id=...)`; every line that is logged within, by whatever library,
 carries the fields of `CONTEXT`. What is logged never holds a prompt, a secret or a signed URL: `tests/integration`
 searches the logs of the whole service for them.
 """

@@ -201,7 +201,7 @@ def webhook_delivered(entry_id: str, now: float) -> None:
 
 
 def serve_metrics(process: str, host: str, port: int) -> None:
-    """Show a process's metrics at http://host:port/metrics from a thread of its own; nothing where the port is 0.
+    """Show a process's metrics at http://host:port/metrics from a thread of its own; nothing if the port is 0.
 
     Raises:
         MetricsUnavailable: the port cannot be had, because another worker of this machine has it for one.

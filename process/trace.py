@@ -28,7 +28,7 @@ class Trace:
 
     @classmethod
     def parse(cls, header: str | None) -> "Trace | None":
-        """The trace that a `traceparent` header names; None where it is no valid one, which is to be ignored."""
+        """The trace that a `traceparent` header names; None if it is no valid one, which is to be ignored."""
         match = _TRACEPARENT.fullmatch(header or "")
         if match is None:
             return None

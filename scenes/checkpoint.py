@@ -16,7 +16,7 @@ def save(path: Path, state: dict) -> None:
 
 
 def load(path: Path) -> dict | None:
-    """The last checkpoint, or None where there is none."""
+    """The last checkpoint, or None if there is none."""
     return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
 
 

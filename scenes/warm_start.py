@@ -11,7 +11,7 @@ from scenes import checkpoint
 
 
 def from_model(model: Path, folder: Path, batch: int) -> None:
-    """Writes checkpoints to `folder` that hold a model's weights; does nothing where checkpoints are.
+    """Writes checkpoints to `folder` that hold a model's weights; does nothing if checkpoints are.
 
     What a checkpoint holds beyond that is lost: the optimizer's state, and the precision beyond half.
 

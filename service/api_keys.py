@@ -144,7 +144,7 @@ class KeyRing:
         self._client = client
 
     def create(self, name: str, *, unless_any: bool = False, **limits: Any) -> tuple[ApiKey, str] | None:
-        """A new key, and the token that nobody will see again; None where there is a key and that was not wanted."""
+        """A new key, and the token that nobody will see again; None if there is a key and that was not wanted."""
         secret = token_urlsafe(32)
         key = ApiKey(id=token_hex(6), name=name, digest=_digest(secret), created_at=datetime.now(UTC), **limits)
         with self._client.pipeline() as commands:

@@ -22,7 +22,7 @@ class Settings(WebhookSettings):
     cors_origins: str = Field(
         "",
         description="Origins of the web pages that may call the API from a browser, such as https://example.com, "
-        "separated by spaces; * for any, none where empty.",
+        "separated by spaces; * for any, none if empty.",
     )
     playground: bool = Field(True, description="Whether `/` is a page to try edits with; nothing is there otherwise.")
     models_file: Path = Field(Path("models.toml"), description="The models this installation offers.")

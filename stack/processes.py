@@ -1,4 +1,4 @@
-"""Processes that end when whoever started them does: started with a log each, stopped in reverse order."""
+"""Processes that end with the one that started them: started with a log each, stopped in reverse order."""
 
 import os
 import subprocess

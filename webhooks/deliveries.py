@@ -42,7 +42,7 @@ class Deliveries(Protocol):
         """The latest attempts, the oldest first."""
 
     async def next_at(self, of: Job | Batch) -> datetime | None:
-        """When the next attempt is due; None where none is."""
+        """When the next attempt is due; None if none is."""
 
     async def send_again(self, of: Job | Batch) -> None:
         """Have an end told at once, whatever was before; raises `JobNotFound`, `BatchNotFound`."""

@@ -32,7 +32,7 @@ class Receivers:
         self._of: dict[str, _Receiver] = {}
 
     def put_off(self, url: str) -> float | None:
-        """By how many seconds a claim is to be put off; None where it may come in, which it then has."""
+        """By how many seconds a claim is to be put off; None if it may come in, which it then has."""
         receiver = self._of.setdefault(_place(url), _Receiver())
         if receiver.in_hand < IN_HAND:
             receiver.in_hand += 1

@@ -25,7 +25,7 @@ class Answer:
     """What one attempt met with.
 
     Attributes:
-        status: of the HTTP response; None where there was none.
+        status: of the HTTP response; None if there was none.
         error: why there was none; a stable code.
         retry_after: seconds that the receiver wants to be left alone for.
         seconds: how long the attempt took.
@@ -62,7 +62,7 @@ def with_jitter(seconds: float) -> float:
 
 
 def seconds_of(retry_after: str, *, now: datetime | None = None) -> float | None:
-    """What a `Retry-After` (RFC 9110, 10.2.3) says: a number of seconds or a date; None where it says neither."""
+    """What a `Retry-After` (RFC 9110, 10.2.3) says: a number of seconds or a date; None if it says neither."""
     try:
         seconds = float(retry_after)
     except ValueError:

@@ -56,7 +56,7 @@ class SecretRing:
         self._client = client
 
     def of(self, key_id: str) -> Sequence[KeySecret]:
-        """A key's secrets that still sign, the newest first; none where the installation's own are used."""
+        """A key's secrets that still sign, the newest first; none if the installation's own are used."""
         return _signing(cast(str | None, self._client.hget(SECRETS, key_id)))
 
     def all(self) -> Mapping[str, Sequence[KeySecret]]:
@@ -92,7 +92,7 @@ class Signing:
     """`SecretsOf` over the secrets of the keys and those of the installation.
 
     What goes to the installation's own address is signed with the installation's own: a key's are between the service
-    and whoever holds the key.
+    and the key's holder.
     """
 
     def __init__(

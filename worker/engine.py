@@ -31,7 +31,7 @@ from worker.sampler import Sampler
 
 log = logging.getLogger(__name__)
 
-#: Looks the run of a source up by its digest; None where it is not kept.
+#: Looks the run of a source up by its digest; None if it is not kept.
 FindSource = Callable[[str], Trajectory | None]
 
 
@@ -125,7 +125,7 @@ class Engine:
         yield Finished()
 
     def _previewed(self, job: Job, step: DenoisingStep) -> Iterator[PreviewReady]:
-        """What a step foretells; nothing where it cannot be shown, which is no reason to fail."""
+        """What a step foretells; nothing if it cannot be shown, which is no reason to fail."""
         try:
             pictures = self._sampler.preview(step)
         except torch.AcceleratorError:

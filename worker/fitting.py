@@ -1,4 +1,4 @@
-"""A picture of any size brought to the model's, and what comes of it brought back to the picture's own.
+"""A picture of any size brought to the model's, and the result brought back to the picture's own.
 
 "cover" takes the largest part of the model's shape in the picture's middle; edits are put back into the picture there,
 and fade into it along the part's edges: an edit may shift the shade of a background, and a hard edge would show.

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def kept_source(owner: str, source: str, sources: KeptSources, storage: ObjectStorage) -> Trajectory | None:
-    """The kept run of a source; None where there is none, or none that can be read: it is generated anew then."""
+    """The kept run of a source; None if there is none, or none that can be read: it is generated anew then."""
     artifact_key = sources.find(owner, source)
     if artifact_key is None:
         return None

@@ -59,7 +59,7 @@ class Lease:
         self._step, self._alive, self._give_up, self._clock = step.total_seconds(), alive, give_up, clock
         self._limit, self._last_step = first_step.total_seconds(), clock()
         self._ended = threading.Event()
-        # With the log context of whoever holds the lease, which threads do not inherit.
+        # With the log context of the lease's holder, which threads do not inherit.
         keep = partial(copy_context().run, self._keep)
         self._thread = threading.Thread(target=keep, name=f"lease of {job.id}", daemon=True)
 

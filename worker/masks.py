@@ -38,7 +38,7 @@ def masks_of(spec: EditSpec, photo: Photo | None, fetch: FetchImage) -> Masks:
     """A spec's masks.
 
     Args:
-        photo: what is edited; None where it is generated.
+        photo: what is edited; None if it is generated.
     Raises:
         NoPhoto: one cannot be had, or nothing may change.
     """

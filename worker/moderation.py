@@ -57,7 +57,7 @@ class Moderation(Protocol):
     """What the setting names."""
 
     def __call__(self, material: Material, /) -> str | None:
-        """None where the material is allowed, else why it is not, in words for whoever asked."""
+        """None if the material is allowed, else why it is not, in words for the client."""
 
 
 class NotAllowed(Exception):
@@ -80,7 +80,7 @@ class InvalidModeration(Exception):
 
 
 def load_moderation(setting: str) -> Moderation | None:
-    """The hook that a setting names; None where it is empty.
+    """The hook that a setting names; None if it is empty.
 
     Raises:
         InvalidModeration: there is no such function.

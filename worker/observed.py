@@ -1,4 +1,4 @@
-"""Measures a job while its events pass through: what the engine yields, and when whoever listens asks for more."""
+"""Measures a job while its events pass through: what the engine yields, and when the listener asks for more."""
 
 import time
 from collections.abc import Callable, Generator, Iterator

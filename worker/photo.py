@@ -1,4 +1,4 @@
-"""The source of a job whose picture was not generated: fetched, fitted, and its run found or taken up."""
+"""The source of a job whose picture was not generated: fetched, fitted, and its run found or reused."""
 
 import io
 import math
@@ -97,7 +97,7 @@ class InvertedPhoto:
 
     Attributes:
         fidelity: how faithfully it comes back, with the picture that does.
-        steps: how many steps of the job that took: none where the run was kept.
+        steps: how many steps of the job that took: none if the run was kept.
         cost: of the inversion, in rows through the UNet and seconds.
     """
 

@@ -41,7 +41,7 @@ def artifacts_of(
         kept: the seeds whose source was not generated anew.
         photo: the picture that was edited, where it was not generated: pictures and masks come back in its size, heat
             maps in its shape.
-        bounds: of each target (`worker.masks.Masks.bounds`); none where nothing is bounded.
+        bounds: of each target (`worker.masks.Masks.bounds`); none if nothing is bounded.
     """
     # All of them at once, so that their time is one figure of the manifest and holds no storing.
     began = time.perf_counter()

@@ -28,7 +28,7 @@ class Item:
         type_id: a key of `TYPES`.
         picture: the picture's file.
         source, target: the prompts, without the brackets that mark what changes.
-        blended: the source's and the target's word whose region may change; None where the set names none.
+        blended: the source's and the target's word whose region may change; None if the set names none.
         runs: the region that is edited: start and length, start and length, ... over the rows of the picture.
     """
 

@@ -69,7 +69,7 @@ def measured(item: Item, edited: Image.Image, networks: Networks) -> dict[str, f
 
 
 def means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
-    """The mean of each metric over those rows that have it, as it is published; None where none has it."""
+    """The mean of each metric over those rows that have it, as it is published; None if none has it."""
     table = {}
     for name, (published, factor) in METRICS.items():
         values = [value for row in rows if (value := row[name]) is not None]

@@ -26,7 +26,7 @@ class Change:
     Attributes:
         kind: a key of `KINDS`.
         before, after: what the source shows, and what the edited picture is to show.
-        things: names of the things that may change; none where the change is not of a thing.
+        things: names of the things that may change; none if the change is not of a thing.
         word, weight: the word that is turned up or down, and how far; the scenes are then the same.
     """
 

@@ -66,7 +66,7 @@ def widened(mask: np.ndarray, margin: int = MARGIN) -> np.ndarray:
 
 
 def psnr(one: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float | None:
-    """Decibels between uint8 pictures (height, width, 3), over the pixels of `where`; None where there are none."""
+    """Decibels between uint8 pictures (height, width, 3), over the pixels of `where`; None if there are none."""
     if where is not None:
         if not where.any():
             return None
@@ -75,7 +75,7 @@ def psnr(one: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) ->
 
 
 def ssim(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float | None:
-    """Structural similarity with all but `where` blackened in both, over the whole frame; None where that is nothing.
+    """Structural similarity with all but `where` blackened in both, over the whole frame; None if that is nothing.
 
     PIE-Bench's way (Ju et al. 2023, `evaluation/matrics_calculator.py`): high where little is compared.
     """

@@ -34,7 +34,7 @@ class Row:
 
 
 def rows(sources: Sequence[Source], images: Sequence[np.ndarray], judge: Judge) -> list[Row]:
-    """What came of a method's pictures, one for each change of each source."""
+    """How a method's pictures turned out, one for each change of each source."""
     counted = []
     for (source, change, _), image, seen in zip(pairs(sources), images, verdicts(judge, images), strict=True):
         row: dict[str, Any] = {"kind": change.kind, "source": change.before.caption(), "target": change.after.caption()}

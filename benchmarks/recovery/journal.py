@@ -48,6 +48,6 @@ class Journal:
         return (line for line in self.lines() if line["what"] == what)
 
     def job_of(self, pid: int) -> str | None:
-        """The job that a process has in hand; None where it has put the last one down."""
+        """The job that a process has in hand; None if it has put the last one down."""
         mine = [line for line in self.lines() if line["pid"] == pid and line["what"] in ("taken", "left")]
         return mine[-1]["job"] if mine and mine[-1]["what"] == "taken" else None

@@ -24,13 +24,13 @@ async def each_in_turn(world: World, kills: int, point: str) -> None:
 
 
 async def killed_at(world: World, point: str, *, after: int) -> None:
-    """Kill whoever comes by a point next, and wait until that is mended."""
+    """Kill the process that comes by a point next, and wait until that is mended."""
     world.wires.arm(point)
     await mended(world, point, after=after)
 
 
 async def mended(world: World, point: str, *, after: int) -> None:
-    """Wait until whoever comes by an armed point was killed, and what was interrupted has been taken up."""
+    """Wait until a process that comes by an armed point was killed, and another one has gone on."""
     kill = await world.next_kill(point, after=after, patience=PATIENCE)
     await world.eventually(lambda: [kill] if recovery(world, kill) is not None else [], PATIENCE)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.recovery.journal import Journal
 
-#: Which job a call is about, from its arguments; None where it is about none or the wire is not for it.
+#: Which job a call is about, from its arguments; None if it is about none or the wire is not for it.
 AboutJob = Callable[..., str | None]
 #: An upload of the stand-in's pictures takes a few milliseconds: the kill falls at any time of it.
 UPLOAD = 0.002

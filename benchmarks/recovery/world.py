@@ -28,7 +28,7 @@ from service.settings import Settings
 from stack.patience import PATIENCE
 from stack.redis_server import server_command
 
-#: Seconds between two edits, and between two looks of the supervisor and of whoever waits for something.
+#: Seconds between two edits, and between two looks of the supervisor, and of what waits for something.
 PACE, LOOK = 0.5, 0.05
 #: Edits that may be under way at once: more would wait for each other and not for what was killed.
 AT_ONCE = 6
@@ -171,7 +171,7 @@ class World:
                 self.entries.setdefault(entry["job"], set()).add(last)
 
     async def submit(self) -> str | None:
-        """The id of an edit that was accepted; None where it was not."""
+        """The id of an edit that was accepted; None if it was not."""
         try:
             response = await self.api.post("/v1/edits", json=EDIT)
         except httpx.HTTPError:

@@ -19,7 +19,7 @@ from process.masked import masked
 log = logging.getLogger(__name__)
 
 #: Waits that begin at a tenth of a second and double up to two: fourteen, about twenty seconds in all. A Redis that
-#: restarts is back in less; what lasts longer is for whoever asked.
+#: restarts is back in less; what lasts longer is the caller's to handle.
 _RETRIES, _FIRST, _LONGEST = 14, 0.05, 2.0
 _ONCE: dict[str, Any] = {"decode_responses": True, "socket_connect_timeout": 2, "socket_timeout": 5}
 _HOW: dict[str, Any] = {**_ONCE, "retry_on_error": [ConnectionError, TimeoutError, BusyLoadingError]}

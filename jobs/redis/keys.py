@@ -23,7 +23,7 @@ def batch(batch_id: str) -> str:
 
 
 def batch_events(batch_id: str) -> str:
-    """What whoever waits for a batch's end is told: a stream."""
+    """The stream of a batch's end, for clients that wait."""
     return f"batch:{batch_id}:events"
 
 

@@ -18,7 +18,7 @@ from rq.utils import now, utcformat
 #: A name, not a function: the service must be able to ask for work it cannot import.
 TASK = "worker.tasks.run_edit"
 #: Seconds RQ keeps a message that was worked off, and one whose worker raised: the record says how the job ended, so
-#: the first not at all, the second for whoever looks why. RQ's own defaults are 500 s and a year.
+#: the first not at all, the second for people who look why. RQ's own defaults are 500 s and a year.
 RESULT_TTL, FAILURE_TTL = 0, 3600
 #: Seconds RQ keeps a message that nobody takes. One that goes while its job still waits is sent again by the reaper.
 MESSAGE_TTL = 7 * 86_400

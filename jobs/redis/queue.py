@@ -110,7 +110,7 @@ class RqJobQueue:
         return [seen for name in names if (seen := self._seen(name)) is not None]
 
     def _seen(self, key: str) -> SeenWorker | None:
-        """A worker by its key; None where it is gone meanwhile."""
+        """A worker by its key; None if it is gone meanwhile."""
         said = {name.decode(): value.decode() for name, value in cast(dict, self._client.hgetall(key)).items()}
         if not said:
             return None

@@ -59,7 +59,7 @@ def decode(fields: Mapping[str, str]) -> Job:
 
 
 def plain(fields: Mapping[str, str]) -> Mapping[str, Any]:
-    """`decode` as plain JSON data, for whoever only shows it: unchecked, for a tenth of the time.
+    """`decode` as plain JSON data, to be shown: unchecked, for a tenth of the time.
 
     Raises:
         NewerRecord: a newer version of this program wrote it.

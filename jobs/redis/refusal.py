@@ -41,7 +41,7 @@ _LOOK = 2.0
 
 
 def refusal(error: RedisError, client: redis.Redis) -> str | None:
-    """What the server answered and what to do; None where it may work later.
+    """What the server answered and what to do; None if it may work later.
 
     Args:
         client: the one that met `error`; its server is asked which protocol it speaks where the error does not say.

@@ -27,7 +27,7 @@ class KeptSources(Protocol):
         """
 
     def find(self, owner: str, source: str) -> str | None:
-        """The key under which the source of this digest lies; None where it is not kept."""
+        """The key under which the source of this digest lies; None if it is not kept."""
 
 
 class RedisKeptSources:

@@ -52,8 +52,8 @@ class Place(NamedTuple):
     """Where a waiting job stands.
 
     Attributes:
-        ahead: how many go before it; None where it waits no more.
-        seconds: how long that may take, by how long jobs took of late and how many run; None where nothing tells.
+        ahead: how many go before it; None if it waits no more.
+        seconds: how long that may take, by how long jobs took of late and how many run; None if nothing tells.
     """
 
     ahead: int | None

@@ -138,7 +138,7 @@ class SelfLayout:
 
 
 def self_layout(rows: int, carried: Mapping[int, int], device) -> SelfLayout | None:
-    """The layout of a batch whose rows `carried` take the self-attention of their sources; None where none does."""
+    """The layout of a batch whose rows `carried` take the self-attention of their sources; None if none does."""
     if not carried:
         return None
     projected = [row for row in range(rows) if row not in carried]

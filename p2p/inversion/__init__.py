@@ -1,4 +1,4 @@
-"""Inversions by name: a picture and its prompt in, the `Trajectory` of a source out that edits take up.
+"""Inversions by name: a picture and its prompt in, the `Trajectory` of a source out that edits reuse.
 
 A new one is a file beside this and a row of `INVERSIONS`.
 """

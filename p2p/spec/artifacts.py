@@ -25,9 +25,9 @@ class Artifacts(Part):
     trajectory: bool = Field(
         False,
         description="The source's run. As long as this job is kept, edits of the same source by the same model and "
-        "sampling take it up, and take less time.",
+        "sampling reuse it, and take less time.",
     )
-    # None by default: each is decoded, judged by the moderation hook and stored, and whoever waits for a webhook or
+    # None by default: each is decoded, judged by the moderation hook and stored, and clients that wait for a webhook or
     # polls never sees one.
     previews: Annotated[int, Field(ge=0, le=MAX_PREVIEWS)] = Field(
         0,

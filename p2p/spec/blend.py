@@ -39,7 +39,7 @@ class LocalBlend(Part):
 
     words: Names = Field(
         (),
-        description="Words of the edited prompt whose region may change; none where `source_words` names what goes.",
+        description="Words of the edited prompt whose region may change; none if `source_words` names what goes.",
     )
     source_words: Names | None = Field(
         None,

@@ -37,7 +37,7 @@ class Verdict:
     chances: dict[str, float]
 
     def mask(self, *names: str) -> np.ndarray:
-        """The pixels of named things, (SIDE, SIDE) bool; nothing where none of them is there."""
+        """The pixels of named things, (SIDE, SIDE) bool; nothing if none of them is there."""
         return np.any([np.zeros((SIDE, SIDE), bool), *(self.masks[n] for n in names if n in self.masks)], axis=0)
 
 

@@ -86,7 +86,7 @@ class WordView(BaseModel):
 
 
 class AlignedWordView(WordView):
-    """A word of an edited prompt, and what of the source it takes its attention from."""
+    """A word of an edited prompt, and the words of the source that it takes its attention from."""
 
     state: WordState = Field(
         description='"kept": has the tokens of a word of the source, and takes the attention of each; "changed": '
@@ -125,7 +125,7 @@ class AlignedPromptView(BaseModel):
     )
     words: tuple[AlignedWordView, ...]
     names: tuple[NameView, ...] = Field((), description="Of the names that were asked for, in their order.")
-    removed: tuple[int, ...] = Field(description="Indices of words of the source that nothing takes up.")
+    removed: tuple[int, ...] = Field(description="Indices of words of the source that nothing takes its map from.")
 
 
 class AlignmentView(BaseModel):

@@ -45,7 +45,7 @@ class BatchRequest(Part):
         description="Each as `POST /v1/edits` takes it. No more than the key may post at once.",
     )
     webhook: BatchWebhookRequest | None = Field(
-        None, description="Told once all edits have ended; where absent, whoever the installation names."
+        None, description="Told once all edits have ended; where absent, the installation's own address."
     )
 
     def asked(self, traceparent: str) -> AskedBatch:
@@ -129,7 +129,7 @@ class BatchView(BaseModel):
 
 
 class BatchDeliveriesView(BaseModel):
-    """What came of telling a batch's webhook."""
+    """How sending a batch's webhook went."""
 
     webhook: BatchWebhook | None = Field(description="The batch's own; null where it named none.")
     next_attempt_at: datetime | None = Field(description="Null where none follows.")

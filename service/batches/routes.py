@@ -1,4 +1,4 @@
-"""Batches: post edits together, follow them as one, cancel what is left, and what came of the one webhook."""
+"""Batches: post edits together, follow them as one, cancel what is left, and see how the one webhook went."""
 
 import hashlib
 from typing import Annotated

@@ -41,7 +41,7 @@ class AskedBatch:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same request, whoever traces it."""
+        """The same for the same request, whatever its trace."""
         text = f"batch {self.webhook} {' '.join(edit.fingerprint for edit in self.edits)}"
         return hashlib.sha256(text.encode()).hexdigest()
 

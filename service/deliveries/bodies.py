@@ -9,7 +9,7 @@ from webhooks.deliveries import Attempt
 
 
 class DeliveriesView(BaseModel):
-    """What came of telling an edit's webhook."""
+    """How sending an edit's webhook went."""
 
     webhook: Webhook | None = Field(description="The edit's own; null where it named none.")
     next_attempt_at: datetime | None = Field(description="Null where none follows.")

@@ -1,4 +1,4 @@
-"""What came of telling an edit's webhook; telling it again."""
+"""How sending an edit's webhook went; sending it again."""
 
 from fastapi import APIRouter
 

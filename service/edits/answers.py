@@ -65,7 +65,7 @@ class QueuePlace(BaseModel):
 
     @classmethod
     def of(cls, place: Place) -> "QueuePlace | None":
-        """The view of a place; none where the edit waits no more."""
+        """The view of a place; none if the edit waits no more."""
         return None if place.ahead is None else cls(ahead=place.ahead, starts_in=place.seconds)
 
 

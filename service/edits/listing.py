@@ -14,7 +14,7 @@ PAGE_READS = 10
 
 @dataclass(frozen=True)
 class Page:
-    """Some of a caller's edits, the newest first; `cursor` asks for the next ones, None where there are none."""
+    """Some of a caller's edits, the newest first; `cursor` asks for the next ones, None if there are none."""
 
     jobs: Sequence[Job]
     cursor: str | None

@@ -49,7 +49,7 @@ class Polling(Route):
 
 
 async def answered(request: Request) -> Response:
-    """How an edit stands, from its record as it lies."""
+    """How an edit stands, directly from its record."""
     plane: Plane = request.app.state.plane
     caller = await caller_of(request.headers.get("Authorization", ""), plane)
     edit_id, known = request.path_params["edit_id"], request.headers.get("If-None-Match", "")

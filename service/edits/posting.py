@@ -56,7 +56,7 @@ class Posting(Route):
 
 
 async def accepted(body: bytes, headers: Mapping[bytes, bytes], plane: Plane) -> Response | None:
-    """The answer to a new edit; None where it is not so simple."""
+    """The answer to a new edit; None if it is not so simple."""
     try:
         asked = EditRequest.model_validate_json(body).asked(headers.get(b"traceparent", b"").decode("latin-1"))
     except ValidationError:
@@ -73,7 +73,7 @@ async def accepted(body: bytes, headers: Mapping[bytes, bytes], plane: Plane) ->
 
 
 def _headers(scope: Scope) -> Mapping[bytes, bytes] | None:
-    """A request's headers; None where FastAPI is to weigh them."""
+    """A request's headers; None if FastAPI is to weigh them."""
     headers = dict(scope["headers"])
     is_plain = (
         len(headers) == len(scope["headers"])

@@ -64,7 +64,7 @@ class EditRequest(EditSpec):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     webhook: WebhookRequest | None = Field(
-        None, description="Told of the edit's end; where absent, whoever the installation names."
+        None, description="Told of the edit's end; where absent, the installation's own address."
     )
     priority: Priority = Field(
         "normal", description="A head start in the queue, or the opposite; whatever waits grows older all the same."

@@ -63,7 +63,7 @@ def too_long(
 
 
 def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:
-    """What of a complete spec is beyond the model."""
+    """What a complete spec asks for beyond the model's limits."""
     sampling, limits = spec.sampling, model.limits
     if (steps := sampling.steps or 0) > limits.max_steps:
         detail = f"{steps} steps, and {model.id} takes at most {limits.max_steps}: ask for fewer"

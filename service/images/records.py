@@ -29,7 +29,7 @@ class Owned:
     """A place in an owner's list: the millisecond in which a picture ends, and its id.
 
     Attributes:
-        image: None where it is gone.
+        image: None if it is gone.
     """
 
     at: Place

@@ -31,7 +31,7 @@ class ImagePlane:
     Attributes:
         lifetime: how long a picture is kept that no edit needs longer.
         most: how many an owner may keep.
-        fetch: gets a file from a URL; None where URLs are not taken.
+        fetch: gets a file from a URL; None if URLs are not taken.
     """
 
     records: Images

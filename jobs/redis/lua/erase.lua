@@ -1,5 +1,5 @@
 -- KEYS: record, events, litter, dead, owned, outbox, due, telling, deliveries. ARGV: id, prefix, states that are ends.
--- Answers the state; erases if it is one. Whoever erases a job knows that it has ended: nobody is told any more.
+-- Answers the state; erases if it is one. Its client knows that it has ended: no webhook is sent any more.
 -- needs: keep
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or not string.find(ARGV[3], status, 1, true) then return status end

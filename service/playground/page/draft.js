@@ -194,7 +194,7 @@ export function take(spec, model) {
 
 const unlessDefault = (value, usual) => (value === undefined || value === null || value === usual ? null : value);
 
-/** Tells whoever shows the draft; `detail.shape` where there are other fields than before. */
+/** Notifies those who show the draft; `detail.shape` where there are other fields than before. */
 export function changed(shape = false) {
   document.dispatchEvent(new CustomEvent("draft", { detail: { shape } }));
 }

@@ -137,7 +137,7 @@ async function watch(edit, own) {
         stage.standing(`${ahead === 0 ? "Next in the queue" : `${ahead} ahead in the queue`}${time}.`);
       },
       queued: () => stage.standing("Waiting for a worker."),
-      retrying: () => stage.standing("Its worker was lost: another one takes it up."),
+      retrying: () => stage.standing("Its worker was lost: another one goes on with it."),
       started: () => {
         stage.standing("Started.", 0);
         say("Started.");
