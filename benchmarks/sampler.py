@@ -49,7 +49,7 @@ class Timing:
         self.device, self.compiled, self.repeats = device, compiled, repeats
 
     def now(self) -> float:
-        """Seconds, once the device has done what it was told."""
+        """Seconds, once the device has done all its work."""
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter()

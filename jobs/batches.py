@@ -25,13 +25,13 @@ from jobs.redis.lua import lua
 MAX_EDITS = 64
 
 BatchEventName = Literal["batch.ended"]
-#: What the webhook of a batch can be told of: its own end, and the end of each of its edits.
+#: What the webhook of a batch can get: its own end, and the end of each of its edits.
 AnyEventName = Literal[BatchEventName, EventName]
 BATCH_EVENT_NAMES: tuple[AnyEventName, ...] = (*get_args(BatchEventName), *EVENT_NAMES)
 
 
 class BatchWebhook(Record):
-    """Who is told of a batch's end, and of the ends of those of its edits that name nobody."""
+    """The webhook of a batch's end, and of the ends of those of its edits that name none."""
 
     url: str
     events: tuple[AnyEventName, ...] = ("batch.ended",)

@@ -69,7 +69,7 @@ EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
 
 
 class Webhook(Record):
-    """Who is told of a job's end, and of which ends."""
+    """The webhook of a job's end, and of which ends."""
 
     url: str
     events: tuple[EventName, ...] = EVENT_NAMES
@@ -144,7 +144,7 @@ class Job(Record):
     model: str
     spec: EditSpec
     progress: JobProgress | None = None
-    preview: str | None = Field(None, description="Where the latest preview that was told of lies.")
+    preview: str | None = Field(None, description="Where the latest preview that was announced lies.")
     artifacts: tuple[Artifact, ...] = ()
     error: JobError | None = None
     reconstruction: Reconstruction | None = Field(None, description="Of a picture that was not generated.")
@@ -160,8 +160,8 @@ class Job(Record):
     message: str | None = Field(None, description="The RQ message that a worker is to take it from, while it waits.")
     revision: int = Field(0, description="How many moves were made.")
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
-    webhook: Webhook | None = Field(None, description="Told of its end; where absent, whom the installation names.")
-    notices: tuple[Notice, ...] = Field((), description="What its sender is told about the request.")
+    webhook: Webhook | None = Field(None, description="Gets its end; where absent, the installation's own address.")
+    notices: tuple[Notice, ...] = Field((), description="What its sender should know about the request.")
     batch: str | None = Field(None, description="The batch that it was posted in: every turn that ends it looks there.")
 
     @property

@@ -52,7 +52,7 @@ class Move:
         attempts: what is added to `attempt`.
         lease: how long the execution has the job from now on, unless it renews.
         litter: what lies in the object storage that is to be removed, and when.
-        event: what followers are told.
+        event: what followers get.
         dead: whether the job joins the dead letters.
         owner: whose job it is.
         turn: where it waits again, whose turn it is then.

@@ -31,7 +31,7 @@ class InMemoryJobStore:
         litter: what is to be removed from the storage, and when.
         outbox: subjects and states of jobs and batches in the order in which they ended.
         batches, ended_in: by id, each batch and the states in which its jobs ended.
-        told: by job, what its followers are told.
+        told: by job, its events.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,6 +1,7 @@
 """`python -m outbox`: sends webhooks about jobs that have ended. Any number may run side by side.
 
-Who is told, when again, and what a killed sender leaves behind is in `outbox.due_list`; `send` is one attempt.
+Which webhooks are sent, when again, and what a killed sender leaves behind: see `outbox.due_list`. `send` is one
+attempt.
 """
 
 import asyncio
@@ -43,14 +44,14 @@ IN_HAND = 256
 #: Milliseconds that one look at the outbox waits for something new; seconds between two looks at what is due, and
 #: between two looks for a signal.
 TURN, LOOK, NOTICE = 1_000, 0.5, 0.1
-#: Seconds that attempts under way are given when the process is told to end: less than what is left of their leases.
+#: Seconds that attempts under way are given when the process gets SIGTERM: less than what is left of their leases.
 GRACE = 3.0
 #: Names are resolved in threads, and a resolver may be slow.
 THREADS = 64
 
 
 async def send(outbox: Outbox, claim: Claim, client: httpx.AsyncClient, url: str, secrets: Sequence[str] = ()) -> None:
-    """Try once to tell of one end, and note how that went; every attempt goes through here."""
+    """Try once to send one webhook, and note how that went; every attempt goes through here."""
     at = datetime.now(UTC)
     answer = await post(claim.message, client, url, secrets)
     follows = verdict(answer, claim.attempt)
@@ -101,7 +102,7 @@ class Sender:
         store, batches: where the records are.
         own: for the address that the installation names, which may be a private one.
         others: for addresses that clients named.
-        webhook_url: told of jobs that name nobody; "" for nobody.
+        webhook_url: gets the ends of jobs that name no webhook; "" for none.
         prefix: stands before the path of each link in a message.
         secrets_of: what signs a message.
     """
@@ -195,7 +196,7 @@ class Sender:
                 return message_about_batch(standing, prefix=self._prefix) if wanted else None
             job = await self._store.get(subject)
         except (JobNotFound, BatchNotFound):
-            log.warning("%s: nobody is told of its end, its record is gone", _named(subject))
+            log.warning("%s: no webhook is sent, its record is gone", _named(subject))
             return None
         wanted = is_wanted(job, by_installation=by_installation)
         return message_about(job, prefix=self._prefix) if wanted else None
@@ -240,7 +241,7 @@ async def _serve(settings: OutboxSettings) -> None:
 
 
 def main() -> None:
-    """Send until told to stop."""
+    """Send until a signal comes."""
     settings = settings_or_exit(OutboxSettings)
     set_up_logs(settings.log_format)
     try:
@@ -249,7 +250,7 @@ def main() -> None:
     except (RefusedRedis, UnsafeRedis, metrics.MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     whom = checked_url(settings.webhook_url).host if settings.webhook_url else "nobody"
-    log.info("telling the webhooks that jobs name, and %s of all other jobs", whom)
+    log.info("sending to the webhooks that jobs name, and to %s for all other jobs", whom)
     if not settings.webhook_secrets:
         log.warning(
             "WEBHOOK_SECRET is empty: messages are not signed, but for those of keys with a secret of their own, and "

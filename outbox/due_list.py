@@ -1,16 +1,16 @@
-"""The due list: which ends are to be told, and when. Any number of senders share it.
+"""The due list: which webhooks are to be sent, and when. Any number of senders share it.
 
 An end is put into the outbox, a stream, in the same turn of Redis that writes it into the record. It stays there until
-it is told or given up; what happens to it meanwhile stands beside it:
+it is delivered or given up; what happens to it meanwhile stands beside it:
 
     outbox ──accept──► due (sorted set, by the millisecond of the next attempt), `telling` (a hash: message, attempts)
                         │  ▲
                       claim │ settle: again, after the schedule's next wait
                         ▼  │
-                      an attempt ──settle: told, or given up──► gone from all three; the attempts are kept in a log
+                      an attempt ──settle: delivered, or given up──► gone from all three; the attempts are kept in a log
 
 To claim is to move the due time on by a lease, which the sender renews while its attempt lasts: what a killed sender
-had claimed is due again when the lease is over. So an end may be told twice, always under one `webhook-id`. Every
+had claimed is due again when the lease is over. So a webhook may be sent twice, always under one `webhook-id`. Every
 change is one script, and names the claim's own holder; the times are Redis's.
 
 What has ended is called a subject (`keys.record_of`). `telling` has `entry` (of the outbox), `message` (JSON),
@@ -37,10 +37,10 @@ LUA = Path(__file__).with_name("lua")
 LEASE = 5_000
 #: Entries that are accepted in one turn.
 AT_ONCE = 64
-#: Attempts to tell of one end that are kept.
+#: Attempts to send one webhook that are kept.
 KEPT = 50
 
-#: What is to be told of a subject (`keys.record_of`) that an entry names; None if nobody is to be told.
+#: The message about a subject (`keys.record_of`) that an entry names; None if none is to be sent.
 MessageFor = Callable[[str], Awaitable[Message | None]]
 
 

@@ -11,11 +11,11 @@ from webhooks.signature import key_of
 
 
 class OutboxSettings(WebhookSettings, MetricsSettings):
-    """The settings of the process that tells of ended jobs."""
+    """The settings of the process that sends webhooks."""
 
     webhook_url: str = Field(
         "",
-        description="Told of the end of every job that names no webhook, by POST; nobody if empty. "
+        description="Gets a POST at the end of every job that names no webhook; none is sent if empty. "
         "May be a private address.",
     )
     webhook_secret: str = Field(

@@ -27,10 +27,10 @@ SCHEDULERS: Mapping[SchedulerName, Any] = {
     "pndm": PNDMScheduler,
 }
 
-#: What a scheduler is told that takes another one's place. PNDM otherwise begins with Runge-Kutta steps: twelve more
+#: What a scheduler gets that takes another one's place. PNDM otherwise begins with Runge-Kutta steps: twelve more
 #: model calls, and none at all below four steps. Stable Diffusion's own configuration leaves them out as well.
 _IN_PLACE_OF_ANOTHER: Mapping[SchedulerName, Mapping[str, Any]] = {"pndm": {"skip_prk_steps": True}}
-#: What it is told where the other one's configuration does not say. These two clip by default, as if of pixels, which
+#: What it gets where the other one's configuration does not say. These two clip by default, as if of pixels, which
 #: latents are not: `StableDiffusionPipeline` forbids it to whatever scheduler it is made with.
 _WHERE_UNSAID: Mapping[SchedulerName, Mapping[str, Any]] = {
     "ddim": {"clip_sample": False},

@@ -22,7 +22,7 @@ def events(api: Api, edit: Edit | str, *, after: str = "") -> Operation[None]:
     comes twice.
 
     Args:
-        after: the id of an event: only what came later is told.
+        after: the id of an event: only what came later is sent.
     Raises:
         NotFound: there is no such edit, or it was erased meanwhile.
         Unreachable: the service did not come back.

@@ -57,7 +57,7 @@ def submit(
         spec: the edit, typed or as plain data.
         id: an id of your own; the same id again is the same edit.
         idempotency_key: the same for a name that is no id. Made for each call where neither is given.
-        webhook: who is told of its end: a URL, or `{"url": ..., "events": [...]}`.
+        webhook: where its end is sent: a URL, or `{"url": ..., "events": [...]}`.
         priority: a head start in the queue, or the opposite.
         start_within: seconds; an edit that no worker has begun by then expires.
         prompt_syntax: "weights" reads `(word:1.2)` out of the prompts of plain data; an `EditSpec` is checked before.
@@ -123,7 +123,7 @@ def submit_batch(
     idempotency_key: str | None = None,
     webhook: str | Body | None = None,
 ) -> Operation[Batch]:
-    """Asks for several edits, which are accepted together or not at all; the webhook is told once all have ended."""
+    """Asks for several edits, which are accepted together or not at all; the webhook is sent once all have ended."""
     body = {"edits": [_edit(spec) for spec in specs]} | _given(webhook=_webhook(webhook))
     return parsed(Batch, (yield from _created(api, "/v1/batches", body, idempotency_key)))
 

@@ -27,7 +27,7 @@ Fetch = Callable[[str, int], Awaitable[bytes]]
 class UrlNotFetched(Exception):
     """A URL that gave no file; `code` is stable, the message says what to do.
 
-    Where a name leads, and what a server answered, is not told beyond the status: it may be none of the client's.
+    Where a name leads, and what a server answered, is not shown beyond the status: it may be none of the client's.
     """
 
     def __init__(self, code: str, detail: str) -> None:

@@ -78,7 +78,7 @@ class UrlRefused(ValueError):
 
 
 class NoPublicAddress(httpx.ConnectError):
-    """A name that has no address, or one that is not public: who asks is not told which, for names inside are secret.
+    """A name that has no address, or none that is public: the answer does not say which, for names inside are secret.
 
     Subclasses `httpx.ConnectError`, so that existing handlers catch it.
     """

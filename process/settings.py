@@ -1,4 +1,4 @@
-"""What every process of the job plane can be told from outside: one environment variable per field, in capitals."""
+"""The settings of every process of the job plane: one environment variable per field, in capitals."""
 
 import sys
 from collections.abc import Mapping

@@ -116,7 +116,7 @@ class Reaper:
 
 
 def main() -> None:
-    """Sweep until told to stop."""
+    """Sweep until a signal comes."""
     settings = settings_or_exit(ReaperSettings)
     set_up_logs(settings.log_format)
     client = patient_client(settings.redis_url)

@@ -33,7 +33,7 @@ FIRST_CONTACT = 1.0
 
 
 def main() -> None:
-    """Read the settings once and serve until told to stop."""
+    """Read the settings once and serve until a signal comes."""
     settings = settings_or_exit(Settings)
     set_up_logs(settings.log_format)
     try:
@@ -43,7 +43,7 @@ def main() -> None:
         sys.exit(str(error))
     show_process(API)
     spare_connections()
-    # Where it listens decides who is let in without a key: everything is told the same.
+    # Where it listens decides who is let in without a key: every part gets the same.
     settings = settings.model_copy(update={"host": host_for(settings)})
     server = uvicorn.Server(uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, **UVICORN))
     with suppress(KeyboardInterrupt), ended_by_refusal(server, settings.redis_url):
@@ -107,7 +107,7 @@ def host_for(settings: Settings) -> str:
     except RefusedRedis as error:
         sys.exit(str(error))
     except (UnsafeRedis, redis.RedisError) as error:
-        sys.exit(f"whether there is a key cannot be told: {error}")
+        sys.exit(f"whether there is a key cannot be known: {error}")
     log.warning(
         "no API key was made, so this listens on 127.0.0.1 and not on %s: `python -m admin keys create NAME`",
         settings.host,

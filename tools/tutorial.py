@@ -55,7 +55,7 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def pasted(text: str, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[tuple[Block, float, str]]:
-    """Pastes a tutorial's blocks one after the other, and tells of each how many seconds it took and what was said.
+    """Pastes a tutorial's blocks one after the other, and says of each how many seconds it took and what was said.
 
     At the end all that runs is stopped.
 

@@ -19,7 +19,7 @@ from webhooks.schedule import Outcome
 
 
 class Attempt(Record):
-    """One attempt to tell of an end."""
+    """One attempt to send a webhook."""
 
     attempt: int = Field(description="Which one it was, from 1.")
     at: datetime = Field(description="When it began.")
@@ -45,7 +45,7 @@ class Deliveries(Protocol):
         """When the next attempt is due; None if none is."""
 
     async def send_again(self, of: Job | Batch) -> None:
-        """Have an end told at once, whatever was before; raises `JobNotFound`, `BatchNotFound`."""
+        """Send a webhook at once, whatever was before; raises `JobNotFound`, `BatchNotFound`."""
 
 
 class RedisDeliveries:

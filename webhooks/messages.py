@@ -1,4 +1,4 @@
-"""What a receiver is told: that an edit has ended, or the last of a batch, how, and where it is. No pictures."""
+"""What a webhook says: that an edit has ended, or the last of a batch, how, and where it is. No pictures."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from jobs.batches import Batch, BatchEventName, BatchStanding
 from jobs.model import EventName, Job, JobStatus, Record
 from process.trace import Trace
 
-#: What the type of a message is, by the end it tells of.
+#: What the type of a message is, by the end it is about.
 EVENTS: Mapping[JobStatus, EventName] = {
     JobStatus.SUCCEEDED: "edit.succeeded",
     JobStatus.FAILED: "edit.failed",
@@ -149,7 +149,7 @@ def message_about(job: Job, *, prefix: str = "") -> Message:
 
 
 def message_about_batch(standing: BatchStanding, *, prefix: str = "") -> Message:
-    """What is told of a batch whose edits have all ended."""
+    """The message about a batch whose edits have all ended."""
     batch = standing.batch
     trace = Trace.parse(batch.traceparent)
     edits = [
@@ -174,10 +174,10 @@ def message_about_batch(standing: BatchStanding, *, prefix: str = "") -> Message
 
 
 def is_batch_wanted(batch: Batch, *, by_installation: bool) -> bool:
-    """Whether anybody wants to be told of a batch's end: its own webhook, else the installation's."""
+    """Whether any webhook wants a batch's end: its own webhook, else the installation's."""
     return by_installation if batch.webhook is None else "batch.ended" in batch.webhook.events
 
 
 def is_wanted(job: Job, *, by_installation: bool) -> bool:
-    """Whether anybody wants to be told of a job's end: the job's own webhook, else the installation's."""
+    """Whether any webhook wants a job's end: the job's own webhook, else the installation's."""
     return by_installation if job.webhook is None else EVENTS[job.status] in job.webhook.events

@@ -1,4 +1,4 @@
-"""What follows from an answer, or from none: told, told again later, or given up. Standard Webhooks 1.0.
+"""What follows from an answer, or from none: delivered, sent again later, or given up. Standard Webhooks 1.0.
 
 2xx is taken; everything else is not, a redirect included, which is never followed; 410 ends it at once.
 """

@@ -1,4 +1,4 @@
-"""`python -m worker --model ID`: loads a model, then works off its queue until told to stop."""
+"""`python -m worker --model ID`: loads a model, then works off its queue until a signal comes."""
 
 import argparse
 import logging
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def serve(engine: "Engine", declaration: ModelDeclaration, settings: WorkerSettings, storage: ObjectStorage) -> None:
-    """Work off the model's queue until told to stop; ends the process where Redis cannot be had."""
+    """Work off the model's queue until a signal comes; ends the process where Redis cannot be had."""
     from worker.tasks import Post, take_post
 
     client = patient_client(settings.redis_url)

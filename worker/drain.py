@@ -1,4 +1,4 @@
-"""What a worker that is told to end has time for: it finishes the job at hand, or gives it back at once."""
+"""What a worker that gets SIGTERM has time for: it finishes the job at hand, or gives it back at once."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ class Drain:
     """Whether this worker is to end, and by when.
 
     Args:
-        grace: how long it has from the moment it is told, before somebody kills it.
+        grace: how long it has from the signal until it is killed.
     """
 
     def __init__(self, grace: timedelta, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -18,7 +18,7 @@ class Drain:
 
     @property
     def is_asked(self) -> bool:
-        """Whether the worker has been told to end."""
+        """Whether a signal has come."""
         return self._deadline is not None
 
     def ask(self) -> None:

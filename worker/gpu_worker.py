@@ -68,7 +68,7 @@ class GpuWorker(SimpleWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Message, Queue] | None:
-        """The next message, or None when told to stop; waits in turns, so that a stop is never far."""
+        """The next message, or None once a signal has come; waits in turns, so that a stop is never far."""
         if timeout is None:  # burst: whatever is there, and no waiting
             return super().dequeue_job_and_maintain_ttl(None, max_idle_time)
         while not self._stop_requested:

@@ -3,7 +3,7 @@
 The setting `MODERATION="package.module:function"` names it. It is called in the worker with a `Material`: before the
 run with the prompts, and with the picture that was sent where one is edited; after it once with each finished picture,
 before any of them is stored. It gives None to
-allow, or the reason for which it refuses: the job then fails with the code `moderated`, and its owner is told why.
+allow, or the reason for which it refuses: the job then fails with the code `moderated`, and its owner sees why.
 A hook that raises, or gives anything else, fails the job with `moderation_failed`: what was not judged is not shown.
 
 Of a job that asks for previews it is called with each picture of each preview too, in another thread, while the run

@@ -1,9 +1,9 @@
 """Shows how a job stands while it runs, beside the run and never in its way.
 
-Judging, writing, storing and telling are done by a thread, one preview at a time: a preview that comes while the one
+Judging, writing, storing and announcing are done by a thread, one preview at a time: a preview that comes while the one
 before it is still under way is passed over, so that a slow hook or storage costs previews and not time. The first that
 fails or must not be shown is the job's last. Previews lie under the prefix of the execution, and go with it; the move
-that tells of one is the execution's own, so that none is told of once the job has ended or is another's.
+that announces one is the execution's own, so that none is announced once the job has ended or is another's.
 """
 
 import logging

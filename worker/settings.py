@@ -27,5 +27,5 @@ class WorkerSettings(MetricsSettings):
     )
     grace: Span = Field(
         timedelta(seconds=25),
-        description="How long a worker that is told to end may work on its job before it gives it back; seconds.",
+        description="How long a worker that gets SIGTERM may work on its job before it gives it back; seconds.",
     )

@@ -50,7 +50,7 @@ class Networks:
 
 
 def measured(item: Item, edited: Image.Image, networks: Networks) -> dict[str, float | None]:
-    """Every metric of an edit; None for what cannot be told: nothing lies outside the region, or PSNR is infinite."""
+    """Every metric of an edit; None for what has no value: nothing lies outside the region, or PSNR is infinite."""
     before, after = np.asarray(item.image()), np.asarray(edited)
     if before.shape != after.shape:
         raise ValueError(f"item {item.id}: the picture is {before.shape} and the edited one {after.shape}")

@@ -15,7 +15,7 @@ from scenes.world import COLOURS, GROUNDS, STYLES, THINGS, TINTS, Scene, Thing
 
 #: How far the fader is moved: up to twice the word's attention, or to none of it.
 UP, DOWN = 2.0, 0.0
-#: Styles that leave colours, so that a tint can be told.
+#: Styles that leave colours, so that a tint can be seen.
 COLOURED = tuple(style for style in STYLES if style not in GREY_STYLES)
 
 

@@ -34,7 +34,7 @@ def painted(scenes: list[Scene], family: ModelFamily, judge: Judge, steps: int) 
 def figures(family: ModelFamily, judge: Judge, ones: int, twos: int, steps: int) -> dict[str, float]:
     """Shares of one-thing scenes with their thing and with their place, of two-thing scenes with both things.
 
-    A place counts where it can be told from the picture (`scenes.judge.pictures.shows_place`).
+    A place counts where it can be seen from the picture (`scenes.judge.pictures.shows_place`).
     """
     alone, pairs = scenes_of(ones, 1), scenes_of(twos, 2)
     seen = painted(alone, family, judge, steps)

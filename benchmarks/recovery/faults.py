@@ -27,7 +27,7 @@ async def redis_restarted(world: World, proxies: Mapping[str, Proxy]) -> None:
 
 
 async def redis_restarted_in_order(world: World, proxies: Mapping[str, Proxy]) -> None:
-    """Redis is told to end, as by an update, and comes back."""
+    """Redis is stopped, as by an update, and comes back."""
     await world.restart_redis(signal.SIGTERM, after=3.0)
 
 
@@ -55,7 +55,7 @@ async def connections_reset(world: World, proxies: Mapping[str, Proxy]) -> None:
 
 
 async def connections_stalled(world: World, proxies: Mapping[str, Proxy]) -> None:
-    """Nothing comes through to Redis and the storage, and nobody is told."""
+    """Nothing comes through to Redis and the storage, and nothing is reported."""
     for each in proxies.values():
         each.flows.clear()
     await asyncio.sleep(STALL)

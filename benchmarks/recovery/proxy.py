@@ -1,4 +1,4 @@
-"""A small TCP proxy that can be told to fail: before Redis, before the S3 server."""
+"""A small TCP proxy that can be made to fail: before Redis, before the S3 server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ _UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnec
 
 @dataclass
 class Proxy:
-    """Forwards connections, unless told otherwise.
+    """Forwards connections, by default.
 
     Attributes:
         port: where it listens.

@@ -1,4 +1,4 @@
-"""Whom the senders tell of ended jobs; one for all worlds, inside the benchmark's process."""
+"""The receiver of webhooks; one for all worlds, inside the benchmark's process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

@@ -74,7 +74,7 @@ def spread(seconds: Sequence[float]) -> dict[str, float | None]:
 
 
 async def settled(world: World) -> None:
-    """Wait until every accepted edit has ended and somebody was told, or `PATIENCE` is over."""
+    """Wait until every accepted edit has ended and its webhook has arrived, or `PATIENCE` is over."""
     deadline = time.monotonic() + PATIENCE
     while set(world.accepted) - world.ended and time.monotonic() < deadline:
         await asyncio.sleep(LOOK)
@@ -83,7 +83,7 @@ async def settled(world: World) -> None:
 async def counted(world: World, objects: Path) -> dict[str, int]:
     """How a world's edits ended.
 
-    Lost is an edit that has not ended, whose end nobody was told of, or whose results cannot be fetched.
+    Lost is an edit that has not ended, whose webhook never arrived, or whose results cannot be fetched.
     """
     counts = dict.fromkeys(
         ("accepted", "finished", "succeeded", "lost", "published_twice", "outbox_twice", "strays"), 0

@@ -61,7 +61,7 @@ class World:
         programs: its processes, by name.
         keep: whether its Redis keeps an append-only file.
         accepted: the ids of all edits that were answered with 202.
-        ended: those whose end a receiver was told of.
+        ended: those whose webhook has arrived.
         entries: per job, the entries of the outbox that speak of it.
         finished: when a job ended, in seconds since 1970, by its record.
     """
@@ -204,7 +204,7 @@ class World:
         return json.loads(await self.client.hget(keys.record(job), "execution") or "null")
 
     def told(self, job: str) -> None:
-        """A receiver has been told of the end of a job."""
+        """The webhook of a job's end has arrived."""
         self.ended.add(job)
         self.journal.write("delivery", job=job)
 

@@ -7,11 +7,11 @@ Each has a lifetime: the key of a job ends with the job, an index when nothing i
 MODELS = "models"
 #: What lies in the object storage by when it is to be removed: a sorted set.
 LITTER = "litter"
-#: Ends of jobs that somebody may have to be told of: a stream.
+#: Ends of jobs whose webhooks may have to be sent: a stream.
 OUTBOX = "outbox"
 #: The last entry of the outbox that a sender has put on the list below.
 SEEN = "outbox:seen"
-#: Jobs whose ends are to be told, by the millisecond of the next attempt: a sorted set.
+#: Jobs whose webhooks are due, by the millisecond of the next attempt: a sorted set.
 DUE = "outbox:due"
 #: Jobs that failed because their workers were lost, by when: a sorted set.
 DEAD = "dead"
@@ -28,7 +28,7 @@ def batch_events(batch_id: str) -> str:
 
 
 def record_of(subject: str) -> str:
-    """What an end is kept with. A subject is a job's id, or a batch's key: that of which an end is told."""
+    """What an end is kept with. A subject is a job's id, or a batch's key: that whose end is sent."""
     return subject if subject.startswith("batch:") else record(subject)
 
 
@@ -38,7 +38,7 @@ def record(job_id: str) -> str:
 
 
 def events(job_id: str) -> str:
-    """What followers of a job are told: a stream."""
+    """The events of a job, for its followers: a stream."""
     return f"job:{job_id}:events"
 
 
@@ -83,12 +83,12 @@ def leases(model: str) -> str:
 
 
 def telling(subject: str) -> str:
-    """An end that somebody is to be told of, as long as it is not: a hash."""
+    """An end whose webhook is not delivered yet: a hash."""
     return f"{record_of(subject)}:telling"
 
 
 def deliveries(subject: str) -> str:
-    """Attempts to tell of an end, the oldest first: a list of JSON texts, which ends with the record."""
+    """Attempts to send an end's webhook, the oldest first: a list of JSON texts, which ends with the record."""
     return f"{record_of(subject)}:deliveries"
 
 

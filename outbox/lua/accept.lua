@@ -1,5 +1,5 @@
 -- KEYS: seen, outbox, due, then a `telling` per entry. ARGV: the last entry seen so far and after this, then for each
--- entry its id, its subject and the message, "" where nobody is to be told. Answers 0 where another was faster.
+-- entry its id, its subject and the message, "" if no webhook is to be sent. Answers 0 where another was faster.
 -- needs: keep
 if (redis.call('GET', KEYS[1]) or '0-0') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', WEEK)

@@ -36,7 +36,7 @@ class Source:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What `from_pretrained` is told. Parts that are never used are not loaded, whether or not they are there."""
+        """What `from_pretrained` gets. Parts that are never used are not loaded, whether or not they are there."""
         # diffusers compares what it is given with the class that the files name, which it may not know (LMS without
         # scipy): the scheduler is put in afterwards.
         given = {} if self.scheduler is None else {"scheduler": None}

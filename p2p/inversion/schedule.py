@@ -59,7 +59,7 @@ def step_back(scheduler: DDIMScheduler, output: Tensor, index: int, latents: Ten
         index: of the step.
     """
     before, after = alphas(scheduler, index)
-    # Of a velocity the noise is taken at the level that the model was told, not at that of the latents: on the built-in
+    # A velocity's noise is taken at the level that the model was given, not at that of the latents: on the built-in
     # model the way there and back is much closer so.
     epsilon = EPSILON[scheduler.config.prediction_type](output, latents, before)
     clean = (latents - (1 - after) ** 0.5 * epsilon) / after**0.5

@@ -1,7 +1,7 @@
 """What a model family handles, as data, and the one check of a model against it.
 
 A family declares what it computes exactly. Whatever else a model's files say is refused with the part's name: a model
-that is nearly right gives pictures that are nearly right, and nobody is told.
+that is nearly right gives pictures that are nearly right, and nothing is reported.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Whether a safetensors file is whole, told by its header alone: nothing is read of the tensors, and torch not needed.
+"""Whether a safetensors file is whole, seen from its header: no tensor is read, and torch is not needed.
 
 The format: 8 bytes with the header's length, the header (JSON), then the tensors' bytes, which fill the rest exactly.
 Source: https://huggingface.co/docs/safetensors, "Format".

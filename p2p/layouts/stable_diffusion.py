@@ -11,7 +11,7 @@ def _cell(parts: Parts) -> int:
 
 STABLE_DIFFUSION = Layout(
     kinds={
-        # The last two run the same network from a picture; an inpainting network is told by its channels.
+        # The last two run the same network from a picture; an inpainting network is recognised by its channels.
         "model_index": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"),
         "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
         "text_encoder": ("CLIPTextModel",),

@@ -1,4 +1,4 @@
-"""Which of a model's weight files are loaded, told by their names: safetensors of one variant. Each must be whole."""
+"""Which of a model's weight files are loaded, by their names: safetensors of one variant. Each must be whole."""
 
 import json
 import re

@@ -31,7 +31,7 @@ class Artifacts(Part):
     # polls never sees one.
     previews: Annotated[int, Field(ge=0, le=MAX_PREVIEWS)] = Field(
         0,
-        description="How many times, evenly over the run, its events tell of a small picture of how it stands: all "
+        description="How many times, evenly over the run, its events carry a small picture of how it stands: all "
         "pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.",
     )
 

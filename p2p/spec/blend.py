@@ -33,8 +33,8 @@ class Box(Part):
 class LocalBlend(Part):
     """Keeps everything outside a region as it is in the source.
 
-    The region is where the source's or the target's map of the named words is above `threshold` of its maximum, as far
-    as it lies within the box and the mask; without words, it is what lies within them.
+    The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
+    within the box and the mask; without words, it is what lies within them.
     """
 
     words: Names = Field(

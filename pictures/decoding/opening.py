@@ -20,7 +20,7 @@ _CALLED = {"MPO": "JPEG", "HEIF": "HEIC"}
 MAX_METADATA = 4 * 2**20
 #: Bytes of address space of the process before it opens a file.
 _BASE = 48_000_000
-#: Bytes a pixel that decoders take at least, the picture included, where that is more than Pillow's four: told before
+#: Bytes a pixel that decoders take at least, the picture included, where that is more than Pillow's four: known before
 #: they begin, because their own error would be that the file is damaged. `test_large_pictures.py`
 #: measures what they take.
 _DECODER: Mapping[str, int] = {"WEBP": 16, "AVIF": 9, "HEIF": 7}

@@ -1,4 +1,4 @@
-"""What the sender of an edit is told beside its acceptance: what may not be as it thinks.
+"""Notices beside the acceptance of an edit: what may not be as its sender thinks.
 
 Nothing of it stands in the way of the edit. Every pointer leads into the request as it was sent.
 """

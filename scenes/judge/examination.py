@@ -15,7 +15,7 @@ def examine(judge: Judge, count: int, vae: AutoencoderKL | None = None) -> dict[
     """Shares of right answers over `count` pictures of held-out scenes, and the mean IoU of their things' masks.
 
     A picture's things are right where all of them are found and none besides; tints and places count where
-    they can be told from the picture (`pictures.shows_tint`, `pictures.shows_place`).
+    they can be seen in the picture (`pictures.shows_tint`, `pictures.shows_place`).
 
     Args:
         vae: two thirds of the pictures go through it, as in training; None: plain renders.

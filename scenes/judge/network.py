@@ -58,7 +58,7 @@ class Judge(nn.Module):
         self.to_2, self.up_2 = nn.Conv2d(56, 32, 1), _convolution(32 + 24, 40)
         self.regions = nn.Conv2d(40, 1 + len(THING_NAMES), 1)
         self.tints = nn.Conv2d(40, len(TINT_NAMES), 1)
-        # Style and place are told by colours as much as by shapes: the finest features are pooled too.
+        # Style and place show in colours as much as in shapes: the finest features are pooled too.
         pooled = 2 * (24 + 96)
         self.place = nn.Linear(pooled, len(PLACE_NAMES))
         self.style = nn.Linear(pooled, len(STYLE_NAMES))

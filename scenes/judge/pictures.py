@@ -36,12 +36,12 @@ def changes(thing: str, tint: str) -> bool:
 
 
 def shows_tint(thing: Thing, style: str | None) -> bool:
-    """Whether a thing's tint (or that it has none) can be told from a picture of it."""
+    """Whether a thing's tint (or that it has none) can be seen in a picture of it."""
     return style not in GREY_STYLES and (thing.tint is None or changes(thing.name, thing.tint))
 
 
 def shows_place(place: str, style: str | None) -> bool:
-    """Whether a place can be told from a picture: a plain background without its colour is any of them."""
+    """Whether a place can be seen in a picture: a plain background without its colour is any of them."""
     return not (place in COLOURS and style in GREY_STYLES)
 
 

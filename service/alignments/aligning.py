@@ -1,4 +1,4 @@
-"""How the words of edited prompts correspond to those of their source, told before anything is run."""
+"""How the words of edited prompts correspond to those of their source, before anything is run."""
 
 from typing import Annotated, Self
 

@@ -17,14 +17,14 @@ from webhooks.deliveries import Attempt
 
 
 class BatchWebhookRequest(Part):
-    """Who is to be told of the batch's end."""
+    """Where the batch's end is sent."""
 
     url: Annotated[str, AfterValidator(callable_url)] = Field(
         description="https or http, with a public address; it is sent a POST.", max_length=MAX_CHARACTERS
     )
     events: Annotated[tuple[AnyEventName, ...], *counted(1, len(BATCH_EVENT_NAMES))] = Field(
         ("batch.ended",),
-        description="`batch.ended`: told once, when all edits have ended. The others: told of each edit that ends so "
+        description="`batch.ended`: sent once, when all edits have ended. The others: sent for each edit that ends so "
         "and names no webhook of its own.",
     )
 
@@ -45,11 +45,11 @@ class BatchRequest(Part):
         description="Each as `POST /v1/edits` takes it. No more than the key may post at once.",
     )
     webhook: BatchWebhookRequest | None = Field(
-        None, description="Told once all edits have ended; where absent, the installation's own address."
+        None, description="Sent once all edits have ended; where absent, to the installation's own address."
     )
 
     def asked(self, traceparent: str) -> AskedBatch:
-        """What is to be made, and who is told."""
+        """What is to be made, and where the end is sent."""
         return AskedBatch(
             edits=[edit.asked(traceparent) for edit in self.edits],
             webhook=None if self.webhook is None else self.webhook.to_webhook(),

@@ -31,7 +31,7 @@ class AskedBatch:
     """A batch as it is asked for.
 
     Attributes:
-        webhook: told of its end; and of the ends of those edits that name nobody, where it wants to.
+        webhook: gets its end, and if it wants them the ends of those edits that name no webhook.
         traceparent: the request's; one that is absent or invalid is made anew.
     """
 
@@ -179,12 +179,12 @@ async def cancel(batch_id: str, plane: Plane, caller: Caller) -> BatchStanding:
 
 
 async def deliver_again(batch_id: str, plane: Plane, caller: Caller) -> BatchStanding:
-    """Have a batch's end told once more, at once, whatever the receiver answered before.
+    """Send a batch's webhook once more, at once, whatever the receiver answered before.
 
     Raises:
         BatchNotFound: there is no such batch.
         NotEnded: some of its edits wait or run.
-        NobodyToTell: its webhook does not want to know, and nobody was told before.
+        NobodyToTell: its webhook does not want this end, and none was sent before.
     """
     standing = await fetch(batch_id, plane, caller)
     batch = standing.batch

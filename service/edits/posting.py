@@ -61,7 +61,7 @@ async def accepted(body: bytes, headers: Mapping[bytes, bytes], plane: Plane) ->
         asked = EditRequest.model_validate_json(body).asked(headers.get(b"traceparent", b"").decode("latin-1"))
     except ValidationError:
         return None
-    # After the body, as FastAPI does: what is wrong with both is told the same on either way.
+    # After the body, as FastAPI does: what is wrong with both is answered the same on either way.
     caller = await caller_of(headers.get(b"authorization", b"").decode("latin-1"), plane)
     key = headers.get(b"idempotency-key")
     name = None if key is None else f"key:{key.decode('latin-1')}"

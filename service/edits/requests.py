@@ -36,13 +36,13 @@ def callable_url(url: str) -> str:
 
 
 class WebhookRequest(Part):
-    """Who is to be told of the edit's end."""
+    """Where the edit's end is sent."""
 
     url: Annotated[str, AfterValidator(callable_url)] = Field(
         description="https or http, with a public address; it is sent a POST.", max_length=MAX_CHARACTERS
     )
     events: Annotated[tuple[EventName, ...], *counted(1, len(EVENT_NAMES))] = Field(
-        EVENT_NAMES, description="Which ends are told of; all where absent."
+        EVENT_NAMES, description="Which ends are sent; all where absent."
     )
 
     def to_webhook(self) -> Webhook:
@@ -64,7 +64,7 @@ class EditRequest(EditSpec):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     webhook: WebhookRequest | None = Field(
-        None, description="Told of the edit's end; where absent, the installation's own address."
+        None, description="Gets the edit's end; where absent, the installation's own address."
     )
     priority: Priority = Field(
         "normal", description="A head start in the queue, or the opposite; whatever waits grows older all the same."

@@ -148,7 +148,7 @@ async def follow_edit(
     and the state that it ends in, after which the stream is over.
 
     There are previews where `artifacts.previews` asks for some and moderation allows them. Those of an execution that
-    is over and has not succeeded are gone, and are told of no more.
+    is over and has not succeeded are gone, and are not announced again.
     """
     return EventStream(job, plane, after=last_event_id if EVENT_ID.fullmatch(last_event_id) else START)
 

@@ -204,17 +204,17 @@ async def erase(job_id: str, plane: Plane, caller: Caller) -> None:
 
 
 async def deliveries(job: Job, plane: Plane) -> tuple[tuple[Attempt, ...], datetime | None]:
-    """The attempts to tell of an edit's end, and when the next one is due."""
+    """The attempts to send an edit's webhook, and when the next one is due."""
     return await plane.deliveries.attempts(job), await plane.deliveries.next_at(job)
 
 
 async def deliver_again(job_id: str, plane: Plane, caller: Caller) -> Job:
-    """Have an edit's end told once more, at once, whatever the receiver answered before.
+    """Send an edit's webhook once more, at once, whatever the receiver answered before.
 
     Raises:
         JobNotFound: there is no such edit.
-        NotEnded: there is no end to tell of.
-        NobodyToTell: its webhook does not want this end, and nobody was told of it before.
+        NotEnded: there is no end to send.
+        NobodyToTell: its webhook does not want this end, and none was sent before.
     """
     job = await fetch(job_id, plane, caller)
     if not job.status.is_terminal:

@@ -28,7 +28,7 @@ from service.http.body_errors import (
 
 #: An edit nests eight deep. Python's reader and pydantic's end at about 1,000 and at 200, wherever they stand.
 MAX_DEPTH = 100
-#: The largest number that any field takes has 16 digits; Python reads 4,300 of a whole number, unless told otherwise.
+#: The largest number that any field takes has 16 digits; Python reads 4,300 of a whole number, by default.
 MAX_DIGITS = 1_000
 
 #: A string, or what begins as one and has no end: so every character is looked at once, whatever was sent.
@@ -91,7 +91,7 @@ def read_json(body: bytes, content_type: str) -> Any:
         raise EmptyBody
     _refuse_other_than_json(content_type)
     text = _text_of(body)
-    # To count is a thousand times as fast as to look: nearly every body is told by it.
+    # To count is a thousand times as fast as to look: nearly every body is settled by it.
     if text.count("[") + text.count("{") > MAX_DEPTH and (depth := depth_of(text)) > MAX_DEPTH:
         raise JsonLimit(f"the body nests {depth} levels deep, and at most {MAX_DEPTH} are read: send it flatter")
     try:

@@ -6,7 +6,7 @@
     ├── Unauthenticated     no key, or none that is good
     ├── InvalidCursor       a listing's cursor that this service did not make
     ├── NotCancelable       the edit is past the point where it can be canceled
-    ├── NotEnded            the edit has no end yet that could be told of
+    ├── NotEnded            the edit has no end yet that could be sent
     ├── NobodyToTell        the edit has no webhook
     └── LinkRefused         an artifact's URL is not genuine, or over
 
@@ -120,7 +120,7 @@ class NotEnded(ServiceError):
     code = "not_ended"
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"the edit is {status}: its webhook is told once it has ended")
+        super().__init__(f"the edit is {status}: its webhook is sent once it has ended")
 
 
 class NobodyToTell(ServiceError):
@@ -129,9 +129,7 @@ class NobodyToTell(ServiceError):
     code = "no_webhook"
 
     def __init__(self) -> None:
-        super().__init__(
-            "no webhook wants to be told of this end: name one in the field `webhook` when you send an edit"
-        )
+        super().__init__("no webhook wants this end: name one in the field `webhook` when you send an edit")
 
 
 class LinkRefused(ServiceError):

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-#: Where our own addresses begin. A prefix that begins so cannot be told from an address whose prefix is taken off.
+#: Where our own addresses begin. A prefix that begins so looks like an address whose prefix is taken off.
 OWN = frozenset({"v1", "livez", "readyz", "metrics", "docs", "redoc", "openapi.json", "playground"})
 
 

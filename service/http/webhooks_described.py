@@ -41,11 +41,11 @@ async def batch_ended(
     webhook_signature: WebhookSignature = None,
     traceparent: Traceparent = None,
 ) -> None:
-    """All edits of a batch have ended. Told once, whatever became of each."""
+    """All edits of a batch have ended. Sent once, whatever became of each."""
 
 
 def describe_webhooks(app: FastAPI) -> None:
-    """Have an app's description tell of what is sent."""
+    """Add what is sent to an app's description."""
     for event in (*EVENT_NAMES, *get_args(BatchEventName)):
         app.webhooks.add_api_route(
             event,

@@ -16,7 +16,8 @@ ImageId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The
 ImageFile = Annotated[
     UploadFile,
     File(
-        description="PNG, JPEG, WebP, AVIF or HEIC, told by its content. Of an animation the first picture is taken. "
+        description="PNG, JPEG, WebP, AVIF or HEIC, recognised by its content. Of an animation the first picture is "
+        "taken. "
         "It is turned upright, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without "
         "its metadata. What is transparent is kept beside it, for edits that name it as a mask."
     ),

@@ -51,7 +51,7 @@ class PageFile:
 
     @classmethod
     def read(cls, path: Path, prefix: str) -> "PageFile":
-        """A file of a type that a browser is told; raises `KeyError` for any other."""
+        """A file with the type that browsers get; raises `KeyError` for any other."""
         content = path.read_bytes()
         if path.suffix == ".html" and prefix:
             content = _LINK.sub(rb"\1" + escape(prefix).encode() + b"/", content)

@@ -74,7 +74,7 @@ export interface paths {
          *     and the state that it ends in, after which the stream is over.
          *
          *     There are previews where `artifacts.previews` asks for some and moderation allows them. Those of an execution that
-         *     is over and has not succeeded are gone, and are told of no more.
+         *     is over and has not succeeded are gone, and are not announced again.
          */
         get: operations["follow_edit_v1_edits__edit_id__events_get"];
         put?: never;
@@ -506,7 +506,7 @@ export interface webhooks {
         put?: never;
         /**
          * Batch Ended
-         * @description All edits of a batch have ended. Told once, whatever became of each.
+         * @description All edits of a batch have ended. Sent once, whatever became of each.
          */
         post: operations["told_of_batch_ended"];
         delete?: never;
@@ -545,7 +545,7 @@ export interface components {
             names?: components["schemas"]["NameView"][];
             /**
              * Removed
-             * @description Indices of words of the source that nothing takes up.
+             * @description Indices of words of the source that nothing takes its map from.
              */
             removed: number[];
         };
@@ -584,7 +584,7 @@ export interface components {
         };
         /**
          * AlignedWordView
-         * @description A word of an edited prompt, and what of the source it takes its attention from.
+         * @description A word of an edited prompt, and the words of the source that it takes its attention from.
          */
         AlignedWordView: {
             /** Word */
@@ -736,13 +736,13 @@ export interface components {
             raw_maps?: boolean | null;
             /**
              * Trajectory
-             * @description The source's run. As long as this job is kept, edits of the same source by the same model and sampling take it up, and take less time.
+             * @description The source's run. As long as this job is kept, edits of the same source by the same model and sampling reuse it, and take less time.
              * @default false
              */
             trajectory?: boolean | null;
             /**
              * Previews
-             * @description How many times, evenly over the run, its events tell of a small picture of how it stands: all pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.
+             * @description How many times, evenly over the run, its events carry a small picture of how it stands: all pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.
              * @default 0
              */
             previews?: number | null;
@@ -773,13 +773,13 @@ export interface components {
             raw_maps?: boolean;
             /**
              * Trajectory
-             * @description The source's run. As long as this job is kept, edits of the same source by the same model and sampling take it up, and take less time.
+             * @description The source's run. As long as this job is kept, edits of the same source by the same model and sampling reuse it, and take less time.
              * @default false
              */
             trajectory?: boolean;
             /**
              * Previews
-             * @description How many times, evenly over the run, its events tell of a small picture of how it stands: all pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.
+             * @description How many times, evenly over the run, its events carry a small picture of how it stands: all pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.
              * @default 0
              */
             previews?: number;
@@ -805,7 +805,7 @@ export interface components {
         };
         /**
          * Attempt
-         * @description One attempt to tell of an end.
+         * @description One attempt to send a webhook.
          */
         Attempt: {
             /**
@@ -861,7 +861,7 @@ export interface components {
         };
         /**
          * BatchDeliveriesView
-         * @description What came of telling a batch's webhook.
+         * @description How sending a batch's webhook went.
          */
         BatchDeliveriesView: {
             /** @description The batch's own; null where it named none. */
@@ -982,7 +982,7 @@ export interface components {
              * @description Each as `POST /v1/edits` takes it. No more than the key may post at once.
              */
             edits: components["schemas"]["EditRequest"][];
-            /** @description Told once all edits have ended; where absent, whoever the installation names. */
+            /** @description Sent once all edits have ended; where absent, to the installation's own address. */
             webhook?: components["schemas"]["BatchWebhookRequest"] | null;
         };
         /**
@@ -1029,7 +1029,7 @@ export interface components {
         };
         /**
          * BatchWebhook
-         * @description Who is told of a batch's end, and of the ends of those of its edits that name nobody.
+         * @description The webhook of a batch's end, and of the ends of those of its edits that name none.
          */
         BatchWebhook: {
             /** Url */
@@ -1044,7 +1044,7 @@ export interface components {
         };
         /**
          * BatchWebhookRequest
-         * @description Who is to be told of the batch's end.
+         * @description Where the batch's end is sent.
          */
         BatchWebhookRequest: {
             /**
@@ -1054,7 +1054,7 @@ export interface components {
             url: string;
             /**
              * Events
-             * @description `batch.ended`: told once, when all edits have ended. The others: told of each edit that ends so and names no webhook of its own.
+             * @description `batch.ended`: sent once, when all edits have ended. The others: sent for each edit that ends so and names no webhook of its own.
              * @default [
              *       "batch.ended"
              *     ]
@@ -1065,7 +1065,7 @@ export interface components {
         Body_send_image_v1_images_post: {
             /**
              * Image
-             * @description PNG, JPEG, WebP, AVIF or HEIC, told by its content. Of an animation the first picture is taken. It is turned upright, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without its metadata. What is transparent is kept beside it, for edits that name it as a mask.
+             * @description PNG, JPEG, WebP, AVIF or HEIC, recognised by its content. Of an animation the first picture is taken. It is turned upright, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without its metadata. What is transparent is kept beside it, for edits that name it as a mask.
              */
             image: string;
         };
@@ -1096,7 +1096,7 @@ export interface components {
         };
         /**
          * DeliveriesView
-         * @description What came of telling an edit's webhook.
+         * @description How sending an edit's webhook went.
          */
         DeliveriesView: {
             /** @description The edit's own; null where it named none. */
@@ -1332,7 +1332,7 @@ export interface components {
              * @description "reference" reproduces the published code, its quirks included; for comparisons.
              */
             compat?: "reference" | null;
-            /** @description Told of the edit's end; where absent, whoever the installation names. */
+            /** @description Gets the edit's end; where absent, the installation's own address. */
             webhook?: components["schemas"]["WebhookRequest"] | null;
             /**
              * Priority
@@ -1443,13 +1443,13 @@ export interface components {
                 raw_maps?: boolean;
                 /**
                  * Trajectory
-                 * @description The source's run. As long as this job is kept, edits of the same source by the same model and sampling take it up, and take less time.
+                 * @description The source's run. As long as this job is kept, edits of the same source by the same model and sampling reuse it, and take less time.
                  * @default false
                  */
                 trajectory?: boolean;
                 /**
                  * Previews
-                 * @description How many times, evenly over the run, its events tell of a small picture of how it stands: all pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.
+                 * @description How many times, evenly over the run, its events carry a small picture of how it stands: all pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.
                  * @default 0
                  */
                 previews?: number;
@@ -1819,13 +1819,13 @@ export interface components {
          * LocalBlend
          * @description Keeps everything outside a region as it is in the source.
          *
-         *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, as far
-         *     as it lies within the box and the mask; without words, it is what lies within them.
+         *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
+         *     within the box and the mask; without words, it is what lies within them.
          */
         LocalBlendInput: {
             /**
              * Words
-             * @description Words of the edited prompt whose region may change; none where `source_words` names what goes.
+             * @description Words of the edited prompt whose region may change; none if `source_words` names what goes.
              * @default []
              */
             words?: components["schemas"]["WordName"][] | null;
@@ -1870,13 +1870,13 @@ export interface components {
          * LocalBlend
          * @description Keeps everything outside a region as it is in the source.
          *
-         *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, as far
-         *     as it lies within the box and the mask; without words, it is what lies within them.
+         *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
+         *     within the box and the mask; without words, it is what lies within them.
          */
         LocalBlend: {
             /**
              * Words
-             * @description Words of the edited prompt whose region may change; none where `source_words` names what goes.
+             * @description Words of the edited prompt whose region may change; none if `source_words` names what goes.
              * @default []
              */
             words?: components["schemas"]["WordName"][];
@@ -2199,7 +2199,7 @@ export interface components {
             autoencoder_ssim: number;
             /**
              * Inversion
-             * @description Whether it was made for this edit, or taken up.
+             * @description Whether it was made for this edit, or reused.
              * @enum {string}
              */
             inversion: "made" | "kept";
@@ -2554,7 +2554,7 @@ export interface components {
         };
         /**
          * Webhook
-         * @description Who is told of a job's end, and of which ends.
+         * @description The webhook of a job's end, and of which ends.
          */
         Webhook: {
             /** Url */
@@ -2572,7 +2572,7 @@ export interface components {
         };
         /**
          * WebhookRequest
-         * @description Who is to be told of the edit's end.
+         * @description Where the edit's end is sent.
          */
         WebhookRequest: {
             /**
@@ -2582,7 +2582,7 @@ export interface components {
             url: string;
             /**
              * Events
-             * @description Which ends are told of; all where absent.
+             * @description Which ends are sent; all where absent.
              * @default [
              *       "edit.succeeded",
              *       "edit.failed",

@@ -52,7 +52,7 @@ async function ask(signal) {
       break;
     } catch (error) {
       if (error.name === "AbortError") return;
-      if (!(error instanceof Problem) || error.status !== 422) break; // running tells of it
+      if (!(error instanceof Problem) || error.status !== 422) break; // running shows it
       problems.push(...error.errors.map((each) => ({ ...each, pointer: placed(each.pointer, targets) })));
       const refused = new Set(error.errors.map(({ pointer }) => /^\/targets\/(\d+)/.exec(pointer)?.[1]));
       for (const index of refused) if (index !== undefined) targets[index].alignment = null;

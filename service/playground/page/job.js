@@ -59,7 +59,7 @@ async function look(edit, { on, signal, isQueued }) {
   while (isQueued() && !signal.aborted) {
     await pause(LOOK, signal).catch(() => {});
     if (!isQueued() || signal.aborted) return;
-    const view = await get(edit.links.self, { signal }).catch(() => null); // the stream tells of what is wrong
+    const view = await get(edit.links.self, { signal }).catch(() => null); // the stream says what is wrong
     if (view?.queue && isQueued()) on.place(view.queue);
   }
 }

@@ -102,7 +102,7 @@ async function run() {
   refresh();
 }
 
-/** Does something that can be canceled; what it runs into is told. */
+/** Does something that can be canceled; what it runs into is shown. */
 async function busy(work) {
   const controller = new AbortController();
   const own = (under = { signal: controller.signal, controller, edit: null });
