@@ -22,6 +22,7 @@ from p2p.edit import EditResult, edit, edit_again_steps, edit_batch_steps
 from p2p.families import load
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.spec import EditSpec
+from p2p.stepping import result_of
 
 #: What each device is used with: a worker's own choice first.
 PRECISIONS = {
@@ -85,9 +86,9 @@ def measured(device: str, dtype: torch.dtype) -> dict:
     model, swap = family(device, dtype), spec(SWAP)
     alone = edit(swap, model, keep=True)
     empty = spec({"prompt": SWAP["prompt"], "edits": SWAP["edits"], **OFF})
-    *_, together = edit_batch_steps([swap, spec(OTHERS[0], seed=3), spec(OTHERS[1], seed=4)], model)
+    together = result_of(edit_batch_steps([swap, spec(OTHERS[0], seed=3), spec(OTHERS[1], seed=4)], model))
     assert alone.trajectory is not None
-    *_, again = edit_again_steps(swap, model, alone.trajectory)
+    again = result_of(edit_again_steps(swap, model, alone.trajectory))
     assert isinstance(again, EditResult)
     assert isinstance(together, tuple)
     return {

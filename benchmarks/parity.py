@@ -17,6 +17,7 @@ from p2p.families import load
 from p2p.families.base import ModelFamily
 from p2p.inversion import invert
 from p2p.spec import EditSpec
+from p2p.stepping import result_of
 
 
 def window(value: float | list[float]) -> dict:
@@ -106,7 +107,7 @@ def compare_null_text(family: ModelFamily, directory: Path) -> dict[str, float]:
     prompt = spec.source.prompt
     back = invert(latents, prompt, family, method="direct", sampling=spec.sampling).trajectory
     found = invert(latents, prompt, family, method="null_text", sampling=spec.sampling, settings=settings).trajectory
-    *_, result = edit_again_steps(spec, family, found)
+    result = result_of(edit_again_steps(spec, family, found))
     ddim_latents = torch.cat([back.noise, back.latents]).flip(0)[:, None]  # the reference keeps the picture first
     assert found.unconditional is not None
     assert isinstance(result, EditResult)

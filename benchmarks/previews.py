@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import torch
 
 from benchmarks.random_weights import random_pipeline
-from p2p.edit import EditResult, edit_steps
+from p2p.edit import edit_steps
 from p2p.families import load
 from p2p.families.base import ModelFamily
 from p2p.families.stable_diffusion import StableDiffusion
@@ -42,12 +42,10 @@ def measured(name: str) -> Mapping[str, object]:
     body = {"source": {"prompt": "a cat on a beach"}, "targets": [target] * targets, "sampling": {"steps": steps}}
     of_steps, of_previews = [], []
     began = time.perf_counter()
-    for outcome in edit_steps(EditSpec.model_validate(body), model):
-        if isinstance(outcome, EditResult):
-            break
+    for step in edit_steps(EditSpec.model_validate(body), model):
         _settled()
         stepped = time.perf_counter()
-        preview(outcome, model)
+        preview(step, model)
         of_steps.append(stepped - began)
         began = time.perf_counter()
         of_previews.append(began - stepped)

@@ -1,9 +1,8 @@
 """The composition a stranger reads first: a spec and a model in, pictures and maps out."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from p2p.preparation import Prepared, assemble, prepare, shared_steps
 from p2p.sampling import DenoisingStep, denoise
 from p2p.schedulers import name_of, shared_scheduler
 from p2p.spec import EditSpec
+from p2p.stepping import result_of
 from p2p.tokens import TokenizedPrompt
 from p2p.trajectory import Keeper, Redenoising, Trajectory
 
@@ -78,8 +78,8 @@ def edit_steps(
     noise: Tensor | None = None,
     keep: bool = False,
     masks: Mapping[str, Mask] | None = None,
-) -> Iterator[DenoisingStep | EditResult]:
-    """Runs a spec: yields every `DenoisingStep`, then the `EditResult` of each of its seeds, which share the run.
+) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+    """Runs a spec: yields every `DenoisingStep`, and returns the result of each of its seeds, which share the run.
 
     Args:
         noise: the starting noise, (1, channels, height, width), instead of a seed's.
@@ -93,11 +93,7 @@ def edit_steps(
         NotFinite: the model's latents or pixels were not finite.
     """
     specs = [spec.of_seeds(seed) for seed in spec.seeds]
-    for outcome in edit_batch_steps(specs, family, noises=[noise] * len(specs), keep=keep, masks=masks):
-        if isinstance(outcome, DenoisingStep):
-            yield outcome
-        else:
-            yield from outcome
+    return (yield from edit_batch_steps(specs, family, noises=[noise] * len(specs), keep=keep, masks=masks))
 
 
 def edit(
@@ -111,8 +107,8 @@ def edit(
     """Runs a spec of one seed to its end; see `edit_steps`."""
     if len(spec.seeds) > 1:
         raise SeveralSeeds(spec.seeds)
-    *_, result = edit_steps(spec, family, noise=noise, keep=keep, masks=masks)
-    return cast(EditResult, result)
+    (result,) = result_of(edit_steps(spec, family, noise=noise, keep=keep, masks=masks))
+    return result
 
 
 def edit_batch_steps(
@@ -122,8 +118,8 @@ def edit_batch_steps(
     noises: Sequence[Tensor | None] | None = None,
     keep: bool = False,
     masks: Mapping[str, Mask] | None = None,
-) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
-    """Runs specs of any edit kinds, windows, seeds and guidance together: yields every step, then all results.
+) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+    """Runs specs of any edit kinds, windows, seeds and guidance together: yields every step, and returns all results.
 
     Raises:
         MixedBatch: the specs differ in their number of steps, their scheduler or their size.
@@ -148,7 +144,7 @@ def edit_batch_steps(
     pixels = family.decode(step.latents)
     clock.lap("decode")
     trajectories: Sequence[Trajectory | None] = [k.trajectory(scheduler) for k in keepers] or [None] * len(jobs)
-    yield tuple(
+    return tuple(
         _result(job, step.latents[of_job], pixels[of_job], clock, trajectory, name_of(scheduler))
         for job, of_job, trajectory in zip(jobs, rows, trajectories, strict=True)
     )
@@ -156,7 +152,7 @@ def edit_batch_steps(
 
 def edit_again_steps(
     spec: EditSpec, family: ModelFamily, trajectory: Trajectory, *, masks: Mapping[str, Mask] | None = None
-) -> Iterator[DenoisingStep | EditResult]:
+) -> Generator[DenoisingStep, None, EditResult]:
     """Edits a kept source: like `edit_steps` with fewer rows, and the same pictures up to rounding.
 
     Raises:
@@ -175,7 +171,7 @@ def edit_again_steps(
         clock.skip()
     pixels = family.decode(step.latents)
     clock.lap("decode")
-    yield _result(job, step.latents, pixels, clock, trajectory, name_of(scheduler))
+    return _result(job, step.latents, pixels, clock, trajectory, name_of(scheduler))
 
 
 class Clock:

@@ -70,7 +70,7 @@ def main() -> None:
 
 def serve(engine: "Engine", declaration: ModelDeclaration, settings: WorkerSettings, storage: ObjectStorage) -> None:
     """Work off the model's queue until a signal comes; ends the process where Redis cannot be had."""
-    from worker.tasks import Post, take_post
+    from worker.tasks import WorkerContext, set_context
 
     client = patient_client(settings.redis_url)
     try:
@@ -82,8 +82,8 @@ def serve(engine: "Engine", declaration: ModelDeclaration, settings: WorkerSetti
     begin_at_zero(WORKER, declaration.id)
     drain = Drain(settings.grace)
     worker = GpuWorker(declaration.id, messages, drain)
-    take_post(
-        Post(
+    set_context(
+        WorkerContext(
             model=declaration.id,
             engine=engine,
             store=RedisJobStore(client),

@@ -1,7 +1,7 @@
 """What was done and with what, so that it can be done again."""
 
 import platform
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +10,7 @@ from typing import Any
 from jobs.catalogue import ModelDeclaration
 from jobs.model import Job
 from p2p.edit import EditResult
+from worker.edited import Edited
 from worker.photo import InvertedPhoto
 
 #: Packages whose version can change a picture.
@@ -18,29 +19,25 @@ _PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "numpy", "pillo
 
 def manifest(
     results: Sequence[EditResult],
-    job: Job,
+    edited: Edited,
     declaration: ModelDeclaration,
     *,
     revision: str,
-    kept: Collection[int] = (),
-    photo: InvertedPhoto | None = None,
     encoding: float = 0.0,
 ) -> dict[str, Any]:
     """The manifest of a finished job. Posting its `spec` to the same revision gives the same pictures.
 
     Args:
         results: of each of its seeds.
-        kept: the seeds whose source was not generated anew.
-        photo: the picture that was edited, where it was not generated.
         encoding: seconds that writing the pictures as files took.
     """
-    result = results[0]
+    result, job = results[0], edited.job
     return {
         "job": job.id,
         "execution": job.execution,
         "attempt": job.attempt,
         "model": {"id": declaration.id, "family": declaration.family, "revision": revision},
-        **(_sources(results, job, kept) if photo is None else _of_photo(photo, job)),
+        **(_sources(results, edited) if edited.photo is None else _of_photo(edited.photo, job)),
         "scheduler": result.scheduler,
         "spec": job.spec.model_dump(mode="json"),
         "prompts": [
@@ -53,10 +50,10 @@ def manifest(
     }
 
 
-def _sources(results: Sequence[EditResult], job: Job, kept: Collection[int]) -> dict[str, Any]:
+def _sources(results: Sequence[EditResult], edited: Edited) -> dict[str, Any]:
     """Which noise each source was made from, and whether it was made in this run."""
-    sources = [{"seed": each.seed, "source": "kept" if each.seed in kept else "generated"} for each in results]
-    return sources[0] if job.spec.sampling.seeds is None else {"seeds": sources}
+    sources = [{"seed": each.seed, "source": "kept" if each.seed in edited.kept else "generated"} for each in results]
+    return sources[0] if edited.job.spec.sampling.seeds is None else {"seeds": sources}
 
 
 def _of_photo(photo: InvertedPhoto, job: Job) -> dict[str, Any]:

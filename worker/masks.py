@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from jobs.events import Failed
 from jobs.images import image_key, mask_key
 from p2p.mask_reading import by_colour, has_both, white_share
 from p2p.masks import bounds_of
 from p2p.spec import EditSpec, MaskImage
+from worker.events import Failed
 from worker.fitting import Fitting, fitting_of
 from worker.photo import FetchImage, NoPhoto, Photo
 

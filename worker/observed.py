@@ -6,10 +6,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import cast
 
-from jobs.events import Event, Finished, Progress, Started
 from jobs.model import Job
 from jobs.redis.backlog import seconds_waited
 from process import metrics
+from worker.events import Event, Finished, Progress, Started
 
 
 def observed(

@@ -2,22 +2,23 @@
 
 import io
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
 from jobs.errors import ArtifactNotFound, StorageUnavailable
-from jobs.events import Event, Failed, Inverted, Progress, Reconstructed
 from jobs.images import image_key
 from jobs.model import Reconstruction
 from jobs.storage import ObjectStorage
 from p2p.inversion.fidelity import Fidelity
 from p2p.inversion.source_run import InversionStep
 from p2p.spec import Direct, EditSpec
+from p2p.stepping import made_of
 from p2p.trajectory import Trajectory
 from p2p.trajectory_file import dumped
+from worker.events import Event, Failed, Inverted, Progress, Reconstructed
 from worker.fitting import Fitting, fitting_of
 from worker.sampler import Sampler
 
@@ -132,18 +133,19 @@ def inverted_photo(
     was_kept = trajectory is not None
     if trajectory is None:
         edit_steps = (spec.sampling.steps or 0) if spec.targets else 0
-        for outcome in sampler.invert(spec, photo.picture):
-            if isinstance(outcome, InversionStep):
-                steps = outcome.num_steps
-                yield Progress(step=outcome.index + 1, steps=steps + edit_steps)
-                continue
-            trajectory = outcome.trajectory
-            cost = {
-                "unet_evaluations": outcome.unet_evaluations,
-                "unet_gradients": outcome.unet_gradients,
-                "seconds": {part: round(seconds, 4) for part, seconds in outcome.seconds.items()},
-            }
-        assert trajectory is not None
+
+        def progress(step: InversionStep) -> Iterator[Event]:
+            nonlocal steps
+            steps = step.num_steps  # of the whole inversion, which only its steps say
+            yield Progress(step=step.index + 1, steps=steps + edit_steps)
+
+        found = yield from made_of(sampler.invert(spec, photo.picture), progress)
+        trajectory = found.trajectory
+        cost = {
+            "unet_evaluations": found.unet_evaluations,
+            "unet_gradients": found.unet_gradients,
+            "seconds": {part: round(seconds, 4) for part, seconds in found.seconds.items()},
+        }
     fidelity = sampler.fidelity(photo.picture, trajectory)
     reconstruction = _reconstruction(fidelity, was_kept=was_kept)
     if not was_kept:

@@ -17,11 +17,12 @@ from PIL import Image
 
 from jobs import moves
 from jobs.errors import IllegalTransition, JobNotFound, StorageUnavailable
-from jobs.events import PreviewReady
 from jobs.model import Job, artifact_key
 from jobs.redis.store import JobStore
 from jobs.storage import ObjectStorage
 from worker.encoding import Encoding, encoded
+from worker.events import PreviewReady
+from worker.moderation import Judge
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,11 @@ class Previews:
 
     Args:
         job: as the execution began it.
+        judge: says whether the pictures of a preview may be shown; called in a thread.
     """
 
-    def __init__(self, job: Job, store: JobStore, storage: ObjectStorage) -> None:
-        self._job, self._store, self._storage = job, store, storage
+    def __init__(self, job: Job, store: JobStore, storage: ObjectStorage, judge: Judge) -> None:
+        self._job, self._store, self._storage, self._judge = job, store, storage, judge
         self._over = Event()
         self._thread: Thread | None = None
 
@@ -60,9 +62,9 @@ class Previews:
 
     def _shown(self, preview: PreviewReady) -> None:
         try:
-            data = preview.judged()
-            if data is None:
+            if not self._judge.allows_preview(self._job, preview.pictures):
                 return self.end()
+            data = sheet(preview.pictures)
             if self._over.is_set():
                 return
             key = artifact_key(self._job.id, self._job.execution or "", f"previews/{preview.step:04}{ENCODING.suffix}")

@@ -12,7 +12,13 @@ from uuid import uuid4
 
 from jobs import moves
 from jobs.errors import StorageUnavailable
-from jobs.events import (
+from jobs.inversions import KeptInversion, inversion_key
+from jobs.model import Artifact, Job, JobError, JobProgress, Reconstruction, artifact_key, execution_prefix
+from jobs.redis.sources import KeptSources
+from jobs.redis.store import JobStore
+from jobs.storage import ObjectStorage
+from p2p.spec import Direct
+from worker.events import (
     ArtifactReady,
     Canceled,
     Event,
@@ -25,12 +31,7 @@ from jobs.events import (
     Reconstructed,
     Started,
 )
-from jobs.inversions import KeptInversion, inversion_key
-from jobs.model import Artifact, Job, JobError, JobProgress, Reconstruction, artifact_key, execution_prefix
-from jobs.redis.sources import KeptSources
-from jobs.redis.store import JobStore
-from jobs.storage import ObjectStorage
-from p2p.spec import Direct
+from worker.moderation import NOBODY, Judge
 from worker.previews import Previews
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Publisher:
         sources: KeptSources,
         *,
         lease: timedelta = timedelta(seconds=10),
+        judge: Judge = NOBODY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # What the engine sees: the job as this execution will have begun it.
@@ -65,7 +67,7 @@ class Publisher:
         self._written_at = float("-inf")
         self._artifacts: list[Artifact] = []
         self._sources = sources
-        self._previews = Previews(self.job, store, storage)
+        self._previews = Previews(self.job, store, storage, judge)
         self._reconstruction: Reconstruction | None = None
         self._kept: list[tuple[str, str]] = []  # digest and key of trajectories
 

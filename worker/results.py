@@ -4,7 +4,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from jobs.catalogue import ModelDeclaration
-from jobs.events import ArtifactReady
-from jobs.model import Job
 from p2p.edit import EditResult, WordMap
 from p2p.spec import Artifacts
 from p2p.trajectory_file import dumped
+from worker.edited import Edited
 from worker.encoding import ENCODINGS, encoded
+from worker.events import ArtifactReady
 from worker.fitting import Fitting, fitting_of
 from worker.heatmaps import MAX_SIDE, heatmap
 from worker.manifest import manifest
@@ -25,24 +25,15 @@ from worker.photo import InvertedPhoto
 
 
 def artifacts_of(
-    results: Sequence[EditResult],
-    job: Job,
-    declaration: ModelDeclaration,
-    *,
-    revision: str,
-    kept: Collection[int] = (),
-    photo: InvertedPhoto | None = None,
-    bounds: Sequence[Image.Image | None] = (),
+    results: Sequence[EditResult], edited: Edited, declaration: ModelDeclaration, *, revision: str
 ) -> Iterator[ArtifactReady]:
     """Every artifact that a job asked for, the manifest last; where it asked for several seeds, a folder for each.
 
     Args:
         results: of each of its seeds.
-        kept: the seeds whose source was not generated anew.
-        photo: the picture that was edited, where it was not generated: pictures and masks come back in its size, heat
-            maps in its shape.
-        bounds: of each target (`worker.masks.Masks.bounds`); none if nothing is bounded.
+        edited: what was edited. Pictures and masks of a photo come back in its size, heat maps in its shape.
     """
+    job, photo, bounds = edited.job, edited.photo, edited.masks.bounds
     # All of them at once, so that their time is one figure of the manifest and holds no storing.
     began = time.perf_counter()
     encode = partial(encoded, encoding=ENCODINGS[job.spec.artifacts.format])
@@ -58,7 +49,7 @@ def artifacts_of(
         folder = "" if job.spec.sampling.seeds is None else f"seed-{result.seed}/"
         for file in _files(result, written, fitting, limits, job.spec.artifacts):
             yield replace(file, name=f"{folder}{file.name}", seed=result.seed)
-    made = manifest(results, job, declaration, revision=revision, kept=kept, photo=photo, encoding=encoding)
+    made = manifest(results, edited, declaration, revision=revision, encoding=encoding)
     text = json.dumps(made, indent=2, ensure_ascii=False)
     yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
 

@@ -4,8 +4,9 @@ A run holds one source for each of its seeds and the edits of each. A seed whose
 other rows than a source that is generated (`p2p.trajectory`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from p2p.edit import EditResult
 from p2p.sampling import DenoisingStep
 from p2p.spec import EditSpec
+from p2p.stepping import made_of
 from p2p.trajectory import Trajectory
 from worker.sampler import Sampler
 
@@ -41,20 +43,21 @@ def ways(spec: EditSpec, kept: Mapping[int, Trajectory]) -> Sequence[Sequence[Ru
 
 def run_all(
     sampler: Sampler, runs: Sequence[Run], seeds: Sequence[int], masks: Mapping[str, Image.Image]
-) -> Iterator[DenoisingStep | tuple[EditResult, ...]]:
-    """Every step of every run, numbered through, then one result for each seed, as if there had been one run of it."""
+) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+    """Every step of every run, numbered through; returns a result for each seed, as if there had been one run of it."""
     results: dict[int, list[EditResult]] = {}
     for number, (spec, kept) in enumerate(runs):
-        for outcome in sampler.steps(spec, kept, masks):
-            if isinstance(outcome, EditResult):
-                results.setdefault(outcome.seed, []).append(outcome)
-            else:
-                # All runs of a job have as many steps.
-                done, total = number * outcome.num_steps + outcome.index, len(runs) * outcome.num_steps
-                # A part of the pictures is no preview of the job, and memory may be short.
-                clean = outcome.clean if len(runs) == 1 else None
-                yield replace(outcome, index=done, num_steps=total, clean=clean)
-    yield tuple(joined(results[seed]) for seed in seeds)
+        found = yield from made_of(sampler.steps(spec, kept, masks), partial(_numbered, number, len(runs)))
+        for result in found:
+            results.setdefault(result.seed, []).append(result)
+    return tuple(joined(results[seed]) for seed in seeds)
+
+
+def _numbered(run: int, runs: int, step: DenoisingStep) -> Iterator[DenoisingStep]:
+    """A step of one run as a step of all; they have as many steps each."""
+    # A part of the pictures is no preview of the job, and memory may be short.
+    clean = step.clean if runs == 1 else None
+    yield replace(step, index=run * step.num_steps + step.index, num_steps=runs * step.num_steps, clean=clean)
 
 
 def joined(results: Sequence[EditResult]) -> EditResult:

@@ -4,7 +4,7 @@ A picture that was not generated is inverted first; its run is a kept source lik
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Protocol
 
 from PIL import Image
@@ -35,8 +35,8 @@ class Sampler(Protocol):
     def inversion_of(self, spec: EditSpec, picture: Image.Image) -> str:
         """The digest of all that determines the run of a spec's picture."""
 
-    def invert(self, spec: EditSpec, picture: Image.Image) -> Iterator[InversionStep | InversionResult]:
-        """Every step of finding that run, then the run."""
+    def invert(self, spec: EditSpec, picture: Image.Image) -> Generator[InversionStep, None, InversionResult]:
+        """Every step of finding that run; returns the run."""
 
     def fidelity(self, picture: Image.Image, trajectory: Trajectory) -> Fidelity:
         """How faithfully a picture comes back from its run."""
@@ -46,8 +46,8 @@ class Sampler(Protocol):
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
-    ) -> Iterator[DenoisingStep | EditResult]:
-        """Every step of a run, then one result for each of the spec's seeds.
+    ) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+        """Every step of a run; returns one result for each of the spec's seeds.
 
         Args:
             kept: the source's run, where it is known already; of a spec of one seed.
@@ -74,7 +74,7 @@ class ModelSampler:
         asked = spec.inversion or Direct()
         return key_of(spec, self._family, scheduler, described(picture, asked.method, asked.settings))
 
-    def invert(self, spec: EditSpec, picture: Image.Image) -> Iterator[InversionStep | InversionResult]:
+    def invert(self, spec: EditSpec, picture: Image.Image) -> Generator[InversionStep, None, InversionResult]:
         self._make_sure_it_is_whole()
         asked = spec.inversion or Direct()
         return invert_steps(
@@ -116,11 +116,11 @@ class ModelSampler:
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
-    ) -> Iterator[DenoisingStep | EditResult]:
+    ) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
         self._make_sure_it_is_whole()
         if kept is not None:
-            return edit_again_steps(spec, self._family, kept, masks=masks)
-        return edit_steps(spec, self._family, keep=spec.artifacts.trajectory, masks=masks)
+            return ((yield from edit_again_steps(spec, self._family, kept, masks=masks)),)
+        return (yield from edit_steps(spec, self._family, keep=spec.artifacts.trajectory, masks=masks))
 
     def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
         return preview(step, self._family)

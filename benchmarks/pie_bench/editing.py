@@ -11,6 +11,7 @@ from p2p.edit import EditResult, edit_again_steps
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.inversion import invert
 from p2p.spec import EditSpec
+from p2p.stepping import result_of
 from p2p.words import find
 
 STEPS, GUIDANCE_SCALE, CROSS, SELF = 50, 7.5, 0.4, 0.6
@@ -54,7 +55,7 @@ def edited(item: Item, family: StableDiffusion, *, method: str, steps: int = STE
     """The edited picture of an item, as the published code would have read it from its file."""
     spec = spec_of(item, steps)
     found = invert(item.image(), item.source, family, method=method, sampling=spec.sampling)
-    *_, result = edit_again_steps(spec, family, found.trajectory)
+    result = result_of(edit_again_steps(spec, family, found.trajectory))
     assert isinstance(result, EditResult)
     return as_stored(result.images[1], item.picture)
 

@@ -19,6 +19,7 @@ from benchmarks.quality.sources import Source
 from p2p.edit import EditResult, edit, edit_again_steps
 from p2p.families.base import ModelFamily
 from p2p.spec import EditSpec
+from p2p.stepping import result_of
 from scenes.render import SIZE
 
 Pair = tuple[Source, Change, int]
@@ -119,7 +120,7 @@ def run(spec: EditSpec, source: Source, family: ModelFamily) -> EditResult:
     """A spec on a source: generated anew with its edits, or kept as its inversion left it."""
     if source.trajectory is None:
         return edit(spec, family, noise=source.noise)
-    *_, result = edit_again_steps(spec, family, source.trajectory)
+    result = result_of(edit_again_steps(spec, family, source.trajectory))
     return cast(EditResult, result)
 
 

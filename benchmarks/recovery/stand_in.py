@@ -1,7 +1,7 @@
 """A sampler that takes a job's steps and time and no model's, and one that notes what another does."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import torch
 from PIL import Image
@@ -10,6 +10,7 @@ from benchmarks.recovery.wires import Wires
 from p2p.edit import EditResult
 from p2p.sampling import DenoisingStep
 from p2p.spec import EditSpec
+from p2p.stepping import made_of
 from p2p.trajectory import Trajectory
 from worker.sampler import Sampler
 
@@ -30,15 +31,17 @@ class StandIn:
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
-    ) -> Iterator[DenoisingStep | EditResult]:
+    ) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
         num_steps, latents = spec.sampling.steps or 1, torch.zeros(1)
         for index in range(num_steps):
             time.sleep(STEP)
             yield DenoisingStep(index=index, num_steps=num_steps, latents=latents)
         gradient = Image.radial_gradient("L").convert("RGB")
         images = tuple(gradient.rotate(number) for number in range(1 + len(spec.targets)))
-        for seed in spec.seeds:
-            yield EditResult(images=images, latents=latents, prompts=(), maps=(), noise=latents, seconds={}, seed=seed)
+        return tuple(
+            EditResult(images=images, latents=latents, prompts=(), maps=(), noise=latents, seconds={}, seed=seed)
+            for seed in spec.seeds
+        )
 
     def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
         return (Image.radial_gradient("L").convert("RGB"),)
@@ -55,13 +58,14 @@ class Noted:
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
-    ) -> Iterator[DenoisingStep | EditResult]:
-        for outcome in self._sampler.steps(spec, kept, masks):
-            if isinstance(outcome, DenoisingStep):
-                self._wires.note("step", step=outcome.index)
-                if outcome.index == MIDDLE:
-                    self._wires.trip("while_running", self._wires.in_hand)
-            yield outcome
+    ) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+        return (yield from made_of(self._sampler.steps(spec, kept, masks), self._noted))
+
+    def _noted(self, step: DenoisingStep) -> Iterator[DenoisingStep]:
+        self._wires.note("step", step=step.index)
+        if step.index == MIDDLE:
+            self._wires.trip("while_running", self._wires.in_hand)
+        yield step
 
     def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
         return self._sampler.preview(step)

@@ -4,7 +4,7 @@ A new one is a file beside this and a row of `INVERSIONS`.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from p2p.inversion.null_text import null_text
 from p2p.inversion.source_run import Found, InversionStep, SourceRun
 from p2p.preparation import with_defaults
 from p2p.spec import Sampling
+from p2p.stepping import result_of
 from p2p.tokens import tokenize
 from p2p.trajectory import Inverted, Trajectory, inverted_key
 
@@ -100,8 +101,8 @@ def invert_steps(
     method: str = DEFAULT,
     sampling: Sampling | None = None,
     settings: Mapping[str, Any] | None = None,
-) -> Iterator[InversionStep | InversionResult]:
-    """Inverts a picture: yields every `InversionStep`, then the one `InversionResult`.
+) -> Generator[InversionStep, None, InversionResult]:
+    """Inverts a picture: yields every `InversionStep`, and returns the `InversionResult`.
 
     Args:
         picture: RGB, of a size that the model draws; or its latents, (1, channels, height, width).
@@ -129,20 +130,14 @@ def invert_steps(
         guidance_scale=cast(float, sampling.guidance_scale),
         seed=cast(int, sampling.seed),
     )
-    latents = encoded(picture, family) if isinstance(picture, Image.Image) else checked(picture, family)
-    asked = family.latent_shape(sampling.height, sampling.width)
-    if (sampling.height or sampling.width) and asked != tuple(latents.shape[1:]):
-        raise UnsupportedPicture(
-            f"the picture's latents are {tuple(latents.shape[1:])} and the sampling asks for {asked}: "
-            "give a picture of the size that is asked for"
-        )
+    latents = _latents_of(picture, family, sampling)
     was_encoded = time.perf_counter()
     path = yield from INVERSIONS[method].find(source, latents, **settings)
     for found in (path.noise, path.latents, path.unconditional, path.step_noise):
         if found is not None:
             source.watch.note(found)
     source.watch.require()
-    yield InversionResult(
+    return InversionResult(
         trajectory=Trajectory(
             key=inverted_key(prompt, sampling, latents.shape[1:], family, scheduler, inverted),
             noise=path.noise,
@@ -169,5 +164,16 @@ def invert(
     settings: Mapping[str, Any] | None = None,
 ) -> InversionResult:
     """Inverts a picture to the end; see `invert_steps`."""
-    *_, result = invert_steps(picture, prompt, family, method=method, sampling=sampling, settings=settings)
-    return cast(InversionResult, result)
+    return result_of(invert_steps(picture, prompt, family, method=method, sampling=sampling, settings=settings))
+
+
+def _latents_of(picture: Image.Image | Tensor, family: ModelFamily, sampling: Sampling) -> Tensor:
+    """(1, channels, height, width), of the size that the sampling asks for, if it asks for one."""
+    latents = encoded(picture, family) if isinstance(picture, Image.Image) else checked(picture, family)
+    asked = family.latent_shape(sampling.height, sampling.width)
+    if (sampling.height or sampling.width) and asked != tuple(latents.shape[1:]):
+        raise UnsupportedPicture(
+            f"the picture's latents are {tuple(latents.shape[1:])} and the sampling asks for {asked}: "
+            "give a picture of the size that is asked for"
+        )
+    return latents

@@ -56,7 +56,7 @@ def call(function: object, *arguments: object, instance: object = None, **named:
         lambda path: call("worker.tasks.run_edit", "job", path),
         lambda path: call("worker.tasks.run_edit", job_id=path),
         lambda path: call("worker.tasks.run_edit", {"path": path}),
-        lambda path: call("worker.tasks.take_post", path),
+        lambda path: call("worker.tasks.set_context", path),
         lambda path: call(None, path),
         lambda path: call(["os.mkdir"], path),
         lambda path: "not JSON",

@@ -25,7 +25,6 @@ from jobs import moves
 from jobs.admission import Admission
 from jobs.batches import gathered
 from jobs.errors import IllegalTransition, JobNotFound, StillActive
-from jobs.events import ArtifactReady, Canceled, Event, Failed, Finished, HandedBack, Progress, Started
 from jobs.model import JobStatus, execution_prefix, new_job
 from jobs.redis import keys
 from jobs.redis.message import job_of, queue_name
@@ -36,6 +35,7 @@ from jobs.testing import InMemoryKeptSources, MemoryStorage
 from reaper.__main__ import Reaper
 from service.edits.submit import CANCELING
 from tests.edits import CAT_TO_DOG
+from worker.events import ArtifactReady, Canceled, Event, Failed, Finished, HandedBack, Progress, Started
 from worker.publishing import Publisher
 
 PICTURE = ArtifactReady(name="source.png", kind="image", content_type="image/png", data=b"a picture", picture=0)

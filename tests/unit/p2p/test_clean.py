@@ -9,7 +9,9 @@ from p2p.families.stable_diffusion import StableDiffusion
 from p2p.previews import MAX_SIDE, preview, preview_steps
 from p2p.sampling import DenoisingStep
 from p2p.schedulers import SCHEDULERS
+from p2p.stepping import made_of
 from tests import tiny
+from tests.stepping import run_through
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
 
@@ -18,15 +20,10 @@ def family():
     return StableDiffusion(tiny.pipeline())
 
 
-def followed(outcomes) -> tuple[list, EditResult]:
+def followed(steps) -> tuple[list, EditResult]:
     """The clean latents of every step, asked for before the next one, and the result."""
-    clean, result = [], None
-    for outcome in outcomes:
-        if isinstance(outcome, EditResult):
-            result = outcome
-        else:
-            clean.append(outcome.clean())
-    return clean, result
+    clean, result = run_through(made_of(steps, lambda step: [step.clean()]))
+    return clean, result[0] if isinstance(result, tuple) else result
 
 
 @pytest.mark.parametrize("name", ["ddim", "ddpm", "euler"])

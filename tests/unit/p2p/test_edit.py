@@ -13,7 +13,9 @@ from p2p.preparation import prepare
 from p2p.sampling import noise_streams
 from p2p.schedulers import SCHEDULERS
 from p2p.spec import EditSpec
+from p2p.stepping import made_of, result_of
 from tests import tiny
+from tests.stepping import run_through
 
 OFF = {"cross_window": {"stop": 0}, "self_window": {"stop": 0}}
 SWAP = {"prompt": "a dog on a beach", "edits": [{"kind": "replace"}]}
@@ -203,7 +205,7 @@ def test_a_kept_source_takes_masks_as_well(family):
     white.paste(255, (0, 4, 32, 12))
     kept = edit(asked, family, masks={upload: white}, keep=True)
 
-    *_, again = edit_again_steps(asked, family, kept.trajectory, masks={upload: white})
+    again = result_of(edit_again_steps(asked, family, kept.trajectory, masks={upload: white}))
 
     assert np.array_equal(again.masks[0], kept.masks[0])
     # Another batch shape: fp32 rounding over four steps, as above.
@@ -218,7 +220,7 @@ def test_targets_with_and_without_a_blend_share_a_run(family):
 
 
 def run_together(specs, family):
-    *_, results = edit_batch_steps(specs, family)
+    results = result_of(edit_batch_steps(specs, family))
     return results
 
 
@@ -238,8 +240,7 @@ def test_jobs_that_share_a_batch_are_each_what_they_are_alone(family):
 
 def test_a_spec_of_several_seeds_gives_a_result_for_each(family):
     asked = spec(BLEND, sampling={"seed": 0, "seeds": [3, 1]})
-    steps = [outcome for outcome in edit_steps(asked, family)]
-    results = steps[4:]
+    results = result_of(edit_steps(asked, family))
 
     assert [result.seed for result in results] == [3, 1]
     for result in results:
@@ -289,12 +290,14 @@ def test_specs_that_cannot_share_a_run_are_refused(family):
 def test_what_is_done_between_two_steps_is_no_part_of_the_runs_time(family, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("p2p.edit.time.perf_counter", lambda: now[0])
-    outcomes = []
-    for outcome in edit_steps(spec(SWAP), family):
-        outcomes.append(outcome)
+
+    def later(step):
+        yield step
         now[0] += 1
 
-    assert outcomes[-1].seconds == {"encode": 0, "denoise": 0, "decode": 0}
+    (result,) = result_of(made_of(edit_steps(spec(SWAP), family), later))
+
+    assert result.seconds == {"encode": 0, "denoise": 0, "decode": 0}
 
 
 def test_the_same_spec_gives_the_same_pictures(family):
@@ -365,7 +368,7 @@ def test_the_processors_are_back_between_steps(family):
 
 
 def test_each_step_is_reported_before_the_result(family):
-    *steps, result = edit_steps(spec(SWAP), family)
+    steps, (result,) = run_through(edit_steps(spec(SWAP), family))
 
     assert [(step.index, step.num_steps) for step in steps] == [(0, 4), (1, 4), (2, 4), (3, 4)]
     assert torch.equal(steps[-1].latents, result.latents)

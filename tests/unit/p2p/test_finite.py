@@ -16,6 +16,7 @@ from p2p.inversion import INVERSIONS, invert
 from p2p.previews import preview
 from p2p.sampling import DenoisingStep, denoise
 from p2p.spec import Sampling
+from p2p.stepping import result_of
 from tests import tiny
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, SWAP, spec
 
@@ -216,7 +217,9 @@ def test_a_photo_is_inverted_and_edited_by_a_model_whose_autoencoder_overflows(p
     family, sampling = overflowing("encoder"), Sampling(steps=4, guidance_scale=5.0)
     trajectory = invert(picture, "a cat on a beach", family, sampling=sampling).trajectory
 
-    *_, result = edit_again_steps(spec(SWAP, sampling={"height": 32, "width": 32}, **NO_MAPS), family, trajectory)
+    result = result_of(
+        edit_again_steps(spec(SWAP, sampling={"height": 32, "width": 32}, **NO_MAPS), family, trajectory)
+    )
 
     assert trajectory.latents.isfinite().all()
     assert all(np.asarray(image).std() > 0 for image in result.images)

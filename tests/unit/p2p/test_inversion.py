@@ -10,13 +10,14 @@ from PIL import Image
 from p2p.edit import edit, edit_again_steps
 from p2p.errors import WrongTrajectory
 from p2p.families.stable_diffusion import StableDiffusion
-from p2p.inversion import INVERSIONS, InversionResult, InversionStep, invert, invert_steps
+from p2p.inversion import INVERSIONS, invert, invert_steps
 from p2p.inversion.fidelity import fidelity
 from p2p.inversion.schedule import deviation
 from p2p.reading import read_maps
 from p2p.spec import Sampling
 from p2p.trajectory_file import dumped, loaded
 from tests import tiny
+from tests.stepping import run_through
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, SWAP, spec
 from tests.unit.p2p.test_trajectory import again
 
@@ -265,10 +266,9 @@ def test_null_text_ends_a_step_where_it_is_near_enough(family, picture):
 @pytest.mark.parametrize("method", METHODS)
 def test_progress_rises_to_its_end(family, picture, method):
     settings = {"tolerance": 1e-3, "inner_steps": 4} if method == "null_text" else {}
-    *steps, result = invert_steps(picture, PROMPT, family, method=method, sampling=SAMPLING, settings=settings)
-    indices = [step.index for step in steps if isinstance(step, InversionStep)]
+    steps, _ = run_through(invert_steps(picture, PROMPT, family, method=method, sampling=SAMPLING, settings=settings))
+    indices = [step.index for step in steps]
 
-    assert isinstance(result, InversionResult)
     assert indices == sorted(set(indices))
     assert (indices[0], indices[-1]) == (0, steps[0].num_steps - 1)
     assert len({step.num_steps for step in steps}) == 1
@@ -433,6 +433,6 @@ def test_the_source_keeps_the_picture_where_the_last_step_adds_no_noise(picture)
 
 
 def test_steps_of_an_edit_are_those_of_the_run(family, inverted):
-    *steps, _ = edit_again_steps(spec(SWAP), family, inverted["direct"].trajectory)
+    steps = list(edit_again_steps(spec(SWAP), family, inverted["direct"].trajectory))
 
     assert [(step.index, step.num_steps) for step in steps] == [(i, 4) for i in range(4)]

@@ -15,6 +15,7 @@ from diffusers import (
 from p2p.edit import edit, edit_again_steps
 from p2p.errors import WrongTrajectory
 from p2p.families.stable_diffusion import StableDiffusion
+from p2p.stepping import result_of
 from tests import tiny
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
@@ -25,7 +26,7 @@ def family():
 
 
 def again(made, family, trajectory):
-    *_, result = edit_again_steps(made, family, trajectory)
+    result = result_of(edit_again_steps(made, family, trajectory))
     return result
 
 

@@ -1,6 +1,6 @@
 """A job in an in-memory plane, and a sampler that paints nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -44,8 +44,8 @@ KEPT = Trajectory(
 )
 
 
-def painted(spec: EditSpec) -> Iterator[DenoisingStep | EditResult]:
-    """Every step of a spec, then grey pictures for each seed; a word's map is a slope."""
+def painted(spec: EditSpec) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+    """Every step of a spec; returns grey pictures for each seed. A word's map is a slope."""
     assert spec.sampling.steps
     for index in range(spec.sampling.steps):
         yield DenoisingStep(index, spec.sampling.steps, torch.zeros(1), clean=lambda: torch.zeros(1))
@@ -53,8 +53,8 @@ def painted(spec: EditSpec) -> Iterator[DenoisingStep | EditResult]:
     prompts = [tokenize(prompt, tiny.tokenizer()) for prompt in spec.prompts]
     maps = [tuple(WordMap(word.word, word.occurrence, word.tokens, slope) for word in p.words()) for p in prompts]
     clock = {"encode": 0.1, "denoise": 2.0, "decode": 0.3}
-    for seed in spec.seeds:
-        yield EditResult(
+    return tuple(
+        EditResult(
             images=tuple(Image.new("RGB", (48, 32), (90, 120, 150)) for _ in spec.prompts),
             latents=torch.zeros(1),
             prompts=tuple(prompts),
@@ -65,6 +65,8 @@ def painted(spec: EditSpec) -> Iterator[DenoisingStep | EditResult]:
             scheduler="ddim",
             seed=seed,
         )
+        for seed in spec.seeds
+    )
 
 
 class PaintingSampler:
@@ -81,7 +83,7 @@ class PaintingSampler:
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
-    ) -> Iterator[DenoisingStep | EditResult]:
+    ) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
         self.started_from.append(kept)
         self.masks.append(masks)
         self.ran.append((spec.seeds, kept))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
-from jobs.events import ArtifactReady
 from jobs.storage import content_type_of
 from p2p.spec import Artifacts
 from worker.encoding import ENCODINGS, encoded
+from worker.events import ArtifactReady
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from jobs.events import ArtifactReady, Failed, Finished, Progress, Started
 from p2p.errors import UnsupportedSize
 from tests.unit.worker.conftest import PaintingSampler
 from worker.engine import Engine
+from worker.events import ArtifactReady, Failed, Finished, Progress, Started
 
 
 def test_a_run_is_started_steps_artifacts_finished(engine, plane):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from jobs.events import ArtifactReady, Failed, Finished, Progress, Started
 from jobs.model import new_job
 from p2p.spec import EditSpec
 from tests.moderation_hook import judge, yes
 from tests.unit.worker.conftest import SPEC
 from worker.engine import Engine
+from worker.events import ArtifactReady, Failed, Finished, Progress, Started
 from worker.moderation import InvalidModeration, Judge, load_moderation
 
 

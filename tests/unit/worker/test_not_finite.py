@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from jobs.catalogue import load_catalogue
-from jobs.events import ArtifactReady, Failed, PreviewReady
 from jobs.images import image_key
 from p2p.families.stable_diffusion import StableDiffusion
 from tests import tiny
@@ -17,6 +16,7 @@ from tests.unit.worker.test_fitting import slope
 from tests.unit.worker.test_photo import UPLOAD, photo_spec
 from worker.encoding import ENCODINGS, encoded
 from worker.engine import Engine
+from worker.events import ArtifactReady, Failed, PreviewReady
 from worker.sampler import ModelSampler
 
 

@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
-from jobs.events import ArtifactReady, Failed, Finished, Progress, Started
 from process.metrics import REGISTRIES, WORKER
+from worker.events import ArtifactReady, Failed, Finished, Progress, Started
 from worker.observed import observed
 
 PICTURE = ArtifactReady(name="source.png", kind="image", content_type="image/png", data=b"", picture=0)

@@ -19,7 +19,7 @@ from tests.unit.worker.test_fitting import slope
 from worker.engine import Engine
 from worker.moderation import Judge
 from worker.sampler import ModelSampler
-from worker.tasks import Post, run_edit, take_post
+from worker.tasks import WorkerContext, run_edit, set_context
 
 UPLOAD = "img_" + "0" * 32
 STEPS = 3
@@ -57,8 +57,8 @@ def family() -> Counted:
 def serve(plane, family):
     """Works a job off, by this worker or by another that shares the plane with it."""
 
-    def post(model: Counted, judge: Judge) -> Post:
-        return Post(
+    def post(model: Counted, judge: Judge) -> WorkerContext:
+        return WorkerContext(
             model="tiny",
             engine=Engine(ModelSampler(model), plane.declaration, revision="sha256:0123", judge=judge),
             store=plane.store,
@@ -72,12 +72,12 @@ def serve(plane, family):
     def work(spec: EditSpec, model: Counted = family, judge: Judge = Judge(), owner: str = "somebody"):  # noqa: B008
         job = new_job(spec, lifetime=timedelta(hours=1), owner=owner)
         plane.store.create(job)
-        take_post(post(model, judge))
+        set_context(post(model, judge))
         run_edit(job.id)
         return plane.store.get(job.id)
 
     yield work
-    take_post(None)
+    set_context(None)
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ from PIL import Image
 
 from jobs import moves
 from jobs.errors import StorageUnavailable
-from jobs.events import Failed, Finished, PreviewReady, Progress, Started
 from jobs.model import JobStatus, new_job
 from p2p.spec import EditSpec
 from tests.moderation_hook import judge
 from tests.unit.worker.conftest import SPEC, PaintingSampler
 from worker.engine import DeviceLost, Engine
+from worker.events import Failed, Finished, PreviewReady, Progress, Started
 from worker.moderation import Judge
+from worker.previews import sheet
 from worker.publishing import Publisher
 from worker.runs import run_all, ways
 
@@ -41,13 +42,21 @@ def asking(plane):
 @pytest.fixture
 def publisher(plane, asking) -> Publisher:
     """Of a job that has begun."""
-    made = Publisher(asking(), plane.store, plane.storage, plane.sources)
+    made = Publisher(asking(), plane.store, plane.storage, plane.sources, judge=Judge(no_red))
     made.handle(Started())
     return made
 
 
-def ready(step: int = 5, data: bytes | None = b"a preview") -> PreviewReady:
-    return PreviewReady(step=step, steps=20, judged=lambda: data)
+GREEN, RED = Image.new("RGB", (8, 8), (0, 255, 0)), Image.new("RGB", (8, 8), (255, 0, 0))
+
+
+def no_red(material) -> str | None:
+    """A hook that refuses `RED`."""
+    return "red" if material.picture and material.picture.getpixel((0, 0)) == (255, 0, 0) else None
+
+
+def ready(step: int = 5, *pictures: Image.Image) -> PreviewReady:
+    return PreviewReady(step=step, steps=20, pictures=pictures or (GREEN, GREEN))
 
 
 def settled(publisher: Publisher) -> None:
@@ -76,17 +85,27 @@ def test_a_job_that_asks_has_them_after_the_steps_that_they_show(engine, asking)
 def test_a_preview_is_all_pictures_side_by_side(engine, asking):
     (preview,) = (event for event in engine.run(asking(1)) if isinstance(event, PreviewReady))
 
-    picture = Image.open(io.BytesIO(preview.judged()))
+    picture = Image.open(io.BytesIO(sheet(preview.pictures)))
     assert (picture.format, picture.size) == ("JPEG", (72, 16))
     # The sampler's greens are 0, 40 and 80; JPEG is a few levels off.
     assert [picture.getpixel((x, 8))[1] for x in (4, 36, 68)] == pytest.approx([0, 40, 80], abs=8)
 
 
-def test_what_is_not_allowed_has_no_bytes_and_the_job_goes_on(plane, sampler, asking):
-    events = list(Engine(sampler, plane.declaration, revision="r", judge=Judge(judge)).run(asking(source="a cat fog")))
+def handled(engine, plane, job) -> Publisher:
+    """A job worked off by an engine, whose judge its publisher has too; each preview is waited for."""
+    made = Publisher(job, plane.store, plane.storage, plane.sources, judge=engine.judge)
+    for event in engine.run(made.job):
+        made.handle(event)
+        settled(made)
+    return made
 
-    assert {event.judged() for event in events if isinstance(event, PreviewReady)} == {None}
-    assert events[-1] == Finished()
+
+def test_what_is_not_allowed_is_not_shown_and_the_job_goes_on(plane, sampler, asking):
+    engine = Engine(sampler, plane.declaration, revision="r", judge=Judge(judge))
+    publisher = handled(engine, plane, asking(source="a cat fog"))
+
+    assert told(plane, publisher) == []
+    assert plane.store.get(publisher.job.id).status is JobStatus.SUCCEEDED
 
 
 def test_a_hook_that_fails_over_a_preview_shows_none_of_it(plane, sampler, asking):
@@ -94,10 +113,10 @@ def test_a_hook_that_fails_over_a_preview_shows_none_of_it(plane, sampler, askin
         if material.preview:
             raise RuntimeError
 
-    events = list(Engine(sampler, plane.declaration, revision="r", judge=Judge(hook)).run(asking()))
+    publisher = handled(Engine(sampler, plane.declaration, revision="r", judge=Judge(hook)), plane, asking())
 
-    assert {event.judged() for event in events if isinstance(event, PreviewReady)} == {None}
-    assert events[-1] == Finished()
+    assert told(plane, publisher) == []
+    assert plane.store.get(publisher.job.id).status is JobStatus.SUCCEEDED
 
 
 def test_every_picture_of_a_preview_is_judged_as_one(plane, sampler, asking):
@@ -106,9 +125,7 @@ def test_every_picture_of_a_preview_is_judged_as_one(plane, sampler, asking):
     def hook(material):
         seen.append((material.preview, material.index, material.picture and material.picture.size))
 
-    for event in Engine(sampler, plane.declaration, revision="r", judge=Judge(hook)).run(asking(1)):
-        if isinstance(event, PreviewReady):
-            event.judged()
+    handled(Engine(sampler, plane.declaration, revision="r", judge=Judge(hook)), plane, asking(1))
 
     assert seen == [
         (False, None, None),
@@ -151,14 +168,14 @@ def test_a_preview_is_stored_under_its_execution_and_then_told(plane, publisher)
     settled(publisher)
 
     key = f"jobs/{publisher.job.id}/{publisher.job.execution}/previews/0005.jpg"
-    assert plane.storage.read(key) == b"a preview"
+    assert plane.storage.read(key) == sheet((GREEN, GREEN))
     assert told(plane, publisher) == [f"preview 5/20 {key}"]
     publisher.handle(Finished())
     assert plane.store.get(publisher.job.id).artifacts == ()
 
 
 def test_of_what_is_not_allowed_nothing_is_stored_or_told_nor_anything_after_it(plane, publisher):
-    for preview in (ready(5, None), ready(10)):
+    for preview in (ready(5, GREEN, RED), ready(10)):
         publisher.handle(preview)
         settled(publisher)
 

@@ -6,8 +6,8 @@ import pytest
 
 from jobs import moves
 from jobs.errors import ArtifactNotFound, IllegalTransition
-from jobs.events import ArtifactReady, Canceled, Failed, Finished, HandedBack, Progress, Started
 from jobs.model import JobError, JobProgress, JobStatus
+from worker.events import ArtifactReady, Canceled, Failed, Finished, HandedBack, Progress, Started
 from worker.publishing import Publisher
 
 PICTURE = ArtifactReady(name="source.png", kind="image", content_type="image/png", data=b"a picture", picture=0)

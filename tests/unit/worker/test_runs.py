@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from jobs.events import ArtifactReady, Failed, Finished, Progress
 from jobs.model import Job
 from p2p.families.stable_diffusion import StableDiffusion
+from p2p.stepping import result_of
 from tests import tiny
 from tests.unit.worker.conftest import KEPT, PaintingSampler, source_of
 from worker.engine import Engine
+from worker.events import ArtifactReady, Failed, Finished, Progress
 from worker.runs import run_all, ways
 from worker.sampler import ModelSampler
 
@@ -27,7 +28,7 @@ class Cramped(PaintingSampler):
     def steps(self, spec, kept, masks):
         if len(spec.targets) * len(spec.seeds) > self._room:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        yield from super().steps(spec, kept, masks)
+        return (yield from super().steps(spec, kept, masks))
 
 
 def test_a_job_that_does_not_fit_is_made_edit_by_edit(plane):
@@ -50,8 +51,8 @@ def test_a_job_that_does_not_fit_even_so_fails(plane):
 def test_edits_made_apart_are_the_edits_made_together(plane):
     sampler = ModelSampler(StableDiffusion(tiny.pipeline()))
     at_once, one_by_one = ways(plane.job.spec, {})
-    (*_, (together,)) = run_all(sampler, at_once, plane.job.spec.seeds, {})
-    (*_, (apart,)) = run_all(sampler, one_by_one, plane.job.spec.seeds, {})
+    (together,) = result_of(run_all(sampler, at_once, plane.job.spec.seeds, {}))
+    (apart,) = result_of(run_all(sampler, one_by_one, plane.job.spec.seeds, {}))
 
     # rows of a batch are sums in another order (docs/attention.md)
     torch.testing.assert_close(apart.latents, together.latents, rtol=1e-4, atol=1e-4)
@@ -99,10 +100,10 @@ def test_a_seed_whose_source_is_kept_runs_by_itself_and_stands_where_it_was_aske
 def test_the_pictures_of_a_seed_are_those_of_a_job_with_that_seed_alone(plane):
     sampler = ModelSampler(StableDiffusion(tiny.pipeline()))
     spec = plane.job.spec.of_seeds(7, 1, 9)
-    (*_, together) = run_all(sampler, ways(spec, {})[0], spec.seeds, {})
+    together = result_of(run_all(sampler, ways(spec, {})[0], spec.seeds, {}))
 
     for seed, result in zip(spec.seeds, together, strict=True):
-        (*_, (alone,)) = run_all(sampler, ways(spec.of_seeds(seed), {})[0], (seed,), {})
+        (alone,) = result_of(run_all(sampler, ways(spec.of_seeds(seed), {})[0], (seed,), {}))
         assert result.seed == alone.seed == seed
         # What shares the batch changes a job by rounding alone (docs/attention.md).
         torch.testing.assert_close(result.latents, alone.latents, rtol=1e-4, atol=1e-4)

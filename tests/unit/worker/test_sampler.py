@@ -4,6 +4,7 @@ import pytest
 
 from p2p.edit import EditResult
 from p2p.families.stable_diffusion import StableDiffusion
+from p2p.stepping import result_of
 from p2p.trajectory_file import dumped, loaded
 from tests import tiny
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
@@ -16,8 +17,8 @@ def family():
 
 
 def result(steps) -> EditResult:
-    *_, last = steps
-    return last
+    (only,) = result_of(steps)
+    return only
 
 
 def test_what_a_job_left_in_the_model_is_taken_out_before_the_next_and_said(family, caplog):
@@ -25,7 +26,7 @@ def test_what_a_job_left_in_the_model_is_taken_out_before_the_next_and_said(fami
     before = dict(family.network.attn_processors)
     layer = next(iter(family.attention_layers.values()))
     layer.set_processor(type(layer.processor)())
-    sampler.steps(spec(SWAP), None, {})
+    next(sampler.steps(spec(SWAP), None, {}))
 
     assert family.network.attn_processors == before
     assert "an earlier job left it behind" in caplog.text

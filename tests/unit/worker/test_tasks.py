@@ -11,10 +11,11 @@ from jobs import moves
 from jobs.catalogue import ModelPatience
 from jobs.errors import NewerRecord, StorageUnavailable
 from jobs.model import Job, JobStatus, new_job
+from p2p.stepping import made_of
 from tests.unit.worker.conftest import KEPT, PaintingSampler
 from worker.drain import Drain
 from worker.engine import Engine
-from worker.tasks import Post, run_edit, take_post
+from worker.tasks import WorkerContext, run_edit, set_context
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def post(plane, engine):
     def give_up():
         raise SystemExit(70)
 
-    post = Post(
+    post = WorkerContext(
         model=plane.job.model,
         engine=engine,
         store=plane.store,
@@ -34,9 +35,9 @@ def post(plane, engine):
         give_up=give_up,
         pause=plane.pauses.append,
     )
-    take_post(post)
+    set_context(post)
     yield post
-    take_post(None)
+    set_context(None)
 
 
 def test_a_queued_job_is_worked_off(plane, post):
@@ -86,11 +87,13 @@ class Meddling:
         return self._sampler.source_of(spec)
 
     def steps(self, spec, kept, masks):
+        def meddled(step):
+            if step.index == 1:
+                self._meddle()
+            yield step
+
         try:
-            for number, step in enumerate(self._sampler.steps(spec, kept, masks), 1):
-                if number == 2:
-                    self._meddle()
-                yield step
+            return (yield from made_of(self._sampler.steps(spec, kept, masks), meddled))
         finally:
             self.ended = True
 
@@ -101,7 +104,7 @@ def meddle(plane, post):
 
     def meddling(action) -> Meddling:
         sampler = Meddling(PaintingSampler(), action)
-        take_post(replace(post, engine=Engine(sampler, plane.declaration, revision="x")))
+        set_context(replace(post, engine=Engine(sampler, plane.declaration, revision="x")))
         return sampler
 
     return meddling
@@ -140,7 +143,7 @@ def test_a_worker_that_is_to_end_gives_back_what_it_cannot_finish(plane, meddle)
 
 
 def test_a_worker_that_is_to_end_finishes_what_it_can(plane, post, meddle):
-    take_post(replace(post, drain=Drain(timedelta(hours=1))))
+    set_context(replace(post, drain=Drain(timedelta(hours=1))))
 
     run_edit(plane.job.id)
 
@@ -148,7 +151,7 @@ def test_a_worker_that_is_to_end_finishes_what_it_can(plane, post, meddle):
 
 
 def test_a_job_that_takes_too_long_fails(plane, post):
-    take_post(replace(post, patience=ModelPatience(job_seconds=1e-6)))
+    set_context(replace(post, patience=ModelPatience(job_seconds=1e-6)))
 
     run_edit(plane.job.id)
 

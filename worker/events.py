@@ -5,9 +5,10 @@ one of `Finished`, `Failed`, `Canceled`, `HandedBack`. The engine yields them an
 `worker.publishing` folds them into the record.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from PIL import Image
 
 from jobs.model import Reconstruction
 
@@ -27,15 +28,11 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewReady:
-    """How the pictures look after `step` of `steps`.
-
-    `judged` gives the file, or None if it must not be shown: what was not judged is not to be had. It takes as long
-    as the judge, raises nothing that is not a fault of this program, and may be called in another thread.
-    """
+    """How the pictures look after `step` of `steps`: small ones, the source first. Nobody has judged them yet."""
 
     step: int
     steps: int
-    judged: Callable[[], bytes | None]
+    pictures: tuple[Image.Image, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
