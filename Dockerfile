@@ -19,7 +19,8 @@ COPY service service
 COPY models.toml ./
 COPY scenes/model/tokenizer scenes/model/tokenizer
 COPY scenes/model/vocabulary.txt scenes/model/
-USER p2p
+# By number: Kubernetes' runAsNonRoot cannot look a name up.
+USER 1000
 # A signal reaches the process itself: no shell in between.
 CMD ["python", "-m", "service"]
 
@@ -30,5 +31,5 @@ COPY requirements/worker.txt requirements/worker-cpu.txt requirements/
 RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/worker-cpu.txt
 COPY worker worker
 COPY scenes/model scenes/model
-USER p2p
+USER 1000
 CMD ["python", "-m", "worker", "--model", "scenes"]

@@ -23,11 +23,12 @@ serve: $(READY) ## the same stack, kept running until Ctrl-C
 test: $(READY) font ## all tests
 	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: $(READY) ## format, lint, types and plain language
+check: $(READY) ## format, lint, types, plain language, and known vulnerabilities of the pins
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m tools.plain_language
+	$(BIN)/python -m tools.audit
 
 openapi: $(READY) ## write openapi.yaml from the app
 	$(BIN)/python -m service.openapi

@@ -80,8 +80,8 @@ def sides(folder: Path) -> Iterator[tuple[Side, Side, str]]:
             address = f"/v1/edits/{job.id}"
             sizes = [len(client.get(address).content), len(accepted.content)]
         port = free_port()
-        command = python("-m", "benchmarks.bare", str(port), ours.redis_url, *map(str, sizes))
-        with running("bare", command, folder / "bare.log"):
+        command = python("-m", "benchmarks.bare", str(port), *map(str, sizes))
+        with running("bare", command, folder / "bare.log", {"REDIS_URL": ours.redis_url}):
             _wait(f"http://127.0.0.1:{port}/v1/edits/x")
             status = http("GET", address, headers=headers)
             yield (

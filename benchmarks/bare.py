@@ -1,8 +1,10 @@
 """What `benchmarks.api` compares with: one `async def` route, one round trip to Redis, a body of the same size.
 
-`python -m benchmarks.bare PORT REDIS_URL STATUS_BYTES ACCEPTED_BYTES`; both settings and client are the API's.
+`python -m benchmarks.bare PORT STATUS_BYTES ACCEPTED_BYTES`, with REDIS_URL in the environment; both settings and
+client are the API's.
 """
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,5 +41,5 @@ def create_app(redis_url: str, status_bytes: int, accepted_bytes: int) -> FastAP
 
 
 if __name__ == "__main__":
-    port, redis_url, status_bytes, accepted_bytes = sys.argv[1:]
-    uvicorn.run(create_app(redis_url, int(status_bytes), int(accepted_bytes)), port=int(port), **UVICORN)
+    port, status_bytes, accepted_bytes = sys.argv[1:]
+    uvicorn.run(create_app(os.environ["REDIS_URL"], int(status_bytes), int(accepted_bytes)), port=int(port), **UVICORN)

@@ -42,6 +42,8 @@ PATIENCE = timedelta(seconds=40)
 #: How long one request may take; a picture on a slow line needs some of it.
 _TIMEOUT = timedelta(seconds=20)
 
+#: By the end of a key. Nothing that a browser would run is among them, and no SVG, which holds scripts: an artifact
+#: lies beside the pages and may have been made from what a stranger sent.
 CONTENT_TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -55,7 +57,11 @@ class ObjectStorage(Protocol):
     """Where artifacts lie: workers put them there, the API hands them out."""
 
     def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> None:
-        """Store an object, whole or not at all; of a file, what follows from where it stands."""
+        """Store an object, whole or not at all; of a file, what follows from where it stands.
+
+        Raises:
+            ValueError: the content type is another than that of the key's end.
+        """
 
     async def get(self, key: str) -> bytes:
         """The object; raises `ArtifactNotFound`."""
@@ -82,9 +88,13 @@ class ObstoreStorage:
         self._is_plain = isinstance(store, LocalStore | MemoryStore)
 
     def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> None:
-        attributes = None if self._is_plain else {"Content-Type": content_type}
+        if content_type != content_type_of(checked_key(key)):
+            raise ValueError(f"{key} would be stored as {content_type}: by its end it is {content_type_of(key)}")
+        attributes = None if self._is_plain else {
+            "Content-Type": content_type, "Content-Disposition": disposition_of(key),
+        }  # fmt: skip
         try:
-            obstore.put(self._store, checked_key(key), data, attributes=attributes)
+            obstore.put(self._store, key, data, attributes=attributes)
         except (BaseError, OSError) as error:
             raise StorageUnavailable(f"take {key}") from error
 
@@ -230,3 +240,12 @@ def checked_prefix(prefix: str) -> str:
 def content_type_of(key: str) -> str:
     """What an artifact is, by the end of its key."""
     return CONTENT_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
+
+
+def disposition_of(key: str) -> str:
+    """What a browser does with an artifact that is opened by itself (RFC 6266): it shows pictures, and saves the rest.
+
+    A key has letters, digits and `._-` alone, so its name needs no quoting.
+    """
+    shown = content_type_of(key).startswith("image/")
+    return f'{"inline" if shown else "attachment"}; filename="{PurePosixPath(key).name}"'

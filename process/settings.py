@@ -1,12 +1,19 @@
-"""The settings of every process of the job plane: one environment variable per field, in capitals."""
+"""The settings of every process of the job plane: one environment variable per field, in capitals.
 
+What must not stand in the environment, which child processes and crash reports hold as well, may lie in files: with
+`SECRETS_DIR=/run/secrets` a field that has no variable is read from the file of its name there (`redis_url` or
+`REDIS_URL`), as Docker and Kubernetes mount secrets.
+"""
+
+import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from process.logs import LogFormat
 from process.redis_url import checked_redis_url
@@ -62,10 +69,20 @@ class MetricsSettings(PlaneSettings):
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
+#: The variable that names the directory of secret files.
+SECRETS_DIR = "SECRETS_DIR"
+
+
 def settings_or_exit(kind: type[AnySettings]) -> AnySettings:
     """The settings as the environment gives them; ends the process, naming each variable, where one cannot be."""
+    folder = os.environ.get(SECRETS_DIR) or None
+    if folder and not Path(folder).is_dir():
+        sys.exit(f"{SECRETS_DIR}: {folder!r} is no directory: name the one that holds a file for each secret setting")
     try:
-        return kind()
+        return kind(_secrets_dir=folder)
+    except SettingsError as error:
+        # Its own message names the field, and never what is in the file.
+        sys.exit(f"{SECRETS_DIR}: a file of {folder} cannot be read: {error} ({type(error.__cause__).__name__})")
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, each['loc'])).upper()}: {_said(each)}" for each in error.errors()]
         # One is one line, for logs that are read line by line.

@@ -27,6 +27,7 @@ from service.inversions import routes as inversions
 from service.models import routes as models
 from service.plane import Plane
 from service.playground.routes import playground
+from service.reference.routes import reference
 from service.settings import Settings
 from service.telemetry import TELEMETRY
 
@@ -55,6 +56,9 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         redirect_slashes=False,
         servers=[{"url": settings.public_url}] if settings.public_url else None,
         root_path_in_servers=False,
+        # FastAPI's pages load foreign scripts: service.reference.routes.
+        docs_url=None,
+        redoc_url=None,
         telemetry=TELEMETRY,
     )
     # A form is a little larger than the file in it.
@@ -68,6 +72,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     install_error_handlers(app)
     for routes in (edits, batches, deliveries, images, inversions, alignments, models, artifacts, health, metrics):
         app.include_router(routes.router)
+    app.include_router(reference())
     if settings.playground:
         app.include_router(playground(settings.prefix))
     app.router.routes[:0] = [Polling(), Posting()]

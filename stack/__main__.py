@@ -39,7 +39,10 @@ def main() -> None:
             ) as started,
         ):
             print(f"serving {', '.join(models)} at {started.url} (logs in {started.folder}/, Ctrl-C stops)\n")
-            print(_CURL.format(url=started.url, model=models[0]), flush=True)
+            print(_CURL.format(url=started.url, model=models[0]))
+            if started.redis_url.startswith("unix:///"):  # nobody else can open it, and no password is in it
+                print(f"\nfor `python -m admin`: export REDIS_URL='{started.redis_url}'")
+            sys.stdout.flush()
             while True:
                 started.check()
                 pause(1)

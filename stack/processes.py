@@ -29,6 +29,8 @@ def running(
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
+            # What it keeps is for this user alone: jobs, hashes of keys, pictures, secrets.
+            umask=0o077,
             # Its own group: Ctrl-C reaches us alone, and we stop it in our order.
             start_new_session=True,
         )

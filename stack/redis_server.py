@@ -1,4 +1,9 @@
-"""A Redis to work with: the one that is set, or one of its own in a directory of its own."""
+"""A Redis to work with: the one that is set, or one of its own, which only this user can open.
+
+Redis holds the jobs, the API keys' hashes and the secrets of webhooks, and asks nobody who they are by default: any
+program of any user of this machine, and any page in a browser on it, can reach a port of loopback. So it listens on a
+socket in a directory of this user's own, and on no port.
+"""
 
 import os
 import shutil
@@ -9,13 +14,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import redis
 
 from process.interruption import pause
+from process.masked import masked
 from process.redis_url import checked_redis_url
 from stack.patience import PATIENCE, PROBE
 from stack.processes import NotStarted, running
+
+#: Bytes that the path of a socket may have: 104 on macOS, 108 on Linux, each with a zero at its end.
+LONGEST_PATH = 103
 
 
 @contextmanager
@@ -36,17 +47,52 @@ def redis_server(folder: Path, *, keep: bool = False) -> Iterator[str]:
         wait_for(url)
         yield url
         return
-    port = free_port()
-    url = f"redis://127.0.0.1:{port}/0"
-    with running("redis", server_command(port, folder, keep=keep), folder / "redis.log") as server:
-        wait_for(url, server)
-        yield url
+    with private_socket() as path:
+        url = url_of(path)
+        with running("redis", server_command(path, folder, keep=keep), folder / "redis.log") as server:
+            wait_for(url, server)
+            yield url
 
 
-def server_command(port: int, folder: Path, *, keep: bool) -> list[str]:
-    """How a server is started on a port, with its data in a folder."""
-    command = [server_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    return [*command, "--appendonly", "yes" if keep else "no"]
+@contextmanager
+def private_socket() -> Iterator[Path]:
+    """The path of a socket in a new directory that only this user can open; both are gone afterwards.
+
+    Raises:
+        NotStarted: no directory for temporary files has a path that is short enough.
+    """
+    for place in (None, "/tmp"):
+        with TemporaryDirectory(prefix="p2p-redis-", dir=place, ignore_cleanup_errors=True) as folder:
+            path = Path(folder, "redis.sock")
+            if len(os.fsencode(path)) <= LONGEST_PATH:
+                yield path
+                return
+    raise NotStarted(f"the path of Redis's socket may have {LONGEST_PATH} bytes: set TMPDIR to a shorter one")
+
+
+def url_of(path: Path, *, login: str = "") -> str:
+    """The `REDIS_URL` of a socket; `login` is USER:PASSWORD@ where one is needed."""
+    return f"unix://{login}{quote(str(path))}?db=0"
+
+
+def server_command(path: Path, folder: Path, *, keep: bool) -> list[str]:
+    """How a server is started that listens on a socket alone, with its data in a folder."""
+    return [server_program(), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700", *_kept(folder, keep)]
+
+
+def guarded_command(port: int, password: str, folder: Path, *, keep: bool) -> list[str]:
+    """The same on a port of loopback, for what stands before a port, behind a password.
+
+    The password lies in a file: every user of the machine can read the arguments of a process.
+    """
+    config = folder / "redis.conf"
+    config.touch(mode=0o600)
+    config.write_text(f"requirepass {password}\n", encoding="ascii")
+    return [server_program(), str(config), "--port", str(port), "--bind", "127.0.0.1", *_kept(folder, keep)]
+
+
+def _kept(folder: Path, keep: bool) -> list[str]:
+    return ["--dir", str(folder), "--save", "", "--appendonly", "yes" if keep else "no"]
 
 
 def server_program() -> str:
@@ -86,8 +132,10 @@ def wait_for(url: str, server: subprocess.Popen | None = None) -> None:
             try:
                 client.ping()
             except redis.RedisError as error:
-                if time.monotonic() > deadline or (server and server.poll() is not None):
-                    raise NotStarted(f"no Redis answers at {url}: {error}") from error
+                # A password that is wrong now is wrong later.
+                is_refused = isinstance(error, redis.AuthenticationError)
+                if is_refused or time.monotonic() > deadline or (server and server.poll() is not None):
+                    raise NotStarted(f"no Redis answers at {masked(url)}: {error}") from error
                 pause(0.05)
             else:
                 return

@@ -30,9 +30,14 @@ def s3_server(folder: Path, bucket: str = "artifacts", *, host: str = "127.0.0.1
     # rclone refuses very short ones.
     key, secret = token_hex(10), token_hex(20)
     address = f"{host}:{port}"
-    command = [server_program(), "serve", "s3", "--auth-key", f"{key},{secret}", "--addr", address, str(place)]
-    # A directory of its own for its settings: nobody's own rclone is touched.
-    with running("s3", command, log, {"RCLONE_CONFIG": str(folder / "rclone.conf")}) as server:
+    command = [server_program(), "serve", "s3", "--addr", address, str(place)]
+    environment = {
+        # Not as an argument, which every user of the machine can read. Quoted: rclone takes it for a line of CSV.
+        "RCLONE_AUTH_KEY": f'"{key},{secret}"',
+        # A directory of its own for its settings: nobody's own rclone is touched.
+        "RCLONE_CONFIG": str(folder / "rclone.conf"),
+    }
+    with running("s3", command, log, environment) as server:
         _wait(f"http://{address}", server, log)
         yield f"s3+http://{key}:{secret}@{address}/{bucket}"
 

@@ -31,7 +31,7 @@ class Stack:
     """
 
     url: str
-    redis_url: str
+    redis_url: str = field(repr=False)  # it may hold a password
     folder: Path
     metrics: Mapping[str, str]
     processes: Mapping[str, subprocess.Popen] = field(repr=False)

@@ -49,9 +49,16 @@ class GpuWorker(SimpleWorker):
     def __init__(self, model: str, client: redis.Redis, drain: Drain) -> None:
         self._drain = drain
         # From exactly one queue RQ moves a message instead of popping it, so that a crash does not lose it.
-        queue = Queue(queue_name(model), connection=client, serializer=JSONSerializer)
+        # Its class of messages is named as well: RQ's maintenance reads abandoned messages by that of the queue.
+        queue = Queue(queue_name(model), connection=client, serializer=JSONSerializer, job_class=EditMessage)
         name = f"{model}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         super().__init__([queue], name=name, connection=client, serializer=JSONSerializer, worker_ttl=WORKER_TTL)
+
+    def subscribe(self) -> None:
+        """Hear no commands: RQ would end this process, or kill its process group, for any client that publishes.
+
+        A job is canceled by its record, and a worker is ended by a signal.
+        """
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Stop once the job at hand is done or given back; a second signal, later than a second after, stops at once.

@@ -13,6 +13,7 @@ the end. The followers, the worker's part and the polls are processes of their o
 import argparse
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -143,8 +144,8 @@ def working(redis_url: str, followed: Sequence[Followed], size: Size, folder: Pa
     """The process that runs the edits as workers do."""
     file = folder / "edits.json"
     file.write_text(json.dumps([edit.id for edit in followed]), encoding="utf-8")
-    command = python("-m", "benchmarks.followers.edits", redis_url, str(file), str(size.steps), str(size.spread))
-    with subprocess.Popen(command) as process:
+    command = python("-m", "benchmarks.followers.edits", str(file), str(size.steps), str(size.spread))
+    with subprocess.Popen(command, env={**os.environ, "REDIS_URL": redis_url}) as process:
         try:
             yield
             if process.wait(60):
@@ -157,18 +158,17 @@ def working(redis_url: str, followed: Sequence[Followed], size: Size, folder: Pa
 def most_connections(started: Stack, redis_url: str) -> Iterator[list[int]]:
     """How many connections the API process has to Redis, looked at twice a second.
 
-    Whose a connection is shows its port, once, while there are few: all that are new are the API's, except those of
-    this benchmark, which have a name.
+    Those of other processes are counted once, at the beginning: all that are new are the API's, except those of this
+    benchmark, which have a name.
     """
     api = psutil.Process(started.processes["api"].pid)
-    own = {str(each.laddr.port) for each in api.net_connections("tcp") if each.laddr}
     counts, is_over = [0], threading.Event()
     with redis.Redis.from_url(redis_url, decode_responses=True, client_name=NAME) as client:
-        others = {each["id"] for each in clients(client) if each["addr"].rpartition(":")[2] not in own}
+        others = len(clients(client)) - own_connections(api, client)
 
         def look() -> None:
             while True:
-                counts.append(sum(each["id"] not in others and each["name"] != NAME for each in clients(client)))
+                counts.append(sum(each["name"] != NAME for each in clients(client)) - others)
                 if is_over.wait(0.5):
                     return
 
@@ -179,6 +179,21 @@ def most_connections(started: Stack, redis_url: str) -> Iterator[list[int]]:
         finally:
             is_over.set()
             looking.join()
+
+
+def own_connections(process: psutil.Process, client: redis.Redis) -> int:
+    """How many connections of a Redis belong to a process of asyncio, or to this benchmark."""
+    named = sum(each["name"] == NAME for each in clients(client))
+    if redis_is_on_socket(client):
+        # Redis does not say whose these are. The process has a pair more, through which asyncio wakes itself up.
+        return named + len(process.net_connections("unix")) - 2
+    ports = {str(each.laddr.port) for each in process.net_connections("tcp") if each.laddr}
+    return named + sum(each["addr"].rpartition(":")[2] in ports for each in clients(client))
+
+
+def redis_is_on_socket(client: redis.Redis) -> bool:
+    """Whether a client reaches its Redis by a Unix socket."""
+    return "path" in client.get_connection_kwargs()
 
 
 def clients(client: redis.Redis) -> Sequence[Mapping[str, str]]:

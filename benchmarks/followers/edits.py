@@ -1,9 +1,11 @@
 """The edits of `benchmarks.followers`: made by the store, run as workers run them, without a model.
 
-`python -m benchmarks.followers.edits REDIS_URL FILE STEPS SPREAD` runs those that the file lists.
+`python -m benchmarks.followers.edits FILE STEPS SPREAD` runs those that the file lists, with REDIS_URL in the
+environment.
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -100,6 +102,6 @@ def run(client: redis.Redis, job_ids: Sequence[str], steps: int, spread: float) 
 
 
 if __name__ == "__main__":
-    redis_url, file, steps, spread = sys.argv[1:]
-    with redis.Redis.from_url(redis_url, decode_responses=True, client_name=NAME) as connected:
+    file, steps, spread = sys.argv[1:]
+    with redis.Redis.from_url(os.environ["REDIS_URL"], decode_responses=True, client_name=NAME) as connected:
         run(connected, json.loads(Path(file).read_text()), int(steps), float(spread))

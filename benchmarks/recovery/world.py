@@ -15,7 +15,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 import redis.asyncio
@@ -26,7 +28,7 @@ from jobs.redis import keys
 from service.app import create_app
 from service.settings import Settings
 from stack.patience import PATIENCE
-from stack.redis_server import server_command
+from stack.redis_server import guarded_command
 
 #: Seconds between two edits, and between two looks of the supervisor, and of what waits for something.
 PACE, LOOK = 0.5, 0.05
@@ -82,7 +84,9 @@ class World:
         self.place = Place(folder=self.folder, environment=self.environment)
         self.journal = Journal(self.folder / "journal")
         self.wires = self.place.wires()
-        self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
+        # The processes may reach it through a proxy, but by the same password.
+        self.password = urlsplit(self.environment["REDIS_URL"]).password or ""
+        self.redis_url = redis_url(self.redis_port, self.password)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
@@ -122,7 +126,7 @@ class World:
             self.redis.wait()
 
     def _start_redis(self) -> None:
-        command = server_command(self.redis_port, self.folder, keep=self.keep)
+        command = guarded_command(self.redis_port, self.password, self.folder, keep=self.keep)
         with (self.folder / "redis.log").open("ab") as log:
             self.redis = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -238,10 +242,15 @@ class World:
         return self.kills(point)[-1]
 
 
+def redis_url(port: int, password: str) -> str:
+    """The `REDIS_URL` of a server on a port of loopback."""
+    return f"redis://:{password}@127.0.0.1:{port}/0"
+
+
 def settings_of(redis_port: int, storage_url: str, webhook_url: str) -> dict[str, str]:
     """The settings of a world's processes: a deployment's defaults, but for the addresses."""
     return {
-        "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "REDIS_URL": redis_url(redis_port, token_hex(16)),
         "STORAGE_URL": storage_url,
         "WEBHOOK_URL": webhook_url,
         "OMP_NUM_THREADS": "1",

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from jobs.storage import CONTENT_TYPES, content_type_of
+from jobs.storage import CONTENT_TYPES, content_type_of, disposition_of
 from service.http.dependencies import PlaneOfApp
 from service.http.errors import LinkRefused
 from service.http.problems import problems
@@ -18,5 +18,11 @@ async def fetch_artifact(key: str, plane: PlaneOfApp, expires: str = "", signatu
     if not plane.signer.is_genuine(key, expires, signature) or plane.signer.is_over(expires):
         raise LinkRefused
     # An artifact is written once under its key, so a browser may keep it as long as it likes.
-    headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
+    headers = {
+        "Cache-Control": "private, max-age=86400, immutable",
+        "Content-Disposition": disposition_of(key),
+        "X-Content-Type-Options": "nosniff",
+        # Opened by itself it is of our origin: whatever a browser takes it for, it runs nothing.
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
     return Response(await plane.storage.get(key), media_type=content_type_of(key), headers=headers)

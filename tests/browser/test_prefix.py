@@ -1,6 +1,5 @@
 """The whole service below a path, behind a proxy that takes it off: its clients, and the page in a real browser."""
 
-import urllib.request
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -57,9 +56,15 @@ def test_links_lead_on_from_where_they_were_given(below, where):
     assert httpx.get(edit["artifacts"][0]["url"]).status_code == 200
 
 
-def test_the_documents_page_reads_its_description_through_the_proxy(below):
-    with urllib.request.urlopen(f"{below.public}/docs") as page:
-        assert f"url: '{PREFIX}/openapi.json'" in page.read().decode().replace('"', "'")
+@pytest.mark.parametrize("where", ["public", "direct"])
+def test_the_reference_reads_its_files_and_its_description_below_the_path(below, context, where):
+    page, asked = context().new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{getattr(below, where)}/docs")
+    page.get_by_role("heading", name="Prompt-to-prompt image editing").wait_for()
+
+    assert f"{getattr(below, where)}/openapi.json" in asked
+    assert [url for url in asked if not url.startswith((getattr(below, where), "data:"))] == []
     assert httpx.get(f"{below.public}/openapi.json").json()["servers"] == [{"url": below.public}]
 
 

@@ -20,7 +20,7 @@ def test_it_is_the_rq_that_was_read():
     assert rq.VERSION.startswith("3.0")
 
 
-@pytest.mark.parametrize("name", ["request_stop", "dequeue_job_and_maintain_ttl"])
+@pytest.mark.parametrize("name", ["request_stop", "dequeue_job_and_maintain_ttl", "subscribe"])
 def test_an_overridden_method_takes_what_rqs_takes(name):
     ours, theirs = (inspect.signature(getattr(cls, name)) for cls in (GpuWorker, SimpleWorker))
 

@@ -19,7 +19,7 @@ from jobs.redis.connection import patient_client
 from jobs.redis.store import RedisJobStore
 from service.api_keys import KeyRing
 from stack.processes import running, stop
-from stack.redis_server import free_port, server_command
+from stack.redis_server import private_socket, server_command, url_of
 from stack.services import stack
 
 EDIT = {
@@ -98,16 +98,17 @@ def api_over(redis_url: str, folder, models_file, **settings: str) -> Iterator[S
 @pytest.fixture(scope="module")
 def own_redis(tmp_path_factory) -> Iterator[SimpleNamespace]:
     """A Redis of this file's own, which writes everything down, and how it is restarted."""
-    folder, port = tmp_path_factory.mktemp("followers-redis"), free_port()
-    command = [*server_command(port, folder, keep=True), "--appendfsync", "always"]
+    folder = tmp_path_factory.mktemp("followers-redis")
     with ExitStack() as servers:
+        path = servers.enter_context(private_socket())
+        command = [*server_command(path, folder, keep=True), "--appendfsync", "always"]
         server = servers.enter_context(running("redis", command, folder / "redis.log"))
 
         def restart() -> None:
             stop(server)
             servers.enter_context(running("redis", command, folder / "redis.log"))
 
-        yield SimpleNamespace(url=f"redis://127.0.0.1:{port}/0", restart=restart)
+        yield SimpleNamespace(url=url_of(path), restart=restart)
 
 
 @pytest.fixture(scope="module")
@@ -299,13 +300,11 @@ def test_a_restart_of_redis_loses_and_repeats_no_event(api, own_redis, key):
 
 def test_a_redis_user_that_may_not_publish_is_served_all_the_same(tmp_path, tiny_models):
     """The default of users that are made by hand since Redis 7: no channels."""
-    port = free_port()
-    with running("redis", server_command(port, tmp_path, keep=False), tmp_path / "redis.log"):
-        admin = redis.Redis(port=port)
+    with private_socket() as path, running("redis", server_command(path, tmp_path, keep=False), tmp_path / "redis.log"):
+        admin = redis.Redis(unix_socket_path=str(path))
         until(lambda: _answers(admin))
         admin.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "resetchannels")
-        url = f"redis://app:secret@127.0.0.1:{port}/0"
-        with api_over(url, tmp_path / "stack", tiny_models) as api:
+        with api_over(url_of(path, login="app:secret@"), tmp_path / "stack", tiny_models) as api:
             job_id = api.http.post("/v1/edits", json=EDIT).json()["id"]
             listener = Listener(api.url, job_id)
             listener.until("queued")

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 import redis
+from rq import Queue
+from rq.registry import StartedJobRegistry
 
-from jobs.redis.message import hash_of, list_of, message_about
+from jobs.redis.message import hash_of, list_of, message_about, queue_name
 from stack.redis_server import redis_server
 from worker.drain import Drain
 from worker.gpu_worker import GpuWorker
@@ -101,6 +103,50 @@ def test_a_webhook_that_a_message_names_is_not_called(client, ran, monkeypatch):
 
     assert ran == ["mine"]
     assert posted == []
+
+
+def abandoned(client: redis.Redis, place: str, **altered: str) -> None:
+    """Puts a message with callbacks and webhooks where RQ's maintenance looks for what a worker has left."""
+    message = message_about("left", MODEL)
+    fields = dict(zip(message.fields[::2], message.fields[1::2], strict=True))
+    webhooks = json.dumps([{"url": "http://127.0.0.1:9/", "job_status": status} for status in ("finished", "failed")])
+    named = {f"{kind}_callback_name": "shutil.which" for kind in ("success", "failure", "stopped")}
+    client.hset(message.hash, mapping=fields | named | {"status": "started", "webhooks": webhooks} | altered)
+    queue = Queue(queue_name(MODEL), client)
+    if place == "started":
+        client.zadd(StartedJobRegistry(queue_name(MODEL), client).key, {f"{message.id}:execution": 1})
+    else:
+        client.rpush(queue.intermediate_queue_key, message.id)
+        client.set(queue.intermediate_queue.get_first_seen_key(message.id), 1)
+    client.delete(queue.registry_cleaning_key)
+
+
+@pytest.mark.parametrize("retries", ["0", "1"])
+@pytest.mark.parametrize("place", ["started", "taken"])
+@pytest.mark.parametrize("data", [None, call("os.getpid")])
+def test_nothing_that_a_message_names_is_called_when_it_looks_abandoned(client, ran, place, retries, data, monkeypatch):
+    called = []
+    monkeypatch.setattr("shutil.which", lambda *given, **_: called.append(given))
+    monkeypatch.setattr("rq.webhook.urlopen", lambda *given, **_: called.append(given))
+    abandoned(client, place, retries_left=retries, **({"data": data} if data else {}))
+    send(client, "mine")
+
+    work_off(client)
+
+    assert called == []
+    assert "mine" in ran
+
+
+@pytest.mark.parametrize(
+    "command", [{"command": "shutdown"}, {"command": "stop-job", "job_id": "mine"}, "not an object"]
+)
+def test_a_command_that_is_published_to_a_worker_is_not_heard(client, command):
+    """RQ ends a worker, or kills its process group, for anybody who can publish."""
+    worker = GpuWorker(MODEL, client, Drain(timedelta(seconds=1)))
+    worker.subscribe()
+
+    assert client.publish(worker.pubsub_channel_name, json.dumps(command)) == 0
+    worker.unsubscribe()
 
 
 def test_the_refusal_is_logged_with_the_name_that_was_given(client, ran, caplog, tmp_path):

@@ -20,14 +20,12 @@ from process.redis_url import checked_redis_url
 from service.connections import redis_client
 from stack.patience import PATIENCE
 from stack.processes import python, running
-from stack.redis_server import free_port, server_command
+from stack.redis_server import free_port, guarded_command, private_socket, server_command
 
 
 @pytest.fixture
 def socket_url(tmp_path) -> Iterator[str]:
-    path = tmp_path / "redis.sock"
-    command = [*server_command(0, tmp_path, keep=False), "--unixsocket", str(path)]
-    with running("redis", command, tmp_path / "redis.log"):
+    with private_socket() as path, running("redis", server_command(path, tmp_path, keep=False), tmp_path / "redis.log"):
         deadline = time.monotonic() + 60
         while not path.exists():
             assert time.monotonic() < deadline
@@ -47,10 +45,10 @@ def tls_url(tmp_path, redis_url) -> Iterator[str]:
     )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    inner_port, is_up, is_over = urlsplit(redis_url).port, threading.Event(), threading.Event()
+    inner, is_up, is_over = urlsplit(redis_url).path, threading.Event(), threading.Event()
 
     async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", inner_port)
+        inner_reader, inner_writer = await asyncio.open_unix_connection(inner)
         copies = [asyncio.create_task(copied(*pair)) for pair in ((reader, inner_writer), (inner_reader, writer))]
         await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
         for sink in (inner_writer, writer):
@@ -105,7 +103,7 @@ PASSWORD = "hush-hush"
 def guarded_address(tmp_path_factory) -> Iterator[str]:
     """HOST:PORT of a Redis with a password, and a user who may only PING."""
     folder, port = tmp_path_factory.mktemp("guarded"), free_port()
-    command = [*server_command(port, folder, keep=False), "--requirepass", PASSWORD]
+    command = guarded_command(port, PASSWORD, folder, keep=False)
     with running("redis", command, folder / "redis.log"):
         reached(f"redis://:{PASSWORD}@127.0.0.1:{port}/0")
         with redis.Redis(port=port, password=PASSWORD) as client:
@@ -202,7 +200,7 @@ def test_a_program_that_starts_before_its_redis_waits_and_then_tells_right_from_
     environment = {"REDIS_URL": url, "MODELS_FILE": str(tiny_models)}
     with running("admin", python("-m", "admin", "keys", "list"), log, environment) as admin:
         until(lambda: "waiting up to" in log.read_text())
-        command = [*server_command(port, tmp_path, keep=False), "--requirepass", password]
+        command = guarded_command(port, password, tmp_path, keep=False)
         with running("redis", command, tmp_path / "redis.log"):
             assert admin.wait(PATIENCE) == (0 if password == PASSWORD else 1)
     assert ("give the user and password" in log.read_text()) == (password != PASSWORD)
@@ -218,7 +216,7 @@ def test_an_api_on_loopback_that_starts_before_its_redis_ends_when_that_refuses_
     }
     with running("api", python("-m", "service"), log, environment) as api:
         until(lambda: "Uvicorn running" in log.read_text())
-        command = [*server_command(port, tmp_path, keep=False), "--requirepass", PASSWORD]
+        command = guarded_command(port, PASSWORD, tmp_path, keep=False)
         with running("redis", command, tmp_path / "redis.log"):
             assert api.wait(PATIENCE) == 1
     assert "REDIS_URL 'redis://***@" in log.read_text().strip().splitlines()[-1]
@@ -235,7 +233,7 @@ def test_an_api_that_others_reach_says_the_same(guarded_address, tiny_models, tm
 def test_credentials_that_change_while_a_process_runs_are_an_outage(tmp_path):
     port = free_port()
     url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
-    command = [*server_command(port, tmp_path, keep=False), "--requirepass", PASSWORD]
+    command = guarded_command(port, PASSWORD, tmp_path, keep=False)
     with running("redis", command, tmp_path / "redis.log"):
         reached(url)
         with patient_client(url) as client, redis.Redis(port=port, password=PASSWORD) as operator:

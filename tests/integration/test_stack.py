@@ -1,21 +1,35 @@
 """Starting and stopping everything: what comes up also goes, and what cannot come up says why."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 import yaml
 from PIL import Image
 
+from process.redis_url import checked_redis_url
 from stack import redis_server as module
 from stack.processes import NotStarted, python, running
-from stack.redis_server import free_port, redis_server, server_command, server_program
+from stack.redis_server import (
+    free_port,
+    guarded_command,
+    private_socket,
+    redis_server,
+    server_command,
+    server_program,
+    url_of,
+    wait_for,
+)
 from stack.services import stack
 from tests.patience import PATIENCE, eventually
 
@@ -29,6 +43,61 @@ def test_a_redis_is_up_for_as_long_as_it_is_needed(tmp_path, monkeypatch):
 
     with redis.Redis.from_url(url, retry=None) as client, pytest.raises(redis.ConnectionError):
         client.ping()
+
+
+def test_only_this_user_can_open_the_redis_that_is_started(tmp_path, monkeypatch):
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    with redis_server(tmp_path, keep=True) as url, redis.Redis.from_url(url) as client:
+        client.set("job", "accepted")
+        path = Path(urlsplit(url).path)
+        listening = client.config_get("port")["port"]
+        kept = [file for file in tmp_path.rglob("appendonlydir/**/*")]
+
+        assert (listening, stat.S_IMODE(path.parent.stat().st_mode), path.parent.stat().st_uid) == (
+            "0",
+            0o700,
+            os.getuid(),
+        )
+        assert kept
+        assert [str(file) for file in kept if file.stat().st_mode & 0o077] == []
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["a folder", "50%", "a#b", "what?", "b\u00fcro", "it's", 'a"b'])
+def test_any_folder_for_temporary_files_will_do(tmp_path, monkeypatch, name):
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    (tmp_path / name).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / name))
+
+    with redis_server(tmp_path / name) as url, redis.Redis.from_url(checked_redis_url(url)) as client:
+        assert client.ping()
+
+
+def test_a_long_folder_for_temporary_files_leaves_the_socket_reachable(tmp_path, monkeypatch):
+    long = tmp_path / ("long" * 30)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+
+    with private_socket() as path, contextlib.closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind(str(path))
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_redis_on_a_port_has_a_password_that_no_process_list_shows(tmp_path):
+    port, password = free_port(), "hush-hush"
+    command = guarded_command(port, password, tmp_path, keep=False)
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    with running("redis", command, tmp_path / "redis.log") as server:
+        wait_for(url, server)
+        shown = Path(f"/proc/{server.pid}/cmdline").read_text() if os.path.isdir("/proc") else " ".join(command)
+        with redis.Redis(port=port) as client, pytest.raises(redis.AuthenticationError):
+            client.ping()
+        with pytest.raises(NotStarted, match="no Redis answers at") as refused:
+            wait_for(url.replace(password, "wrong-word"), server)
+
+    assert password not in shown
+    assert "wrong-word" not in str(refused.value)
+    assert stat.S_IMODE((tmp_path / "redis.conf").stat().st_mode) == 0o600
 
 
 def test_a_redis_that_was_set_is_used(redis_url, tmp_path, monkeypatch):
@@ -56,11 +125,15 @@ def test_where_the_machine_has_no_server_the_installed_package_has_one(packaged,
 
 def test_what_an_older_servers_volume_holds_is_read_by_the_one_that_compose_starts(packaged, tmp_path):
     """Redis 7.4 ran there before, whose files say RDB version 12: Valkey by itself ends when it reads that."""
-    (_, *options) = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["command"]
-    port = free_port()
-    command = server_command(port, tmp_path, keep=True)
+    (_, _, *options) = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["command"]
+    with private_socket() as path:
+        _read_by_a_newer_one(path, options, tmp_path)
+
+
+def _read_by_a_newer_one(path: Path, options: list[str], tmp_path: Path) -> None:
+    command = server_command(path, tmp_path, keep=True)
     # Written without a checksum, so that the version in its head can be changed.
-    with _serving([*command, "--rdbchecksum", "no"], port, tmp_path) as client:
+    with _serving([*command, "--rdbchecksum", "no"], path, tmp_path) as client:
         client.set("job", "accepted")
         client.bgrewriteaof()
         rewritten = ["appendonly.aof.2.base.rdb"]
@@ -68,15 +141,15 @@ def test_what_an_older_servers_volume_holds_is_read_by_the_one_that_compose_star
     base = tmp_path / "appendonlydir" / "appendonly.aof.2.base.rdb"
     base.write_bytes(b"REDIS0012" + base.read_bytes()[9:])
 
-    with _serving([*command, *options], port, tmp_path) as client:
+    with _serving([*command, *options], path, tmp_path) as client:
         assert client.get("job") == b"accepted"
 
 
 @contextmanager
-def _serving(command: list[str], port: int, folder: Path) -> Iterator[redis.Redis]:
+def _serving(command: list[str], path: Path, folder: Path) -> Iterator[redis.Redis]:
     with running("redis", command, folder / "redis.log") as server:
-        module.wait_for(f"redis://127.0.0.1:{port}", server)
-        with redis.Redis(port=port) as client:
+        module.wait_for(url_of(path), server)
+        with redis.Redis(unix_socket_path=str(path)) as client:
             yield client
 
 

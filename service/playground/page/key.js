@@ -1,11 +1,12 @@
-// The API key: in this tab's session and nowhere else, never in an address or a snippet.
+// The API key: in this module and nowhere else, never in an address or a snippet. What a browser stores for a page,
+// every other page of the same host can read: another application behind the same proxy is one.
 
 import { $ } from "./dom.js";
 
-const NAME = "p2p-key";
+let used = null;
 let waiting = [];
 
-export const key = () => sessionStorage.getItem(NAME);
+export const key = () => used;
 
 /** Asks for a key and resolves once another one was given; `why` says what was wrong with the one before. */
 export function askForKey(why) {
@@ -26,7 +27,7 @@ export function setUpKey() {
   });
   $("#key-close").addEventListener("click", () => dialog.close());
   $("#key-forget").addEventListener("click", () => {
-    sessionStorage.removeItem(NAME);
+    used = null;
     show();
     dialog.close();
   });
@@ -34,7 +35,7 @@ export function setUpKey() {
     event.preventDefault();
     const value = $("#key-value").value.trim();
     if (!value) return;
-    sessionStorage.setItem(NAME, value);
+    used = value;
     show();
     for (const each of waiting.splice(0)) each.resolve();
     dialog.close();

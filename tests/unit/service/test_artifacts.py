@@ -5,10 +5,12 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 
 from jobs.errors import ArtifactNotFound
-from jobs.storage import open_storage
+from jobs.storage import CONTENT_TYPES, open_storage
 from service.artifacts.signing import SECRET_FILE, artifact_secret
+from tests.hostile import file_of
 
 KEY = "jobs/j1/e1/source.png"
 MINUTE = timedelta(minutes=1)
@@ -26,6 +28,72 @@ def test_a_signed_url_gives_the_artifact(client, url):
 
     assert (response.status_code, response.content) == (200, b"a picture")
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+#: What a browser may run or follow when it is told so, or guesses.
+HOSTILE = b"<!doctype html><svg xmlns='http://www.w3.org/2000/svg'><script>alert(document.domain)</script></svg>"
+
+RUN = (
+    ".html",
+    ".htm",
+    ".xhtml",
+    ".svg",
+    ".SVG",
+    ".xml",
+    ".js",
+    ".mjs",
+    ".pdf",
+    ".mht",
+    ".swf",
+    ".PNG",
+    ".png.html",
+    "",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "disposition"),
+    [
+        ("source.png", "image/png", "inline"),
+        ("edit-1.jpg", "image/jpeg", "inline"),
+        ("edit-1.webp", "image/webp", "inline"),
+        ("manifest.json", "application/json", "attachment"),
+        ("maps.npz", "application/octet-stream", "attachment"),
+        *((f"x{end}", "application/octet-stream", "attachment") for end in RUN),
+    ],
+)  # fmt: skip
+def test_an_artifact_is_never_run_whatever_is_in_it(client, parts, name, content_type, disposition):
+    key = f"jobs/j1/e1/{name}"
+    parts.storage.put(key, HOSTILE, content_type)
+
+    answer = client.get(parts.plane.signer.url(key, MINUTE))
+
+    assert answer.headers["Content-Type"] == content_type
+    assert answer.headers["Content-Disposition"] == f'{disposition}; filename="{name}"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+def test_a_picture_that_was_sent_is_served_like_every_artifact(client):
+    sent = client.post("/v1/images", files={"image": file_of(Image.new("RGB", (40, 30)), "PNG")}).json()
+
+    answer = client.get(sent["url"])
+
+    assert answer.headers["Content-Type"] == "image/png"
+    assert answer.headers["Content-Disposition"].startswith("inline; filename=")
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+def test_no_content_type_of_an_artifact_is_one_that_a_browser_runs():
+    assert [
+        kind for kind in CONTENT_TYPES.values() if any(word in kind for word in ("html", "svg", "xml", "script"))
+    ] == []
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "image/jpeg", ""])
+def test_nothing_is_stored_under_another_type_than_that_of_its_name(tmp_path, content_type):
+    with pytest.raises(ValueError, match=r"by its end it is image/png"):
+        open_storage(str(tmp_path)).put(KEY, b"a picture", content_type)
 
 
 def test_a_signed_url_ends(client, url, parts):

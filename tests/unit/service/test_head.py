@@ -48,6 +48,7 @@ def addresses(client, edit, parts) -> dict[str, str]:
         "/v1/images/{image_id}": image["links"]["self"],
         "/v1/artifacts/{key:path}": parts.plane.signer.url(ARTIFACT, timedelta(minutes=5)),
         "/playground/{name:path}": "/playground/style.css",
+        "/docs/{name}": "/docs/swagger-ui.css",
     }
 
 

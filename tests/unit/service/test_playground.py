@@ -8,7 +8,8 @@ from starlette.testclient import TestClient
 
 from p2p.spec import EditSpec
 from service.app import create_app
-from service.playground.routes import CONTENT_TYPES, FOLDER
+from service.http.pages import CONTENT_TYPES
+from service.playground.routes import FOLDER
 from service.settings import Settings
 
 MODULES = sorted(FOLDER.glob("*.js"))

@@ -1,0 +1,5 @@
+"""The files of the page at `/docs`."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent

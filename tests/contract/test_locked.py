@@ -1,0 +1,179 @@
+"""What is deployed has passwords, shows none of them, and runs without rights."""
+
+import re
+import subprocess
+
+import pytest
+import redis
+import yaml
+
+from admin.passwords import make_passwords
+from stack.processes import running
+from stack.redis_server import private_socket, server_program, url_of, wait_for
+from tests.contract.test_deployment import BUILT, COMPOSE, CONTAINERS, MANIFESTS, OURS, PASSWORDS, PODS, ROOT
+
+SERVICES = COMPOSE["services"]
+SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+SETS = [manifest["spec"]["template"]["spec"] for manifest in MANIFESTS if manifest["kind"] == "StatefulSet"]
+EVERY_POD = [*PODS, *SETS]
+EVERY_CONTAINER = [each for pod in EVERY_POD for each in (*pod["containers"], *pod.get("initContainers", ()))]
+#: Files in which commands stand that people and programs run.
+COMMANDS = [
+    path
+    for pattern in ("*.md", "docs/*.md", "deploy/**/*.yaml", "docker-compose.yml", "Makefile", ".ci/*", "Dockerfile*")
+    for path in sorted(ROOT.glob(pattern))
+]
+#: How a secret becomes an argument of a process.
+SECRET_ARGUMENTS = re.compile(
+    r"--from-literal|--requirepass|--masterauth|--auth-key|(redis|valkey)-cli\b[^\n`|]* -a |--pass\b"
+    r"|python -m [\w.]+ [^\n`]*(redis|rediss|s3\+https?)://[^\s`/]*:[^\s`/]*@"
+)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_command_that_is_written_down_has_a_secret_among_its_arguments(path):
+    assert [found[0] for found in SECRET_ARGUMENTS.finditer(path.read_text(encoding="utf-8"))] == []
+
+
+def test_no_secret_of_compose_stands_in_the_file_or_has_a_default():
+    text = (ROOT / "docker-compose.yml").read_text()
+
+    assert re.findall(r"://[^\s/]*:[^\s/]*@", text) == []
+    assert re.findall(r"\$\{\w*(?:SECRET|PASSWORD|KEY)\w*:-[^}]+\}", text) == []
+
+
+def test_every_part_of_compose_waits_for_the_passwords_and_reads_its_own_alone():
+    for name in ("redis", "storage"):
+        assert SERVICES[name]["depends_on"]["passwords"]["condition"] == "service_completed_successfully"
+    seen = {name: [each.partition(":")[0] for each in service["volumes"] if "secrets" in each.partition(":")[0]]
+            for name, service in SERVICES.items() if name != "passwords"}  # fmt: skip
+
+    assert seen.pop("redis") == ["redis-secrets"]
+    assert seen.pop("storage") == ["storage-secrets"]
+    assert {tuple(volumes) for volumes in seen.values()} == {("plane-secrets",)}
+    assert all(":/secrets:ro" in str(service["volumes"]) for name, service in SERVICES.items() if name != "passwords")
+    assert all(service["environment"]["SECRETS_DIR"] == "/secrets" for service in OURS.values())
+
+
+def test_what_fetches_models_can_write_them_somewhere():
+    """Its root is read-only."""
+    for name in ("api", "worker", "worker-gpu"):
+        home = OURS[name]["environment"]["HF_HOME"]
+        assert f"models:{home}" in OURS[name]["volumes"]
+    for container in CONTAINERS:
+        said = {each["name"]: each.get("value", "") for each in container["env"]}
+        if container["name"] in ("api", "worker"):
+            assert said["HF_HOME"].startswith("/tmp/")
+
+
+def test_what_makes_the_passwords_reaches_nobody():
+    assert PASSWORDS["network_mode"] == "none"
+    assert "python -m admin.passwords /made --redis redis:6379 --storage" in PASSWORDS["command"][-1]
+
+
+@pytest.mark.parametrize("deployed", ["compose", "kubernetes"])
+def test_the_redis_that_is_deployed_lets_nobody_in_without_its_password(deployed, tmp_path):
+    """Its own command, on a socket here, with the file that is made for it."""
+    (kubernetes,) = SETS
+    command = SERVICES["redis"]["command"] if deployed == "compose" else kubernetes["containers"][0]["command"]
+    make_passwords(tmp_path, redis="redis:6379", storage="storage:9000/artifacts")
+    config = tmp_path / "redis" / "redis.conf"
+    password = config.read_text().split()[1]
+    if "--dir" in command:
+        command = [*command[: command.index("--dir")]]
+    assert command[:2] == ["valkey-server", "/secrets/redis.conf"]
+    if "valkey" not in subprocess.run([server_program(), "--version"], capture_output=True, text=True).stdout.lower():
+        pytest.skip("another server than the one that is deployed")
+
+    with private_socket() as path:
+        here = ["--port", "0", "--unixsocket", str(path), "--dir", str(tmp_path)]
+        log = tmp_path / "redis.log"
+        with running("redis", [server_program(), str(config), *command[2:], *here], log) as server:
+            wait_for(url_of(path, login=f":{password}@"), server)
+            with redis.Redis(unix_socket_path=str(path)) as client, pytest.raises(redis.AuthenticationError):
+                client.get("job")
+
+
+def test_only_what_makes_the_passwords_is_root_and_nobody_has_rights():
+    assert {name for name, service in SERVICES.items() if str(service.get("user", "")).startswith("0")} == {"passwords"}
+    for name, service in SERVICES.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        # Redis writes to its volume, and begins as root to become its own user.
+        assert service.get("read_only") or name == "redis", name
+    assert {name for name, service in SERVICES.items() if "cap_add" in service} == {"passwords", "redis"}
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu"])
+def test_every_image_ends_as_a_user_that_is_named_by_number(name):
+    stages = re.split(r"^FROM ", (ROOT / name).read_text(), flags=re.M)[1:]
+    users = [re.findall(r"^USER (\S+)", stage, re.M)[-1] for stage in stages]
+
+    # Kubernetes' runAsNonRoot cannot look a name up.
+    assert set(users) == {"1000"}
+    assert {service["build"].get("target", "service") for service in BUILT.values()} <= {"service", "worker"}
+
+
+@pytest.mark.parametrize("pod", EVERY_POD, ids=lambda pod: pod["containers"][0]["name"])
+def test_every_pod_keeps_to_kubernetes_level_restricted(pod):
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    for container in (*pod["containers"], *pod.get("initContainers", ())):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert all(mount["mountPath"] in {"/tmp", "/data", "/secrets"} for mount in container["volumeMounts"])
+
+
+def test_no_secret_stands_in_a_manifest_and_every_container_reads_its_own():
+    for container in CONTAINERS:
+        assert container["envFrom"] == [{"secretRef": {"name": "p2p-edit"}}]
+    for file in sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml")):
+        assert "kind: Secret" not in re.sub(r"(?m)^\s*#.*$", "", file.read_text())
+
+
+def test_keda_asks_redis_by_its_password():
+    (scaled,) = (manifest for manifest in MANIFESTS if manifest["kind"] == "ScaledObject")
+    (login,) = (manifest for manifest in MANIFESTS if manifest["kind"] == "TriggerAuthentication")
+    services = {manifest["metadata"]["name"] for manifest in MANIFESTS if manifest["kind"] == "Service"}
+
+    for trigger in scaled["spec"]["triggers"]:
+        assert trigger["authenticationRef"] == {"name": login["metadata"]["name"]}
+        assert trigger["metadata"]["address"].partition(":")[0] in services
+
+
+def test_the_command_that_makes_the_secrets_of_kubernetes_makes_what_the_files_read():
+    head = (ROOT / "deploy" / "kubernetes" / "redis.yaml").read_text().partition("apiVersion: apps")[0]
+    text = "\n".join(line.removeprefix("#   ") for line in head.splitlines() if line.startswith("#   "))
+    made = text.replace("kubectl create -f -", "cat").replace("openssl rand -hex 16", "echo 0123abcd")
+    shown = subprocess.run(["sh", "-c", made], capture_output=True, text=True, check=True).stdout
+    secrets = {each["metadata"]["name"]: each["stringData"] for each in yaml.safe_load_all(shown)}
+
+    assert secrets["p2p-edit-redis"] == {"password": "0123abcd", "redis.conf": "requirepass 0123abcd"}
+    assert secrets["p2p-edit"]["REDIS_URL"] == "redis://:0123abcd@p2p-edit-redis:6379/0"
+    assert {"STORAGE_URL", "WEBHOOK_SECRET"} < set(secrets["p2p-edit"])
+
+
+def test_every_container_of_ours_is_looked_at():
+    assert len(EVERY_CONTAINER) == len(CONTAINERS) + 2  # the first key, and Redis
+
+
+def test_every_test_that_the_security_document_names_is_there():
+    named, last = [], ""
+    for file, test in re.findall(r"`(test_\w+\.py)?(?:::(test_\w+))?`", SECURITY):
+        last = file or last
+        named.append((last, test))
+    tests = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+
+    assert len(named) > 20
+    assert [file for file, _ in named if file and file not in tests] == []
+    assert [test for file, test in named if file and test and f"def {test}(" not in tests[file]] == []
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)", SECURITY))
+def test_every_file_that_the_security_document_links_to_is_there(link):
+    assert (ROOT / "docs" / link).resolve().exists()
