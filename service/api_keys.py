@@ -8,13 +8,15 @@ An API that listens elsewhere lets nobody in without a key, whatever has become 
 
 import hashlib
 import hmac
+import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from secrets import token_hex, token_urlsafe
-from typing import Any, Protocol, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import redis
 import redis.asyncio
@@ -28,6 +30,13 @@ from service.http.errors import Unauthenticated
 KEYS = "apikeys"
 #: Seconds for which an API takes a key for what it last was: so long one that was revoked may still be good.
 TRUSTED = 5.0
+#: How `KeyRing.create` writes a key: its id, and its secret in 43 characters of base64. Redis is asked for no other.
+_FORM = re.compile(r"p2p_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+#: How many keys an API process remembers, and how many ids that belong to no key.
+MOST_KNOWN, MOST_UNKNOWN = 1_000, 1_000
+
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +108,17 @@ class KeyHolders:
         self._client, self._clock = client, clock
         self._open_without_keys = open_without_keys
         self._open_until = self._locked_until = float("-inf")
-        self._known: dict[str, tuple[ApiKey | None, float]] = {}
+        # Apart: ids that somebody tries push out no key.
+        self._known = Remembered[ApiKey](MOST_KNOWN)
+        self._unknown = Remembered[None](MOST_UNKNOWN)
 
     async def of(self, authorization: str) -> Caller:
         scheme, _, token = authorization.partition(" ")
         if not authorization and await self._is_open():
             return Caller()
-        if scheme.lower() != "bearer" or (parsed := _parsed(token.strip())) is None:
+        if scheme.lower() != "bearer" or (parsed := _FORM.fullmatch(token.strip())) is None:
             raise Unauthenticated
-        key_id, secret = parsed
+        key_id, secret = parsed.groups()
         key = await self._key(key_id)
         if key is None or key.revoked_at or not hmac.compare_digest(key.digest, _digest(secret)):
             raise Unauthenticated
@@ -127,14 +138,42 @@ class KeyHolders:
 
     async def _key(self, key_id: str) -> ApiKey | None:
         now = self._clock()
-        if key_id in self._known and now < self._known[key_id][1]:
-            return self._known[key_id][0]
+        if (key := self._known.get(key_id, now)) is not None or self._unknown.has(key_id, now):
+            return key
         text = cast(str | None, await self._client.hget(KEYS, key_id))
-        key = ApiKey.model_validate_json(text) if text else None
-        if len(self._known) > 10_000:  # somebody tries ids
-            self._known.clear()
-        self._known[key_id] = key, now + TRUSTED
+        if text is None:
+            self._unknown.keep(key_id, None, now + TRUSTED)
+            return None
+        key = ApiKey.model_validate_json(text)
+        self._known.keep(key_id, key, now + TRUSTED)
         return key
+
+
+class Remembered(Generic[Value]):
+    """Values by name, each for a while, and so many at most: the one that was kept first goes first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, tuple[Value, float]] = OrderedDict()
+
+    def has(self, name: str, now: float) -> bool:
+        """Whether a value is kept and its time is not over."""
+        return name in self._kept and now < self._kept[name][1]
+
+    def get(self, name: str, now: float) -> Value | None:
+        """The value; None where there is none or its time is over."""
+        kept = self._kept.get(name)
+        return kept[0] if kept is not None and now < kept[1] else None
+
+    def keep(self, name: str, value: Value, until: float) -> None:
+        """Keep a value until a time, in the place of the one before it."""
+        self._kept.pop(name, None)
+        self._kept[name] = value, until
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
 
 class KeyRing:
@@ -174,12 +213,6 @@ class KeyRing:
     def any(self) -> bool:
         """Whether a key was ever made."""
         return bool(self._client.exists(KEYS))
-
-
-def _parsed(token: str) -> tuple[str, str] | None:
-    prefix, _, rest = token.partition("_")
-    key_id, _, secret = rest.partition("_")
-    return (key_id, secret) if prefix == "p2p" and key_id and secret else None
 
 
 def _digest(secret: str) -> str:
