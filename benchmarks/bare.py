@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from service.__main__ import UVICORN
 from service.connections import redis_client
+from service.server.listening import UVICORN
 
 
 def create_app(redis_url: str, status_bytes: int, accepted_bytes: int) -> FastAPI:

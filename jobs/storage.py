@@ -10,6 +10,8 @@ Key, secret, prefix and options are percent-encoded: `jobs.storage_url`.
 """
 
 import re
+import time
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -42,6 +44,12 @@ PATIENCE = timedelta(seconds=40)
 #: How long one request may take; a picture on a slow line needs some of it.
 _TIMEOUT = timedelta(seconds=20)
 
+#: Bytes of an object that are held for one reader, who may be slow.
+PIECE = 65_536
+#: Seconds for which a storage that took a test object is believed to take others. Anybody may ask for a check, and each
+#: would write otherwise.
+CHECKED = 30.0
+
 #: By the end of a key. Nothing that a browser would run is among them, and no SVG, which holds scripts: an artifact
 #: lies beside the pages and may have been made from what a stranger sent.
 CONTENT_TYPES = {
@@ -63,11 +71,16 @@ class ObjectStorage(Protocol):
             ValueError: the content type is another than that of the key's end.
         """
 
-    async def get(self, key: str) -> bytes:
-        """The object; raises `ArtifactNotFound`."""
+    async def opened(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
+        """An object's size, and the object in pieces of `PIECE` bytes, each read when it is asked for.
+
+        Raises:
+            ArtifactNotFound: there is none.
+            StorageUnavailable: it cannot be had; also while its pieces are read.
+        """
 
     def read(self, key: str) -> bytes:
-        """The same for a worker, which may wait."""
+        """The whole object, for a worker, which may wait; raises `ArtifactNotFound`."""
 
     def remove_all(self, prefix: str) -> None:
         """Remove every object under a prefix; what is not there is removed already."""
@@ -76,13 +89,16 @@ class ObjectStorage(Protocol):
         """A URL under which the storage itself serves the object; None if it cannot."""
 
     async def check(self) -> None:
-        """Raise `StorageUnavailable` where nothing can be written."""
+        """Raise `StorageUnavailable` where nothing can be written; a check that went well may stand for a while."""
 
 
 class ObstoreStorage:
     """`ObjectStorage` over any store that `obstore` knows."""
 
-    def __init__(self, store: ObjectStore, public: ObjectStore | None = None) -> None:
+    def __init__(
+        self, store: ObjectStore, public: ObjectStore | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock, self._checked_until = clock, float("-inf")
         self._store, self._public = store, public or store
         # These two take no attributes and sign no URLs.
         self._is_plain = isinstance(store, LocalStore | MemoryStore)
@@ -98,14 +114,22 @@ class ObstoreStorage:
         except (BaseError, OSError) as error:
             raise StorageUnavailable(f"take {key}") from error
 
-    async def get(self, key: str) -> bytes:
+    async def opened(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
         try:
-            found = await obstore.get_async(self._store, checked_key(key))
-            return bytes(await found.bytes_async())
+            size = (await obstore.head_async(self._store, checked_key(key)))["size"]
         except FileNotFoundError as error:
             raise ArtifactNotFound from error
         except (BaseError, OSError) as error:
             raise StorageUnavailable("give the artifact") from error
+        return size, self._pieces(key, size)
+
+    async def _pieces(self, key: str, size: int) -> AsyncIterator[bytes]:
+        # By ranges and not as one stream, which would hold a file open for as long as its reader is slow.
+        for start in range(0, size, PIECE):
+            try:
+                yield bytes(await obstore.get_range_async(self._store, key, start=start, end=min(start + PIECE, size)))
+            except (BaseError, OSError) as error:
+                raise StorageUnavailable("give the rest of the artifact") from error
 
     def read(self, key: str) -> bytes:
         try:
@@ -128,10 +152,13 @@ class ObstoreStorage:
         return None if self._is_plain else obstore.sign(self._public, "GET", checked_key(key), expires_in)
 
     async def check(self) -> None:
+        if self._clock() < self._checked_until:
+            return
         try:
             await obstore.put_async(self._store, "health", b"written by /readyz")
         except (BaseError, OSError) as error:
             raise StorageUnavailable("take a test object") from error
+        self._checked_until = self._clock() + CHECKED
 
 
 def open_storage(url: str, *, patience: timedelta = PATIENCE) -> ObstoreStorage:

@@ -85,6 +85,13 @@ HTTP_PROBLEMS = _counter(
     meaning='Problem documents answered, by their code. Edits that were refused: method="POST", route="/v1/edits".',
 )
 FOLLOWERS = _gauge("p2p_followers", by=(API,), meaning="Waits and event streams that are open.")
+CONNECTIONS_ENDED = _counter(
+    "p2p_connections_ended_total",
+    "code",
+    by=(API,),
+    meaning="Connections that the API ended before a request was read or an answer was: by the code of the answer, "
+    "made_room (for another one), answer_not_read.",
+)
 JOBS_ACCEPTED = _counter("p2p_jobs_accepted_total", "model", by=(API,), meaning="Jobs answered with 202.")
 JOBS_WAITING = _gauge("p2p_jobs_waiting", "model", by=(API,), meaning="Jobs that wait for a worker.")
 JOBS_RUNNING = _gauge("p2p_jobs_running", "model", by=(API,), meaning="Jobs that a worker has.")

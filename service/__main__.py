@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import redis
 import uvicorn
@@ -22,12 +21,11 @@ from process.settings import settings_or_exit
 from prompts.counting import token_counters
 from service.api_keys import KeyRing
 from service.app import create_app
+from service.server.listening import allowed_connections, options
 from service.settings import Settings
 
 log = logging.getLogger("service")
 
-#: uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.http.access.
-UVICORN: dict[str, Any] = {"log_config": None, "access_log": False}
 #: Seconds between two looks for a Redis that has not answered yet.
 FIRST_CONTACT = 1.0
 
@@ -45,7 +43,8 @@ def main() -> None:
     spare_connections()
     # Where it listens decides who is let in without a key: every part gets the same.
     settings = settings.model_copy(update={"host": host_for(settings)})
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, **UVICORN))
+    how = options(settings, connections=allowed_connections(settings.connections))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, **how))
     with suppress(KeyboardInterrupt), ended_by_refusal(server, settings.redis_url):
         server.run()
     if not server.started:

@@ -8,6 +8,7 @@ An API that listens elsewhere lets nobody in without a key, whatever has become 
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any, Protocol, cast
 
 import redis
 import redis.asyncio
+from cachetools import TTLCache
 from pydantic import BaseModel, ConfigDict
 
 from jobs.admission import Limits
@@ -28,6 +30,10 @@ from service.http.errors import Unauthenticated
 KEYS = "apikeys"
 #: Seconds for which an API takes a key for what it last was: so long one that was revoked may still be good.
 TRUSTED = 5.0
+#: How `KeyRing.create` writes a key: its id, and its secret in 43 characters of base64. Redis is asked for no other.
+_FORM = re.compile(r"p2p_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+#: How many keys an API process remembers, and how many ids that belong to no key.
+MOST_KNOWN, MOST_UNKNOWN = 1_000, 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +105,17 @@ class KeyHolders:
         self._client, self._clock = client, clock
         self._open_without_keys = open_without_keys
         self._open_until = self._locked_until = float("-inf")
-        self._known: dict[str, tuple[ApiKey | None, float]] = {}
+        # Apart: ids that somebody tries push out no key.
+        self._known: TTLCache[str, ApiKey] = TTLCache(MOST_KNOWN, TRUSTED, timer=clock)
+        self._unknown: TTLCache[str, bool] = TTLCache(MOST_UNKNOWN, TRUSTED, timer=clock)
 
     async def of(self, authorization: str) -> Caller:
         scheme, _, token = authorization.partition(" ")
         if not authorization and await self._is_open():
             return Caller()
-        if scheme.lower() != "bearer" or (parsed := _parsed(token.strip())) is None:
+        if scheme.lower() != "bearer" or (parsed := _FORM.fullmatch(token.strip())) is None:
             raise Unauthenticated
-        key_id, secret = parsed
+        key_id, secret = parsed.groups()
         key = await self._key(key_id)
         if key is None or key.revoked_at or not hmac.compare_digest(key.digest, _digest(secret)):
             raise Unauthenticated
@@ -126,14 +134,13 @@ class KeyHolders:
         return True
 
     async def _key(self, key_id: str) -> ApiKey | None:
-        now = self._clock()
-        if key_id in self._known and now < self._known[key_id][1]:
-            return self._known[key_id][0]
+        if (key := self._known.get(key_id)) is not None or key_id in self._unknown:
+            return key
         text = cast(str | None, await self._client.hget(KEYS, key_id))
-        key = ApiKey.model_validate_json(text) if text else None
-        if len(self._known) > 10_000:  # somebody tries ids
-            self._known.clear()
-        self._known[key_id] = key, now + TRUSTED
+        if text is None:
+            self._unknown[key_id] = True
+            return None
+        key = self._known[key_id] = ApiKey.model_validate_json(text)
         return key
 
 
@@ -174,12 +181,6 @@ class KeyRing:
     def any(self) -> bool:
         """Whether a key was ever made."""
         return bool(self._client.exists(KEYS))
-
-
-def _parsed(token: str) -> tuple[str, str] | None:
-    prefix, _, rest = token.partition("_")
-    key_id, _, secret = rest.partition("_")
-    return (key_id, secret) if prefix == "p2p" and key_id and secret else None
 
 
 def _digest(secret: str) -> str:

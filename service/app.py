@@ -16,10 +16,14 @@ from service.edits.posting import Posting
 from service.http import health, metrics
 from service.http.access import Access
 from service.http.body_limit import BodyLimit
+from service.http.body_pace import BodyPace
 from service.http.cors import allow_origins, around
 from service.http.described import install_openapi
+from service.http.door import PROBED, Door
 from service.http.errors import install_error_handlers
 from service.http.heads import Heads
+from service.http.hosts import AllowedHosts
+from service.http.origins import AllowedOrigins
 from service.http.prefixed import Prefixed
 from service.http.webhooks_described import describe_webhooks
 from service.images import routes as images
@@ -63,7 +67,12 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     )
     # A form is a little larger than the file in it.
     of_path = {"/v1/images": settings.max_image_bytes + FORM_BYTES}
+    app.add_middleware(BodyPace, seconds=settings.body_seconds, rate=settings.min_rate)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
+    hosts = AllowedHosts(settings.hosts, settings.public_url)
+    origins = AllowedOrigins(settings.origins, settings.public_url)
+    probed = frozenset() if settings.is_on_loopback else PROBED
+    around(app, lambda inner: Door(inner, hosts=hosts, origins=origins, any_host=probed))
     allow_origins(app, settings.origins)
     if settings.prefix:
         around(app, lambda inner: Prefixed(inner, settings.prefix))

@@ -1,7 +1,7 @@
 """What the use cases work with: opened by `service.connections`, handed to every route."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from jobs.batches import Batches
@@ -16,6 +16,7 @@ from prompts.counting import TokenCounter
 from service.api_keys import Callers
 from service.artifacts.signing import UrlSigner
 from service.edits.stream_bound import StreamBound
+from service.http.shared_look import SharedLook
 from service.images.uploads import ImagePlane
 from webhooks.deliveries import Deliveries
 
@@ -45,6 +46,9 @@ class Plane:
     prefix: str = ""
     #: Where the seeds of edits that name none come from.
     draw: DrawSeed = draw_seed
+    #: What anybody may ask for without a key, and what Redis, the storage or a thread is asked for.
+    readiness: SharedLook[Mapping[str, int]] = field(default_factory=SharedLook)
+    scraped: SharedLook[bytes] = field(default_factory=SharedLook)
     #: How the queues stand, for the metrics; asks Redis, and waits for it.
     standings: Callable[[], Sequence[Standing]] = tuple
 

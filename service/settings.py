@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from process.settings import Span
 from service.http.cors import checked_origins
+from service.http.hosts import ANY, checked_hosts
 from webhooks.settings import WebhookSettings
 
 #: Hosts that nobody but this machine reaches.
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+#: Of a deadline that somebody at the other end of a connection is given.
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(WebhookSettings):
@@ -23,6 +28,13 @@ class Settings(WebhookSettings):
         "",
         description="Origins of the web pages that may call the API from a browser, such as https://example.com, "
         "separated by spaces; * for any, none if empty.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Hosts that requests may name in their Host header, separated by spaces: example.com, "
+        "*.example.com for all below it, * for any. Loopback names and the host of `PUBLIC_URL` always may. Where "
+        "empty, no other may if `HOST` is on loopback, and any may if it is not. `/livez`, `/readyz` and `/metrics` "
+        "answer under any host unless `HOST` is on loopback.",
     )
     playground: bool = Field(True, description="Whether `/` is a page to try edits with; nothing is there otherwise.")
     models_file: Path = Field(Path("models.toml"), description="The models this installation offers.")
@@ -44,6 +56,29 @@ class Settings(WebhookSettings):
         ge=1,
         description="How many waits and event streams a key may have open at one API process, where it has no number "
         "of its own.",
+    )
+    connections: int = Field(
+        8192,
+        ge=1,
+        description="How many connections an API process has open at most. Where there are as many, the one is ended "
+        "that has waited longest without a request; where each has one, a further one is refused.",
+    )
+    head_seconds: Seconds = Field(20, description="How long the header of a request may take to come; seconds.")
+    body_seconds: Seconds = Field(
+        30, description="How long a body is waited for, beside one second for each `MIN_RATE` bytes of it; seconds."
+    )
+    idle_seconds: Seconds = Field(
+        65,
+        description="How long a connection without a request is kept; seconds. A proxy in front should keep its own "
+        "shorter: many keep theirs for 60.",
+    )
+    send_seconds: Seconds = Field(
+        60,
+        description="How long a client may take to read what is sent, beside one second for each `MIN_RATE` bytes that "
+        "it reads; seconds.",
+    )
+    min_rate: float = Field(
+        1000, gt=0, allow_inf_nan=False, description="The slowest line that is waited for; bytes a second."
     )
     max_body_bytes: int = Field(262_144, ge=1, description="The largest request body that is read.")
     max_image_bytes: int = Field(20_971_520, ge=1, description="The largest file of a picture that is read.")
@@ -81,6 +116,16 @@ class Settings(WebhookSettings):
     def origins(self) -> Sequence[str]:
         """Each of the origins."""
         return self.cors_origins.split()
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        return " ".join(checked_hosts(value))
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """Each of the hosts that requests may name; on another address than loopback any, where none is set."""
+        return self.allowed_hosts.split() or ([] if self.is_on_loopback else [ANY])
 
     @property
     def is_on_loopback(self) -> bool:

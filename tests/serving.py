@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from service.__main__ import UVICORN
+from service.server.listening import options
+from service.settings import Settings
 
 
 @contextlib.contextmanager
-def serving(app) -> Iterator[int]:
+def serving(app, settings: Settings | None = None) -> Iterator[int]:
     """Serves an app on a free port of loopback for as long as the block runs; gives the port."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, **UVICORN))
+    server = uvicorn.Server(uvicorn.Config(app, **options(settings or Settings())))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

@@ -35,6 +35,7 @@ FAILURES = ("worker/*.py", "jobs/moves.py")
 TREES = (
     "service/http/errors.py",
     "service/http/body_errors.py",
+    "service/http/door_errors.py",
     "jobs/errors.py",
     "process/addresses.py",
     "p2p/errors.py",

@@ -99,7 +99,9 @@ class World:
             app = create_app(self._settings())
             await parts.enter_async_context(app.router.lifespan_context(app))
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            self.api = await parts.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://api"))
+            self.api = await parts.enter_async_context(
+                httpx.AsyncClient(transport=transport, base_url="http://localhost")
+            )
             for name in self.programs:
                 self._start(name)
             watching = [asyncio.create_task(each) for each in (self._supervise(), self._watch_outbox())]

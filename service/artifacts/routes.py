@@ -1,6 +1,7 @@
 """Artifacts of a storage that cannot serve them itself, under URLs that work for a while."""
 
 from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
 
 from jobs.storage import CONTENT_TYPES, content_type_of, disposition_of
 from service.http.dependencies import PlaneOfApp
@@ -25,4 +26,6 @@ async def fetch_artifact(key: str, plane: PlaneOfApp, expires: str = "", signatu
         # Opened by itself it is of our origin: whatever a browser takes it for, it runs nothing.
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    return Response(await plane.storage.get(key), media_type=content_type_of(key), headers=headers)
+    size, pieces = await plane.storage.opened(key)
+    # A piece at a time: who reads slowly costs no more than a piece.
+    return StreamingResponse(pieces, media_type=content_type_of(key), headers=headers | {"Content-Length": str(size)})

@@ -9,6 +9,7 @@ from starlette.types import Receive
 
 from jobs.follow.followed import Follower
 from service.api_keys import Caller
+from service.http.body_errors import BodyRefused
 from service.plane import Plane
 
 
@@ -30,7 +31,7 @@ async def leaving(follower: Follower, receive: Receive) -> AsyncIterator[None]:
 
     async def watch() -> None:
         # A body that no one has read comes first; what is wrong with it does not matter here.
-        with suppress(HTTPException):
+        with suppress(HTTPException, BodyRefused):
             while (await receive())["type"] != "http.disconnect":
                 pass
             follower.leave()

@@ -7,16 +7,17 @@ FastAPI's to answer (`service.edits.routes.submit_edit`), as if it had not been 
 
 from collections.abc import Mapping
 
-from fastapi import Response
+from fastapi import Request, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
+from service.api_keys import Caller
 from service.edits import submit
 from service.edits.requests import EditRequest
 from service.edits.views import shown_accepted
-from service.http.dependencies import caller_of
+from service.http.dependencies import caller_of_request
 from service.http.prefixed import path_of
 from service.plane import Plane
 
@@ -39,8 +40,10 @@ class Posting(Route):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer it, or leave it to FastAPI."""
+        # Before the body, as every route does: without a key nothing is read.
+        caller = await caller_of_request(Request(scope))
         body, headers = await _read(receive), _headers(scope)
-        response = None if headers is None else await accepted(body, headers, scope["app"].state.plane)
+        response = None if headers is None else await accepted(body, headers, scope["app"].state.plane, caller)
         if response is not None:
             await response(scope, receive, send)
             return
@@ -55,14 +58,12 @@ class Posting(Route):
         await scope["router"](scope, received, send)
 
 
-async def accepted(body: bytes, headers: Mapping[bytes, bytes], plane: Plane) -> Response | None:
+async def accepted(body: bytes, headers: Mapping[bytes, bytes], plane: Plane, caller: Caller) -> Response | None:
     """The answer to a new edit; None if it is not so simple."""
     try:
         asked = EditRequest.model_validate_json(body).asked(headers.get(b"traceparent", b"").decode("latin-1"))
     except ValidationError:
         return None
-    # After the body, as FastAPI does: what is wrong with both is answered the same on either way.
-    caller = await caller_of(headers.get(b"authorization", b"").decode("latin-1"), plane)
     key = headers.get(b"idempotency-key")
     name = None if key is None else f"key:{key.decode('latin-1')}"
     job, replayed = await submit.submit(asked, plane, caller, name=name)

@@ -6,7 +6,7 @@ number of 5,000 digits. So bodies are read here, under limits that are said, and
 
 import json
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from email.message import Message
 from typing import Any
 
@@ -22,14 +22,18 @@ from service.http.body_errors import (
     NotAFile,
     NotJson,
     NotUtf8,
+    TooManyParts,
     UnsupportedEncoding,
     UnsupportedMediaType,
 )
+from service.http.keyed import Answering, key_first
 
 #: An edit nests eight deep. Python's reader and pydantic's end at about 1,000 and at 200, wherever they stand.
 MAX_DEPTH = 100
 #: The largest number that any field takes has 16 digits; Python reads 4,300 of a whole number, by default.
 MAX_DIGITS = 1_000
+#: Parts of a form with a file, and as many without: a browser's form brings a few fields beside the picture.
+MAX_PARTS = 100
 
 #: A string, or what begins as one and has no end: so every character is looked at once, whatever was sent.
 _STRING = re.compile(r'"(?:[^"\\]+|\\.)*"?', re.DOTALL)
@@ -37,11 +41,9 @@ _STRING = re.compile(r'"(?:[^"\\]+|\\.)*"?', re.DOTALL)
 _WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\x00|.\x00", re.DOTALL)
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
-Answering = Callable[[Request], Coroutine[Any, Any, Response]]
-
 
 class JsonRoute(APIRoute):
-    """A route whose body, if it has one, is JSON."""
+    """A route whose body, if it has one, is JSON; the key comes first where it needs one."""
 
     def get_route_handler(self) -> Answering:
         """As FastAPI answers, with the body read here."""
@@ -57,11 +59,11 @@ class JsonRoute(APIRoute):
             request._json = read_json(body, request.headers.get("Content-Type", ""))
             return await answered(request)
 
-        return answered if self.body_field is None else handled
+        return answered if self.body_field is None else key_first(self, handled)
 
 
 class FileRoute(APIRoute):
-    """A route whose body, if it has one, is a form with a file."""
+    """A route whose body, if it has one, is a form with a file; the key comes first where it needs one."""
 
     def get_route_handler(self) -> Answering:
         """As FastAPI answers, once the form is one that brings files."""
@@ -78,7 +80,7 @@ class FileRoute(APIRoute):
                     raise NotAFile(name)
             return await answered(request)
 
-        return handled if files else answered
+        return key_first(self, handled) if files else answered
 
 
 def read_json(body: bytes, content_type: str) -> Any:
@@ -163,8 +165,10 @@ def _parsed(content_type: str) -> Message:
 
 async def _form(request: Request, name: str) -> FormData:
     try:
-        return await request.form()
+        return await request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS)
     except HTTPException as error:
+        if error.status_code == 400 and str(error.detail).startswith("Too many "):
+            raise TooManyParts(MAX_PARTS) from error
         # Only text has to be short: a file is read to the limit of bodies.
         if error.status_code == 400 and "exceeded maximum size" in str(error.detail):
             raise NotAFile(name) from error

@@ -6,6 +6,8 @@ BodyRefused
 ├── NotUtf8                text in another encoding
 ├── JsonLimit              JSON that is beyond what is read
 ├── NotAFile               a part of a form that is text
+├── TooManyParts           a form of more parts than are read
+├── BodyTooSlow            a body that stalls
 ├── UnsupportedMediaType   another type than the address takes, or a character set
 └── UnsupportedEncoding    a body that is compressed
 """
@@ -67,6 +69,29 @@ class NotAFile(BodyRefused):
         )
 
 
+class TooManyParts(BodyRefused):
+    """The form has more parts than are read."""
+
+    code = "too_many_parts"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the form has more than the {most} parts that are read: send the picture alone")
+
+
+class BodyTooSlow(BodyRefused):
+    """The body did not come at the pace that is waited for."""
+
+    code = "body_too_slow"
+    # RFC 9110, 15.5.9.
+    headers: Mapping[str, str] = {"Connection": "close"}
+
+    def __init__(self, length: int, seconds: float, rate: float) -> None:
+        super().__init__(
+            f"{length} bytes of the body came in {seconds:.0f} s, and the rest is not waited for: send it again, at "
+            f"{rate:g} bytes a second or more"
+        )
+
+
 class UnsupportedMediaType(BodyRefused):
     """The body is of another type, or in another character set, than this address takes; the message says which."""
 
@@ -95,6 +120,8 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     NotUtf8: HTTPStatus.BAD_REQUEST,
     JsonLimit: HTTPStatus.BAD_REQUEST,
     NotAFile: HTTPStatus.BAD_REQUEST,
+    TooManyParts: HTTPStatus.UNPROCESSABLE_ENTITY,
+    BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     UnsupportedEncoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }

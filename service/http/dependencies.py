@@ -31,10 +31,24 @@ async def caller_of(authorization: str, plane: Plane) -> Caller:
     return caller
 
 
-async def _caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
-    return await caller_of(request.headers.get("Authorization", ""), request.app.state.plane)
+#: Where a request's scope holds its caller, once the key was looked at.
+_CALLER = "p2p.caller"
 
 
-CallerOfRequest = Annotated[Caller, Depends(_caller)]
+async def caller_of_request(request: Request) -> Caller:
+    """Who sends a request; the key is looked at once. Raises `Unauthenticated`."""
+    caller = request.scope.get(_CALLER)
+    if caller is None:
+        caller = await caller_of(request.headers.get("Authorization", ""), request.app.state.plane)
+        request.scope[_CALLER] = caller
+    return caller
+
+
+async def asks_for_key(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+    """The dependency of every route that needs a key; it is how `service.http.keyed` knows them."""
+    return await caller_of_request(request)
+
+
+CallerOfRequest = Annotated[Caller, Depends(asks_for_key)]
 #: An id of ours, or a client's own.
 EditId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The edit's id, or the one it was put by.")]

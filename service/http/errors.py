@@ -50,10 +50,11 @@ from jobs.errors import (
     UnsafeRedis,
 )
 from process.metrics import HTTP_PROBLEMS
-from service.http import body_errors
+from service.http import body_errors, door_errors
 from service.http.access import method_of, route_of
 from service.http.body_errors import BodyRefused
 from service.http.complaints import Complaint, complaints_about
+from service.http.door_errors import RequestRefused
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -143,6 +144,7 @@ class LinkRefused(ServiceError):
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     **body_errors.STATUSES,
+    **door_errors.STATUSES,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     InvalidCursor: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidEdit: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -227,10 +229,11 @@ def install_error_handlers(app: FastAPI) -> None:
         HTTPException,
         Exception,
     ):
-        app.add_exception_handler(kind, _handle)
+        app.add_exception_handler(kind, problem_for)
 
 
-async def _handle(request: Request, error: Exception) -> JSONResponse:
+async def problem_for(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that an error ended: counted, and logged where the service is at fault."""
     form = request.headers.get("content-type", "").startswith("multipart/")
     answer = _answer(error, {**HTTP_ERRORS, **FORM_ERRORS} if form else HTTP_ERRORS)
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -239,6 +242,12 @@ async def _handle(request: Request, error: Exception) -> JSONResponse:
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s %s: %s", request.method, request.url.path, answer.code, exc_info=error)
     return problem_response(answer, instance=request.url.path)
+
+
+def problem_of(error: Exception) -> tuple[JSONResponse, str]:
+    """The answer to an error that no request can be made of, and its code."""
+    answer = _answer(error, HTTP_ERRORS)
+    return problem_response(answer, instance=""), answer.code
 
 
 def _allowed(request: Request, headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -259,7 +268,7 @@ def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _A
                 headers = {"WWW-Authenticate": "Bearer"}
             status, complaints = STATUSES[type(error)], getattr(error, "complaints", ())
             return _Answer(status, error.code, str(error), complaints, headers)
-        case BodyRefused():
+        case BodyRefused() | RequestRefused():
             return _Answer(STATUSES[type(error)], error.code, str(error), headers=error.headers)
         case redis.RedisError():
             return _Answer(503, "redis_unavailable", "the job records cannot be reached: try again in a moment")

@@ -1,5 +1,6 @@
 """Whether the process answers, and whether it can take edits."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from anyio import to_thread
@@ -8,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from service.http.dependencies import PlaneOfApp
 from service.http.problems import problems
+from service.plane import Plane
 
 
 class ModelReadiness(BaseModel):
@@ -44,7 +46,11 @@ async def ready(plane: PlaneOfApp) -> Readiness:
 
     A model without a worker does not make the API unready: its edits wait in the queue.
     """
+    workers = await plane.readiness.outcome(lambda: _looked(plane))
+    return Readiness(models={model: ModelReadiness(workers=count) for model, count in workers.items()})
+
+
+async def _looked(plane: Plane) -> Mapping[str, int]:
     await plane.store.ping()
     await plane.storage.check()
-    workers = {model: await to_thread.run_sync(plane.queue.num_workers, model) for model in plane.catalogue}
-    return Readiness(models={model: ModelReadiness(workers=count) for model, count in workers.items()})
+    return {model: await to_thread.run_sync(plane.queue.num_workers, model) for model in plane.catalogue}

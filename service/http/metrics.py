@@ -21,7 +21,8 @@ _OF_QUEUES = (metrics.JOBS_WAITING, metrics.JOBS_RUNNING, metrics.OLDEST_WAIT_SE
 @router.get("/metrics")
 async def scrape(plane: PlaneOfApp) -> Response:
     """This process's metrics, and how the queues stand; without the latter where Redis does not answer."""
-    return Response(await to_thread.run_sync(_shown, plane), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    shown = await plane.scraped.outcome(lambda: to_thread.run_sync(_shown, plane))
+    return Response(shown, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _shown(plane: Plane) -> bytes:

@@ -123,7 +123,7 @@ def test_where_nobody_is_let_in_without_a_key_a_redis_that_was_emptied_lets_nobo
 def test_without_any_key_loopback_alone_is_open(ring, redis_url, tiny_models, tmp_path, host, status):
     settings = Settings(redis_url=redis_url, host=host, models_file=tiny_models, storage_url=str(tmp_path))
 
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), base_url="http://localhost", raise_server_exceptions=False) as client:
         assert client.get("/v1/edits").status_code == status
 
 
@@ -206,7 +206,7 @@ def two(ring, redis_url, redis_client, tiny_models, tmp_path) -> Iterator[Simple
     storage = open_storage(str(tmp_path))
     settings = Settings(redis_url=redis_url, models_file=tiny_models, storage_url=str(tmp_path))
     headers = [{"Authorization": f"Bearer {ring.create(name)[1]}"} for name in ("first", "second")]
-    with TestClient(create_app(settings), base_url="http://api.test", raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), base_url="http://localhost", raise_server_exceptions=False) as client:
         job_id = client.put("/v1/edits/mine", json=EDIT, headers=headers[0]).json()["id"]
         batch_id = client.post("/v1/batches", json={"edits": [EDIT]}, headers=headers[0]).json()["id"]
         client.post(f"/v1/batches/{batch_id}/cancel", headers=headers[0]).raise_for_status()

@@ -115,7 +115,7 @@ def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
             async with followers:
                 yield plane
 
-        app = create_app(Settings(**settings), connect)
+        app = create_app(Settings(**{"allowed_hosts": "api.test", **settings}), connect)
         client = TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
         client.event_hooks["response"].append(_is_in_the_docs)
         opened.append(client.__enter__())

@@ -1,14 +1,16 @@
 """URLs of artifacts: they work for a while, for one key, and only as they were made."""
 
+import asyncio
 import stat
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+import obstore
 import pytest
 from PIL import Image
 
 from jobs.errors import ArtifactNotFound
-from jobs.storage import CONTENT_TYPES, open_storage
+from jobs.storage import CONTENT_TYPES, PIECE, open_storage
 from service.artifacts.signing import SECRET_FILE, artifact_secret
 from tests.hostile import file_of
 
@@ -94,6 +96,40 @@ def test_no_content_type_of_an_artifact_is_one_that_a_browser_runs():
 def test_nothing_is_stored_under_another_type_than_that_of_its_name(tmp_path, content_type):
     with pytest.raises(ValueError, match=r"by its end it is image/png"):
         open_storage(str(tmp_path)).put(KEY, b"a picture", content_type)
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 10 * PIECE + 7])
+def test_an_artifact_of_any_size_comes_whole(client, parts, size):
+    data = bytes(number % 251 for number in range(size))
+    parts.storage.put(KEY, data, "image/png")
+
+    response = client.get(parts.plane.signer.url(KEY, MINUTE))
+
+    assert response.content == data
+    assert (response.headers["content-length"], response.headers["content-type"]) == (str(size), "image/png")
+    head = client.head(parts.plane.signer.url(KEY, MINUTE))
+    assert (head.headers["content-length"], head.content) == (str(size), b"")
+
+
+def test_a_piece_is_read_when_the_one_before_it_was_taken(parts, monkeypatch):
+    """So that a slow reader costs a piece, and not the artifact."""
+    parts.storage.put(KEY, bytes(10 * PIECE), "image/png")
+    read, whole = [], obstore.get_range_async
+
+    async def noted(store, key, *, start, end):
+        read.append(start)
+        return await whole(store, key, start=start, end=end)
+
+    monkeypatch.setattr("jobs.storage.obstore.get_range_async", noted)
+
+    async def first_two() -> None:
+        _, pieces = await parts.storage.opened(KEY)
+        await anext(pieces)
+        await anext(pieces)
+        await pieces.aclose()
+
+    asyncio.run(first_two())
+    assert read == [0, PIECE]
 
 
 def test_a_signed_url_ends(client, url, parts):

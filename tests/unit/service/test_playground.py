@@ -18,7 +18,7 @@ MODULES = sorted(FOLDER.glob("*.js"))
 @pytest.fixture
 def page(tmp_path):
     """A client of an API that reaches no Redis: the page needs none."""
-    with TestClient(create_app(Settings(storage_url=str(tmp_path)))) as client:
+    with TestClient(create_app(Settings(storage_url=str(tmp_path))), base_url="http://localhost") as client:
         yield client
 
 
@@ -42,7 +42,7 @@ def test_pictures_may_come_from_where_artifacts_lie(tmp_path):
     }
     for storage_url, origin in urls.items():
         settings = Settings(storage_url=storage_url, public_url="https://edits.example.com/")
-        with TestClient(create_app(settings)) as client:
+        with TestClient(create_app(settings), base_url="http://localhost") as client:
             policy = client.get("/").headers["Content-Security-Policy"]
         assert f"img-src 'self' data: blob: {origin};" in policy
 
@@ -73,7 +73,9 @@ def test_nothing_else_is_served(page, name):
 
 
 def test_switched_off_nothing_is_there(tmp_path):
-    with TestClient(create_app(Settings(storage_url=str(tmp_path), playground=False))) as client:
+    with TestClient(
+        create_app(Settings(storage_url=str(tmp_path), playground=False)), base_url="http://localhost"
+    ) as client:
         for address in ("/", "/playground/main.js"):
             assert (client.get(address).status_code, client.get(address).json()["code"]) == (404, "not_found")
         assert client.get("/livez").status_code == 200

@@ -69,7 +69,7 @@ def test_what_is_wrong_is_the_same_problem_on_both(client, body):
 
 @pytest.mark.parametrize("way", [FAST, WHOLE])
 def test_a_client_that_goes_before_all_is_sent_is_no_failure_of_ours(client, way):
-    headers = [(name.lower().encode(), value.encode()) for name, value in way.items()]
+    headers = [(name.lower().encode(), value.encode()) for name, value in {"Host": "api.test", **way}.items()]
     scope = {"type": "http", "method": "POST", "path": "/v1/edits", "query_string": b"", "headers": headers}
     coming = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
     sent = []
