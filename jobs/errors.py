@@ -144,6 +144,16 @@ class TooManyActive(Refused):
         super().__init__(message, retry_after)
 
 
+class TooManyAtOnce(Refused):
+    """The owner has as many requests waiting for one kind of work as may wait at one API process."""
+
+    code = "too_many_at_once"
+
+    def __init__(self, waiting: int) -> None:
+        message = f"{waiting} requests of this key wait for their turn already: wait for some of their answers"
+        super().__init__(message, 1.0)
+
+
 class QueueFull(Refused):
     """The model has as many jobs waiting as the installation allows."""
 

@@ -13,8 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
+from p2p.words import read_once
 from service.edits import submit
 from service.edits.views import shown_accepted
+from service.http.computing import SMALL
 from service.http.dependencies import caller_of
 from service.http.prefixed import path_of
 from service.plane import Plane
@@ -39,8 +41,11 @@ class Posting(Route):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer it, or leave it to FastAPI."""
-        body, headers = await _read(receive), _headers(scope)
-        response = None if headers is None else await accepted(body, headers, scope["app"].state.plane)
+        body, headers, response = await _read(receive), _headers(scope), None
+        # A large one is for a thread to read (`service.http.bodies`).
+        if headers is not None and len(body) <= SMALL:
+            with read_once():
+                response = await accepted(body, headers, scope["app"].state.plane)
         if response is not None:
             await response(scope, receive, send)
             return
