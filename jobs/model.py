@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from p2p.spec import EditSpec
+from p2p.spec import RECORDED, EditSpec
 
 #: The owner of what was posted without a key.
 ANYBODY = "anonymous"
@@ -188,7 +188,7 @@ def new_job(
 ) -> Job:
     """A queued job with an id nobody can guess."""
     now = datetime.now(UTC)
-    return Job(
+    job = dict(
         id=uuid4().hex,
         owner=owner,
         model=spec.model,
@@ -203,6 +203,8 @@ def new_job(
         webhook=webhook,
         notices=notices,
     )
+    # The spec was checked when it was read: its words are not looked for once more.
+    return Job.model_validate(job, context=RECORDED)
 
 
 def job_prefix(job_id: str) -> str:

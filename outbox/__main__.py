@@ -9,7 +9,6 @@ import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -46,8 +45,6 @@ IN_HAND = 256
 TURN, LOOK, NOTICE = 1_000, 0.5, 0.1
 #: Seconds that attempts under way are given when the process gets SIGTERM: less than what is left of their leases.
 GRACE = 3.0
-#: Names are resolved in threads, and a resolver may be slow.
-THREADS = 64
 
 
 async def send(outbox: Outbox, claim: Claim, client: httpx.AsyncClient, url: str, secrets: Sequence[str] = ()) -> None:
@@ -155,7 +152,7 @@ class Sender:
         for claim in claims:
             url = claim.message.url or self._webhook_url
             # The installation named an address when this was put on the list: it may again, until the list forgets it.
-            wait = self._receivers.put_off(url) if url else LATEST
+            wait = self._receivers.put_off(url, claim.message.owner) if url else LATEST
             if wait is not None:
                 await self._outbox.put_off(claim, wait)
                 continue
@@ -170,7 +167,7 @@ class Sender:
     async def _attempt(self, claim: Claim, url: str) -> None:
         client = self._others if claim.message.url else self._own
         with bound(**_about(claim.message)):
-            async with self._receivers.turn(url):
+            async with self._receivers.turn(url, claim.message.owner):
                 await self._try(claim, client, url)
 
     async def _try(self, claim: Claim, client: httpx.AsyncClient, url: str) -> None:
@@ -220,7 +217,6 @@ async def _listen() -> None:
 
 
 async def _serve(settings: OutboxSettings) -> None:
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     # Blocking: it is asked in threads, for keys' secrets.
     with patient_client(settings.redis_url) as blocking:
         async with (

@@ -1,7 +1,9 @@
 """Which tokens a word owns: character offsets in, token positions out."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from p2p.errors import PromptTooLong, WordWithinToken
@@ -55,12 +57,13 @@ class TokenizedPrompt:
 
     def words(self) -> tuple[WordTokens, ...]:
         """The prompt's words in order, each with the occurrence and the tokens that name it."""
-        occurrences: dict[str, list[Span]] = {}
+        occurrences: dict[str, dict[Span, int]] = {}
         result = []
         for word in self.written.words:
             if word.text not in occurrences:
-                occurrences[word.text] = [spans[0] for spans in self.written.find(word.text)]
-            occurrence = occurrences[word.text].index((word.start, word.stop)) + 1
+                found = self.written.find(word.text)
+                occurrences[word.text] = {spans[0]: number for number, spans in enumerate(found, 1)}
+            occurrence = occurrences[word.text][word.start, word.stop]
             result.append(WordTokens(word.text, occurrence, self._between(word.start, word.stop)))
         return tuple(result)
 
@@ -70,7 +73,7 @@ class TokenizedPrompt:
         Raises:
             WordWithinToken: no token begins or ends where the name does.
         """
-        found = [span for spans in self.written.find(name, occurrence) for span in spans]
+        found = dict.fromkeys(span for spans in self.written.find(name, occurrence) for span in spans)
         for span in found:
             if not self._is_cut_at(*span):
                 raise WordWithinToken(name, self._around(*span))
@@ -95,7 +98,18 @@ class TokenizedPrompt:
 
     def _between(self, start: int, stop: int) -> tuple[int, ...]:
         # Overlap, not containment: the bytes of one character may be several tokens with the same span.
-        return tuple(p for p, (left, right) in enumerate(self.spans) if left < stop and start < right)
+        at, ordered = self._ordered
+        if not ordered:
+            return tuple(p for p, (left, right) in enumerate(self.spans) if left < stop and start < right)
+        lefts, rights = ordered
+        return at[bisect_right(rights, start) : bisect_left(lefts, stop)] if start < stop else ()
+
+    @cached_property
+    def _ordered(self) -> tuple[tuple[int, ...], tuple[list[int], list[int]] | None]:
+        """The positions of tokens that stand for text, and where they begin and end, if they stand in order."""
+        at = tuple(position for position, (left, right) in enumerate(self.spans) if left < right)
+        lefts, rights = ([self.spans[position][end] for position in at] for end in (0, 1))
+        return at, (lefts, rights) if lefts == sorted(lefts) and rights == sorted(rights) else None
 
 
 def tokenize(prompt: str, tokenizer: PromptTokenizer) -> TokenizedPrompt:

@@ -9,14 +9,18 @@ reader sees a word begin and end: "cat" is not in `caterpillar`, and a name has 
 `p2p.tokens` then asks whether the model's tokens begin and end there too.
 """
 
-from collections.abc import Collection, Iterator
+from array import array
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate
 
 from p2p.pieces import WORDS, Piece, folded, pieces_by_word
 
-#: Between the pieces of one written word, and between words. No text holds half a surrogate pair.
-_NEXT, _SPACE = "\ud800", "\ud801"
+#: Between the pieces of one written word, between words, and around every piece. No text holds half a surrogate pair.
+_NEXT, _SPACE, _EDGE = "\ud800", "\ud801", "\ud802"
 
 #: Names whose places a prompt keeps.
 _NAMES_KEPT = 512
@@ -77,22 +81,20 @@ class WrittenPrompt:
         """
         asked = _asked(name)
         text = self._searched(asked)
-        places = text.places(asked)
-        chosen = places if occurrence is None else places[occurrence - 1 : occurrence]
-        return tuple(text.spans(first, asked) for first in chosen)
+        return tuple(text.spans(first, asked) for first in _chosen(text.places(asked), occurrence))
 
     def holds(self, name: str, occurrence: int | None = None) -> bool:
         """Whether a prompt holds a name, so often."""
-        return self.count(name) >= (occurrence or 1)
+        if occurrence is None:
+            asked = _asked(name)
+            return self._searched(asked).holds(asked)
+        return self.count(name) >= occurrence
 
     def stands_apart(self, name: str, occurrence: int | None = None) -> bool:
         """Whether white space is around each word of a name: then every tokenizer cuts the prompt there."""
-        return all(
-            (start == 0 or self.prompt[start - 1].isspace())
-            and (stop == len(self.prompt) or self.prompt[stop].isspace())
-            for spans in self.find(name, occurrence)
-            for start, stop in spans
-        )
+        asked = _asked(name)
+        text = self._searched(asked)
+        return all(text.is_apart(first, asked) for first in _chosen(text.places(asked), occurrence))
 
     def count(self, name: str) -> int:
         """How often a prompt holds a name."""
@@ -144,18 +146,47 @@ class WrittenPrompt:
 
     @cached_property
     def _whole(self) -> "_Searched":
-        return _Searched(self._words)
+        return _Searched(self._words, self._words)
 
     @cached_property
     def _inner(self) -> "_Searched":
-        return _Searched(tuple(_spoken(self._words)))
+        spoken = tuple(filter(_is_spoken, self._words))
+        return _Searched(tuple(map(_without_edges, spoken)), spoken)
 
 
-# A request asks for the same prompts when it is checked, resolved and commented on. Few are kept: one that is all
-# punctuation takes half a megabyte.
-@lru_cache(maxsize=32)
+_READ: ContextVar[dict[str, WrittenPrompt] | None] = ContextVar("prompts that were read", default=None)
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Every prompt that is asked for within the block is read once, however many there are."""
+    token = _READ.set({})
+    try:
+        yield
+    finally:
+        _READ.reset(token)
+
+
+def forget_prompts() -> None:
+    """Drops what `read_once` keeps, in the thread that has made it: to free it takes a part of the time."""
+    if (read := _READ.get()) is not None:
+        read.clear()
+
+
 def written(prompt: str) -> WrittenPrompt:
     """A prompt that is read once, for all callers that need its words."""
+    read = _READ.get()
+    if read is None:
+        return _written_lately(prompt)
+    found = read.get(prompt)
+    if found is None:
+        found = read[prompt] = _written_lately(prompt)
+    return found
+
+
+# Clients send the same prompts again. Few are kept: one that is all punctuation takes half a megabyte.
+@lru_cache(maxsize=32)
+def _written_lately(prompt: str) -> WrittenPrompt:
     return WrittenPrompt(prompt)
 
 
@@ -184,35 +215,52 @@ def same_words(source: WrittenPrompt, target: WrittenPrompt) -> bool:
 
 
 class _Searched:
-    """Words as one text to search in, which keeps the cost of a name linear in the prompt."""
+    """Words as one text to search in.
 
-    def __init__(self, words: _Words) -> None:
+    Every piece has a mark on both sides, in the text and in the name. So a name is found where pieces begin and end,
+    and nowhere else: "a" is looked at once in `aaaa a`.
+
+    Args:
+        words: the pieces of each word that can be named.
+        whole: the same with the punctuation around them.
+    """
+
+    def __init__(self, words: _Words, whole: _Words) -> None:
         self._pieces = [piece for word in words for piece in word]
         self._text = _text(words)
-        self._found: dict[str, list[int]] = {}
-        #: Where in the text each piece begins, and where each ends, by the pieces' numbers.
+        self._found: dict[str, Sequence[int]] = {}
+        #: Where in the text the mark before each piece is, by the piece's number.
         self._begins: dict[int, int] = {}
-        self._ends: set[int] = set()
         at = 0
         for number, piece in enumerate(self._pieces):
             self._begins[at] = number
-            self._ends.add(at + len(piece.key))
-            at += len(piece.key) + 1
+            at += len(piece.key) + 3
+        self._word_of = [number for number, word in enumerate(words) for _ in word]
+        self._starts, self._stops = [word[0].start for word in whole], [word[-1].stop for word in whole]
+        pairs = list(zip(words, whole, strict=True))
+        #: How many of the words before each one have punctuation before them, and behind them.
+        self._before = list(accumulate((one[0] is not all_[0] for one, all_ in pairs), initial=0))
+        self._behind = list(accumulate((one[-1] is not all_[-1] for one, all_ in pairs), initial=0))
 
-    def places(self, asked: _Words) -> list[int]:
+    def holds(self, asked: _Words) -> bool:
+        """Whether a name is there at all."""
+        return bool(asked) and _text(asked) in self._text
+
+    def places(self, asked: _Words) -> Sequence[int]:
         """The numbers of the pieces at which a name begins; looked for once, however often it is asked."""
         wanted = _text(asked)
-        if wanted not in self._found:
+        found = self._found.get(wanted)
+        if found is None:
             if len(self._found) >= _NAMES_KEPT:
                 self._found.clear()  # a prompt that is asked for often keeps no more than one request may name
-            self._found[wanted] = list(self._look_for(wanted)) if wanted else []
-        return self._found[wanted]
+            # No list: to free a million numbers of a request one by one takes as long as to find them.
+            found = self._found[wanted] = array("L", self._look_for(wanted) if asked else ())
+        return found
 
     def _look_for(self, wanted: str) -> Iterator[int]:
         at = self._text.find(wanted)
         while at >= 0:
-            if at in self._begins and at + len(wanted) in self._ends:
-                yield self._begins[at]
+            yield self._begins[at]
             at = self._text.find(wanted, at + 1)
 
     def spans(self, first: int, asked: _Words) -> tuple[Span, ...]:
@@ -223,9 +271,25 @@ class _Searched:
             first += len(word)
         return tuple(made)
 
+    def is_apart(self, first: int, asked: _Words) -> bool:
+        """Whether white space is around each word of a name that begins at a piece."""
+        last = first + sum(map(len, asked)) - 1
+        left, right = self._word_of[first], self._word_of[last]
+        return (
+            self._pieces[first].start == self._starts[left]
+            and self._pieces[last].stop == self._stops[right]
+            and self._before[right + 1] == self._before[left + 1]
+            and self._behind[right] == self._behind[left]
+        )
+
+
+def _chosen(places: Sequence[int], occurrence: int | None) -> Sequence[int]:
+    return places if occurrence is None else places[occurrence - 1 : occurrence]
+
 
 def _text(words: _Words) -> str:
-    return _SPACE.join(_NEXT.join(piece.key for piece in word) for word in words)
+    between = f"{_EDGE}{_SPACE}{_EDGE}"
+    return _EDGE + between.join(f"{_EDGE}{_NEXT}{_EDGE}".join(piece.key for piece in word) for word in words) + _EDGE
 
 
 def _joined(word: tuple[Piece, ...]) -> str:
@@ -234,18 +298,16 @@ def _joined(word: tuple[Piece, ...]) -> str:
 
 def _asked(name: str) -> _Words:
     words = tuple(pieces_by_word(name))
-    return tuple(_spoken(words)) if _has_words(words) else tuple(map(_without_edges, words))
+    return tuple(map(_without_edges, filter(_is_spoken, words) if _has_words(words) else words))
 
 
 def _has_words(words: _Words) -> bool:
     return any(piece.kind in WORDS for word in words for piece in word)
 
 
-def _spoken(words: _Words) -> Iterator[tuple[Piece, ...]]:
-    """The words without the punctuation around them; one of punctuation alone ("a cat , a dog") is left out."""
-    for word in words:
-        if any(piece.kind != "punctuation" for piece in word):
-            yield _without_edges(word)
+def _is_spoken(word: tuple[Piece, ...]) -> bool:
+    """Whether a word is more than punctuation; a name passes over one that is not ("cat dog" in "a cat , dog")."""
+    return any(piece.kind != "punctuation" for piece in word)
 
 
 def _without_edges(word: tuple[Piece, ...]) -> tuple[Piece, ...]:

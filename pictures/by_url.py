@@ -7,12 +7,12 @@ that of all calls together.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import httpx
 
+from jobs.model import ANYBODY
 from pictures.data_urls import file_of, is_data_url
 from process.addresses import NoPublicAddress, UrlRefused, checked_url, client_to, refuse_private
 
@@ -20,8 +20,12 @@ MAX_REDIRECTS = 5
 #: RFC 9110, 15.4: those that say where the same file is to be had.
 _REDIRECTS = (301, 302, 303, 307, 308)
 
-#: Gets at most so many bytes from a URL; raises `UrlNotFetched`.
-Fetch = Callable[[str, int], Awaitable[bytes]]
+
+class Fetch(Protocol):
+    """Gets a file from a URL."""
+
+    async def __call__(self, url: str, most: int, owner: str = ANYBODY) -> bytes:
+        """At most so many bytes, for an owner; raises `UrlNotFetched`."""
 
 
 class UrlNotFetched(Exception):
@@ -43,7 +47,7 @@ def fetch_over(transport: httpx.AsyncBaseTransport, *, seconds: float, private: 
         private: whether addresses that are not public may be named: for development and tests.
     """
 
-    async def fetch(url: str, most: int) -> bytes:
+    async def fetch(url: str, most: int, owner: str = ANYBODY) -> bytes:
         try:
             if is_data_url(url):
                 return _within(file_of(url), most)
@@ -52,7 +56,7 @@ def fetch_over(transport: httpx.AsyncBaseTransport, *, seconds: float, private: 
             raise UrlNotFetched(error.code, f"the URL {error}") from error
         try:
             async with asyncio.timeout(seconds):
-                return await _followed(first, most)
+                return await _followed(first, most, owner)
         except NoPublicAddress as error:
             raise UrlNotFetched(error.code, "the URL leads to no public address: use another one") from error
         except (TimeoutError, httpx.TimeoutException) as error:
@@ -61,12 +65,15 @@ def fetch_over(transport: httpx.AsyncBaseTransport, *, seconds: float, private: 
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UrlNotFetched("url_not_fetched", "the URL's server could not be reached: check the URL") from error
 
-    async def _followed(url: httpx.URL, most: int) -> bytes:
+    async def _followed(url: httpx.URL, most: int, owner: str) -> bytes:
         """The file at the end of a URL's redirects."""
         called = {url}
         for _ in range(MAX_REDIRECTS + 1):
             # A client for each call: none sends what another server had it keep.
-            async with client_to(_Unclosed(transport), timeout=seconds) as client, _asked(client, url) as response:
+            async with (
+                client_to(_Unclosed(transport), timeout=seconds) as client,
+                _asked(client, url, owner) as response,
+            ):
                 location = response.extensions["location"]
                 if response.status_code not in _REDIRECTS or not location:
                     return await _body(response, most)
@@ -109,9 +116,10 @@ def _within(data: Data, most: int) -> Data:
     return data
 
 
-def _asked(client: httpx.AsyncClient, url: httpx.URL) -> AbstractAsyncContextManager[httpx.Response]:
+def _asked(client: httpx.AsyncClient, url: httpx.URL, owner: str) -> AbstractAsyncContextManager[httpx.Response]:
     # As it is: what a server packs would be unpacked before it is counted.
-    return client.stream("GET", url, headers={"Accept-Encoding": "identity", "Accept": "image/*"})
+    headers = {"Accept-Encoding": "identity", "Accept": "image/*"}
+    return client.stream("GET", url, headers=headers, extensions={"owner": owner})
 
 
 async def _body(response: httpx.Response, most: int) -> bytes:

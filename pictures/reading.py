@@ -18,6 +18,8 @@ from typing import BinaryIO
 from anyio import CapacityLimiter, to_thread
 
 from jobs.images import AsMask, ImageFormat
+from jobs.model import ANYBODY
+from process.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -89,15 +91,18 @@ class ImageReader:
 
     def __init__(self, limits: ImageLimits) -> None:
         self.limits = limits
-        self._at_once = CapacityLimiter(limits.at_once)
+        self._turns = Turns(limits.at_once)
+        self._threads = CapacityLimiter(limits.at_once)
 
-    async def read(self, file: BinaryIO | bytes) -> Normalised:
-        """The picture of a file; one on disk, as forms leave it, is never in this process's memory.
+    async def read(self, file: BinaryIO | bytes, owner: str = ANYBODY) -> Normalised:
+        """The picture of a file in its owner's turn; one on disk, as forms leave it, is never in this process's memory.
 
         Raises:
             ImageRefused: it is no picture that can be read, or more than may be.
+            TooManyAtOnce: as many of this owner's wait as may.
         """
-        return await to_thread.run_sync(self._read, file, limiter=self._at_once)
+        async with self._turns.turn(owner):
+            return await to_thread.run_sync(self._read, file, limiter=self._threads)
 
     def _read(self, file: BinaryIO | bytes) -> Normalised:
         out = tempfile.TemporaryFile()  # noqa: SIM115, closed by the caller

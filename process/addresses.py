@@ -1,7 +1,8 @@
 """Where a URL that a stranger gave may lead: to public addresses only, each checked right before it is called.
 
 Rules.
-1. A name is resolved here, once for each request; every address it has must be public, or none is called.
+1. A name is resolved here, once for each request (`process.lookups`); every address it has must be public, or none is
+   called.
 2. The connection goes to an address that was checked, never to the name again: a name whose answer changes between the
    check and the call (DNS rebinding) gains nothing. `Host` and TLS keep the name.
 3. Nothing is followed here: no redirect, no proxy from the environment. Who makes a client sees to it (`client_to`);
@@ -11,20 +12,20 @@ Rules.
 What is not public stands in IANA's special-purpose registries (RFC 6890) and below.
 """
 
-import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import ClassVar
 
 import httpx
 
+from process.lookups import Lookups, Resolve, resolved
+
 #: Longer ones are refused: no server reads them reliably, and every record would hold it.
 MAX_CHARACTERS = 2048
 
 Address = IPv4Address | IPv6Address
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _NOT_PUBLIC_4 = tuple(
     IPv4Network(network)
@@ -151,12 +152,6 @@ def refuse_private(url: httpx.URL) -> None:
         raise UrlRefused("private_address", f"{url.host} is no public address: use one, or a name")
 
 
-async def resolved(host: str, port: int) -> Sequence[str]:
-    """Every address of a name, as this machine's resolver gives them; raises `OSError`."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
 class GuardedTransport(httpx.AsyncBaseTransport):
     """httpx's transport, behind the rules above.
 
@@ -174,12 +169,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         resolve: Resolve = resolved,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._private, self._resolve = private, resolve
+        self._private, self._lookups = private, Lookups(resolve)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         self._inner = transport or httpx.AsyncHTTPTransport(limits=limits)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the first checked address that takes connections.
+
+        Its extension `owner` says for whom: names of one owner are looked up beside those of the others.
 
         Raises:
             NoPublicAddress: before anything was called.
@@ -197,7 +194,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         url = request.url
         host, port = url.raw_host.decode("ascii"), url.port or {"https": 443}.get(url.scheme, 80)
         try:
-            found = [ip_address(text) for text in await self._resolve(host.strip("[]"), port)]
+            owner = request.extensions.get("owner", "")
+            found = [ip_address(text) for text in await self._lookups.addresses(host.strip("[]"), port, owner)]
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(f"{url.host} was not looked up in time", request=request) from error
         except (OSError, UnicodeError) as error:
             raise NoPublicAddress(url.host, request) from error
         if not self._private and not all(map(is_public, found)):

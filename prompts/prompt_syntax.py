@@ -10,12 +10,15 @@ from typing import Any, Literal
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from p2p.spec import MAX_COMPLAINTS, MAX_PROMPT_CHARACTERS
 from p2p.words import same_words, written
 from prompts.weighted_prompts import UnreadableWeights, WeightedPrompt, weighted
 
 PromptSyntax = Literal["text", "weights"]
 #: What `p2p.spec` allows of one `reweight`, and of one target's edits.
 _WEIGHTS, _EDITS = 32, 8
+#: Characters of a prompt with its brackets. A longer one is left as it is, and is too long by itself.
+_CHARACTERS = 4 * MAX_PROMPT_CHARACTERS
 
 Location = tuple[str | int, ...]
 
@@ -74,7 +77,7 @@ class _Reader:
 
     def prompt(self, location: Location, prompt: Any) -> WeightedPrompt | None:
         """A prompt without its brackets; None if it is no text or cannot be read, and is complained of."""
-        if not isinstance(prompt, str):
+        if not isinstance(prompt, str) or len(prompt) > _CHARACTERS or len(self.errors) >= MAX_COMPLAINTS:
             return None
         try:
             return weighted(prompt)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import redis
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.main import STARTUP_FAILURE
 
 from jobs.catalogue import load_catalogue
@@ -26,6 +27,9 @@ from service.settings import Settings
 
 log = logging.getLogger("service")
 
+#: Seconds after which a thread that computes lets the event loop go on (`service.http.computing`): Python's own number
+#: is 5 ms, which the loop would wait after each of its calls to the system.
+SWITCH = 0.001
 #: Seconds between two looks for a Redis that has not answered yet.
 FIRST_CONTACT = 1.0
 
@@ -43,12 +47,20 @@ def main() -> None:
     spare_connections()
     # Where it listens decides who is let in without a key: every part gets the same.
     settings = settings.model_copy(update={"host": host_for(settings)})
+    sys.setswitchinterval(SWITCH)
     how = options(settings, connections=allowed_connections(settings.connections))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, **how))
+    server = uvicorn.Server(uvicorn.Config(described(settings), host=settings.host, port=settings.port, **how))
     with suppress(KeyboardInterrupt), ended_by_refusal(server, settings.redis_url):
         server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+def described(settings: Settings) -> FastAPI:
+    """The API with its description, which FastAPI else makes when it is first asked for: half a second on the loop."""
+    app = create_app(settings)
+    app.openapi()
+    return app
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from prompts.counting import TokenCounter
 from service.api_keys import Callers
 from service.artifacts.signing import UrlSigner
 from service.edits.stream_bound import StreamBound
+from service.http.computing import Computing
 from service.http.shared_look import SharedLook
 from service.images.uploads import ImagePlane
 from webhooks.deliveries import Deliveries
@@ -42,6 +43,8 @@ class Plane:
     images: ImagePlane
     followers: Followers
     stream_bound: StreamBound
+    #: Where what is large is read and checked.
+    computing: Computing = field(default_factory=Computing)
     #: Stands before the path of every link (`service.http.prefixed`).
     prefix: str = ""
     #: Where the seeds of edits that name none come from.

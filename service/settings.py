@@ -93,7 +93,8 @@ class Settings(WebhookSettings):
     images_at_once: int = Field(
         2,
         ge=1,
-        description="How many pictures an API process reads at the same time; each may take `IMAGE_MEMORY`.",
+        description="How many pictures an API process reads at the same time, all but one of them of one key at most; "
+        "each may take `IMAGE_MEMORY`.",
     )
     image_lifetime: Span = Field(
         timedelta(days=1), description="How long a picture is kept that no edit needs longer; seconds."

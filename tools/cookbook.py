@@ -5,7 +5,6 @@ The bodies are read from the document, so what is shown is what was asked for th
 
 import io
 import json
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,7 +29,9 @@ _SIDE, _MARGIN, _GAP, _CAPTION = 192, 16, 12, 15
 
 def recipes() -> Iterator[tuple[str, str]]:
     """The name and the body of every recipe."""
-    yield from re.findall(r"```json recipe=(\w+)\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    for block in DOCUMENT.read_text(encoding="utf-8").split("```json recipe=")[1:]:
+        name, _, rest = block.partition("\n")
+        yield name, rest.partition("```")[0]
 
 
 def cooked(client: Client, body: str) -> Image.Image:

@@ -37,6 +37,7 @@ TREES = (
     "service/http/body_errors.py",
     "service/http/door_errors.py",
     "jobs/errors.py",
+    "process/turns.py",
     "process/addresses.py",
     "p2p/errors.py",
 )

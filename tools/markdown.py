@@ -1,7 +1,6 @@
 """Tables in documents: made by a command from what they are about, put between `<!-- NAME -->` and `<!-- /NAME -->`."""
 
 import argparse
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -25,10 +24,11 @@ def with_part(document: str, part: str, text: str) -> str:
         ValueError: it has no such part.
     """
     opening, closing = f"<!-- {part} -->", f"<!-- /{part} -->"
-    pattern = re.compile(f"{opening}.*?{closing}", re.DOTALL)
-    if not pattern.search(document):
+    before, _, rest = document.partition(opening)
+    _, closed, after = rest.partition(closing)
+    if not closed:
         raise ValueError(f"the document has no {opening} ... {closing}: add both where the tables belong")
-    return pattern.sub(lambda _: f"{opening}\n{text}{closing}", document)
+    return f"{before}{opening}\n{text}{closing}{after}"
 
 
 def put(file: Path, part: str, text: str) -> None:

@@ -8,7 +8,6 @@ Uses nothing that has to be installed, so that it runs in a clean clone.
 import argparse
 import os
 import queue
-import re
 import shlex
 import signal
 import subprocess
@@ -46,12 +45,18 @@ class Block:
 
 def blocks(text: str) -> Iterator[Block]:
     """The blocks of a tutorial, in order."""
-    part = ""
-    for heading, info, body in re.findall(r"^## (.*)$|^```(\S.*)\n((?:.*\n)*?)```$", text, re.MULTILINE):
-        part = heading or part
-        if info:
+    part, info, body = "", "", ""
+    for line in text.splitlines(keepends=True):
+        if info and line.rstrip() == "```":
             options = dict(option.split("=", 1) for option in shlex.split(info)[1:])
             yield Block(part, options, body)
+            info = ""
+        elif info:
+            body += line
+        elif line.startswith("## "):
+            part = line[3:].rstrip()
+        elif line.startswith("```"):
+            info, body = line[3:].strip(), ""
 
 
 def pasted(text: str, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[tuple[Block, float, str]]:

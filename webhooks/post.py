@@ -25,7 +25,8 @@ async def post(message: Message, client: httpx.AsyncClient, url: str, secrets: S
     headers = _headers(message, body, secrets)
     status, error, retry_after = None, None, None
     try:
-        async with asyncio.timeout(TIMEOUT), client.stream("POST", url, content=body, headers=headers) as found:
+        posted = client.stream("POST", url, content=body, headers=headers, extensions={"owner": message.owner})
+        async with asyncio.timeout(TIMEOUT), posted as found:
             status, retry_after = found.status_code, found.headers.get("Retry-After")
             took = time.monotonic() - began
             await _read_a_little(found)

@@ -14,6 +14,7 @@ The API reads and writes through `AsyncRedisJobStore`, workers through `RedisJob
 answered is `jobs.redis.calls`. Clients must be made with `decode_responses=True`.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import redis
 import redis.asyncio
+from anyio import to_thread
 from pydantic_core import to_json
 
 from jobs.admission import Admission, Admitted
@@ -159,7 +161,11 @@ class AsyncRedisJobStore:
     async def admit(self, admission: Admission) -> Admitted:
         if time.monotonic() > self._safe_until:
             await self.ping()
-        return admission_answer(admission, await self._admit(*admission_call(admission)))
+        if admission.is_large:
+            call = await to_thread.run_sync(admission_call, admission)
+        else:
+            call = admission_call(admission)
+        return admission_answer(admission, await self._admit(*call))
 
     async def get(self, job_id: str) -> Job:
         return existing(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
@@ -206,7 +212,11 @@ class AsyncRedisJobStore:
         gone = [job_id for (_, job_id), record in zip(places, records, strict=True) if not record]
         if gone:
             await self._client.zrem(key, *gone)
-        return [Owned(at, _readable(record)) for at, record in zip(places, records, strict=True)]
+        owned = []
+        for at, record in zip(places, records, strict=True):
+            owned.append(Owned(at, _readable(record)))
+            await asyncio.sleep(0)  # the largest record takes some milliseconds, and there may be a hundred
+        return owned
 
     async def named(self, owner: str, name: str) -> str | None:
         found = cast(str | None, await self._client.get(keys.named(owner, name)))

@@ -15,6 +15,7 @@ from p2p.spec.artifacts import PictureFormat as PictureFormat
 from p2p.spec.blend import Box as Box
 from p2p.spec.blend import LocalBlend as LocalBlend
 from p2p.spec.complaints import MAX_COMPLAINTS as MAX_COMPLAINTS
+from p2p.spec.complaints import MAX_NAMES as MAX_NAMES
 from p2p.spec.complaints import RECORDED as RECORDED
 from p2p.spec.complaints import counted as counted
 from p2p.spec.edit_spec import EditSpec as EditSpec

@@ -8,6 +8,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownEr
 
 #: Complaints of one spec: a body of nothing but wrong names is not worked off to its end.
 MAX_COMPLAINTS = 64
+#: Names of one spec. A prompt has some 75 words at most where CLIP reads it, and an edit a handful of names; thousands
+#: only keep the service busy.
+MAX_NAMES = 2_048
 #: Context of a validation that reads what was accepted before: rules that came later refuse no record.
 RECORDED = {"recorded": True}
 

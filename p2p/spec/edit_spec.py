@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from p2p.part import Part
 from p2p.spec.artifacts import Artifacts
-from p2p.spec.complaints import MAX_COMPLAINTS, RECORDED, Complaint, Location, counted, invalid
+from p2p.spec.complaints import MAX_COMPLAINTS, MAX_NAMES, RECORDED, Complaint, Location, counted, invalid
 from p2p.spec.inversions import Direct, Inversion
 from p2p.spec.names import Prompt, WordName
 from p2p.spec.pictures import MaskImage, SourceImage
@@ -96,6 +96,10 @@ class EditSpec(Part):
                 yield ("inversion",), "inversion_without_image", message
         else:
             yield from self._complaints_of_inversion()
+        if (names := sum(1 for target in self.targets for _ in target.names())) > MAX_NAMES:
+            message = f"the targets name {names} words, and at most {MAX_NAMES} are read: name fewer"
+            yield ("targets",), "too_many_names", message
+            return
         source = written(self.source.prompt)
         for index, target in enumerate(self.targets):
             for loc, code, message in target.unmet(source):

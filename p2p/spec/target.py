@@ -16,6 +16,9 @@ from p2p.words import WrittenPrompt, written
 #: The kinds of edit that move no words.
 _FADERS = frozenset(name for name, kind in KINDS.items() if not kind.aligns)
 
+#: Characters of a prompt that a complaint shows.
+_SHOWN = 120
+
 
 def _only_fades(edits: Any) -> bool:
     """Whether edits that have not been checked yet turn words up and down, and do nothing else."""
@@ -74,11 +77,16 @@ def _not_found(name: WordName, prompt: WrittenPrompt) -> Iterator[Complaint]:
     if prompt.holds(name.word, name.occurrence):
         return
     if times := prompt.count(name.word):
-        message = f"{name.word!r} occurs {times} times in {prompt.prompt!r}: there is no occurrence {name.occurrence}"
+        message = f"{name.word!r} occurs {times} times in {_shown(prompt)}: there is no occurrence {name.occurrence}"
         yield ("occurrence",), "word_not_found", message
     elif longer := prompt.holder(name.word):
-        message = f"{name.word!r} is only a part of {longer!r} in {prompt.prompt!r}: name the whole word"
+        message = f"{name.word!r} is only a part of {longer!r} in {_shown(prompt)}: name the whole word"
         yield ("word",), "word_not_found", message
     else:
-        message = f"{name.word!r} is not in {prompt.prompt!r}: name a word as it is written there"
+        message = f"{name.word!r} is not in {_shown(prompt)}: name a word as it is written there"
         yield ("word",), "word_not_found", message
+
+
+def _shown(prompt: WrittenPrompt) -> str:
+    text = prompt.prompt
+    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")

@@ -19,7 +19,7 @@ _PATTERNS = tuple(
 )
 _ANY = re.compile(r"[()\[\]{}<>:_]|\+\+|--|[A-Z]{3}")
 #: A whole word in front belongs to what was found: cat++ rather than ++.
-_WORD_BEFORE = re.compile(r"[^\s,]{1,40}$")
+_BETWEEN_WORDS = re.compile(r"[\s,]")
 
 
 def may_be_foreign(prompt: str) -> bool:
@@ -38,8 +38,9 @@ def other_syntax(prompt: str) -> Sequence[str]:
     for pattern in _PATTERNS:
         for match in pattern.finditer(prompt):
             text = match[0]
-            if text[0] in "+-:" and (before := _WORD_BEFORE.search(prompt[max(0, match.start() - 40) : match.start()])):
-                text = before[0] + text
+            if text[0] in "+-:":
+                *_, before = _BETWEEN_WORDS.split(prompt[max(0, match.start() - 40) : match.start()])
+                text = before + text
             found.append((match.start(), text))
     if not prompt.isupper():
         found += [(match.start(), match[0]) for match in re.finditer(r"\bAND\b", prompt)]

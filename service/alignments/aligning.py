@@ -1,5 +1,6 @@
 """How the words of edited prompts correspond to those of their source, before anything is run."""
 
+from bisect import bisect_right
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -9,10 +10,15 @@ from p2p.errors import WordWithinToken
 from p2p.spec import Part, Prompt, WordName, counted
 from p2p.tokens import TokenizedPrompt
 from p2p.word_alignment import AligningKind, WordAlignment, WordState, align_words, fitting_kind
-from p2p.words import count_words
+from p2p.words import count_words, forget_prompts
 from service.edits.resolving import known_model, too_long
 from service.http.errors import InvalidEdit
 from service.plane import Plane
+
+#: Names of one request: of each, the answer lists all the words and tokens that it means.
+MAX_NAMES = 1_024
+#: Characters of a body that a name takes beside its word, at least.
+_OF_NAME = 11
 
 Names = Annotated[tuple[WordName, ...], *counted(0, 512)]
 _NAMES = Field((), description="Names as edits use them; the answer says which of the prompt's words they mean.")
@@ -51,10 +57,20 @@ class AlignmentRequest(Part):
     source: AlignedSource
     targets: Annotated[tuple[AlignedTarget, ...], *counted(1, 64)]
 
+    @property
+    def characters(self) -> int:
+        """About how large it is: what it takes to answer grows with it."""
+        parts: list[AlignedSource | AlignedTarget] = [self.source, *self.targets]
+        return sum(len(part.prompt) + sum(len(name.word) + _OF_NAME for name in part.names) for part in parts)
+
     @model_validator(mode="after")
-    def _as_many_words(self) -> Self:
+    def _within_bounds(self) -> Self:
         before = count_words(self.source.prompt)
         details = []
+        if (names := len(self.source.names) + sum(len(target.names) for target in self.targets)) > MAX_NAMES:
+            message = f"{names} names, and at most {MAX_NAMES} are looked for: ask for the rest apart"
+            error = PydanticCustomError("too_many_names", "{message}", {"message": message})
+            details.append(InitErrorDetails(type=error, loc=("targets",), input=None))
         for index, target in enumerate(self.targets):
             if target.kind == "replace" and (after := count_words(target.prompt)) != before:
                 message = f'the prompts have {before} and {after} words, and "replace" needs as many: use "refine"'
@@ -159,6 +175,14 @@ def aligned(asked: AlignmentRequest, plane: Plane) -> AlignmentView:
     )
 
 
+def answer_to(asked: AlignmentRequest, plane: Plane) -> bytes:
+    """`aligned` as JSON."""
+    try:
+        return aligned(asked, plane).model_dump_json().encode()
+    finally:
+        forget_prompts()
+
+
 def _target(tokens: TokenizedPrompt, alignment: WordAlignment, names: Names) -> AlignedPromptView:
     words = tuple(
         AlignedWordView(**vars(word), state=found.state, sources=found.sources)
@@ -189,16 +213,18 @@ def _words(tokens: TokenizedPrompt) -> tuple[WordView, ...]:
 
 
 def _names(tokens: TokenizedPrompt, names: Names) -> tuple[NameView, ...]:
-    return tuple(_name(tokens, name) for name in names)
+    # Each is looked for once, however often it is asked.
+    found = {(name.word, name.occurrence): name for name in names}
+    views = {key: _name(tokens, name) for key, name in found.items()}
+    return tuple(views[name.word, name.occurrence] for name in names)
 
 
 def _name(tokens: TokenizedPrompt, name: WordName) -> NameView:
     spans = {span for spans in tokens.written.find(name.word, name.occurrence) for span in spans}
-    held = {
-        index: (word.start, word.stop)
-        for index, word in enumerate(tokens.written.words)
-        if any(start < word.whole[1] and word.whole[0] < stop for start, stop in spans)
-    }
+    words = tokens.written.words
+    # A span lies in one written word, the last that begins at it or before.
+    holding = sorted({bisect_right(words, start, key=lambda word: word.whole[0]) - 1 for start, _ in spans})
+    held = {index: (words[index].start, words[index].stop) for index in holding}
     problem: str | None = None
     positions: tuple[int, ...] = ()
     try:

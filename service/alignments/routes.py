@@ -1,8 +1,8 @@
 """How the words of edited prompts correspond to those of their source."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from service.alignments.aligning import AlignmentRequest, AlignmentView, aligned
+from service.alignments.aligning import AlignmentRequest, AlignmentView, answer_to
 from service.http.bodies import JsonRoute
 from service.http.dependencies import CallerOfRequest, PlaneOfApp
 from service.http.problems import problems
@@ -10,7 +10,8 @@ from service.http.problems import problems
 router = APIRouter(prefix="/v1/alignments", tags=["alignments"], route_class=JsonRoute)
 
 
-@router.post("", responses=problems(400, 401, 413, 415, 422, 503))
-async def align_prompts(body: AlignmentRequest, plane: PlaneOfApp, caller: CallerOfRequest) -> AlignmentView:
+@router.post("", response_model=AlignmentView, responses=problems(400, 401, 413, 415, 422, 429, 503))
+async def align_prompts(body: AlignmentRequest, plane: PlaneOfApp, caller: CallerOfRequest) -> Response:
     """Set the words of edited prompts against those of their source, as an edit of them would; runs nothing."""
-    return aligned(body, plane)
+    answer = await plane.computing.run(caller.owner, body.characters, answer_to, body, plane)
+    return Response(answer, media_type="application/json")

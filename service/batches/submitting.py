@@ -14,13 +14,14 @@ from jobs.batches import MAX_EDITS, BatchStanding, BatchWebhook, gathered
 from jobs.errors import BatchNotFound, JobNotFound
 from jobs.follow.followed import Follower
 from jobs.model import Job, Notice
+from p2p.words import forget_prompts
 from process.logs import bind
 from process.metrics import JOBS_ACCEPTED
 from process.trace import Trace
 from prompts.notices import bounded
 from service.api_keys import Caller
 from service.edits.submit import Asked, canceled, is_known, job_for, refuse_private_webhook, with_pictures
-from service.http.complaints import MAX_COMPLAINTS, Complaint
+from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit, NobodyToTell, NotEnded
 from service.plane import Plane
 from webhooks.messages import is_batch_wanted
@@ -60,12 +61,13 @@ async def submit(
     """
     trace = Trace.parse(asked.traceparent) or Trace.new()
     bind(trace_id=trace.trace_id)
-    jobs = _jobs(asked, plane, caller, trace)
+    characters = sum(edit.characters for edit in asked.edits)
+    prepared = plane.computing.run(caller.owner, characters, _prepared, asked, plane, caller, trace, name)
+    jobs, fingerprint = await prepared
     if any(job.spec.names_pictures for job in jobs) and not await is_known(name, plane, caller):
         jobs = await _with_pictures(jobs, plane, caller)
     batch, jobs = gathered(jobs, asked.webhook, _notices(jobs))
     limits = replace(caller.limits, backlog=plane.backlog)
-    fingerprint = asked.fingerprint if name else ""
     admitted = await plane.store.admit(
         Admission(jobs=jobs, limits=limits, name=name, fingerprint=fingerprint, batch=batch)
     )
@@ -75,6 +77,16 @@ async def submit(
         for job in jobs:
             JOBS_ACCEPTED.labels(job.model).inc()
     return standing, admitted.replayed
+
+
+def _prepared(
+    asked: AskedBatch, plane: Plane, caller: Caller, trace: Trace, name: str | None
+) -> tuple[Sequence[Job], str]:
+    """The new jobs, and the fingerprint of a request that has a name; raises `InvalidEdit`."""
+    try:
+        return _jobs(asked, plane, caller, trace), asked.fingerprint if name else ""
+    finally:
+        forget_prompts()
 
 
 def _jobs(asked: AskedBatch, plane: Plane, caller: Caller, trace: Trace) -> Sequence[Job]:
@@ -94,7 +106,7 @@ def _jobs(asked: AskedBatch, plane: Plane, caller: Caller, trace: Trace) -> Sequ
         except InvalidEdit as error:
             complaints += [complaint.within("edits", index) for complaint in error.complaints]
     if complaints:
-        raise InvalidEdit(complaints[:MAX_COMPLAINTS])
+        raise InvalidEdit(complaints)
     return jobs
 
 
@@ -107,7 +119,7 @@ async def _with_pictures(jobs: Sequence[Job], plane: Plane, caller: Caller) -> S
         except InvalidEdit as error:
             complaints += [complaint.within("edits", index) for complaint in error.complaints]
     if complaints:
-        raise InvalidEdit(complaints[:MAX_COMPLAINTS])
+        raise InvalidEdit(complaints)
     return found
 
 

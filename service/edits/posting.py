@@ -13,10 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
+from p2p.words import read_once
 from service.api_keys import Caller
 from service.edits import submit
 from service.edits.requests import EditRequest
 from service.edits.views import shown_accepted
+from service.http.computing import SMALL
 from service.http.dependencies import caller_of_request
 from service.http.prefixed import path_of
 from service.plane import Plane
@@ -42,8 +44,11 @@ class Posting(Route):
         """Answer it, or leave it to FastAPI."""
         # Before the body, as every route does: without a key nothing is read.
         caller = await caller_of_request(Request(scope))
-        body, headers = await _read(receive), _headers(scope)
-        response = None if headers is None else await accepted(body, headers, scope["app"].state.plane, caller)
+        body, headers, response = await _read(receive), _headers(scope), None
+        # A large one is for a thread to read (`service.http.bodies`).
+        if headers is not None and len(body) <= SMALL:
+            with read_once():
+                response = await accepted(body, headers, scope["app"].state.plane, caller)
         if response is not None:
             await response(scope, receive, send)
             return

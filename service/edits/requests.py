@@ -86,6 +86,8 @@ class EditRequest(EditSpec):
     @model_validator(mode="wrap")
     @classmethod
     def _weights_read(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(given, cls):
+            return given  # checked before, by `service.http.bodies`: FastAPI asks once more, on the event loop
         found = read(given)
         made = handler(found.body)
         if found.weighted:

@@ -1,11 +1,12 @@
 """A spec against its model: what is absent filled in, and every reason why the model cannot do it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from jobs.catalogue import ModelDeclaration
 from p2p.errors import WordWithinToken
 from p2p.seeds import DrawSeed, draw_seed, drawn_fields
-from p2p.spec import Direct, EditSpec
+from p2p.spec import MAX_COMPLAINTS, Direct, EditSpec
 from p2p.tokens import TokenizedPrompt
 from p2p.words import written
 from prompts.counting import TokenCounter
@@ -39,7 +40,7 @@ def resolved(
         }
     )
     complete = spec.model_copy(update={"sampling": sampling})
-    if complaints := list(_beyond(complete, model, counters[model.id])):
+    if complaints := list(islice(_beyond(complete, model, counters[model.id]), MAX_COMPLAINTS)):
         raise InvalidEdit(complaints)
     return complete
 

@@ -21,6 +21,7 @@ from jobs.admission import Admission
 from jobs.errors import IllegalTransition, JobNotFound, NameReused, StorageUnavailable
 from jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
 from p2p.spec import EditSpec
+from p2p.words import forget_prompts
 from process.addresses import UrlRefused, checked_url, refuse_private
 from process.logs import bind
 from process.metrics import JOBS_ACCEPTED
@@ -36,6 +37,8 @@ from service.plane import Plane
 from webhooks.deliveries import Attempt
 from webhooks.messages import is_wanted
 
+#: Characters of a body that a name takes beside its word, at least.
+_OF_NAME = 11
 #: What our own ids look like: uuid4's hex. A client's own may look alike; ours goes first, if it is the client's.
 _OURS = re.compile(r"[0-9a-f]{32}")
 
@@ -57,6 +60,12 @@ class Asked:
     traceparent: str = ""
 
     @property
+    def characters(self) -> int:
+        """About how large it is: what it takes to check grows with it."""
+        names = sum(len(name.word) + _OF_NAME for _, name, _ in self.spec.names())
+        return sum(map(len, self.spec.prompts)) + len(self.spec.sampling.negative_prompt) + names
+
+    @property
     def fingerprint(self) -> str:
         """The same for the same request, whatever its trace: taken from the request as sent, before a seed is drawn."""
         text = f"{self.spec.model_dump_json()} {self.priority} {self.start_within} {self.webhook}"
@@ -75,11 +84,12 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     """
     trace = Trace.parse(asked.traceparent) or Trace.new()
     bind(model=asked.spec.model, trace_id=trace.trace_id)
-    job = job_for(asked, plane, caller, trace)
+    prepared = plane.computing.run(caller.owner, asked.characters, _prepared, asked, plane, caller, trace, name)
+    job, fingerprint = await prepared
     if job.spec.names_pictures and not await is_known(name, plane, caller):
         job = await with_pictures(job, plane, caller)
     limits = replace(caller.limits, backlog=plane.backlog)
-    admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=asked.fingerprint if name else "")
+    admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=fingerprint)
     admitted = await plane.store.admit(admission)
     if admitted.replayed:
         there = await plane.store.get(admitted.job_ids[0])
@@ -88,6 +98,14 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     bind(job_id=job.id)
     JOBS_ACCEPTED.labels(job.model).inc()
     return job, False
+
+
+def _prepared(asked: Asked, plane: Plane, caller: Caller, trace: Trace, name: str | None) -> tuple[Job, str]:
+    """The new job of an edit, and the fingerprint of a request that has a name; raises `InvalidEdit`."""
+    try:
+        return job_for(asked, plane, caller, trace), asked.fingerprint if name else ""
+    finally:
+        forget_prompts()
 
 
 def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:

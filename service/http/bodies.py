@@ -1,21 +1,26 @@
 """Bodies as they are read before any field is looked at: what is no JSON, or no form with a file, is said so.
 
 FastAPI calls whatever Python's reader does not take "not JSON", whether it is compressed, in UTF-16, or JSON with a
-number of 5,000 digits. So bodies are read here, under limits that are said, and FastAPI is given what was read.
+number of 5,000 digits. So bodies are read here, under limits that are said, and FastAPI is given what was read: the
+route's own model, which it takes as it is. A large body is read in a thread, in its owner's turn
+(`service.http.computing`).
 """
 
 import json
 import re
 from collections.abc import Mapping
 from email.message import Message
-from typing import Any
+from typing import Any, cast
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from jobs.model import ANYBODY
+from p2p.words import forget_prompts, read_once
 from service.http.body_errors import (
     EmptyBody,
     JsonLimit,
@@ -26,7 +31,11 @@ from service.http.body_errors import (
     UnsupportedEncoding,
     UnsupportedMediaType,
 )
+from service.http.body_models import BodyModel
+from service.http.computing import SMALL
+from service.http.dependencies import caller_of_request
 from service.http.keyed import Answering, key_first
+from service.plane import Plane
 
 #: An edit nests eight deep. Python's reader and pydantic's end at about 1,000 and at 200, wherever they stand.
 MAX_DEPTH = 100
@@ -39,6 +48,10 @@ MAX_PARTS = 100
 _STRING = re.compile(r'"(?:[^"\\]+|\\.)*"?', re.DOTALL)
 #: How the first four bytes of JSON look in UTF-16 and UTF-32: it begins with an ASCII character.
 _WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\x00|.\x00", re.DOTALL)
+#: Characters of a query. The longest has a cursor of 200 and two numbers.
+MAX_QUERY = 4_096
+#: Python's reader of parameters takes time with the square of their length.
+MAX_CONTENT_TYPE = 256
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
@@ -48,6 +61,10 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Answering:
         """As FastAPI answers, with the body read here."""
         answered = super().get_route_handler()
+        if self.body_field is None:
+            return _of_short_query(answered)
+        (field,) = self.dependant.body_params
+        model = BodyModel(cast(type[BaseModel], field.field_info.annotation))
 
         async def handled(request: Request) -> Response:
             _refuse_encoded(request.headers)
@@ -55,11 +72,12 @@ class JsonRoute(APIRoute):
                 body = await request.body()
             except ClientDisconnect as error:
                 raise HTTPException(400) from error
-            # Where Starlette keeps what `request.json()` gave.
-            request._json = read_json(body, request.headers.get("Content-Type", ""))
-            return await answered(request)
+            with read_once():
+                # Where Starlette keeps what `request.json()` gave.
+                request._json = await _read(request, body, model)
+                return await answered(request)
 
-        return answered if self.body_field is None else key_first(self, handled)
+        return key_first(self, handled)
 
 
 class FileRoute(APIRoute):
@@ -80,7 +98,35 @@ class FileRoute(APIRoute):
                     raise NotAFile(name)
             return await answered(request)
 
-        return key_first(self, handled) if files else answered
+        return key_first(self, handled) if files else _of_short_query(answered)
+
+
+def _of_short_query(answered: Answering) -> Answering:
+    """The same for queries that are not long: each of its parts takes FastAPI as long as a field of a body."""
+
+    async def handled(request: Request) -> Response:
+        if len(request.scope["query_string"]) > MAX_QUERY:
+            raise HTTPException(414)
+        return await answered(request)
+
+    return handled
+
+
+async def _read(request: Request, body: bytes, model: BodyModel) -> BaseModel:
+    """A body as its route's model; raises `BodyRefused`, `RequestValidationError`."""
+    plane: Plane = request.app.state.plane
+    content_type = request.headers.get("Content-Type", "")
+    owner = (await caller_of_request(request)).owner if len(body) > SMALL else ANYBODY
+    return await plane.computing.run(owner, len(body), _read_as, body, content_type, model)
+
+
+def _read_as(body: bytes, content_type: str, model: BodyModel) -> BaseModel:
+    try:
+        # Each value but the first of an array or an object has a comma before it.
+        return model.read(read_json(body, content_type), body.count(b","))
+    except Exception:
+        forget_prompts()
+        raise
 
 
 def read_json(body: bytes, content_type: str) -> Any:
@@ -158,6 +204,11 @@ def _refuse_other_than_forms(content_type: str, name: str) -> None:
 
 
 def _parsed(content_type: str) -> Message:
+    if len(content_type) > MAX_CONTENT_TYPE:
+        raise UnsupportedMediaType(
+            f"the Content-Type has {len(content_type)} characters, and at most {MAX_CONTENT_TYPE} are read: shorten it",
+            takes="application/json, multipart/form-data",
+        )
     message = Message()
     message["Content-Type"] = content_type
     return message

@@ -50,10 +50,12 @@ from jobs.errors import (
     UnsafeRedis,
 )
 from process.metrics import HTTP_PROBLEMS
+from process.turns import TooManyAtOnce
 from service.http import body_errors, door_errors
 from service.http.access import method_of, route_of
 from service.http.body_errors import BodyRefused
-from service.http.complaints import Complaint, complaints_about
+from service.http.body_models import FirstMistakes
+from service.http.complaints import MAX_COMPLAINTS, Complaint, complaints_about
 from service.http.door_errors import RequestRefused
 
 MEDIA_TYPE = "application/problem+json"
@@ -167,6 +169,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     NameReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     TooManyActive: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyAtOnce: HTTPStatus.TOO_MANY_REQUESTS,
     QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -176,6 +179,7 @@ HTTP_ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("bad_request", "the request cannot be read: send it whole, as HTTP has it"),
     404: ("not_found", "there is nothing at this address: see /docs for what there is"),
     405: ("method_not_allowed", "this address does not take this method: see the Allow header"),
+    414: ("query_too_long", "the query has more than 4,096 characters: leave out what is not described"),
     413: ("body_too_large", "the body is larger than this service reads: shorten it"),
 }
 #: The same, where the body was announced as a form.
@@ -215,7 +219,9 @@ class _Answer:
 
 def phrase_of(status: int) -> str:
     """A status's name in RFC 9110; Python called two of them otherwise before 3.13."""
-    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
+    return {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}.get(status) or HTTPStatus(
+        status
+    ).phrase
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -224,6 +230,7 @@ def install_error_handlers(app: FastAPI) -> None:
         ServiceError,
         BodyRefused,
         JobPlaneError,
+        TooManyAtOnce,
         redis.RedisError,
         RequestValidationError,
         HTTPException,
@@ -261,9 +268,10 @@ def _allowed(request: Request, headers: Mapping[str, str]) -> Mapping[str, str]:
 
 def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _Answer:
     match error:
-        case ServiceError() | JobPlaneError() if type(error) in STATUSES:
+        case ServiceError() | JobPlaneError() | TooManyAtOnce() if type(error) in STATUSES:
             # Whole seconds (RFC 9110), and never too soon.
-            headers = {"Retry-After": str(math.ceil(error.retry_after) or 1)} if isinstance(error, Refused) else {}
+            late = error.retry_after if isinstance(error, Refused | TooManyAtOnce) else None
+            headers = {} if late is None else {"Retry-After": str(math.ceil(late) or 1)}
             if isinstance(error, Unauthenticated):
                 headers = {"WWW-Authenticate": "Bearer"}
             status, complaints = STATUSES[type(error)], getattr(error, "complaints", ())
@@ -282,14 +290,22 @@ def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _A
 
 
 def _invalid_request(error: RequestValidationError) -> _Answer:
-    complaints = complaints_about(error.errors())
-    return _Answer(422, "invalid_request", _summary(complaints), complaints)
+    errors = error.errors()
+    complaints = complaints_about(errors)
+    detail = _summary(complaints, len(errors))
+    if isinstance(error, FirstMistakes):
+        detail += "; a body of so many values is read up to the first mistake of each list, so there may be more"
+    return _Answer(422, "invalid_request", detail, complaints)
 
 
-def _summary(complaints: Sequence[Complaint]) -> str:
-    count = "1 field needs" if len(complaints) == 1 else f"{len(complaints)} fields need"
-    first = complaints[0]
-    return f"{count} to be changed, see `errors`; the first: {first.pointer or 'the body'}: {first.detail}"
+def _summary(complaints: Sequence[Complaint], found: int | None = None) -> str:
+    """What is wrong in one sentence; `found` is how many mistakes there are, where not all of them are at hand."""
+    number, first = found or len(complaints), complaints[0]
+    count = "1 field needs" if number == 1 else f"{number} fields need"
+    left_out = (
+        f" (the first {MAX_COMPLAINTS}, {number - MAX_COMPLAINTS} are left out)" if number > MAX_COMPLAINTS else ""
+    )
+    return f"{count} to be changed, see `errors`{left_out}; the first: {first.pointer or 'the body'}: {first.detail}"
 
 
 def problem_response(answer: _Answer, *, instance: str) -> JSONResponse:
@@ -303,6 +319,6 @@ def problem_response(answer: _Answer, *, instance: str) -> JSONResponse:
         "code": answer.code,
     }
     if answer.complaints:
-        body["errors"] = [vars(complaint) for complaint in answer.complaints]
+        body["errors"] = [vars(complaint) for complaint in answer.complaints[:MAX_COMPLAINTS]]
     headers = dict(answer.headers) if answer.headers else None
     return JSONResponse(body, status_code=answer.status, media_type=MEDIA_TYPE, headers=headers)

@@ -66,9 +66,10 @@ async def _fetched(url: str, location: Location, plane: ImagePlane, caller: Call
         detail = "this service fetches nothing by URL: send the picture with POST /v1/images and name it in `upload`"
         raise InvalidEdit([Complaint.at(*location, code="urls_not_taken", detail=detail)])
     try:
-        data = await plane.fetch(url, plane.reader.limits.bytes)
-        with await plane.reader.read(data) as picture:
-            return await keep(picture, plane, caller)
+        async with plane.fetching.turn(caller.owner):
+            data = await plane.fetch(url, plane.reader.limits.bytes, caller.owner)
+            with await plane.reader.read(data, caller.owner) as picture:
+                return await keep(picture, plane, caller)
     except (UrlNotFetched, ImageRefused) as refusal:
         raise InvalidEdit([Complaint.at(*location, code=refusal.code, detail=str(refusal))]) from refusal
 

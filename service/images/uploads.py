@@ -4,7 +4,7 @@ Each is done for a caller, who sees its own pictures and no others.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
@@ -16,12 +16,16 @@ from jobs.inversions import KeptInversion
 from jobs.storage import ObjectStorage
 from pictures.by_url import Fetch
 from pictures.reading import ImageReader, ImageRefused, Normalised
+from process.turns import Turns
 from service.api_keys import Caller
 from service.http.complaints import Complaint
 from service.http.cursors import cursor_of, place_of
 from service.http.errors import InvalidImage
 from service.images.records import Images
 from service.inversions.records import Inversions
+
+#: Files that are fetched and read from URLs at once, each of up to `MAX_IMAGE_BYTES`, and how many of one owner.
+FETCHED_AT_ONCE, FETCHED_OF_OWNER = 16, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,8 @@ class ImagePlane:
     lifetime: timedelta
     most: int
     fetch: Fetch | None = None
+    #: Files from URLs lie in this process's memory until they are read.
+    fetching: Turns = field(default_factory=lambda: Turns(FETCHED_AT_ONCE, of_owner=FETCHED_OF_OWNER))
 
 
 async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
@@ -49,9 +55,10 @@ async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
     Raises:
         InvalidImage: it is no picture that can be read, or more than may be.
         TooManyImages: the caller keeps as many as it may.
+        TooManyAtOnce: as many of the caller's wait to be read as may.
     """
     try:
-        with await plane.reader.read(file) as picture:
+        with await plane.reader.read(file, caller.owner) as picture:
             return await keep(picture, plane, caller)
     except ImageRefused as refusal:
         raise InvalidImage([Complaint.at("image", code=refusal.code, detail=str(refusal))]) from refusal

@@ -145,7 +145,7 @@ def test_the_application_is_told_where_it_listens(
     # Of the process, which is the tests' own here.
     monkeypatch.setattr(program, "set_up_logs", lambda _: None)
     monkeypatch.setattr(program, "show_process", lambda _: None)
-    monkeypatch.setattr(program, "create_app", told.append)
+    monkeypatch.setattr(program, "described", told.append)
 
     def run(server: uvicorn.Server) -> None:
         told.append(server.config.host)

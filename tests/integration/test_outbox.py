@@ -12,14 +12,15 @@ from standardwebhooks import Webhook as OfficialWebhook
 
 from jobs import moves
 from jobs.batches import RedisBatches
-from jobs.model import Job, Webhook, new_job
+from jobs.model import ANYBODY, Job, Webhook, new_job
 from jobs.redis import keys
 from jobs.redis.store import AsyncRedisJobStore, RedisJobStore
 from outbox import __main__ as module
 from outbox import due_list as outbox
 from outbox.__main__ import Sender
 from outbox.due_list import Outbox
-from process.addresses import GuardedTransport, Resolve, client_to, resolved
+from process.addresses import GuardedTransport, client_to
+from process.lookups import Resolve, resolved
 from process.metrics import OUTBOX, REGISTRIES
 from process.trace import Trace
 from tests.edits import CAT_TO_DOG
@@ -50,11 +51,11 @@ def receiver() -> Iterator[Receiver]:
         yield started
 
 
-def ended(client, url: str | None = None, **how) -> Job:
+def ended(client, url: str | None = None, *, owner: str = ANYBODY, **how) -> Job:
     """A job that has ended, with a webhook where a URL is given."""
     webhook = None if url is None else Webhook(url=url, **how)
     store = RedisJobStore(client)
-    job = new_job(CAT_TO_DOG, lifetime=timedelta(hours=1), traceparent=TRACE, webhook=webhook)
+    job = new_job(CAT_TO_DOG, lifetime=timedelta(hours=1), traceparent=TRACE, webhook=webhook, owner=owner)
     store.create(job)
     return store.make(moves.cancel(job))
 
@@ -512,6 +513,36 @@ def test_a_receiver_that_stalls_does_not_hold_up_the_others(redis_client, redis_
 
         assert sorted(receiver.ids) == sorted(f"{job.id}-canceled" for job in jobs)
         assert 0 < len(stalled.got) <= receivers.AT_A_TIME
+
+
+def test_names_of_one_owner_that_stall_hold_up_nobody_else(redis_client, redis_url, receiver):
+    """Each of the flood's ends has a receiver of its own, whose name is not answered until the other owner is told."""
+    for number in range(2 * module.IN_HAND):
+        ended(redis_client, f"https://{number}.zone.test/told", owner="flood")
+    job = ended(redis_client, receiver.url, owner="other")
+
+    async def until_told() -> int:
+        answers, asked = asyncio.Event(), []
+
+        async def stalling(host: str, port: int) -> Sequence[str]:
+            if host.endswith(".zone.test"):
+                asked.append(host)
+                await answers.wait()
+            return await resolved(host, port)
+
+        async with Senders(redis_url) as senders, asyncio.timeout(PATIENCE):
+            running = asyncio.create_task((await senders.one(resolve=stalling)).run())
+            while not receiver.got and not running.done():
+                await asyncio.sleep(0.02)
+            assert not answers.is_set()
+            running.cancel()
+            await asyncio.wait([running])
+        return len(asked)
+
+    stalled = asyncio.run(until_told())
+
+    assert receiver.ids == [f"{job.id}-canceled"]
+    assert 0 < stalled <= receivers.OF_OWNER_AT_A_TIME
 
 
 def test_an_end_put_in_while_a_sender_waits_is_told_without_another_look(redis_client, redis_url, receiver):

@@ -269,3 +269,42 @@ def test_a_name_takes_work_in_proportion_to_the_prompt(hard):
 def test_no_pattern_can_go_back_over_a_prompt():
     """Steps of a regular expression are not seen by a profile: none is used."""
     assert not any(hasattr(module, "re") for module in (pieces, words))
+
+
+def test_a_prompt_is_read_once_within_a_block_however_many_there_are(monkeypatch):
+    read, real = [], words.pieces_by_word
+    monkeypatch.setattr(words, "pieces_by_word", lambda text: read.append(text) or real(text))
+    prompts = [f"{number}: a cat, a dog and {number} houses" for number in range(100)]
+    with words.read_once():
+        for _ in range(3):
+            for prompt in prompts:
+                for name in ("cat", "dog", "houses", "a"):
+                    assert words.written(prompt).holds(name)
+                assert words.find(prompt, "cat", 1)
+
+    assert sorted(text for text in read if len(text) > 10) == sorted(prompts)
+
+
+def test_prompts_that_were_forgotten_are_read_again():
+    with words.read_once():
+        first = words.written("a cat")
+        for number in range(40):
+            words.written(f"{number} cats")
+        assert words.written("a cat") is first
+        words.forget_prompts()
+        assert words.written("a cat") is not first
+
+
+def test_a_name_is_looked_for_where_words_begin_and_nowhere_else(monkeypatch):
+    """How often Python looks on: once for each place that a name has, whatever the text between is made of."""
+    looked = []
+    prompt = words.WrittenPrompt("a" * 1000 + " aa a " + "ab" * 400 + " a")
+
+    class Text(str):
+        def find(self, *given):
+            looked.append(given)
+            return super().find(*given)
+
+    prompt._inner._text = Text(prompt._inner._text)
+    assert prompt.count("a") == 2
+    assert len(looked) == 3

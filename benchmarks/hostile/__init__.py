@@ -1,0 +1,1 @@
+"""How long a request that is made to do harm holds the API."""
