@@ -10,8 +10,8 @@ from tests.cached_hub import COMMIT, cached, python
 COUNTED = """
 import sys
 from pathlib import Path
-from service.jobs.catalogue import load_catalogue
-from service.tokens import token_counters
+from jobs.catalogue import load_catalogue
+from prompts.counting import token_counters
 counters = token_counters(load_catalogue(Path({models!r})))
 print(counters["hub"].count("a cat on a beach"), counters["hub"].limit)
 print(*sorted({{"torch", "transformers", "diffusers"}} & sys.modules.keys()))

@@ -227,7 +227,7 @@ def admin(models_file: Path) -> subprocess.CompletedProcess:
 import sys
 sys.modules["torch"] = sys.modules["transformers"] = sys.modules["diffusers"] = None
 sys.argv = ["admin", "models", "check"]
-from service.admin import main
+from admin.__main__ import main
 main()
 """
     env = {**os.environ, "MODELS_FILE": str(models_file), "REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -378,7 +378,7 @@ def test_a_model_on_the_hub_is_checked_by_its_small_files(model, tmp_path):
     (tmp_path / "models.toml").write_text(declared)
 
     ran = python(
-        "import sys; sys.argv[1:] = ['models', 'check']; from admin import main; main()",
+        "import sys; sys.argv[1:] = ['models', 'check']; from admin.__main__ import main; main()",
         tmp_path / "cache",
         MODELS_FILE=str(tmp_path / "models.toml"),
     )
