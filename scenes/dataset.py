@@ -11,7 +11,7 @@ from transformers import CLIPTokenizer
 
 from scenes import checkpoint
 from scenes.autoencoder import to_pixels
-from scenes.render import SIZE, Layout, draw
+from scenes.render import SIZE, Layout, Picture, draw
 from scenes.world import Scene, random_scene
 
 SHARD = 4096
@@ -69,17 +69,24 @@ def cells_of(masks: Sequence[np.ndarray]) -> np.ndarray:
     return cells
 
 
+def drawn(index: int) -> tuple[list[Scene], list[Picture]]:
+    """The scenes of shard `index` and their pictures."""
+    rng = np.random.default_rng([11, index])
+    scenes = [random_scene(rng) for _ in range(SHARD)]
+    # A lone thing is drawn small and aside now and then: that is what is left when the other one is removed.
+    rooms = [2 if len(scene.things) == 2 or rng.random() < 0.2 else 1 for scene in scenes]
+    return scenes, [
+        draw(s, Layout.drawn(int(rng.integers(2**31)), room)) for s, room in zip(scenes, rooms, strict=True)
+    ]
+
+
 @torch.no_grad()
 def shard(folder: Path, index: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> Examples:
     """Shard `index`, from `folder/shards` where it was drawn before."""
     path = folder / "shards" / f"{index:04d}.pt"
     if kept := checkpoint.load(path):
         return Examples(**kept)
-    rng = np.random.default_rng([11, index])
-    scenes = [random_scene(rng) for _ in range(SHARD)]
-    # A lone thing is drawn small and aside now and then: that is what is left when the other one is removed.
-    rooms = [2 if len(scene.things) == 2 or rng.random() < 0.2 else 1 for scene in scenes]
-    pictures = [draw(s, Layout.drawn(int(rng.integers(2**31)), room)) for s, room in zip(scenes, rooms, strict=True)]
+    scenes, pictures = drawn(index)
     latents = []
     for start in range(0, SHARD, CHUNK):
         images = np.stack([picture.image for picture in pictures[start : start + CHUNK]])

@@ -31,14 +31,15 @@ class WordsApart:
         spoken = ~self.special[tokens]
         words = tokens[spoken] if spoken.any() else tokens.flatten()
         others = words[torch.randint(0, len(words), tokens.shape, generator=generator).to(tokens.device)]
-        first, second = (
-            self.text_encoder(torch.where(half & spoken, others, tokens)).last_hidden_state
-            for half in (~first_half, first_half)
-        )
+        first, second = (self.encoded(torch.where(half & spoken, others, tokens)) for half in (~first_half, first_half))
         embeddings = torch.where(first_half[..., None], first, second)
         whose = torch.randperm(batch, generator=generator).to(tokens.device)
         whose = torch.where(spoken.any(1), whose, torch.arange(batch, device=tokens.device))
         return with_ends_of(embeddings, tokens == self.end, whose)
+
+    def encoded(self, tokens: torch.Tensor) -> torch.Tensor:
+        """What the painter reads of the text encoder, (batch, tokens, width)."""
+        return self.text_encoder(tokens).last_hidden_state
 
     def _drawn(self, tokens: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
         """Which tokens are of the first half: all of a word's or none."""

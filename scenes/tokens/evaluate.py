@@ -1,0 +1,128 @@
+"""`python -m scenes.tokens.evaluate`: paints scenes of one thing and asks the judge; prints one JSON object.
+
+The model is good enough to be shipped where the judge sees the thing and the place often enough (`BARS`).
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AmusedPipeline
+from PIL import Image
+
+from scenes.grid import PROMPTS
+from scenes.judge.pictures import shows_place, shows_tint
+from scenes.judge.verdict import load, verdicts
+from scenes.render import Layout, draw
+from scenes.tokens import vq
+from scenes.tokens.export import MODEL
+from scenes.world import Scene, random_scene
+
+#: The least share of pictures in which the judge must see the thing, and of those that show it, the place.
+BARS = {"thing": 0.85, "place": 0.9}
+COUNT, STEPS, GUIDANCE_SCALES = 300, 12, (2.0, 3.0, 4.0)
+#: Pictures painted at a time.
+CHUNK = 50
+
+
+def one_thing_scenes(count: int, *, held_out: bool = False) -> list[Scene]:
+    """Scenes of one thing, as the world draws them, or of combinations that training never sees."""
+    rng = np.random.default_rng([17, held_out])
+    scenes: list[Scene] = []
+    while len(scenes) < count:
+        scene = random_scene(rng, held_out=held_out)
+        if len(scene.things) == 1:
+            scenes.append(scene)
+    return scenes
+
+
+def paint(
+    pipeline: AmusedPipeline, captions: Sequence[str], guidance_scale: float, steps: int, seed: int = 0
+) -> np.ndarray:
+    """uint8 pictures (n, SIZE, SIZE, 3) of captions."""
+    painted = []
+    for start in range(0, len(captions), CHUNK):
+        images = pipeline(
+            list(captions[start : start + CHUNK]),
+            num_inference_steps=steps,
+            guidance_scale=guidance_scale,
+            generator=torch.Generator(pipeline.device).manual_seed(seed + start),
+            output_type="np",
+        ).images
+        painted.append((images * 255).round().astype(np.uint8))
+    return np.concatenate(painted)
+
+
+def judged(scenes: Sequence[Scene], images: np.ndarray) -> dict[str, float | None]:
+    """Shares of pictures that show what their scene says, of those that can show it; None where none can."""
+    found = list(zip(scenes, verdicts(load(), images), strict=True))
+    tinted = [(s.things[0], v) for s, v in found if s.things[0].tint and shows_tint(s.things[0], s.style)]
+    return {
+        "thing": _share([s.things[0].name in v.things for s, v in found]),
+        "thing_alone": _share([v.things == {s.things[0].name} for s, v in found]),
+        "place": _share([v.place == s.place for s, v in found if shows_place(s.place, s.style)]),
+        "tint": _share([v.tints[thing.name] == thing.tint for thing, v in tinted]),
+        "style": _share([v.style == s.style for s, v in found]),
+    }
+
+
+def reconstructed(pipeline: AmusedPipeline, scenes: Sequence[Scene]) -> np.ndarray:
+    """Renders of the scenes, through the autoencoder: what a perfect painter of tokens could show."""
+    images = np.stack([draw(scene, Layout.drawn(seed)).image for seed, scene in enumerate(scenes)])
+    return vq.decode(pipeline.vqvae, vq.encode(pipeline.vqvae, torch.from_numpy(images))).cpu().numpy()
+
+
+def sheet(pipeline: AmusedPipeline, guidance_scales: Sequence[float], steps: int) -> Image.Image:
+    """`PROMPTS` of the built-in model's grid side by side, a row for each guidance scale; seed 0, none chosen."""
+    rows = [np.concatenate(list(paint(pipeline, PROMPTS, scale, steps)), 1) for scale in guidance_scales]
+    small = Image.fromarray(np.concatenate(rows))
+    return small.resize((small.width * 2, small.height * 2), Image.Resampling.LANCZOS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--count", type=int, default=COUNT, help="scenes")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--guidance", type=float, nargs="+", default=GUIDANCE_SCALES, help="scales to paint with")
+    parser.add_argument("--held-out", action="store_true", help="combinations that training never sees")
+    parser.add_argument("--sheet", type=Path, help="where a sheet of samples is written")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    pipeline = AmusedPipeline.from_pretrained(arguments.model, dtype=torch.float32).to(arguments.device)
+    pipeline.set_progress_bar_config(disable=True)
+    scenes = one_thing_scenes(arguments.count, held_out=arguments.held_out)
+    captions = [scene.caption() for scene in scenes]
+    by_scale = {
+        str(scale): judged(scenes, paint(pipeline, captions, scale, arguments.steps)) for scale in arguments.guidance
+    }
+    best = max(by_scale, key=lambda scale: min(_over(by_scale[scale][n], bar) for n, bar in BARS.items()))
+    if arguments.sheet:
+        sheet(pipeline, arguments.guidance, arguments.steps).save(arguments.sheet, optimize=True)
+    report = {
+        "model": str(arguments.model),
+        "scenes": len(scenes),
+        "held_out": arguments.held_out,
+        "steps": arguments.steps,
+        "of_renders_through_the_autoencoder": judged(scenes, reconstructed(pipeline, scenes)),
+        "by_guidance_scale": by_scale,
+        "best_guidance_scale": float(best),
+        "bars": BARS,
+        "passes": all(_over(by_scale[best][name], bar) >= 1 for name, bar in BARS.items()),
+    }
+    print(json.dumps(report))
+
+
+def _over(share: float | None, bar: float) -> float:
+    return (share or 0.0) / bar
+
+
+def _share(values: Sequence[bool]) -> float | None:
+    return round(float(np.mean(values)), 4) if values else None
+
+
+if __name__ == "__main__":
+    main()
