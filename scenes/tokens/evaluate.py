@@ -57,7 +57,7 @@ def paint(
 
 
 def judged(scenes: Sequence[Scene], images: np.ndarray) -> dict[str, float | None]:
-    """Shares of pictures that show what their scene says, of those that can show it; None where none can."""
+    """Shares of pictures that show what their scene says, of those that can show it; None if none can."""
     found = list(zip(scenes, verdicts(load(), images), strict=True))
     tinted = [(s.things[0], v) for s, v in found if s.things[0].tint and shows_tint(s.things[0], s.style)]
     return {
