@@ -15,6 +15,7 @@ COPY webhooks webhooks
 COPY outbox outbox
 COPY reaper reaper
 COPY admin admin
+COPY layers layers
 COPY service service
 COPY models.toml ./
 COPY scenes/model/tokenizer scenes/model/tokenizer

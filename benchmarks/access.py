@@ -17,8 +17,8 @@ from types import SimpleNamespace
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from layers.access import Access
 from process.logs import set_up_logs
-from service.http.access import Access
 
 HEADERS = [(name, b"x" * 20) for name in (b"host", b"accept", b"user-agent", b"accept-encoding", b"authorization")]
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -63,7 +63,7 @@ def main() -> None:
     # Lines are formatted and written as when serving, to where nobody reads them.
     sys.stderr = open(os.devnull, "w", buffering=1)  # noqa: SIM115
     set_up_logs("json")
-    access = logging.getLogger("service.http.access")
+    access = logging.getLogger("layers.access")
     apps: dict[str, ASGIApp] = {"bare": nothing, "whole": Access(nothing), "unlogged": Access(nothing)}
     apps["base_http"] = BaseHTTPMiddleware(nothing, passing)
     taken: dict[str, list[float]] = {name: [] for name in apps}

@@ -27,7 +27,7 @@ from service.settings import Settings
 
 log = logging.getLogger("service")
 
-#: Seconds after which a thread that computes lets the event loop go on (`service.http.computing`): Python's own number
+#: Seconds after which a thread that computes lets the event loop go on (`layers.computing`): Python's own number
 #: is 5 ms, which the loop would wait after each of its calls to the system.
 SWITCH = 0.001
 #: Seconds between two looks for a Redis that has not answered yet.

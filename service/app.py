@@ -5,6 +5,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
+from layers.access import Access
+from layers.body_limit import BodyLimit
+from layers.body_pace import BodyPace
+from layers.cors import allow_origins, around
+from layers.heads import Heads
+from layers.hosts import AllowedHosts
+from layers.origins import AllowedOrigins
+from layers.prefixed import Prefixed
 from service.alignments import routes as alignments
 from service.artifacts import routes as artifacts
 from service.batches import routes as batches
@@ -14,17 +22,9 @@ from service.edits import routes as edits
 from service.edits.polling import Polling
 from service.edits.posting import Posting
 from service.http import health, metrics
-from service.http.access import Access
-from service.http.body_limit import BodyLimit
-from service.http.body_pace import BodyPace
-from service.http.cors import allow_origins, around
 from service.http.described import install_openapi
 from service.http.door import PROBED, Door
 from service.http.errors import install_error_handlers
-from service.http.heads import Heads
-from service.http.hosts import AllowedHosts
-from service.http.origins import AllowedOrigins
-from service.http.prefixed import Prefixed
 from service.http.webhooks_described import describe_webhooks
 from service.images import routes as images
 from service.inversions import routes as inversions

@@ -11,13 +11,13 @@ from jobs.redis.backlog import Standing
 from jobs.redis.queue import JobQueue
 from jobs.redis.store import AsyncJobStore
 from jobs.storage import ObjectStorage
+from layers.computing import Computing
+from layers.shared_look import SharedLook
 from p2p.seeds import DrawSeed, draw_seed
 from prompts.counting import TokenCounter
 from service.api_keys import Callers
 from service.artifacts.signing import UrlSigner
 from service.edits.stream_bound import StreamBound
-from service.http.computing import Computing
-from service.http.shared_look import SharedLook
 from service.images.uploads import ImagePlane
 from webhooks.deliveries import Deliveries
 
@@ -45,7 +45,7 @@ class Plane:
     stream_bound: StreamBound
     #: Where what is large is read and checked.
     computing: Computing = field(default_factory=Computing)
-    #: Stands before the path of every link (`service.http.prefixed`).
+    #: Stands before the path of every link (`layers.prefixed`).
     prefix: str = ""
     #: Where the seeds of edits that name none come from.
     draw: DrawSeed = draw_seed

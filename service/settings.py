@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from layers.cors import checked_origins
+from layers.hosts import ANY, checked_hosts
 from process.settings import Span
-from service.http.cors import checked_origins
-from service.http.hosts import ANY, checked_hosts
 from webhooks.settings import WebhookSettings
 
 #: Hosts that nobody but this machine reaches.

@@ -34,8 +34,8 @@ FAILURES = ("worker/*.py", "jobs/moves.py")
 #: The trees of errors; a class's first line says what it means.
 TREES = (
     "service/http/errors.py",
-    "service/http/body_errors.py",
-    "service/http/door_errors.py",
+    "layers/body_errors.py",
+    "layers/door_errors.py",
     "jobs/errors.py",
     "process/turns.py",
     "process/addresses.py",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-#: `MAX_BODY_BYTES` by default, and what is worked on at once (`service.http.computing.SMALL`).
+#: `MAX_BODY_BYTES` by default, and what is worked on at once (`layers.computing.SMALL`).
 LARGEST, SMALL = 262_144, 2_048
 #: What uvicorn reads of a head.
 HEAD = 60_000

@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive
 
 from jobs.follow.followed import Follower
+from layers.body_errors import BodyRefused
 from service.api_keys import Caller
-from service.http.body_errors import BodyRefused
 from service.plane import Plane
 
 

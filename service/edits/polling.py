@@ -16,13 +16,13 @@ from starlette.types import Receive, Scope, Send
 from jobs.errors import JobNotFound
 from jobs.model import Job, JobStatus
 from jobs.redis.store import Place
+from layers.prefixed import path_of
 from process.logs import bind
 from service.edits import submit
 from service.edits.answers import EditView
 from service.edits.following import entity_tag, is_known
 from service.edits.views import shown
 from service.http.dependencies import caller_of
-from service.http.prefixed import path_of
 from service.plane import Plane
 
 _ADDRESS = re.compile(r"/v1/edits/([0-9a-f]{32})")

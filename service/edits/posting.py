@@ -13,14 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
+from layers.computing import SMALL
+from layers.prefixed import path_of
 from p2p.words import read_once
 from service.api_keys import Caller
 from service.edits import submit
 from service.edits.requests import EditRequest
 from service.edits.views import shown_accepted
-from service.http.computing import SMALL
 from service.http.dependencies import caller_of_request
-from service.http.prefixed import path_of
 from service.plane import Plane
 
 _PATH = "/v1/edits"

@@ -3,7 +3,7 @@
 FastAPI calls whatever Python's reader does not take "not JSON", whether it is compressed, in UTF-16, or JSON with a
 number of 5,000 digits. So bodies are read here, under limits that are said, and FastAPI is given what was read: the
 route's own model, which it takes as it is. A large body is read in a thread, in its owner's turn
-(`service.http.computing`).
+(`layers.computing`).
 """
 
 import json
@@ -20,8 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from jobs.model import ANYBODY
-from p2p.words import forget_prompts, read_once
-from service.http.body_errors import (
+from layers.body_errors import (
     EmptyBody,
     JsonLimit,
     NotAFile,
@@ -31,8 +30,9 @@ from service.http.body_errors import (
     UnsupportedEncoding,
     UnsupportedMediaType,
 )
+from layers.computing import SMALL
+from p2p.words import forget_prompts, read_once
 from service.http.body_models import BodyModel
-from service.http.computing import SMALL
 from service.http.dependencies import caller_of_request
 from service.http.keyed import Answering, key_first
 from service.plane import Plane

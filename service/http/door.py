@@ -8,11 +8,11 @@ from collections.abc import Set
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.http.door_errors import HostNotAllowed, OriginNotAllowed, RequestRefused, TooManyHeaders
+from layers.door_errors import HostNotAllowed, OriginNotAllowed, RequestRefused, TooManyHeaders
+from layers.hosts import AllowedHosts
+from layers.origins import SAFE, AllowedOrigins
+from layers.prefixed import path_of
 from service.http.errors import problem_for
-from service.http.hosts import AllowedHosts
-from service.http.origins import SAFE, AllowedOrigins
-from service.http.prefixed import path_of
 
 #: Header fields of one request. Browsers send 20, and a chain of proxies adds about ten.
 MOST_HEADERS = 100

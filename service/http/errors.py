@@ -49,14 +49,14 @@ from jobs.errors import (
     TooManyStreams,
     UnsafeRedis,
 )
+from layers import body_errors, door_errors
+from layers.access import method_of, route_of
+from layers.body_errors import BodyRefused
+from layers.door_errors import RequestRefused
 from process.metrics import HTTP_PROBLEMS
 from process.turns import TooManyAtOnce
-from service.http import body_errors, door_errors
-from service.http.access import method_of, route_of
-from service.http.body_errors import BodyRefused
 from service.http.body_models import FirstMistakes
 from service.http.complaints import MAX_COMPLAINTS, Complaint, complaints_about
-from service.http.door_errors import RequestRefused
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -262,7 +262,7 @@ def _allowed(request: Request, headers: Mapping[str, str]) -> Mapping[str, str]:
     described = request.app.openapi()["paths"].get(route_of(request.scope), ())
     # What is in no description, such as the page, has one route for each address.
     methods = {method.upper() for method in described or headers.get("Allow", "").replace(" ", "").split(",")}
-    # Whatever answers GET answers HEAD (`service.http.heads`).
+    # Whatever answers GET answers HEAD (`layers.heads`).
     return {"Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))}
 
 

@@ -74,7 +74,7 @@ class PageFile:
         """A file of a type that browsers get; raises `KeyError` for any other.
 
         Args:
-            prefix: put before the addresses in HTML that begin at the root (`service.http.prefixed`).
+            prefix: put before the addresses in HTML that begin at the root (`layers.prefixed`).
         """
         content, name = path.read_bytes(), Path(name_of(path))
         packed = content if path.suffix == PACKED else None

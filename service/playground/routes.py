@@ -1,4 +1,4 @@
-"""The playground: a page to try edits with, at `/`. Files as they lie in `service/playground/page`, read once.
+"""The playground: a page to try edits with, at `/`. Files as they lie in `service/playground/page/page`, read once.
 
 No part of the API's description, and no key is needed to read it: what it does, it does through the API like any other
 client. What the page may load is said by its Content-Security-Policy (`service.http.pages`).
@@ -22,7 +22,7 @@ def playground(prefix: str = "") -> APIRouter:
     """The page's routes; reads its files.
 
     Args:
-        prefix: stands before the addresses that its HTML names (`service.http.prefixed`). Its scripts and styles name
+        prefix: stands before the addresses that its HTML names (`layers.prefixed`). Its scripts and styles name
             each other by relative ones, and find the API from where they lie themselves.
     """
     paths = [path for path in FOLDER.rglob("*") if path.is_file()]

@@ -3,7 +3,7 @@
 uvicorn 0.54 ends a connection that is idle after an answer, and bounds the length of a header. It waits for ever for
 the header itself, for the rest of a body that nobody reads, and for a client that reads no answer; what it refuses, it
 refuses in plain text. Here each of these has an end, and refusals are problem documents. A body that is read is
-`service.http.body_pace`'s.
+`layers.body_pace`'s.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from layers.door_errors import HeadTooLarge, HeadTooSlow, TooManyConnections
 from process.metrics import CONNECTIONS_ENDED
-from service.http.door_errors import HeadTooLarge, HeadTooSlow, TooManyConnections
 from service.http.errors import phrase_of, problem_of
 from service.server.bounds import MAX_HEAD_BYTES, Bounds
 from service.server.waiting import Queue, Waiting

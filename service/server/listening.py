@@ -13,7 +13,7 @@ from service.settings import Settings
 
 log = logging.getLogger("service")
 
-#: uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see service.http.access.
+#: uvicorn's own line a request would hold the query, and with it the signatures of artifacts: see layers.access.
 UVICORN: dict[str, Any] = {"log_config": None, "access_log": False}
 #: Files beside those of connections: Redis, storage, spooled pictures, and connections that are accepted to be refused.
 SPARE_FILES = 512

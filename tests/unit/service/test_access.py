@@ -124,7 +124,7 @@ def test_the_queues_are_shown_as_they_stand_and_not_at_all_where_nobody_knows(se
 @pytest.fixture
 def lines(caplog):
     """What was logged so far, as it is written."""
-    caplog.set_level(logging.INFO, "service.http.access")
+    caplog.set_level(logging.INFO, "layers.access")
     said: list[str] = []
 
     class Keeping(logging.Handler):

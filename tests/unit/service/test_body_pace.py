@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
+from layers.body_errors import BodyTooSlow
+from layers.body_pace import BodyPace
 from service.http.bodies import MAX_PARTS
-from service.http.body_errors import BodyTooSlow
-from service.http.body_pace import BodyPace
 
 HOST = (b"host", b"api.test")
 FORM = (b"content-type", b"multipart/form-data; boundary=x")
@@ -117,8 +117,8 @@ def paced(pieces: int, *, seconds: float, rate: float, busy: float = 0) -> int:
         raise AssertionError
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("service.http.body_pace.asyncio.timeout", Passing)
-        patched.setattr("service.http.body_pace.perf_counter", lambda: now)
+        patched.setattr("layers.body_pace.asyncio.timeout", Passing)
+        patched.setattr("layers.body_pace.perf_counter", lambda: now)
         with suppress(BodyTooSlow):
             asyncio.run(BodyPace(app, seconds=seconds, rate=rate)({"type": "http"}, receive, send))
     return count

@@ -15,11 +15,11 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.hostile.corpus import LARGEST, Request, corpus
+from layers.computing import SMALL
 from p2p import words
 from p2p.spec import EditSpec
 from service.edits import submit
 from service.http import bodies
-from service.http.computing import SMALL
 
 #: Bytecodes in the event loop's thread for one request, however large: some milliseconds.
 IN_LOOP = 500_000

@@ -9,7 +9,7 @@ from obstore.store import LocalStore
 
 from jobs.errors import StorageUnavailable
 from jobs.storage import CHECKED, ObstoreStorage
-from service.http.shared_look import SharedLook
+from layers.shared_look import SharedLook
 
 
 def test_it_says_that_it_lives(client):

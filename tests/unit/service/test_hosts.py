@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from service.http.hosts import AllowedHosts, host_of
+from layers.hosts import AllowedHosts, host_of
 from service.settings import Settings
 
 OWN = [

@@ -13,10 +13,10 @@ from starlette.testclient import TestClient
 
 from jobs import moves
 from jobs.model import Artifact
+from layers.prefixed import OWN, path_of
 from outbox.settings import OutboxSettings
 from service.app import create_app
 from service.artifacts.signing import UrlSigner
-from service.http.prefixed import OWN, path_of
 from service.settings import Settings
 from tests.hostile import file_of
 from tests.unit.service.conftest import BASE_URL

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from layers.computing import SMALL, Computing
 from process.addresses import GuardedTransport, NoPublicAddress
 from process.lookups import Lookups
 from process.turns import TooManyAtOnce, Turns
-from service.http.computing import SMALL, Computing
 from tests.patience import PATIENCE
 from webhooks import receivers
 from webhooks.receivers import Receivers

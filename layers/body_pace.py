@@ -10,7 +10,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.body_errors import BodyTooSlow
+from layers.body_errors import BodyTooSlow
 
 
 class BodyPace:

@@ -11,12 +11,12 @@ from time import perf_counter
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from layers.heads import IS_HEAD
 from process.logs import CONTEXT
 from process.metrics import HTTP_REQUEST_SECONDS
 from process.trace import Trace
-from service.http.heads import IS_HEAD
 
-log = logging.getLogger("service.http.access")
+log = logging.getLogger("layers.access")
 
 #: What no route answers for. A path of a client's own choosing is never a label.
 NO_ROUTE = "none"

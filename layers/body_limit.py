@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.prefixed import path_of
+from layers.prefixed import path_of
 
 
 class BodyLimit:

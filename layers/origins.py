@@ -17,7 +17,7 @@ class AllowedOrigins:
     """The origins of pages that may send what changes something.
 
     Args:
-        origins: those that CORS allows, as `service.http.cors.checked_origins` gives them.
+        origins: those that CORS allows, as `layers.cors.checked_origins` gives them.
         public_url: whose origin is among them; may be empty.
     """
 

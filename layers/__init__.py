@@ -1,0 +1,1 @@
+"""ASGI layers that stand before every route, and the errors that they refuse a request with."""
