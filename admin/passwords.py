@@ -20,6 +20,9 @@ from secrets import token_hex
 
 #: Characters of a password: 128 bits.
 _BYTES = 16
+#: The files as this command writes them.
+_REDIS = re.compile(r"requirepass (\w+)\n")
+_STORAGE = re.compile(r"RCLONE_AUTH_KEY='\"(\w+),(\w+)\"'\n")
 
 
 def make_passwords(folder: Path, *, redis: str, storage: str) -> None:
@@ -29,13 +32,13 @@ def make_passwords(folder: Path, *, redis: str, storage: str) -> None:
         redis: HOST:PORT of the server.
         storage: HOST:PORT/BUCKET of the S3 server, with the options of `STORAGE_URL` behind a question mark.
     """
-    password = _kept(folder / "redis" / "redis.conf", "requirepass {0}\n", r"requirepass (\w+)\n")[0]
-    key, secret = _kept(folder / "storage" / "auth.env", "RCLONE_AUTH_KEY='\"{0},{1}\"'\n", r".*\"(\w+),(\w+)\".*\n")
+    password = _kept(folder / "redis" / "redis.conf", "requirepass {0}\n", _REDIS)[0]
+    key, secret = _kept(folder / "storage" / "auth.env", "RCLONE_AUTH_KEY='\"{0},{1}\"'\n", _STORAGE)
     _write(folder / "plane" / "redis_url", f"redis://:{password}@{redis}/0\n")
     _write(folder / "plane" / "storage_url", f"s3+http://{key}:{secret}@{storage}\n")
 
 
-def _kept(path: Path, form: str, pattern: str) -> tuple[str, ...]:
+def _kept(path: Path, form: str, written: re.Pattern[str]) -> tuple[str, ...]:
     """The secrets in a file, which is made where it is missing.
 
     Raises:
@@ -43,7 +46,7 @@ def _kept(path: Path, form: str, pattern: str) -> tuple[str, ...]:
     """
     if not path.exists():
         _write(path, form.format(token_hex(_BYTES), token_hex(_BYTES)))
-    found = re.fullmatch(pattern, path.read_text(encoding="ascii"))
+    found = written.fullmatch(path.read_text(encoding="ascii"))
     if found is None:
         raise SystemExit(f"{path} is not what this command wrote: mend it, or move it away and start all parts again")
     return found.groups()

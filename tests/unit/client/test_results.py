@@ -4,23 +4,26 @@ import pytest
 
 from jobs import catalogue, images, model
 from p2p_client import results
-from service import schemas
 from service.alignments import aligning as alignments
 from service.batches import bodies as batch_bodies
+from service.edits import answers
+from service.images import bodies as image_bodies
+from service.inversions import bodies as inversion_bodies
+from service.models import bodies as model_bodies
 from webhooks import messages
 
 PAIRS = [
-    (results.Edit, schemas.EditView),
-    (results.Artifact, schemas.ArtifactView),
-    (results.QueuePlace, schemas.QueuePlace),
+    (results.Edit, answers.EditView),
+    (results.Artifact, answers.ArtifactView),
+    (results.QueuePlace, answers.QueuePlace),
     (results.Progress, model.JobProgress),
     (results.EditError, model.JobError),
     (results.Reconstruction, model.Reconstruction),
-    (results.EditPage, schemas.EditList),
-    (results.Image, schemas.ImageView),
+    (results.EditPage, answers.EditList),
+    (results.Image, image_bodies.ImageView),
     (results.AsMask, images.AsMask),
-    (results.Inversion, schemas.InversionView),
-    (results.Model, schemas.ModelView),
+    (results.Inversion, inversion_bodies.InversionView),
+    (results.Model, model_bodies.ModelView),
     (results.ModelDefaults, catalogue.ModelDefaults),
     (results.ModelLimits, catalogue.ModelLimits),
     (results.Batch, batch_bodies.BatchView),
@@ -41,7 +44,7 @@ def test_a_result_has_every_field_of_the_answer_and_no_other(ours, theirs):
 
 
 def test_an_event_has_what_the_service_tells():
-    assert set(results.Event.model_fields) == {"id", "name"} | set(schemas.EditEvent.model_fields)
+    assert set(results.Event.model_fields) == {"id", "name"} | set(answers.EditEvent.model_fields)
 
 
 def test_a_message_has_what_the_outbox_tells():

@@ -133,9 +133,9 @@ def lines(caplog):
 
     handler = Keeping()
     handler.setFormatter(JsonFormatter())
-    logging.getLogger("service").addHandler(handler)
+    logging.getLogger().addHandler(handler)
     yield said
-    logging.getLogger("service").removeHandler(handler)
+    logging.getLogger().removeHandler(handler)
 
 
 def test_the_line_of_a_submission_names_the_job_and_its_trace(client, edit, parts, lines):

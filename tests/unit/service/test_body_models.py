@@ -5,11 +5,12 @@ import json
 
 import pytest
 from fastapi.exceptions import RequestValidationError
-from service.schemas import EditRequest, InversionRequest
 
 from service.alignments.aligning import AlignmentRequest
 from service.batches.bodies import BatchRequest
+from service.edits.requests import EditRequest
 from service.http.body_models import MANY_VALUES, MOST_MEMBERS, BodyModel, FirstMistakes
+from service.inversions.bodies import InversionRequest
 from tests.bodies import ALIGNMENT, BATCH, EDIT, INVERSION, places, put
 
 BODIES = [(EditRequest, EDIT), (BatchRequest, BATCH), (InversionRequest, INVERSION), (AlignmentRequest, ALIGNMENT)]

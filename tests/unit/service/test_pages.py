@@ -19,7 +19,7 @@ FILES = sorted(path.name.removesuffix(PACKED) for path in FOLDER.iterdir() if pa
 @pytest.fixture
 def page(tmp_path):
     """A client of an API that reaches no Redis: no page needs one."""
-    with TestClient(create_app(Settings(storage_url=str(tmp_path)))) as client:
+    with TestClient(create_app(Settings(storage_url=str(tmp_path))), base_url="http://localhost") as client:
         yield client
 
 
