@@ -10,7 +10,7 @@ COPY p2p p2p
 COPY process process
 COPY jobs jobs
 COPY prompts prompts
-COPY pictures pictures
+COPY picture_files picture_files
 COPY webhooks webhooks
 COPY outbox outbox
 COPY reaper reaper

@@ -6,7 +6,7 @@ Rules.
 2. The connection goes to an address that was checked, never to the name again: a name whose answer changes between the
    check and the call (DNS rebinding) gains nothing. `Host` and TLS keep the name.
 3. Nothing is followed here: no redirect, no proxy from the environment. Who makes a client sees to it (`client_to`);
-   who follows a redirect checks it as a new URL (`pictures.by_url`).
+   who follows a redirect checks it as a new URL (`picture_files.by_url`).
 4. One parser (httpx's) reads a URL, for the check and for the call.
 
 What is not public stands in IANA's special-purpose registries (RFC 6890) and below.

@@ -18,8 +18,8 @@ from jobs.redis.backlog import Backlog
 from jobs.redis.queue import RqJobQueue
 from jobs.redis.store import AsyncRedisJobStore
 from jobs.storage import open_storage
-from pictures.by_url import Fetch, fetch_over
-from pictures.reading import ImageLimits, ImageReader
+from picture_files.by_url import Fetch, fetch_over
+from picture_files.reading import ImageLimits, ImageReader
 from process.addresses import GuardedTransport
 from prompts.counting import token_counters
 from service.api_keys import KeyHolders

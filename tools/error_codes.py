@@ -26,8 +26,8 @@ FIELDS = (
     "service/*.py",
     "service/*/*.py",
     "prompts/*.py",
-    "pictures/*.py",
-    "pictures/decoding/*.py",
+    "picture_files/*.py",
+    "picture_files/decoding/*.py",
 )
 NOTICES = ("prompts/notices/*.py",)
 FAILURES = ("worker/*.py", "jobs/moves.py")

@@ -1,6 +1,6 @@
 """`python -m tools.screenshots`: starts everything, runs the playground's examples, and takes its pictures anew.
 
-Those of the examples go into the page itself (`service/playground/page/page/examples`), the page's own into
+Those of the examples go into the page itself (`service/playground/page/examples`), the page's own into
 `docs/playground`: at desktop and phone width, light and dark. Needs a Chromium (`apt install chromium`).
 """
 

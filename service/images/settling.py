@@ -9,8 +9,8 @@ from datetime import datetime
 from jobs.errors import ImageNotFound
 from jobs.images import Image
 from p2p.spec import EditSpec, MaskImage, SourceImage
-from pictures.by_url import UrlNotFetched
-from pictures.reading import ImageRefused
+from picture_files.by_url import UrlNotFetched
+from picture_files.reading import ImageRefused
 from service.api_keys import Caller
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit

@@ -14,8 +14,8 @@ from jobs.errors import InversionNotFound
 from jobs.images import Image, image_key, mask_key, new_image_id
 from jobs.inversions import KeptInversion
 from jobs.storage import ObjectStorage
-from pictures.by_url import Fetch
-from pictures.reading import ImageReader, ImageRefused, Normalised
+from picture_files.by_url import Fetch
+from picture_files.reading import ImageReader, ImageRefused, Normalised
 from process.turns import Turns
 from service.api_keys import Caller
 from service.http.complaints import Complaint

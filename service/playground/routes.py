@@ -1,4 +1,4 @@
-"""The playground: a page to try edits with, at `/`. Files as they lie in `service/playground/page/page`, read once.
+"""The playground: a page to try edits with, at `/`. Files as they lie in `service/playground/page`, read once.
 
 No part of the API's description, and no key is needed to read it: what it does, it does through the API like any other
 client. What the page may load is said by its Content-Security-Policy (`service.http.pages`).

@@ -87,7 +87,7 @@ def test_the_service_leaves_torch_unloaded(module):
 #: The parts that are the product; the others teach, measure and show it.
 PRODUCT = (
     *("p2p", "worker", "stack"),
-    *("service", "jobs", "process", "layers", "prompts", "pictures", "webhooks", "outbox", "reaper", "admin"),
+    *("service", "jobs", "process", "layers", "prompts", "picture_files", "webhooks", "outbox", "reaper", "admin"),
 )
 
 

@@ -7,7 +7,7 @@ import httpx
 import psutil
 import pytest
 
-from pictures.reading import _without_settings
+from picture_files.reading import _without_settings
 from stack.processes import running
 from stack.redis_server import free_port, guarded_command, wait_for
 from stack.services import stack

@@ -22,7 +22,7 @@ from tests.backtracking import TooManySteps, Work, pieces_of
 ROOT = Path(__file__).parents[2]
 PARTS = (
     *("p2p", "p2p_client", "worker", "stack", "admin"),
-    *("service", "layers", "jobs", "process", "prompts", "pictures", "webhooks", "outbox", "reaper"),
+    *("service", "layers", "jobs", "process", "prompts", "picture_files", "webhooks", "outbox", "reaper"),
 )
 #: Functions of `re` that go on behind a match or try every place; the others begin at one place.
 EVERYWHERE = frozenset({"search", "sub", "subn", "split", "findall", "finditer"})

@@ -26,7 +26,7 @@ from jobs.testing import (
     MemoryStorage,
     RecordingQueue,
 )
-from pictures.reading import ImageLimits, ImageReader
+from picture_files.reading import ImageLimits, ImageReader
 from prompts.counting import token_counters
 from service.api_keys import Everybody
 from service.app import create_app

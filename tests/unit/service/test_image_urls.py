@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from pictures.by_url import fetch_over
+from picture_files.by_url import fetch_over
 from process.addresses import GuardedTransport
 from tests.patience import ANSWER
 from tests.unit.service.test_images import file_of, halves, photo

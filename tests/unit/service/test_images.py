@@ -11,7 +11,7 @@ from PIL import Image
 from jobs.images import image_key
 from jobs.inversions import KeptInversion
 from jobs.model import ANYBODY, Reconstruction
-from pictures.reading import ImageLimits, ImageReader
+from picture_files.reading import ImageLimits, ImageReader
 from service.api_keys import Caller, Limits
 from service.images.mask_checks import have_one_shape
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pictures.reading import ImageReader, ImageRefused
+from picture_files.reading import ImageReader, ImageRefused
 from service.connections import limits_of
 from service.settings import Settings
 from tests.heif import heic

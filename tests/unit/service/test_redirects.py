@@ -13,7 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from pictures.by_url import UrlNotFetched, fetch_over
+from picture_files.by_url import UrlNotFetched, fetch_over
 from process.addresses import GuardedTransport
 from tests import painted
 from tests.file_server import Answer, redirect, serving

@@ -1,4 +1,4 @@
-"""A stranger's file read by a process that is bounded in all it can take (`pictures.decoding`).
+"""A stranger's file read by a process that is bounded in all it can take (`picture_files.decoding`).
 
 What bounds what: the kernel the process's memory and its CPU time, this side how long it may take in all and how many
 there are at once. A thread waits for each, and the API goes on meanwhile. The picture comes in a file on disk: of 50
@@ -116,7 +116,7 @@ class ImageReader:
         limits = self.limits
         said = json.dumps({"pixels": limits.pixels, "seconds": limits.seconds, "memory": limits.memory})
         # -P: nothing is importable that lies in the directory where the API was started.
-        command = [sys.executable, "-P", "-m", "pictures.decoding", said]
+        command = [sys.executable, "-P", "-m", "picture_files.decoding", said]
         # Each heap of glibc's reserves 64 MB of the address space, used or not.
         environment = {**_without_settings(), "PYTHONPATH": str(_ROOT), "MALLOC_ARENA_MAX": "1"}
         given: dict[str, object] = {"input": file} if isinstance(file, bytes) else {"stdin": file}

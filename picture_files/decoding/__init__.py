@@ -1,4 +1,4 @@
-"""Reads a stranger's file, in a process of its own: `python -m pictures.decoding LIMITS`.
+"""Reads a stranger's file, in a process of its own: `python -m picture_files.decoding LIMITS`.
 
 A process of its own, because what it does with a file can be neither bounded nor stopped from within. A few megabytes
 can hold a picture of gigabytes, or a JPEG whose thousand passes take minutes; and decoders are written in C. So the

@@ -1,4 +1,4 @@
-"""`python -m pictures.decoding LIMITS`: a file on standard input, what it shows on standard output.
+"""`python -m picture_files.decoding LIMITS`: a file on standard input, what it shows on standard output.
 
 LIMITS is JSON with `pixels`, `seconds` of a core and `memory`, bytes of address space. The answer is one line of JSON.
 Where it has neither `code` nor `detail`, as many bytes follow as its `mask` says (a PNG, where the picture's mask lies
@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from pictures.decoding.opening import Refused, opened
-from pictures.decoding.pixels import flattened
+from picture_files.decoding.opening import Refused, opened
+from picture_files.decoding.pixels import flattened
 
 #: Rows that are hashed at a time.
 _ROWS = 256

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import httpx
 
 from jobs.model import ANYBODY
-from pictures.data_urls import file_of, is_data_url
+from picture_files.data_urls import file_of, is_data_url
 from process.addresses import NoPublicAddress, UrlRefused, checked_url, client_to, refuse_private
 
 MAX_REDIRECTS = 5
