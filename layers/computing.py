@@ -37,7 +37,13 @@ class Computing:
         Raises:
             TooManyAtOnce: the owner has as many large requests waiting as it may.
         """
-        if characters <= SMALL:
-            return work(*given)
+        return work(*given) if characters <= SMALL else await self.in_turn(owner, work, *given)
+
+    async def in_turn(self, owner: str, work: Callable[..., Result], *given: object) -> Result:
+        """The same for work that a small request can make large: always in a thread, in the owner's turn.
+
+        Raises:
+            TooManyAtOnce: as `run` does.
+        """
         async with self._turns.turn(owner):
             return await to_thread.run_sync(partial(work, *given), limiter=self._threads)

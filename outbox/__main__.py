@@ -24,7 +24,7 @@ from jobs.redis.store import AsyncRedisJobStore
 from outbox.due_list import LEASE, Claim, Outbox
 from outbox.settings import OutboxSettings
 from process import metrics
-from process.addresses import GuardedTransport, checked_url, client_to
+from process.addresses import GuardedTransport, checked_url, client_to, host_of
 from process.interruption import Interrupted, interruptible, look
 from process.logs import bound, set_up_logs
 from process.settings import settings_or_exit
@@ -66,7 +66,7 @@ async def send(outbox: Outbox, claim: Claim, client: httpx.AsyncClient, url: str
         level = logging.WARNING if again else logging.ERROR
         met = answer.error or f"status {answer.status}"
         # The host alone: addresses of webhooks often hold a secret.
-        host = httpx.URL(url).host
+        host = host_of(httpx.URL(url))
         log.log(level, "%s: attempt %d at %s: %s: %s", _named(claim.subject), claim.attempt, host, met, follows.outcome)
     await outbox.settle(claim, attempt, with_jitter(follows.delay) if again else None)
 
@@ -245,7 +245,7 @@ def main() -> None:
         wait_for(settings.redis_url)
     except (RefusedRedis, UnsafeRedis, metrics.MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
-    whom = checked_url(settings.webhook_url).host if settings.webhook_url else "nobody"
+    whom = host_of(checked_url(settings.webhook_url)) if settings.webhook_url else "nobody"
     log.info("sending to the webhooks that jobs name, and to %s for all other jobs", whom)
     if not settings.webhook_secrets:
         log.warning(

@@ -106,6 +106,10 @@ def is_public(address: Address) -> bool:
     return address in _UNICAST_6 and not any(address in network for network in _NOT_PUBLIC_6)
 
 
+#: Letters, digits, hyphens, and the underscore that some names have.
+_LABEL = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+
 def checked_url(text: str) -> httpx.URL:
     """A URL as far as it can be judged without asking anybody: http or https, a host, no credentials.
 
@@ -123,9 +127,22 @@ def checked_url(text: str) -> httpx.URL:
         raise UrlRefused("url_scheme", "begins neither with https:// nor with http://: use one of them")
     if url.userinfo:
         raise UrlRefused("url_credentials", "holds a user or a password: leave them out, what is sent is signed")
-    if not host or (url.port is not None and not 0 < url.port < 65536):
+    if not _is_host(host) or (url.port is not None and not 0 < url.port < 65536):
         raise UrlRefused("not_a_url", "names no host and port that can be called: correct it")
     return url
+
+
+def host_of(url: httpx.URL) -> str:
+    """A URL's host as it is sent: a name in its ASCII form. `url.host` fails for names that IDNA 2008 does not know."""
+    return url.raw_host.decode("ascii").strip("[]")
+
+
+def _is_host(raw: bytes) -> bool:
+    """Whether it is an address, or a name that DNS can have (RFC 1035, 2.3.4): 63 bytes a label, 253 in all."""
+    if b":" in raw:
+        return True  # httpx has read it as an IPv6 address
+    name = raw.removesuffix(b".")
+    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split(b"."))
 
 
 def literal_address(url: httpx.URL) -> Address | None:
@@ -133,7 +150,7 @@ def literal_address(url: httpx.URL) -> Address | None:
 
     Also in the forms that C's libraries take for addresses: 2130706433, 0x7f.1 and 0177.0.0.1 are 127.0.0.1.
     """
-    host = url.host
+    host = host_of(url)
     try:
         return ip_address(host)
     except ValueError:
@@ -149,7 +166,7 @@ def refuse_private(url: httpx.URL) -> None:
     """Raises `UrlRefused` for a URL that names an address which is not public; of a name nothing is known yet."""
     address = literal_address(url)
     if address is not None and not is_public(address):
-        raise UrlRefused("private_address", f"{url.host} is no public address: use one, or a name")
+        raise UrlRefused("private_address", f"{host_of(url)} is no public address: use one, or a name")
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -182,7 +199,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             NoPublicAddress: before anything was called.
             httpx.TransportError: as httpx does.
         """
-        last: httpx.TransportError = NoPublicAddress(request.url.host, request)
+        last: httpx.TransportError = NoPublicAddress(host_of(request.url), request)
         for address in await self._checked(request):
             try:
                 return await self._inner.handle_async_request(_pinned(request, address))
@@ -192,16 +209,16 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def _checked(self, request: httpx.Request) -> Sequence[Address]:
         url = request.url
-        host, port = url.raw_host.decode("ascii"), url.port or {"https": 443}.get(url.scheme, 80)
+        port = url.port or {"https": 443}.get(url.scheme, 80)
         try:
             owner = request.extensions.get("owner", "")
-            found = [ip_address(text) for text in await self._lookups.addresses(host.strip("[]"), port, owner)]
+            found = [ip_address(text) for text in await self._lookups.addresses(host_of(url), port, owner)]
         except TimeoutError as error:
-            raise httpx.ConnectTimeout(f"{url.host} was not looked up in time", request=request) from error
+            raise httpx.ConnectTimeout(f"{host_of(url)} was not looked up in time", request=request) from error
         except (OSError, UnicodeError) as error:
-            raise NoPublicAddress(url.host, request) from error
+            raise NoPublicAddress(host_of(url), request) from error
         if not self._private and not all(map(is_public, found)):
-            raise NoPublicAddress(url.host, request)
+            raise NoPublicAddress(host_of(url), request)
         return found
 
     async def aclose(self) -> None:

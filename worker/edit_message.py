@@ -55,3 +55,12 @@ class EditMessage(RqJob):
     @webhooks.setter
     def webhooks(self, _: list) -> None:
         """RQ sets what a message names; it is dropped."""
+
+    # Nor is it tried again by RQ: the record decides that. A refused message would come back without end.
+    @property
+    def retries_left(self) -> None:
+        return None
+
+    @retries_left.setter
+    def retries_left(self, _: int | None) -> None:
+        """RQ sets what a message says; it is dropped."""

@@ -4,9 +4,11 @@
 or load the model anew for every job. Pinned to RQ 3.0; `tests/contract` holds what is overridden here.
 """
 
+import logging
 import os
 import signal
 import socket
+from time import sleep
 from types import FrameType
 from uuid import uuid4
 
@@ -21,10 +23,16 @@ from jobs.redis.message import queue_name
 from worker.drain import Drain
 from worker.edit_message import EditMessage
 
+log = logging.getLogger(__name__)
+
 #: Seconds until an idle worker that was killed no longer counts as alive (RQ adds 60).
 WORKER_TTL = 30
 #: Seconds a worker waits for a job before it looks whether it is to stop.
 TURN = 1
+#: What RQ raises over the fields of a message, which anyone who can write to Redis may have written.
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, redis.ResponseError)
+#: Seconds until it looks again after a message that could not be read.
+PAUSE = 0.1
 
 
 class CooperativeDeadline(BaseDeathPenalty):
@@ -72,13 +80,35 @@ class GpuWorker(SimpleWorker):
         signal.signal(signal.SIGINT, self.request_force_stop)
         signal.signal(signal.SIGTERM, self.request_force_stop)
 
+    def run_maintenance_tasks(self) -> None:
+        """Look after what other workers left; a message that cannot be read is left, until the next time."""
+        try:
+            super().run_maintenance_tasks()
+        except UNREADABLE as error:
+            log.error("a message that cannot be read is left out of the maintenance: %s", type(error).__name__)
+            self.last_cleaned_at = now()
+
+    def execute_job(self, job: Message, queue: Queue) -> None:
+        """Work a message off; one whose fields RQ cannot use is left, and the worker goes on."""
+        try:
+            super().execute_job(job, queue)
+        except UNREADABLE as error:
+            log.error("message %s cannot be worked off and is left: %s", job.id, type(error).__name__)
+
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Message, Queue] | None:
         """The next message, or None once a signal has come; waits in turns, so that a stop is never far."""
-        if timeout is None:  # burst: whatever is there, and no waiting
-            return super().dequeue_job_and_maintain_ttl(None, max_idle_time)
+        is_burst = timeout is None  # whatever is there, and no waiting
         while not self._stop_requested:
-            if taken := super().dequeue_job_and_maintain_ttl(TURN, TURN):
+            try:
+                taken = super().dequeue_job_and_maintain_ttl(*((None, max_idle_time) if is_burst else (TURN, TURN)))
+            except UNREADABLE as error:
+                # RQ reads each field of a message before it is ours, and ends the worker over one that it cannot read.
+                log.error("a message that cannot be read is left out: %s", type(error).__name__)
+                if not is_burst:
+                    sleep(PAUSE)
+                continue
+            if taken or is_burst:
                 return taken
         return None

@@ -17,8 +17,6 @@ from service.plane import Plane
 
 #: Names of one request: of each, the answer lists all the words and tokens that it means.
 MAX_NAMES = 1_024
-#: Characters of a body that a name takes beside its word, at least.
-_OF_NAME = 11
 
 Names = Annotated[tuple[WordName, ...], *counted(0, 512)]
 _NAMES = Field((), description="Names as edits use them; the answer says which of the prompt's words they mean.")
@@ -56,12 +54,6 @@ class AlignmentRequest(Part):
     model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
     source: AlignedSource
     targets: Annotated[tuple[AlignedTarget, ...], *counted(1, 64)]
-
-    @property
-    def characters(self) -> int:
-        """About how large it is: what it takes to answer grows with it."""
-        parts: list[AlignedSource | AlignedTarget] = [self.source, *self.targets]
-        return sum(len(part.prompt) + sum(len(name.word) + _OF_NAME for name in part.names) for part in parts)
 
     @model_validator(mode="after")
     def _within_bounds(self) -> Self:

@@ -13,5 +13,6 @@ router = APIRouter(prefix="/v1/alignments", tags=["alignments"], route_class=Jso
 @router.post("", response_model=AlignmentView, responses=problems(400, 401, 413, 415, 422, 429, 503))
 async def align_prompts(body: AlignmentRequest, plane: PlaneOfApp, caller: CallerOfRequest) -> Response:
     """Set the words of edited prompts against those of their source, as an edit of them would; runs nothing."""
-    answer = await plane.computing.run(caller.owner, body.characters, answer_to, body, plane)
+    # 2,000 characters can name 45 targets of 50 tokens: 40 ms, and ten such requests at once held the loop for 350 ms.
+    answer = await plane.computing.in_turn(caller.owner, answer_to, body, plane)
     return Response(answer, media_type="application/json")

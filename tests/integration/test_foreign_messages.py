@@ -169,3 +169,49 @@ def test_its_own_task_is_the_one_that_is_run(client):
 
     assert message.func is run_edit
     client.delete(list_of(MODEL), hash_of(message.id))
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"created_at": "yesterday"},
+        {"timeout": "x"},
+        {"timeout": "9" * 400},
+        {"ttl": "x"},
+        {"retries_left": "3", "retry_intervals": "{"},
+        {"retries_left": "x"},
+        {"status": b"\xff"},
+        {"origin": b"\xff"},
+        {"meta": "{"},
+        {"enqueued_at": "2026-13-45"},
+    ],
+    ids=lambda altered: "+".join(altered),
+)
+def test_a_message_that_cannot_be_read_is_left_out_and_the_next_one_is_run(client, ran, altered):
+    send(client, "broken", **altered)
+    send(client, "mine")
+
+    work_off(client)
+
+    assert "mine" in ran
+    assert client.llen(list_of(MODEL)) == 0
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"x:y:z", b"../..", b"*", b"a b", b"a\nb", b"", b"x" * 5000])
+def test_a_queue_that_names_no_message_costs_no_worker(client, ran, name):
+    client.rpush(list_of(MODEL), name)
+    send(client, "mine")
+
+    work_off(client)
+
+    assert ran == ["mine"]
+
+
+def test_a_refused_message_is_not_tried_again(client, ran):
+    send(client, "foreign", data=call("os.getpid"), retries_left="99999", retry_intervals="[0]")
+    send(client, "mine")
+
+    work_off(client)
+
+    assert ran == ["mine"]
+    assert client.llen(list_of(MODEL)) == 0

@@ -16,6 +16,7 @@ from process.addresses import (
     UrlRefused,
     checked_url,
     client_to,
+    host_of,
     is_public,
     literal_address,
     refuse_private,
@@ -56,6 +57,12 @@ REFUSED = {
     "gopher://hooks.test/": "url_scheme",
     "javascript:alert(1)": "url_scheme",
     "http:hooks.test": "not_a_url",
+    "https://./": "not_a_url",
+    "https://a..b/": "not_a_url",
+    "https://%00.test": "not_a_url",
+    f"https://{'a' * 64}.test/": "not_a_url",
+    f"https://{'a.' * 127}test/": "not_a_url",
+    "https://-a.test/": "not_a_url",
     "http://": "not_a_url",
     "http:///told": "not_a_url",
     "http://hooks.test:0/": "not_a_url",
@@ -264,3 +271,11 @@ def test_tls_asks_for_the_name_and_checks_it_at_the_pinned_address(certificate):
 def test_a_certificate_of_another_name_is_refused_at_the_pinned_address(certificate):
     with pytest.raises(httpx.ConnectError, match="certificate"):
         over_tls(certificate, "other.test")
+
+
+@pytest.mark.parametrize("host", ["xn--ls8h.la", "xn--a.com", "_dmarc.hooks.test", "hooks.test.", "a-b.test"])
+def test_a_name_that_dns_can_have_is_taken_whatever_it_decodes_to(host):
+    url = checked_url(f"https://{host}/told")
+
+    refuse_private(url)
+    assert host_of(url) == host
