@@ -1,0 +1,1 @@
+"""Old places of `jobs`, kept for one version: programs of others import them."""
