@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def arrows() -> dict[str, set[str]]:
-    """Each part, and what of the others it may import: its block "imports", line by line."""
+    """Each part, and the parts that it may import: its block "imports", line by line."""
     block = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("```imports\n")[1].split("```")[0]
     sides = (line.split("->") for line in block.splitlines())
     return {part.strip(): {name.strip() for name in names.split(",") if name.strip()} for part, names in sides}

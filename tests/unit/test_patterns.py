@@ -120,7 +120,7 @@ def steps(pattern: re.Pattern, text: str, does: frozenset[str]) -> int:
 
 
 def grows(pattern: re.Pattern, does: frozenset[str]) -> str | None:
-    """What takes more than in proportion when it is repeated; None where nothing does."""
+    """What takes more than in proportion when it is repeated; None if nothing does."""
     for before, part, after in hostile(pattern):
         # What grows up to a bound of the pattern, such as {1,40}, grows no more beyond it.
         for short in REPEATS:

@@ -44,7 +44,7 @@ def test_one_wrong_value_is_complained_of_alike(model, body):
                 sent = put(body, place, wrong)
                 one, other = (errors_of(reader, copy.deepcopy(sent), values) for values in (SMALL, LARGE))
                 assert bool(one) == bool(other), place
-                # What is told of a list is told up to its first wrong item.
+                # The mistakes of a list are reported up to its first wrong item.
                 assert all(each in one for each in other), place
                 assert other[:1] == one[:1], place
 
