@@ -8,16 +8,14 @@ import torch
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl, Controlled
-from p2p.attention.sites import AttentionSite, Keys, Levels
+from p2p.attention.sites import AttentionSite, Keys
 
 
 class ExplicitAttention:
     """One site's processor for one job whose rows begin after `first` unconditional ones."""
 
-    def __init__(
-        self, site: AttentionSite, job: Controlled, first: int, levels: Levels, control: AttentionControl
-    ) -> None:
-        self.site, self.job, self.first, self.levels, self.control = site, job, first, levels, control
+    def __init__(self, site: AttentionSite, job: Controlled, first: int, control: AttentionControl) -> None:
+        self.site, self.job, self.first, self.control = site, job, first, control
         self._moved: tuple[Tensor, ...] | None = None
 
     def __call__(self, attn, hidden_states: Tensor, encoder_hidden_states=None, attention_mask=None, **_) -> Tensor:
@@ -51,7 +49,7 @@ class ExplicitAttention:
         return self._moved
 
     def _self(self, probs: Tensor) -> None:
-        if self.site.factor < self.levels.self_attention:
+        if not self.site.is_carried:
             return
         for index, target in enumerate(self.job.rows.targets):
             if self.job.plan.self_schedule[self.control.step, index]:

@@ -1,8 +1,9 @@
 """`python -m benchmarks.parity DIR`: how far the sampler is from the reference's own outputs.
 
 DIR holds `pipeline/` (a diffusers directory), `cases.json` and `expected.npz`, as `tests/parity/golden/README.md`
-describes. Each case is said as a public spec and run through `p2p.edit.edit`, nothing else; the case "null_text", of
-a picture, through `p2p.inversion.invert` and `p2p.edit.edit_again_steps`.
+describes. `pipeline/model_index.json` says which family it is of. Each case is said as a public spec and run through
+`p2p.edit.edit`, nothing else; the case "null_text", of a picture, through `p2p.inversion.invert` and
+`p2p.edit.edit_again_steps`. A field that this file does not know is an error: no case is passed over.
 """
 
 import argparse
@@ -16,8 +17,18 @@ from p2p.edit import EditResult, edit, edit_again_steps
 from p2p.families import load
 from p2p.families.base import ModelFamily
 from p2p.inversion import invert
+from p2p.layouts import family_of
+from p2p.layouts.files import parts_of
 from p2p.spec import EditSpec
 from p2p.stepping import result_of
+
+#: The fields that are read: of a folder, of a case, and of the case of a picture.
+OF_FOLDER = {"steps", "guidance_scale", "dtype", "cases", "null_text"}
+OF_CASE = {
+    "name", "kind", "prompts", "equalizer", "cross_replace_steps", "self_replace_steps", "local_blend",
+}  # fmt: skip
+#: `learning_rate` is the published rule, which the sampler has as its own.
+OF_NULL_TEXT = OF_CASE - {"name"} | {"num_inner_steps", "early_stop_epsilon", "learning_rate"}
 
 
 def window(value: float | list[float]) -> dict:
@@ -79,14 +90,45 @@ def spec_of(case: dict, steps: int, guidance_scale: float) -> EditSpec:
     )
 
 
-def compare(family: ModelFamily, directory: Path, most: int | None = None) -> dict:
-    """The distance of every case's final latents, or of the first `most` ones', from the expected ones."""
-    cases, expected = json.loads((directory / "cases.json").read_text()), np.load(directory / "expected.npz")
+def cases_of(directory: Path) -> dict:
+    """A folder's cases.
+
+    Raises:
+        ValueError: they have a field that is not read here, and would be run as something else.
+    """
+    cases = json.loads((directory / "cases.json").read_text())
+    null_text = cases.get("null_text", {})
+    for known, said in [(OF_FOLDER, cases), (OF_NULL_TEXT, null_text), *((OF_CASE, case) for case in cases["cases"])]:
+        if unknown := sorted(said.keys() - known):
+            where = said.get("name", directory)
+            raise ValueError(f"{where}: {', '.join(unknown)} is not a field that benchmarks.parity reads: teach it")
+    if cases["dtype"] != "float32":
+        raise ValueError(f"{directory}: made in {cases['dtype']}, and the sampler is compared in float32")
+    return cases
+
+
+def load_of(directory: Path) -> ModelFamily:
+    """The folder's model, as the family that its files name."""
+    pipeline = directory / "pipeline"
+    return load(family_of(parts_of(pipeline)), str(pipeline))
+
+
+def compare(
+    family: ModelFamily, directory: Path, most: int | None = None, *, latents: dict[str, np.ndarray] | None = None
+) -> dict:
+    """The distance of every case's final latents, or of the first `most` ones', from the expected ones.
+
+    Args:
+        latents: where each case's final latents are put, by its name.
+    """
+    cases, expected = cases_of(directory), np.load(directory / "expected.npz")
     noise = torch.from_numpy(expected["latent"])
     report = {}
     for case in cases["cases"][:most]:
         result = edit(spec_of(case, cases["steps"], cases["guidance_scale"]), family, noise=noise)
         wanted = torch.from_numpy(expected[case["name"]])
+        if latents is not None:
+            latents[case["name"]] = result.latents.numpy()
         report[case["name"]] = {
             "relative_l2": relative_l2(result.latents, wanted),
             "max_abs": (result.latents - wanted).abs().max().item(),
@@ -99,7 +141,7 @@ def compare_null_text(family: ModelFamily, directory: Path) -> dict[str, float]:
 
     Its way back is read from `direct`, whose latents it is.
     """
-    cases, expected = json.loads((directory / "cases.json").read_text()), np.load(directory / "expected.npz")
+    cases, expected = cases_of(directory), np.load(directory / "expected.npz")
     case = cases["null_text"]
     spec = spec_of(case, cases["steps"], cases["guidance_scale"])
     latents, wanted = (torch.from_numpy(expected[f"null_text/{name}"]) for name in ("x0", "ddim_latents"))
@@ -113,7 +155,7 @@ def compare_null_text(family: ModelFamily, directory: Path) -> dict[str, float]:
     assert isinstance(result, EditResult)
     return {
         "ddim_latents": relative_l2(ddim_latents, wanted),
-        "uncond": relative_l2(found.unconditional[:, None], torch.from_numpy(expected["null_text/uncond"])),
+        "uncond": relative_l2(found.unconditional.context[:, None], torch.from_numpy(expected["null_text/uncond"])),
         "edited": relative_l2(result.latents, torch.from_numpy(expected["null_text/edited"])),
     }
 
@@ -126,11 +168,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
     parser.add_argument("--quick", action="store_true", help="the first two cases, without null-text's")
+    parser.add_argument("--save", type=Path, metavar="FILE.npz", help="where each case's final latents go, by its name")
     arguments = parser.parse_args()
-    family = load("stable_diffusion", str(arguments.directory / "pipeline"))
-    report = compare(family, arguments.directory, 2 if arguments.quick else None)
-    if not arguments.quick:
+    family = load_of(arguments.directory)
+    latents: dict[str, np.ndarray] = {}
+    report = compare(family, arguments.directory, 2 if arguments.quick else None, latents=latents)
+    if not arguments.quick and "null_text" in cases_of(arguments.directory):
         report["null_text"] = compare_null_text(family, arguments.directory)
+    if arguments.save:
+        np.savez_compressed(arguments.save, allow_pickle=False, **latents)
     print(json.dumps(report, indent=1))
 
 

@@ -15,7 +15,7 @@ from benchmarks.random_weights import random_pipeline
 from p2p.families import load
 from p2p.families.packed import pack
 from p2p.families.stable_diffusion import StableDiffusion
-from p2p.preparation import assemble, prepare
+from p2p.preparation import assemble, prepare, sampler_of
 from p2p.sampling import BatchDenoising
 from p2p.spec import EditSpec
 from p2p.trajectory import Redenoising, Trajectory, key_of
@@ -104,33 +104,31 @@ def _scheduler(family: StableDiffusion, made: EditSpec) -> Any:
 
 def ours(family: StableDiffusion, made: EditSpec) -> BatchDenoising:
     """The sampler."""
-    scheduler = _scheduler(family, made)
-    return assemble([prepare(made, family, len(scheduler.timesteps))], family, scheduler)
+    sampler = sampler_of([made], family)
+    return assemble([prepare(made, family, sampler)], family, sampler)
 
 
 def oracle(family: StableDiffusion, made: EditSpec) -> BatchDenoising:
     """The sampler with every attention matrix written out."""
     run = ours(family, made)
     (job,), first = run.control.jobs, len(run.conditioning.guided)
-    run.processors = {
-        site.name: ExplicitAttention(site, job, first, family.levels, run.control) for site in family.attention_sites()
-    }
+    run.processors = {site.name: ExplicitAttention(site, job, first, run.control) for site in family.attention_sites()}
     return run
 
 
 def again(family: StableDiffusion, made: EditSpec) -> Redenoising:
     """An edit of a kept source, whose latents and maps here are noise: what they hold changes no time."""
-    scheduler = _scheduler(family, made)
-    job = prepare(made, family, len(scheduler.timesteps))
-    steps, (height, width) = len(scheduler.timesteps), job.noise.shape[-2:]
+    sampler = sampler_of([made], family)
+    job = prepare(made, family, sampler)
+    steps, (height, width) = sampler.num_steps, job.noise.shape[-2:]
     source = Trajectory(
-        key=key_of(made, family, scheduler),
+        key=key_of(made, family, sampler),
         noise=job.noise,
         latents=job.noise.to(family.dtype).expand(steps, -1, -1, -1),
         maps=torch.zeros(steps, family.tokenizer.model_max_length, height, width),
         unconditional=job.unconditional,
     )
-    return Redenoising(family, scheduler, job, source)
+    return Redenoising(family, sampler, job, source)
 
 
 VARIANTS: dict[str, Callable[[StableDiffusion, EditSpec], Loop]] = {

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,13 +12,12 @@ from torch import Tensor
 from p2p.attention.maps import AttentionMaps
 from p2p.blend import blend_mask
 from p2p.errors import SeveralSeeds
-from p2p.families.base import ModelFamily, to_images
+from p2p.families.base import DrawnFrom, ModelFamily, to_images
 from p2p.masks import Mask
-from p2p.preparation import Prepared, assemble, prepare, shared_steps
+from p2p.preparation import Prepared, assemble, prepare, sampler_of
 from p2p.sampling import DenoisingStep, denoise
-from p2p.schedulers import name_of, shared_scheduler
 from p2p.spec import EditSpec
-from p2p.stepping import result_of
+from p2p.stepping import made_of, result_of
 from p2p.tokens import TokenizedPrompt
 from p2p.trajectory import Keeper, Redenoising, Trajectory
 
@@ -126,14 +125,15 @@ def edit_batch_steps(
         PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling, NotFinite: as in `edit_steps`.
     """
     clock = Clock()
-    scheduler = family.scheduler(shared_steps(specs), shared_scheduler(specs))
+    sampler = sampler_of(specs, family)
     jobs = [
-        prepare(spec, family, len(scheduler.timesteps), noise, keep=keep, masks=masks)
+        prepare(spec, family, sampler, noise, keep=keep, masks=masks)
         for spec, noise in zip(specs, noises or [None] * len(specs), strict=True)
     ]
-    run = assemble(jobs, family, scheduler)
+    run = assemble(jobs, family, sampler)
     rows = [part.rows.slice for part in run.control.jobs]
-    keepers = [Keeper(job, of_job.start, family) for job, of_job in zip(jobs, rows, strict=True)] if keep else []
+    kept = zip(jobs, rows, strict=True) if keep else ()
+    keepers = [Keeper(job, of_job.start, family, sampler) for job, of_job in kept]
     clock.lap("encode")
     for step in denoise(run):
         for keeper in keepers:
@@ -141,11 +141,10 @@ def edit_batch_steps(
         clock.lap("denoise")
         yield step
         clock.skip()
-    pixels = family.decode(step.latents)
-    clock.lap("decode")
-    trajectories: Sequence[Trajectory | None] = [k.trajectory(scheduler) for k in keepers] or [None] * len(jobs)
+    pixels = yield from finished(family, step, [row for job in jobs for row in job.drawn_from], clock)
+    trajectories: Sequence[Trajectory | None] = [keeper.trajectory() for keeper in keepers] or [None] * len(jobs)
     return tuple(
-        _result(job, step.latents[of_job], pixels[of_job], clock, trajectory, name_of(scheduler))
+        _result(job, step.latents[of_job], pixels[of_job], clock, trajectory, sampler.name)
         for job, of_job, trajectory in zip(jobs, rows, trajectories, strict=True)
     )
 
@@ -160,18 +159,26 @@ def edit_again_steps(
         PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling, NotFinite: as in `edit_steps`.
     """
     clock = Clock()
-    scheduler = family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
-    steps = len(scheduler.timesteps)
-    job = prepare(spec, family, steps, trajectory.noise, source_maps=trajectory.maps, masks=masks)
-    run = Redenoising(family, scheduler, job, trajectory)
+    sampler = sampler_of([spec], family)
+    job = prepare(spec, family, sampler, trajectory.noise, source_maps=trajectory.maps, masks=masks)
+    run = Redenoising(family, sampler, job, trajectory)
     clock.lap("encode")
     for step in denoise(run):
         clock.lap("denoise")
         yield step
         clock.skip()
-    pixels = family.decode(step.latents)
+    pixels = yield from finished(family, step, job.drawn_from, clock)
+    return _result(job, step.latents, pixels, clock, trajectory, sampler.name)
+
+
+def finished(
+    family: ModelFamily, last: DenoisingStep, rows: Sequence[DrawnFrom], clock: "Clock"
+) -> Generator[DenoisingStep, None, Tensor]:
+    """The pictures of the last step. Yields that step again, without its `clean`, while the family is still at it."""
+    work = family.finish(last.latents, rows)
+    pixels = yield from made_of(work, lambda _: [replace(last, clean=None)])
     clock.lap("decode")
-    return _result(job, step.latents, pixels, clock, trajectory, name_of(scheduler))
+    return pixels
 
 
 class Clock:

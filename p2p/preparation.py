@@ -11,10 +11,14 @@ from p2p.attention.control import AttentionControl, Controlled, PairRows
 from p2p.attention.maps import AttentionMaps
 from p2p.edits import compile_plan
 from p2p.errors import MixedBatch, SeedNotDrawn, SeveralSeeds
-from p2p.families.base import Conditioning, ModelFamily
+from p2p.families.base import DrawnFrom, ModelFamily
+from p2p.families.conditioning import Conditioning
+from p2p.families.encoded import Encoded
 from p2p.masks import Mask, bounds, cells
 from p2p.plan import EditPlan
-from p2p.sampling import BatchDenoising, noise_streams, starting_noise
+from p2p.samplers.base import Sampler
+from p2p.sampling import BatchDenoising, noise_streams
+from p2p.schedulers import shared_scheduler
 from p2p.spec import DRAW, EditSpec, Sampling
 from p2p.tokens import TokenizedPrompt, tokenize, tokenize_all
 
@@ -40,9 +44,9 @@ class Prepared:
     """One spec, ready to run.
 
     Attributes:
-        text: (prompts, tokens, channels), encoded.
-        unconditional: (1, tokens, channels) of the negative prompt; None if guidance adds nothing.
-        noise: (1, channels, height, width), the one noise of all its rows.
+        text: encoded, a row for each prompt.
+        unconditional: the negative prompt's, one row; None if no row is guided by another.
+        noise: (1, channels, height, width), what all its rows start from.
         streams: a stream of further noise per row, all the same.
         maps: where its word maps are gathered; None if nothing reads them.
         bounds: (targets, height, width) bool, of the pictures' size: where they may differ from the source at most;
@@ -52,8 +56,8 @@ class Prepared:
     spec: EditSpec
     prompts: tuple[TokenizedPrompt, ...]
     plan: EditPlan
-    text: Tensor
-    unconditional: Tensor | None
+    text: Encoded
+    unconditional: Encoded | None
     guidance_scale: float
     noise: Tensor
     streams: list[torch.Generator]
@@ -61,16 +65,33 @@ class Prepared:
     bounds: Tensor | None = None
 
     @property
-    def rows(self) -> list[tuple[str, Tensor]]:
-        """Each prompt and its encoding, (1, tokens, channels), as the rows of a batch."""
-        return [(tokens.prompt, encoded[None]) for tokens, encoded in zip(self.prompts, self.text, strict=True)]
+    def rows(self) -> list[tuple[str, Encoded]]:
+        """Each prompt and its encoding, as the rows of a batch."""
+        return [(tokens.prompt, encoded) for tokens, encoded in zip(self.prompts, self.text.rows(), strict=True)]
 
     @property
-    def unconditional_rows(self) -> list[tuple[str, Tensor]]:
-        """The same of the unconditional rows: one for each prompt, none if guidance adds nothing."""
+    def unconditional_rows(self) -> list[tuple[str, Encoded]]:
+        """The same of the unconditional rows: one for each prompt; empty if no row is guided by another."""
         if self.unconditional is None:
             return []
         return [(self.spec.sampling.negative_prompt, self.unconditional)] * len(self.prompts)
+
+    @property
+    def drawn_from(self) -> list[DrawnFrom]:
+        """Of each row, what it is drawn from."""
+        return [DrawnFrom(text, self.unconditional, self.spec.seeds[0]) for _, text in self.rows]
+
+
+def sampler_of(specs: Sequence[EditSpec], family: ModelFamily) -> Sampler:
+    """A fresh sampler for specs that are to run together.
+
+    Raises:
+        MixedBatch: they differ in their number of steps or their scheduler.
+        UnsupportedSize, UnsupportedSampling: the model cannot draw the size, or be sampled so.
+    """
+    first = specs[0].sampling
+    shape = family.latent_shape(first.height, first.width)
+    return family.sampler(shared_steps(specs), shared_scheduler(specs), shape)
 
 
 def shared_steps(specs: Sequence[EditSpec]) -> int:
@@ -84,7 +105,7 @@ def shared_steps(specs: Sequence[EditSpec]) -> int:
 def prepare(
     spec: EditSpec,
     family: ModelFamily,
-    calls: int,
+    sampler: Sampler,
     noise: Tensor | None = None,
     *,
     keep: bool = False,
@@ -94,7 +115,7 @@ def prepare(
     """A spec, tokenized, compiled, encoded, and with its noise drawn.
 
     Args:
-        calls: model calls of the run; PNDM makes one more than its steps.
+        sampler: of the run.
         noise: instead of the seed's.
         keep: whether the source is to be kept: all its maps are gathered, whatever a later edit may read.
         source_maps: (calls, tokens, height, width), of a source that is kept.
@@ -109,10 +130,10 @@ def prepare(
     sampling = with_defaults(spec.sampling)
     tokenize(sampling.negative_prompt, family.tokenizer)
     prompts = tokenize_all(spec.prompts, family.tokenizer)
-    plan = compile_plan(spec, prompts, calls)
+    plan = compile_plan(spec, prompts, sampler.num_steps)
     guidance_scale = cast(float, sampling.guidance_scale)
     streams = noise_streams(cast(int, sampling.seed), len(prompts))
-    drawn = starting_noise(family.latent_shape(sampling.height, sampling.width), streams)
+    drawn = sampler.start(family.latent_shape(sampling.height, sampling.width), streams)
     factor = family.scale_factor
     bounded = bounds(spec.targets, (drawn.shape[-2] * factor, drawn.shape[-1] * factor), masks or {})
     maps = None
@@ -126,7 +147,7 @@ def prepare(
         prompts=prompts,
         plan=plan,
         text=family.encode_prompts(spec.prompts),
-        unconditional=family.encode_prompts([sampling.negative_prompt]) if guidance_scale > 1 else None,
+        unconditional=family.encode_negative(sampling.negative_prompt) if family.guides(guidance_scale) else None,
         guidance_scale=guidance_scale,
         noise=drawn if noise is None else noise,
         streams=streams,
@@ -146,7 +167,7 @@ def _tokens_read(spec: EditSpec, prompts: Sequence[TokenizedPrompt], plan: EditP
     return sorted(wanted)
 
 
-def assemble(jobs: Sequence[Prepared], family: ModelFamily, scheduler) -> BatchDenoising:
+def assemble(jobs: Sequence[Prepared], family: ModelFamily, sampler: Sampler) -> BatchDenoising:
     """The run of jobs side by side.
 
     Raises:
@@ -156,9 +177,11 @@ def assemble(jobs: Sequence[Prepared], family: ModelFamily, scheduler) -> BatchD
     if len(sizes) > 1:
         raise MixedBatch(f"one batch cannot hold latents of {sorted(sizes)}: run sizes apart")
     unconditional = [row for job in jobs for row in job.unconditional_rows]
+    of_rows = [job for job in jobs for _ in job.prompts]
     conditioning = Conditioning.of(
         [*unconditional, *(row for job in jobs for row in job.rows)],
-        torch.cat([torch.full((len(job.prompts),), job.guidance_scale) for job in jobs]),
+        [job.guidance_scale for job in of_rows],
+        guided=[row for row, job in enumerate(of_rows) if job.unconditional is not None],
     )
     controlled, first = [], 0
     for job in jobs:
@@ -167,12 +190,12 @@ def assemble(jobs: Sequence[Prepared], family: ModelFamily, scheduler) -> BatchD
         first += len(job.prompts)
     control = AttentionControl(
         controlled,
-        family.levels,
+        family.map_factor,
         sizes.pop(),
         prompts=conditioning.prompts,
         unconditional=len(unconditional),
         device=family.device,
     )
-    noise = torch.cat([job.noise.expand(len(job.prompts), -1, -1, -1) for job in jobs])
+    start = torch.cat([job.noise.expand(len(job.prompts), -1, -1, -1) for job in jobs])
     streams = [stream for job in jobs for stream in job.streams]
-    return BatchDenoising(family, scheduler, conditioning, noise, streams, control)
+    return BatchDenoising(family, sampler, conditioning, start, streams, control)

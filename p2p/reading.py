@@ -7,7 +7,8 @@ from torch import Tensor
 
 from p2p.attention.control import AttentionControl, Controlled, PairRows, controlled
 from p2p.attention.maps import AttentionMaps
-from p2p.families.base import Conditioning, ModelFamily
+from p2p.families.base import ModelFamily
+from p2p.families.conditioning import Conditioning
 from p2p.plan import EditPlan
 
 
@@ -25,9 +26,10 @@ def read_maps(family: ModelFamily, latents: Tensor, timestep: Tensor, prompts: S
     plan = EditPlan.empty(1, len(prompts) - 1, family.tokenizer.model_max_length)
     rows = PairRows(0, tuple(range(1, len(prompts))))
     size = latents.shape[-2], latents.shape[-1]
-    control = AttentionControl([Controlled(plan, rows, maps)], family.levels, size, device=family.device)
+    control = AttentionControl([Controlled(plan, rows, maps)], family.map_factor, size, device=family.device)
     control.at_step(0)
-    unguided = Conditioning(family.encode_prompts(prompts), torch.ones(len(prompts)), tuple(control.prompts))
+    texts = family.encode_prompts(prompts)
+    unguided = Conditioning(texts, torch.ones(len(prompts)), tuple(control.prompts))
     with controlled(family.attention_layers, family.attention_processors(control)):
         family.predict(latents, timestep, unguided)
     control.end_step()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from typing import Protocol
 
 import torch
@@ -10,9 +9,10 @@ from torch import Tensor
 
 from p2p.attention.control import AttentionControl, controlled
 from p2p.blend import local_blend
-from p2p.clean import clean_latents
-from p2p.families.base import Conditioning, ModelFamily
+from p2p.families.base import ModelFamily
+from p2p.families.conditioning import Conditioning
 from p2p.finite import FiniteWatch
+from p2p.samplers.base import Sampler
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,6 @@ def noise_streams(seed: int, rows: int) -> list[torch.Generator]:
     They are on the CPU, so that a seed means the same picture on every device.
     """
     return [torch.Generator().manual_seed(seed) for _ in range(rows)]
-
-
-def starting_noise(shape: tuple[int, int, int], streams: Sequence[torch.Generator]) -> Tensor:
-    """The one noise that the source and all its targets start from, (1, channels, height, width) float32."""
-    # Drawn from each stream, so that they stay together: a scheduler that adds noise draws on from here.
-    first, *_ = [torch.randn((1, *shape), generator=stream) for stream in streams]
-    return first
 
 
 class Denoising(Protocol):
@@ -78,48 +71,40 @@ class BatchDenoising:
     """The denoising of a batch.
 
     Args:
-        scheduler: with its timesteps set.
-        noise: (rows, channels, height, width), of unit deviation.
-        streams: one per row, for schedulers that add noise at every step.
+        sampler: of the run.
+        start: (rows, channels, height, width), what each row starts from.
+        streams: one per row, for samplers that draw at every step.
     """
 
     def __init__(
         self,
         family: ModelFamily,
-        scheduler,
+        sampler: Sampler,
         conditioning: Conditioning,
-        noise: Tensor,
+        start: Tensor,
         streams: Sequence[torch.Generator],
         control: AttentionControl,
     ) -> None:
-        self.family, self.scheduler, self.conditioning, self.control = family, scheduler, conditioning, control
+        self.family, self.sampler, self.conditioning, self.control = family, sampler, conditioning, control
         self.processors = family.attention_processors(control)
-        self.num_steps = len(scheduler.timesteps)
-        self.drawn = noise_for(scheduler, streams)
-        self.latents = noise.to(family.device, family.dtype) * scheduler.init_noise_sigma
+        self.num_steps, self.streams = sampler.num_steps, streams
+        self.latents = sampler.state(start)
 
     def step(self, index: int) -> Tensor:
-        timestep = self.scheduler.timesteps[index]
         self.control.at_step(index)
         # Installed for the model call alone: a caller that stops listening between steps leaves nothing behind.
         with controlled(self.family.attention_layers, self.processors):
-            scaled = self.scheduler.scale_model_input(self.latents, timestep)
-            prediction = self.family.predict(scaled, timestep, self.conditioning)
-        latents = self.scheduler.step(prediction, timestep, self.latents, **self.drawn, return_dict=False)[0]
+            seen = self.sampler.seen(self.latents, index)
+            prediction = self.family.predict(seen, self.sampler.timestep(index), self.conditioning)
+        latents = self.sampler.step(prediction, index, self.latents, self.streams)
         self.control.end_step()
         self.latents = blended(latents, self.control, index)
-        self._last = index, scaled, prediction
+        self._last = index, seen, prediction
         return self.latents
 
     def clean(self) -> Tensor:
-        index, scaled, prediction = self._last
-        clean = clean_latents(scaled, prediction, self.scheduler.timesteps[index], self.scheduler)
-        return blended(clean, self.control, index)
-
-
-def noise_for(scheduler, streams: Sequence[torch.Generator]) -> dict[str, list[torch.Generator]]:
-    """The argument by which a scheduler takes noise of given streams, if it adds any."""
-    return {"generator": list(streams)} if "generator" in signature(scheduler.step).parameters else {}
+        index, seen, prediction = self._last
+        return blended(self.sampler.clean(seen, prediction, index), self.control, index)
 
 
 def blended(latents: Tensor, control: AttentionControl, step: int) -> Tensor:

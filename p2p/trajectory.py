@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl, Controlled, PairRows, controlled
-from p2p.clean import clean_latents
 from p2p.errors import WrongTrajectory
-from p2p.families.base import Conditioning, ModelFamily
+from p2p.families.base import ModelFamily
+from p2p.families.conditioning import Conditioning
+from p2p.families.encoded import Encoded
 from p2p.plan import EditPlan
 from p2p.preparation import Prepared, with_defaults
-from p2p.sampling import DenoisingStep, blended, noise_for
+from p2p.samplers.base import Sampler
+from p2p.sampling import DenoisingStep, blended
 from p2p.spec import EditSpec, Sampling
 
 
@@ -50,8 +52,8 @@ class Trajectory:
         noise: (1, channels, height, width), what it started from.
         latents: (steps, channels, height, width), after each step, in the run's dtype.
         maps: (steps, tokens, map_height, map_width) float32, of each step, at the maps' level.
-        unconditional: (1, tokens, channels), what guidance pushes away from, or one for each step; None without
-            guidance, and where it is the negative prompt of the edit.
+        unconditional: what guidance pushes away from, one row, or one for each step; None without guidance, and
+            where it is the negative prompt of the edit.
         step_noise: (steps, channels, height, width), what the sampler added on the way; None if it adds none.
             An inverted source's is given to its edits; a generated one's is drawn again, from the seed.
         inverted: None if the source was generated.
@@ -61,28 +63,28 @@ class Trajectory:
     noise: Tensor
     latents: Tensor
     maps: Tensor
-    unconditional: Tensor | None = None
+    unconditional: Encoded | None = None
     step_noise: Tensor | None = None
     inverted: Inverted | None = None
 
 
-def key_of(spec: EditSpec, family: ModelFamily, scheduler, inverted: Inverted | None = None) -> str:
+def key_of(spec: EditSpec, family: ModelFamily, sampler: Sampler, inverted: Inverted | None = None) -> str:
     """What determines a source's run, as a digest: model, precision, device, sampler, prompt, seed, size.
 
     Of an inverted source: the picture, the method, and of the sampling only what the method depends on.
     """
     if inverted is not None:
         shape = family.latent_shape(spec.sampling.height, spec.sampling.width)
-        return inverted_key(spec.source.prompt, spec.sampling, shape, family, scheduler, inverted)
+        return inverted_key(spec.source.prompt, spec.sampling, shape, family, sampler, inverted)
     source = {"prompt": spec.source.prompt}
     # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
     sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds"})
     sampling["seed"] = spec.seeds[0]
-    return _digest(family, scheduler, source=source, sampling=sampling)
+    return _digest(family, sampler, source=source, sampling=sampling)
 
 
 def inverted_key(
-    prompt: str, sampling: Sampling, shape: Sequence[int], family: ModelFamily, scheduler, inverted: Inverted
+    prompt: str, sampling: Sampling, shape: Sequence[int], family: ModelFamily, sampler: Sampler, inverted: Inverted
 ) -> str:
     """The key of a picture's inversion with a prompt, known before it is made.
 
@@ -91,7 +93,7 @@ def inverted_key(
     """
     return _digest(
         family,
-        scheduler,
+        sampler,
         source={"prompt": prompt},
         sampling={name: getattr(with_defaults(sampling), name) for name in inverted.sampling},
         shape=list(shape),
@@ -99,12 +101,12 @@ def inverted_key(
     )
 
 
-def _digest(family: ModelFamily, scheduler, **determined_by) -> str:
+def _digest(family: ModelFamily, sampler: Sampler, **determined_by) -> str:
     determined_by |= {
         "revision": family.revision,
         "dtype": str(family.dtype),
         "device": family.device.type,
-        "scheduler": [type(scheduler).__name__, {k: v for k, v in scheduler.config.items() if not k.startswith("_")}],
+        "scheduler": sampler.described,
     }
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -116,32 +118,30 @@ class Redenoising:
         WrongTrajectory: it is of another source.
     """
 
-    def __init__(self, family: ModelFamily, scheduler, job: Prepared, trajectory: Trajectory) -> None:
-        if trajectory.key != key_of(job.spec, family, scheduler, trajectory.inverted):
+    def __init__(self, family: ModelFamily, sampler: Sampler, job: Prepared, trajectory: Trajectory) -> None:
+        if trajectory.key != key_of(job.spec, family, sampler, trajectory.inverted):
             again = "generate it anew" if trajectory.inverted is None else "invert the picture anew"
             raise WrongTrajectory(f"the kept source was made otherwise (model, sampling or prompt): {again}")
-        self.family, self.scheduler, self.job, self.trajectory = family, scheduler, job, trajectory
-        self.num_steps, self.num_targets = len(scheduler.timesteps), len(job.prompts) - 1
+        self.family, self.sampler, self.job, self.trajectory = family, sampler, job, trajectory
+        self.num_steps, self.num_targets = sampler.num_steps, len(job.prompts) - 1
         size = job.noise.shape[-2], job.noise.shape[-1]
         unconditional = _unconditional(job, trajectory)
         self.with_source, self.alone = (_part(family, job, size, unconditional, source) for source in (True, False))
-        self.drawn = noise_for(scheduler, job.streams[1:])
-        self.source = job.noise.to(family.device, family.dtype) * scheduler.init_noise_sigma
+        self.source = sampler.state(job.noise)
         self.latents = self.source.expand(self.num_targets, -1, -1, -1)
 
     def step(self, index: int) -> Tensor:
         """Does a step; the source's latents come first."""
-        timestep = self.scheduler.timesteps[index]
         needed = _carries(self.job.plan, index)
         part = self.with_source if needed else self.alone
         rows = torch.cat([self.source, self.latents]) if needed else self.latents
         part.control.at_step(index)
         with controlled(self.family.attention_layers, part.processors):
-            scaled = self.scheduler.scale_model_input(rows, timestep)
-            prediction = self.family.predict(scaled, timestep, part.conditioning(index))[-self.num_targets :]
-        self._last = index, scaled[-self.num_targets :], prediction
-        added = self._added(index)
-        latents = self.scheduler.step(prediction, timestep, self.latents, **added, return_dict=False)[0]
+            seen = self.sampler.seen(rows, index)
+            output = self.family.predict(seen, self.sampler.timestep(index), part.conditioning(index))
+        prediction = output[-self.num_targets :]
+        self._last = index, seen[-self.num_targets :], prediction
+        latents = self.sampler.step(prediction, index, self.latents, self.job.streams[1:], self._found(index))
         part.control.end_step()
         self.source = self.trajectory.latents[index : index + 1].to(latents)
         pictures = blended(torch.cat([self.source, latents]), self.with_source.control, index)
@@ -150,24 +150,22 @@ class Redenoising:
 
     def clean(self) -> Tensor:
         """Of the source what it is known to end as."""
-        index, scaled, prediction = self._last
-        targets = clean_latents(scaled, prediction, self.scheduler.timesteps[index], self.scheduler)
+        index, seen, prediction = self._last
+        targets = self.sampler.clean(seen, prediction, index)
         source = self.trajectory.latents[-1:].to(targets)
         return blended(torch.cat([source, targets]), self.with_source.control, index)
 
-    def _added(self, index: int) -> dict:
-        """What a step adds: the noise of a picture's inversion where it found some, else what the sampler draws."""
+    def _found(self, index: int) -> Tensor | None:
+        """The noise that a picture's inversion found for a step; None if the sampler draws its own."""
         noise = self.trajectory.step_noise
-        if self.trajectory.inverted is None or noise is None:
-            return self.drawn
-        return {"eta": 1.0, "variance_noise": noise[index : index + 1].to(self.latents)}
+        return None if self.trajectory.inverted is None or noise is None else noise[index : index + 1]
 
 
-def _unconditional(job: Prepared, trajectory: Trajectory) -> Tensor | None:
-    """What the targets are guided away from, (1 or steps, tokens, channels); None if guidance adds nothing."""
+def _unconditional(job: Prepared, trajectory: Trajectory) -> Encoded | None:
+    """What the targets are guided away from, one row or one for each step; None if no row is guided by another."""
     if job.unconditional is None or trajectory.unconditional is None:
         return job.unconditional
-    return trajectory.unconditional.to(job.text)
+    return trajectory.unconditional.to(job.text.context)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,22 +178,24 @@ class _Part:
 
 
 def _part(
-    family: ModelFamily, job: Prepared, size: tuple[int, int], unconditional: Tensor | None, with_source: bool
+    family: ModelFamily, job: Prepared, size: tuple[int, int], unconditional: Encoded | None, with_source: bool
 ) -> _Part:
     first = 1 if with_source else 0
     targets = tuple(range(first, first + len(job.prompts) - 1))
-    # The source's own prediction is not used: a guidance of one spares its unconditional row.
-    scale = torch.tensor([1.0] * first + [job.guidance_scale] * len(targets))
+    # The source's own prediction is not used, so it needs no unconditional row. Its scale is the job's all the same:
+    # models that take the scale as an input make other queries and keys with another one.
+    scale = [job.guidance_scale] * (first + len(targets))
     # Of no prompt: a target's words may be those of the negative prompt, whose place another embedding may have taken.
-    away = [] if unconditional is None else [(None, embedding[None]) for embedding in unconditional]
+    away = [] if unconditional is None else [(None, embedding) for embedding in unconditional.rows()]
 
     @lru_cache(maxsize=1)  # the same tensor for as long as it stays: layers keep what they made of it
     def of(place: int) -> Conditioning:
-        return Conditioning.of([*(away[place : place + 1] * len(targets)), *job.rows[1 - first :]], scale)
+        rows = [*(away[place : place + 1] * len(targets)), *job.rows[1 - first :]]
+        return Conditioning.of(rows, scale, guided=targets if away else ())
 
     control = AttentionControl(
         [Controlled(job.plan, PairRows(0 if with_source else None, targets), job.maps)],
-        family.levels,
+        family.map_factor,
         size,
         prompts=of(0).prompts,
         unconditional=len(targets) if away else 0,
@@ -217,10 +217,10 @@ class Keeper:
         row: of the run, the source's.
     """
 
-    def __init__(self, job: Prepared, row: int, family: ModelFamily) -> None:
+    def __init__(self, job: Prepared, row: int, family: ModelFamily, sampler: Sampler) -> None:
         if job.maps is None:
             raise ValueError("a source is kept with its maps: prepare the job so (`keep=True`)")
-        self.job, self.row, self.family, self.maps = job, row, family, job.maps
+        self.job, self.row, self.family, self.sampler, self.maps = job, row, family, sampler, job.maps
         self.latents: list[Tensor] = []
         self.added: list[Tensor | None] = []
         self._stream = job.streams[0].get_state()
@@ -228,29 +228,17 @@ class Keeper:
     def keep(self, step: DenoisingStep) -> None:
         """Notes a step that has just been done."""
         self.latents.append(step.latents[self.row].clone())
-        self.added.append(drawn_since(self._stream, self.job.streams[0], self.latents[-1]))
+        self.added.append(self.sampler.drawn(self._stream, self.job.streams[0], self.latents[-1]))
         self._stream = self.job.streams[0].get_state()
 
-    def trajectory(self, scheduler) -> Trajectory:
+    def trajectory(self) -> Trajectory:
         """The whole, after the last step."""
         added = [torch.zeros_like(self.latents[0]) if noise is None else noise for noise in self.added]
         return Trajectory(
-            key=key_of(self.job.spec, self.family, scheduler),
+            key=key_of(self.job.spec, self.family, self.sampler),
             noise=self.job.noise,
             latents=torch.stack(self.latents),
             maps=torch.stack(self.maps.of_source_by_step),
             unconditional=self.job.unconditional,
             step_noise=torch.stack(added) if any(noise is not None for noise in self.added) else None,
         )
-
-
-def drawn_since(state: Tensor, stream: torch.Generator, like: Tensor) -> Tensor | None:
-    """What a scheduler drew from a stream since it was in a state, shaped (channels, height, width); None if nothing.
-
-    Drawn again from a copy: schedulers hand out what they make of noise, never the noise.
-    """
-    if torch.equal(state, stream.get_state()):
-        return None
-    again = torch.Generator()
-    again.set_state(state)
-    return torch.randn((1, *like.shape), generator=again, dtype=like.dtype)[0].to(like.device)

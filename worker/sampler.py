@@ -15,10 +15,9 @@ from p2p.inversion import InversionResult, described, invert_steps
 from p2p.inversion.encode import encoded
 from p2p.inversion.fidelity import Fidelity, fidelity
 from p2p.inversion.source_run import InversionStep
-from p2p.preparation import shared_steps
+from p2p.preparation import sampler_of
 from p2p.previews import preview
 from p2p.sampling import DenoisingStep
-from p2p.schedulers import name_of
 from p2p.spec import Direct, EditSpec
 from p2p.tokens import tokenize
 from p2p.trajectory import Trajectory, key_of
@@ -66,13 +65,12 @@ class ModelSampler:
         self._processors = {name: layer.processor for name, layer in family.attention_layers.items()}
 
     def source_of(self, spec: EditSpec) -> str:
-        scheduler = self._family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
-        return key_of(spec, self._family, scheduler)
+        return key_of(spec, self._family, sampler_of([spec], self._family))
 
     def inversion_of(self, spec: EditSpec, picture: Image.Image) -> str:
-        scheduler = self._family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
         asked = spec.inversion or Direct()
-        return key_of(spec, self._family, scheduler, described(picture, asked.method, asked.settings))
+        inverted = described(picture, asked.method, asked.settings)
+        return key_of(spec, self._family, sampler_of([spec], self._family), inverted)
 
     def invert(self, spec: EditSpec, picture: Image.Image) -> Generator[InversionStep, None, InversionResult]:
         self._make_sure_it_is_whole()
@@ -97,7 +95,6 @@ class ModelSampler:
         )
 
     def source_alone(self, spec: EditSpec, trajectory: Trajectory, picture: Image.Image) -> EditResult:
-        scheduler = self._family.scheduler(shared_steps([spec]), spec.sampling.scheduler)
         prompt, means = tokenize(spec.source.prompt, self._family.tokenizer), trajectory.maps.float().mean(0)
         maps = tuple(
             WordMap(word.word, word.occurrence, word.tokens, means[list(word.tokens)].sum(0).cpu().numpy())
@@ -111,7 +108,7 @@ class ModelSampler:
             noise=trajectory.noise,
             seconds={},
             trajectory=trajectory,
-            scheduler=name_of(scheduler),
+            scheduler=sampler_of([spec], self._family).name,
         )
 
     def steps(

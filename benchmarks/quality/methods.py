@@ -51,8 +51,7 @@ def sdedit(sources: Sequence[Source], family: ModelFamily, steps: int, *, streng
     """The source at a part of the noise, painted on with the edited prompt (Meng et al. 2022)."""
     first = steps - round(strength * steps)
     clean, noise = _clean_and_noise(sources, family)
-    scheduler = family.scheduler(steps)
-    start = scheduler.add_noise(clean, noise, scheduler.timesteps[first : first + 1])
+    start = family.sampler(steps, None, clean.shape[1:]).way_back().noised(clean, first, noise)
     return decoded(family, paint(family, _prompts(sources), start, steps=steps, first=first))
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from p2p.families.base import Conditioning, ModelFamily
+from p2p.families.base import ModelFamily
+from p2p.families.conditioning import Conditioning
 
 STEPS, GUIDANCE_SCALE = 20, 3.0
 #: Of a quick run, which tells that everything runs and little about quality.
@@ -41,20 +42,18 @@ def paint(
     painted = []
     for start in range(0, len(prompts), CHUNK):
         rows = slice(start, start + CHUNK)
-        x, scheduler = latents[rows], family.scheduler(steps)
+        x, sampler = latents[rows], family.sampler(steps, None, latents.shape[1:])
         texts = family.encode_prompts(prompts[rows])
-        empty = [("", family.encode_prompts([""]))] * len(x)
-        scale = torch.full((len(x),), GUIDANCE_SCALE)
-        named = list(zip(prompts[rows], texts[:, None], strict=True))
-        conditioning = Conditioning.of([*empty, *named], scale)
+        empty = [("", family.encode_negative(""))] * len(x)
+        named = list(zip(prompts[rows], texts.rows(), strict=True))
+        conditioning = Conditioning.of([*empty, *named], [GUIDANCE_SCALE] * len(x), guided=range(len(x)))
         for index in range(first, steps):
-            timestep = scheduler.timesteps[index]
-            prediction = family.predict(scheduler.scale_model_input(x, timestep), timestep, conditioning)
-            x = scheduler.step(prediction, timestep, x, return_dict=False)[0]
+            prediction = family.predict(sampler.seen(x, index), sampler.timestep(index), conditioning)
+            x = sampler.step(prediction, index, x, ())
             if may_change is not None and source is not None and noise is not None:
                 kept = source[rows]
                 if index + 1 < steps:
-                    kept = scheduler.add_noise(kept, noise[rows], scheduler.timesteps[index + 1 : index + 2])
+                    kept = sampler.way_back().noised(kept, index + 1, noise[rows])
                 x = torch.where(may_change[rows] > 0, x, kept)
         painted.append(x)
     return torch.cat(painted) if painted else latents[:0]

@@ -29,7 +29,7 @@ from p2p.attention.layout import (
     take,
 )
 from p2p.attention.maps import AttentionMaps, Reading
-from p2p.attention.sites import AttentionSite, Keys, Levels
+from p2p.attention.sites import AttentionSite, Keys
 from p2p.plan import EditPlan
 
 
@@ -85,7 +85,7 @@ class AttentionControl:
 
     Args:
         jobs: the parts of the batch, which share their number of steps.
-        levels: at which resolutions attention is read and carried over.
+        map_factor: of the sites whose maps are read.
         size: height and width of the latents.
         prompts: of every row of the batch the number of its prompt, as they first appear; rows of one text share
             their keys and values. By default every row has its own.
@@ -96,14 +96,14 @@ class AttentionControl:
     def __init__(
         self,
         jobs: Sequence[Controlled],
-        levels: Levels,
+        map_factor: int,
         size: tuple[int, int],
         *,
         prompts: Sequence[int] | None = None,
         unconditional: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.jobs, self.levels, self.size, self.first, self.device = jobs, levels, size, unconditional, device
+        self.jobs, self.map_factor, self.size, self.first, self.device = jobs, map_factor, size, unconditional, device
         rows = unconditional + sum(len(job.rows) for job in jobs)
         self.prompts = list(range(rows)) if prompts is None else list(prompts)
         self._first_row_of_prompt = rows_of(
@@ -144,8 +144,7 @@ class AttentionControl:
 
     def carried(self, site: AttentionSite) -> SelfLayout | None:
         """Which rows' queries and keys a site of pixels needs at this step, and who takes whose; None for all."""
-        is_carried = site.keys is Keys.IMAGE and site.factor >= self.levels.self_attention
-        return self._self if is_carried else None
+        return self._self if site.is_carried else None
 
     def text_projections(self, site: AttentionSite, context: Tensor, project) -> tuple[Tensor, Tensor]:
         """A site's keys and folded values, a row for every call: computed once for as long as context and phase stay.
@@ -219,14 +218,14 @@ class AttentionControl:
         }
 
     def _reads(self, site: AttentionSite) -> bool:
-        return bool(self._reading) and site.keys is Keys.TEXT and site.factor == self.levels.maps
+        return bool(self._reading) and site.is_read
 
     def _read_by(self, job: Controlled, maps: AttentionMaps, step: int) -> Reading:
         mapper, own = job.plan.cross.folded(step)
         rows = slice(self.first + job.rows.slice.start, self.first + job.rows.slice.stop)
         return Reading(
             maps=maps,
-            size=grid(self.size, self.levels.maps),
+            size=grid(self.size, self.map_factor),
             rows=rows,
             prompts=rows_of(self.prompts[rows], max(self.prompts) + 1, self.device),
             edit=None if job.rows.source is None else (mapper.to(self.device), own.to(self.device)),

@@ -1,7 +1,7 @@
 """Named places where attention can be changed; a family declares its own, nothing is inferred from a call."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -20,11 +20,15 @@ class AttentionSite:
         name: diffusers' name of its processor, such as "mid_block.attentions.0.transformer_blocks.0.attn2.processor".
         keys: what it attends to.
         factor: latent cells a side that one of its positions covers: 1 at the latents' own resolution, a power of two.
+        is_read: whether word maps are read here. All sites that are read have one factor.
+        is_carried: whether self-attention is carried over here.
     """
 
     name: str
     keys: Keys
     factor: int
+    is_read: bool = False
+    is_carried: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,17 @@ class Levels:
 
     maps: int
     self_attention: int
+
+    def of(self, sites: Iterable[AttentionSite]) -> tuple[AttentionSite, ...]:
+        """The same sites, each saying whether it is read and carried over."""
+        return tuple(
+            replace(
+                site,
+                is_read=site.keys is Keys.TEXT and site.factor == self.maps,
+                is_carried=site.keys is Keys.IMAGE and site.factor >= self.self_attention,
+            )
+            for site in sites
+        )
 
 
 def levels(sites: Sequence[AttentionSite], sample_size: int) -> Levels:

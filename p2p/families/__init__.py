@@ -12,7 +12,9 @@ from p2p.families.base import ModelFamily
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.spec import SchedulerName
 
-FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {"stable_diffusion": StableDiffusion.load}
+FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {
+    "stable_diffusion": StableDiffusion.load,
+}
 
 
 def load(

@@ -1,8 +1,7 @@
 """What a model family provides, so that the loop and the control know nothing of any model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,61 +10,27 @@ from PIL import Image
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl
-from p2p.attention.sites import AttentionSite, Levels
+from p2p.attention.sites import AttentionSite
+from p2p.families.conditioning import Conditioning
+from p2p.families.encoded import Encoded
+from p2p.samplers.base import Sampler
 from p2p.spec import SchedulerName
 from p2p.tokens import PromptTokenizer
 
 
 @dataclass(frozen=True, eq=False)
-class Conditioning:
-    """Encoded prompts of the rows of a batch, and how strongly each is guided.
-
-    The batch is the unconditional rows, one for each row that is guided and in their order, then the rows themselves.
+class DrawnFrom:
+    """What a row of a run was drawn from, for a stage after the loop.
 
     Attributes:
-        context: (unconditional + rows, tokens, channels). Always the same tensor: layers keep what they made of it.
-        guidance_scale: (rows,), on the CPU; at 1 and below guidance adds nothing, and there is no unconditional row.
-        prompts: of each row of the batch the number of its prompt, as they first appear.
+        text: of its prompt, one row.
+        unconditional: of the negative prompt, one row; None if no row is guided by another.
+        seed: of its noise.
     """
 
-    context: Tensor
-    guidance_scale: Tensor
-    prompts: tuple[int, ...]
-
-    @classmethod
-    def of(cls, texts: Sequence[tuple[str | None, Tensor]], guidance_scale: Tensor) -> "Conditioning":
-        """The conditioning of a batch by its rows: each one's prompt, and what (1, tokens, channels) it encodes to.
-
-        Rows of one prompt have one encoding; those of an embedding that is no prompt's (None) too.
-        """
-        numbers: dict[str | None, int] = {}
-        prompts = tuple(numbers.setdefault(prompt, len(numbers)) for prompt, _ in texts)
-        return cls(torch.cat([encoded for _, encoded in texts]), guidance_scale, prompts)
-
-    @cached_property
-    def guided(self) -> list[int]:
-        """The rows that have an unconditional one."""
-        return [row for row, scale in enumerate(self.guidance_scale.tolist()) if scale > 1]
-
-    @cached_property
-    def _scale(self) -> Tensor:
-        return self.guidance_scale[self.guided][:, None, None, None]
-
-    def batch(self, latents: Tensor) -> Tensor:
-        """Latents of the rows as the model sees them: (unconditional + rows, ...)."""
-        everyone = len(self.guided) == len(latents)
-        return torch.cat([latents if everyone else latents[self.guided], latents])
-
-    def combine(self, output: Tensor) -> Tensor:
-        """The guided output of the rows, from the model's output of the whole batch."""
-        if not self.guided:
-            return output
-        without, rows = output[: len(self.guided)], output[len(self.guided) :]
-        scale = self._scale.to(output.device, output.dtype)
-        if len(self.guided) == len(rows):
-            return without + scale * (rows - without)
-        guided = without + scale * (rows[self.guided] - without)
-        return rows.index_copy(0, torch.tensor(self.guided, device=rows.device), guided)
+    text: Encoded
+    unconditional: Encoded | None
+    seed: int
 
 
 class ModelFamily(Protocol):
@@ -78,7 +43,9 @@ class ModelFamily(Protocol):
     def tokenizer(self) -> PromptTokenizer: ...
 
     @property
-    def levels(self) -> Levels: ...
+    def map_factor(self) -> int:
+        """The factor of the sites whose word maps are read (`AttentionSite.is_read`)."""
+        ...
 
     @property
     def device(self) -> torch.device: ...
@@ -104,23 +71,44 @@ class ModelFamily(Protocol):
         """Channels, height and width of the latents of a picture; the model's own size where none is given."""
         ...
 
-    def scheduler(self, steps: int, name: SchedulerName | None = None) -> Any:
-        """A fresh scheduler, its timesteps set: the model's own where none is named; raises `UnsupportedSampling`."""
+    def sampler(self, steps: int, name: SchedulerName | None, shape: Sequence[int]) -> Sampler:
+        """A fresh sampler, its steps set: the model's own where none is named.
+
+        Args:
+            shape: channels, height and width of the latents, on which some schedules depend.
+        Raises:
+            UnsupportedSampling: the model cannot be sampled so.
+        """
         ...
 
-    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
-        """(prompts, tokens, channels)."""
+    def guides(self, guidance_scale: float) -> bool:
+        """Whether a row of this scale needs an unconditional row. Some models take the scale as an input instead."""
+        ...
+
+    def encode_prompts(self, prompts: Sequence[str]) -> Encoded:
+        """A row for each prompt."""
+        ...
+
+    def encode_negative(self, prompt: str) -> Encoded:
+        """The negative prompt, one row; "" where none was given."""
         ...
 
     def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
         """The model's guided output for the rows."""
         ...
 
-    def predict_differentiable(self, latents: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
-        """The model's output for rows of encoded prompts without guidance, with a gradient to `text`.
+    def predict_differentiable(self, latents: Tensor, timestep: Tensor, text: Encoded) -> Tensor:
+        """The model's output for rows of encoded prompts without guidance, with a gradient to the context.
 
         Activations are computed again for the gradient (Chen et al. 2016, gradient checkpointing): kept, those of
         SD 1.x at 512x512 do not fit into 16 GB (google/prompt-to-prompt, issue 22).
+        """
+        ...
+
+    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
+        """What is made of the last latents: pictures, as `decode` gives them.
+
+        Yields after each piece of work that takes as long as a step, so that a caller can stop in between.
         """
         ...
 

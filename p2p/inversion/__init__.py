@@ -4,7 +4,7 @@ A new one is a file beside this and a row of `INVERSIONS`.
 """
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -121,10 +121,10 @@ def invert_steps(
     sampling = with_defaults(sampling or Sampling())
     for text in (prompt, sampling.negative_prompt):
         tokenize(text, family.tokenizer)
-    scheduler = family.scheduler(cast(int, sampling.steps), sampling.scheduler)
+    sampler = family.sampler(cast(int, sampling.steps), sampling.scheduler, _shape_of(picture, family))
     source = SourceRun(
         family,
-        scheduler,
+        sampler,
         prompt,
         negative_prompt=sampling.negative_prompt,
         guidance_scale=cast(float, sampling.guidance_scale),
@@ -133,13 +133,14 @@ def invert_steps(
     latents = _latents_of(picture, family, sampling)
     was_encoded = time.perf_counter()
     path = yield from INVERSIONS[method].find(source, latents, **settings)
-    for found in (path.noise, path.latents, path.unconditional, path.step_noise):
+    learned = None if path.unconditional is None else path.unconditional.context
+    for found in (path.noise, path.latents, learned, path.step_noise):
         if found is not None:
             source.watch.note(found)
     source.watch.require()
     return InversionResult(
         trajectory=Trajectory(
-            key=inverted_key(prompt, sampling, latents.shape[1:], family, scheduler, inverted),
+            key=inverted_key(prompt, sampling, latents.shape[1:], family, sampler, inverted),
             noise=path.noise,
             latents=path.latents,
             maps=torch.stack(source.maps.of_source_by_step),
@@ -165,6 +166,11 @@ def invert(
 ) -> InversionResult:
     """Inverts a picture to the end; see `invert_steps`."""
     return result_of(invert_steps(picture, prompt, family, method=method, sampling=sampling, settings=settings))
+
+
+def _shape_of(picture: Image.Image | Tensor, family: ModelFamily) -> Sequence[int]:
+    """Channels, height and width of a picture's latents."""
+    return picture.shape[1:] if isinstance(picture, Tensor) else family.latent_shape(picture.height, picture.width)
 
 
 def _latents_of(picture: Image.Image | Tensor, family: ModelFamily, sampling: Sampling) -> Tensor:

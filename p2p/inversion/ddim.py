@@ -5,7 +5,6 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from p2p.inversion.schedule import step_back
 from p2p.inversion.source_run import Found, InversionStep, SourceRun
 
 
@@ -34,7 +33,7 @@ def way_back(source: SourceRun, latents: Tensor, total: int) -> Generator[Invers
     """
     path = [latents]
     for index in reversed(range(source.num_steps)):
-        path.append(step_back(source.scheduler, source.plain(path[-1], index), index, path[-1]))
+        path.append(source.way.back(source.plain(path[-1], index), index, path[-1]))
         yield InversionStep(source.num_steps - 1 - index, total)
     return torch.cat(path[::-1])
 

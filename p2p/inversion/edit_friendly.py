@@ -5,7 +5,6 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from p2p.inversion.schedule import alphas, deviation, mean
 from p2p.inversion.source_run import Found, InversionStep, SourceRun
 
 
@@ -23,14 +22,13 @@ def edit_friendly(source: SourceRun, latents: Tensor) -> Generator[InversionStep
     stream = torch.Generator().manual_seed(source.seed)
     levels = []
     for index in range(source.num_steps):
-        alpha, _ = alphas(source.scheduler, index)
         drawn = torch.randn(latents.shape, generator=stream).to(latents)
-        levels.append(alpha**0.5 * latents + (1 - alpha) ** 0.5 * drawn)
+        levels.append(source.way.noised(latents, index, drawn))
     current, after, noises = levels[0], [], []
     for index in range(source.num_steps):
         output = source.read(current, index, guided=source.is_guided)
-        expected = mean(source.scheduler, output, index, current)
-        wanted, scale = [*levels[1:], latents][index], deviation(source.scheduler, index)
+        expected = source.way.mean(output, index, current)
+        wanted, scale = [*levels[1:], latents][index], source.way.deviation(index)
         # A last step that ends without noise (`set_alpha_to_one`) can be given none; the source still ends in the
         # picture, for its latents are kept.
         noises.append((wanted - expected) / scale if scale > 0 else torch.zeros_like(wanted))

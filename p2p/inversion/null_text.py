@@ -38,7 +38,7 @@ def null_text(
     each = inner_steps + 1
     total = source.num_steps * (1 + each)
     back = yield from way_back(source, latents, total)
-    current, embedding = back[:1], source.unconditional.float()
+    current, embedding = back[:1], source.unconditional.context.float()
     after, embeddings = [], []
     for index in range(source.num_steps):
         done = source.num_steps + index * each
@@ -51,12 +51,14 @@ def null_text(
             if loss < tolerance + index * TOLERANCE_PER_STEP:
                 break
         embedding = optimised.embedding.detach()
-        embeddings.append(embedding.to(source.text.dtype))
-        output = _guided(source.plain(current, index, embeddings[-1]), conditional, source.guidance_scale)
+        embeddings.append(embedding.to(source.text.context.dtype))
+        away = source.unconditional.with_context(embeddings[-1])
+        output = _guided(source.plain(current, index, away), conditional, source.guidance_scale)
         current = source.step(output, index, current)
         after.append(current)
         yield InversionStep(done + each - 1, total)
-    return Found(noise=back[:1], latents=torch.cat(after), unconditional=torch.cat(embeddings))
+    away = source.unconditional.with_context(torch.cat(embeddings))
+    return Found(noise=back[:1], latents=torch.cat(after), unconditional=away)
 
 
 class _Optimised:
@@ -72,7 +74,7 @@ class _Optimised:
     def improve(self, latents: Tensor, conditional: Tensor, target: Tensor) -> float:
         """One iteration; the mean squared error before it."""
         with torch.enable_grad():
-            text = self.embedding.to(conditional.dtype)
+            text = self.source.unconditional.with_context(self.embedding.to(conditional.dtype))
             output = self.source.differentiable(latents, self.index, text)
             guided = _guided(output, conditional, self.source.guidance_scale)
             reached = self.source.step(guided, self.index, latents)

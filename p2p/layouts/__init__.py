@@ -6,7 +6,24 @@ they load against it; `python -m admin models check` checks the files.
 
 from collections.abc import Mapping
 
-from p2p.layouts.base import Layout
+from p2p.errors import UnsupportedModel
+from p2p.layouts.base import PIPELINE, Layout, Parts
 from p2p.layouts.stable_diffusion import STABLE_DIFFUSION
 
-LAYOUTS: Mapping[str, Layout] = {"stable_diffusion": STABLE_DIFFUSION}
+LAYOUTS: Mapping[str, Layout] = {
+    "stable_diffusion": STABLE_DIFFUSION,
+}
+
+
+def family_of(parts: Parts) -> str:
+    """The family whose pipeline a model's files name.
+
+    Raises:
+        UnsupportedModel: it is no family's.
+    """
+    kinds = parts[PIPELINE].kinds
+    for name, layout in LAYOUTS.items():
+        if set(kinds) & set(layout.kinds[PIPELINE]):
+            return name
+    handled = ", ".join(kind for layout in LAYOUTS.values() for kind in layout.kinds[PIPELINE])
+    raise UnsupportedModel(f"no family draws with a {kinds[0]}: set `path` to a model of one of {handled}")

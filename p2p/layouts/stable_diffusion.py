@@ -11,8 +11,14 @@ def _cell(parts: Parts) -> int:
 
 STABLE_DIFFUSION = Layout(
     kinds={
-        # The last two run the same network from a picture; an inpainting network is recognised by its channels.
-        "model_index": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"),
+        # All run the same network; an inpainting network is recognised by its channels, and a distilled one, whose
+        # guidance scale is an input, by `time_cond_proj_dim`.
+        "model_index": (
+            "StableDiffusionPipeline",
+            "StableDiffusionImg2ImgPipeline",
+            "StableDiffusionInpaintPipeline",
+            "LatentConsistencyModelPipeline",
+        ),
         "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
         "text_encoder": ("CLIPTextModel",),
         "unet": ("UNet2DConditionModel",),
@@ -29,7 +35,6 @@ STABLE_DIFFUSION = Layout(
             "num_class_embeds": (None,),
             "encoder_hid_dim": (None,),
             "encoder_hid_dim_type": (None,),
-            "time_cond_proj_dim": (None,),
             "attention_type": ("default",),
             # Attention of another shape than a layer for the pixels and one for the text.
             "only_cross_attention": (False,),
@@ -42,7 +47,7 @@ STABLE_DIFFUSION = Layout(
         },
         # Latents are scaled by `scaling_factor` alone.
         "vae": {"shift_factor": (None,), "latents_mean": (None,), "latents_std": (None,)},
-        # What `p2p.clean` has a formula for.
+        # What `p2p.samplers.predictions` has a formula for.
         "scheduler": {"prediction_type": ("epsilon", "v_prediction", "sample")},
     },
     equal=[
@@ -55,7 +60,6 @@ STABLE_DIFFUSION = Layout(
         ("unet.in_channels", 7): "an upscaler's",
         ("unet.in_channels", 8): "that of a model that edits by instructions",
         ("unet.in_channels", 9): "an inpainting model's",
-        ("unet.time_cond_proj_dim", 256): "a distilled LCM's",
         ("unet.addition_embed_type", "text_time"): "SDXL's",
         ("unet.addition_embed_type", "text"): "DeepFloyd IF's",
         ("unet.class_embed_type", "projection"): "an unCLIP model's",

@@ -3,21 +3,15 @@
 import pytest
 import torch
 
-from p2p.clean import clean_latents
 from p2p.edit import EditResult, edit, edit_again_steps, edit_steps
-from p2p.families.stable_diffusion import StableDiffusion
 from p2p.previews import MAX_SIDE, preview, preview_steps
+from p2p.samplers.gaussian import GaussianSampler
+from p2p.samplers.signal import signal_at
 from p2p.sampling import DenoisingStep
 from p2p.schedulers import SCHEDULERS
 from p2p.stepping import made_of
-from tests import tiny
 from tests.stepping import run_through
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
-
-
-@pytest.fixture(scope="module")
-def family():
-    return StableDiffusion(tiny.pipeline())
 
 
 def followed(steps) -> tuple[list, EditResult]:
@@ -35,10 +29,9 @@ def test_clean_latents_are_what_the_scheduler_makes_of_the_prediction(name, pred
     scheduler = SCHEDULERS[name].from_config({**known, "prediction_type": prediction_type})
     scheduler.set_timesteps(7)
     latents, prediction = torch.randn(2, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    for timestep in scheduler.timesteps:
-        scaled = scheduler.scale_model_input(latents, timestep)
-
-        ours = clean_latents(scaled, prediction, timestep, scheduler)
+    sampler = GaussianSampler(scheduler, torch.device("cpu"), torch.float32)
+    for index, timestep in enumerate(scheduler.timesteps):
+        ours = sampler.clean(sampler.seen(latents, index), prediction, index)
 
         theirs = scheduler.step(prediction, timestep, latents).pred_original_sample
         # Euler reads the noise between two timesteps off a curve, we the signal: they differ in the fourth digit.
@@ -46,14 +39,10 @@ def test_clean_latents_are_what_the_scheduler_makes_of_the_prediction(name, pred
 
 
 def test_between_two_timesteps_the_signal_is_in_between():
-    scheduler = SCHEDULERS["ddim"]()
-    latents = torch.ones(1, 4, 2, 2)
-
-    low, middle, high = (
-        clean_latents(latents, latents, torch.tensor(at), scheduler).mean() for at in (500.0, 500.5, 501.0)
-    )
+    low, middle, high = (signal_at(SCHEDULERS["ddim"](), at) for at in (500.0, 500.5, 501.0))
 
     assert low > middle > high
+    assert middle == pytest.approx((low + high) / 2)
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

@@ -16,7 +16,8 @@ from p2p.plan import CrossAttentionEdit, EditPlan
 from tests import oracle
 
 TOKENS, STEPS = 6, 3
-TEXT, IMAGE = AttentionSite("text", Keys.TEXT, 1), AttentionSite("image", Keys.IMAGE, 1)
+TEXT = AttentionSite("text", Keys.TEXT, 1, is_read=True)
+IMAGE = AttentionSite("image", Keys.IMAGE, 1, is_carried=True)
 
 
 def random_plan(generator: torch.Generator, targets: int) -> EditPlan:
@@ -55,10 +56,10 @@ def folded(control: AttentionControl, k, v):
     return control.text_projections(TEXT, torch.zeros(len(k), 1), lambda rows: (k[: len(rows)], v[: len(rows)]))
 
 
-def control_of(plan: EditPlan, unconditional: int = 0, *, levels=Levels(1, 1), size=(4, 4), maps=None):  # noqa: B008
+def control_of(plan: EditPlan, unconditional: int = 0, *, size=(4, 4), maps=None):
     """The control of one job, whose source is its first row."""
     rows = PairRows(0, tuple(range(1, 1 + len(plan.cross.mapper))))
-    return AttentionControl([Controlled(plan, rows, maps)], levels, size, unconditional=unconditional)
+    return AttentionControl([Controlled(plan, rows, maps)], 1, size, unconditional=unconditional)
 
 
 @given(
@@ -137,7 +138,7 @@ def test_jobs_side_by_side_are_each_what_they_are_alone():
     k, v = torch.randn(2, 12, 2, TOKENS, 4, generator=generator)
     rows = [PairRows(0, (1,)), PairRows(2, (3, 4, 5)), PairRows(6, (7, 8))]
     control = AttentionControl(
-        [Controlled(plan, of) for plan, of in zip(plans, rows, strict=True)], Levels(1, 1), (3, 3), unconditional=3
+        [Controlled(plan, of) for plan, of in zip(plans, rows, strict=True)], 1, (3, 3), unconditional=3
     )
     control.at_step(1)
     together = control.attend(TEXT, q, *folded(control, k, v))
@@ -209,14 +210,23 @@ def test_nothing_is_active_outside_the_windows():
     assert not control.is_active(IMAGE)
 
 
-def test_self_attention_is_left_alone_at_finer_levels():
+def test_self_attention_is_left_alone_where_the_family_does_not_carry_it_over():
     plan, _, _, _ = run(5, 2, True, Keys.IMAGE)
     plan.self_schedule[:] = True
-    control = control_of(plan, levels=Levels(maps=4, self_attention=2), size=(8, 8))
+    control = control_of(plan, size=(8, 8))
     control.at_step(0)
 
-    assert not control.is_active(IMAGE)
-    assert control.is_active(AttentionSite("coarser", Keys.IMAGE, 2))
+    assert not control.is_active(AttentionSite("finer", Keys.IMAGE, 1))
+    assert control.is_active(AttentionSite("coarser", Keys.IMAGE, 2, is_carried=True))
+
+
+def test_a_family_says_where_maps_are_read_and_self_attention_is_carried_over():
+    sites = [AttentionSite(f"{keys.value} {factor}", keys, factor) for keys in Keys for factor in (1, 2, 4, 8)]
+
+    said = Levels(maps=4, self_attention=2).of(sites)
+
+    assert [site.name for site in said if site.is_read] == ["text 4"]
+    assert [site.name for site in said if site.is_carried] == ["image 2", "image 4", "image 8"]
 
 
 def test_the_maps_are_the_edited_ones():

@@ -6,31 +6,21 @@ import torch
 from diffusers import DDPMScheduler, EulerAncestralDiscreteScheduler, HeunDiscreteScheduler, LCMScheduler
 from PIL import Image
 
+from p2p.attention.control import grid
 from p2p.edit import edit, edit_again_steps, edit_batch_steps, edit_steps
 from p2p.errors import MixedBatch, PromptTooLong, SeveralSeeds, UnsupportedModel, UnsupportedSize
-from p2p.families.stable_diffusion import StableDiffusion
-from p2p.preparation import prepare
+from p2p.preparation import prepare, sampler_of
 from p2p.sampling import noise_streams
 from p2p.schedulers import SCHEDULERS
 from p2p.spec import EditSpec
 from p2p.stepping import made_of, result_of
-from tests import tiny
+from tests import families, tiny
 from tests.stepping import run_through
 
 OFF = {"cross_window": {"stop": 0}, "self_window": {"stop": 0}}
 SWAP = {"prompt": "a dog on a beach", "edits": [{"kind": "replace"}]}
 REFINE = {"prompt": "a cat on a red beach at night", "edits": [{"kind": "refine"}]}
 BLEND = SWAP | {"local_blend": {"words": [{"word": "dog"}]}}
-
-
-@pytest.fixture(scope="module")
-def pipeline():
-    return tiny.pipeline()
-
-
-@pytest.fixture(scope="module")
-def family(pipeline):
-    return StableDiffusion(pipeline)
 
 
 def spec(*targets: dict, steps: int = 4, guidance_scale: float = 5.0, seed: int = 1, **extra) -> EditSpec:
@@ -48,7 +38,7 @@ NO_MAPS = {"artifacts": {"heatmaps": False, "raw_maps": False}}
 def test_an_empty_plan_is_the_plain_pipeline_bit_for_bit(pipeline, kind, guidance_scale):
     pipeline = type(pipeline)(**{**pipeline.components, "scheduler": kind.from_config(pipeline.scheduler.config)})
     pipeline.set_progress_bar_config(disable=True)
-    family = StableDiffusion(pipeline)
+    family = families.of(pipeline)
 
     ours = edit(spec(SWAP | OFF, REFINE | OFF, guidance_scale=guidance_scale, **NO_MAPS), family).latents
     plain = pipeline(
@@ -63,7 +53,7 @@ def test_an_empty_plan_is_the_plain_pipeline_bit_for_bit(pipeline, kind, guidanc
 
 def test_with_a_negative_prompt_too_an_empty_plan_is_the_plain_pipeline(pipeline):
     pipeline.set_progress_bar_config(disable=True)
-    family, without = StableDiffusion(pipeline), edit(spec(SWAP | OFF, **NO_MAPS), StableDiffusion(pipeline)).latents
+    family, without = families.of(pipeline), edit(spec(SWAP | OFF, **NO_MAPS), families.of(pipeline)).latents
 
     ours = edit(spec(SWAP | OFF, sampling={"negative_prompt": "a house"}, **NO_MAPS), family).latents
     plain = pipeline(
@@ -74,8 +64,10 @@ def test_with_a_negative_prompt_too_an_empty_plan_is_the_plain_pipeline(pipeline
         generator=noise_streams(1, 2),
         output_type="latent",
     ).images
-    assert torch.equal(ours, plain)
-    assert not torch.equal(ours, without)
+    # The pipeline encodes the negative prompt once for each prompt, we once: kernels round a text beside another
+    # otherwise (SDXL's projection by 1e-7). What another negative prompt changes is of the latents' own size.
+    assert (ours - plain).norm() <= 2e-6 * plain.norm()
+    assert (ours - without).norm() > 1e-2 * plain.norm()
 
 
 def test_the_source_is_the_same_whatever_is_edited(family):
@@ -115,7 +107,7 @@ def test_every_word_of_every_prompt_has_a_map(family):
         REFINE["prompt"].split(),
     ]
     assert [word.occurrence for word in result.maps[0]] == [1, 1, 1, 2, 1]
-    assert {word.map.shape for maps in result.maps for word in maps} == {(16, 16)}
+    assert {word.map.shape for maps in result.maps for word in maps} == {grid((16, 16), family.map_factor)}
 
 
 def test_the_maps_of_a_picture_sum_to_one_with_its_start_end_and_padding(family):
@@ -132,7 +124,7 @@ def test_other_sizes_and_shapes_run_with_blend_and_maps(family, height, width):
     result = edit(spec(BLEND, sampling={"height": height, "width": width}), family)
 
     assert result.images[0].size == (width, height)
-    assert result.maps[0][0].map.shape == (height // 2, width // 2)
+    assert result.maps[0][0].map.shape == grid((height // 2, width // 2), family.map_factor)
 
 
 def test_a_size_that_the_latents_cannot_have_is_refused(family):
@@ -256,9 +248,9 @@ def test_several_seeds_are_refused_where_one_is_run(family, runs_one):
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
-def test_what_shares_the_batch_changes_a_job_by_rounding_alone(dtype, bound):
+def test_what_shares_the_batch_changes_a_job_by_rounding_alone(build, dtype, bound):
     """The bounds that `docs/attention.md` states, of the latents' own size."""
-    family = StableDiffusion(tiny.pipeline().to(dtype))
+    family = families.of(build().to(dtype))
     alone = edit(spec(REFINE, seed=7), family).latents.float()
     beside = run_together([spec(REFINE, seed=7), spec(SWAP, BLEND, seed=8)], family)[0].latents.float()
 
@@ -330,11 +322,14 @@ def test_each_distinct_prompt_is_projected_once_a_run(family):
 
 
 def test_only_the_maps_that_are_asked_for_are_gathered(family):
-    dog, all_words = (prepare(made, family, 4).maps for made in (spec(BLEND, **NO_MAPS), spec(REFINE)))
+    dog, all_words = (
+        prepare(made, family, sampler_of([made], family)).maps for made in (spec(BLEND, **NO_MAPS), spec(REFINE))
+    )
 
     assert dog.tokens == [2]
     assert all_words.tokens == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert prepare(spec(SWAP, **NO_MAPS), family, 4).maps is None
+    unread = spec(SWAP, **NO_MAPS)
+    assert prepare(unread, family, sampler_of([unread], family)).maps is None
 
 
 def _recording(forward, seen):
@@ -383,7 +378,7 @@ def test_a_prompt_over_the_token_limit_is_refused(family):
 def test_a_scheduler_that_is_not_exact_is_refused_by_name(pipeline):
     twice = type(pipeline)(**{**pipeline.components, "scheduler": HeunDiscreteScheduler(steps_offset=1)})
     with pytest.raises(UnsupportedModel, match="scheduler is HeunDiscreteScheduler"):
-        StableDiffusion(twice)
+        families.of(twice)
 
 
 @pytest.mark.parametrize("kind", [DDPMScheduler, EulerAncestralDiscreteScheduler, LCMScheduler])
@@ -391,7 +386,7 @@ def test_noise_that_is_added_on_the_way_is_shared_by_all_rows(pipeline, kind):
     """The same prompt in every row gives the same picture in every row."""
     stochastic = type(pipeline)(**{**pipeline.components, "scheduler": kind.from_config(pipeline.scheduler.config)})
     same = {"prompt": "a cat on a beach", "edits": [{"kind": "refine"}], **OFF}
-    latents = edit(spec(same), StableDiffusion(stochastic)).latents
+    latents = edit(spec(same), families.of(stochastic)).latents
 
     torch.testing.assert_close(latents[1], latents[0], rtol=0, atol=1e-5)
 
@@ -399,14 +394,14 @@ def test_noise_that_is_added_on_the_way_is_shared_by_all_rows(pipeline, kind):
 def test_a_model_of_the_second_generation_runs():
     """SD 2.x: v-prediction, linear projections, more heads at coarser levels."""
     unet = {"use_linear_projection": True, "attention_head_dim": (1, 2, 4)}
-    family = StableDiffusion(tiny.pipeline(unet=unet, prediction_type="v_prediction"))
+    family = families.of(tiny.pipeline(unet=unet, prediction_type="v_prediction"))
     result = edit(spec(BLEND, REFINE), family)
 
     assert result.latents.isfinite().all()
     assert result.maps[1][1].map.shape == (16, 16)
 
 
-def test_bfloat16_runs_and_stays_bfloat16():
-    family = StableDiffusion(tiny.pipeline().to(torch.bfloat16))
+def test_bfloat16_runs_and_stays_bfloat16(build):
+    family = families.of(build().to(torch.bfloat16))
 
     assert edit(spec(BLEND), family).latents.dtype == torch.bfloat16

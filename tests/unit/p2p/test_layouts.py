@@ -13,8 +13,8 @@ from diffusers import (
     AutoencoderKL,
     AutoencoderTiny,
     DPMSolverMultistepScheduler,
-    LatentConsistencyModelPipeline,
-    LCMScheduler,
+    PNDMScheduler,
+    StableDiffusionLDM3DPipeline,
     UNet2DConditionModel,
     UniPCMultistepScheduler,
 )
@@ -90,7 +90,6 @@ OTHER_NETWORKS = {
         "class_embed_type projection",
     ),
     "numbered classes": ({"num_class_embeds": 10}, "num_class_embeds 10"),
-    "LCM": ({"time_cond_proj_dim": 256}, r"time_cond_proj_dim 256 \(a distilled LCM's\)"),
     "text alone": ({"only_cross_attention": True}, "only_cross_attention true"),
     "text alone, at one level": ({"only_cross_attention": (True, False, False)}, "only_cross_attention"),
     "two texts": ({"dual_cross_attention": True}, "dual_cross_attention true"),
@@ -218,8 +217,10 @@ def test_another_pipeline_over_the_same_parts_is_refused():
     parts = {
         name: part for name, part in tiny.pipeline().components.items() if name not in ("scheduler", "image_encoder")
     }
-    pipeline = LatentConsistencyModelPipeline(**parts, scheduler=LCMScheduler(), requires_safety_checker=False)
-    with pytest.raises(UnsupportedModel, match="LatentConsistencyModelPipeline"):
+    pipeline = StableDiffusionLDM3DPipeline(
+        **parts, scheduler=PNDMScheduler(), image_encoder=None, requires_safety_checker=False
+    )
+    with pytest.raises(UnsupportedModel, match="StableDiffusionLDM3DPipeline"):
         StableDiffusion(pipeline)
 
 

@@ -8,17 +8,12 @@ from diffusers import EulerDiscreteScheduler
 
 from p2p.edit import edit, edit_batch_steps
 from p2p.errors import MixedBatch, UnsupportedSampling
-from p2p.families.stable_diffusion import StableDiffusion
+from p2p.preparation import sampler_of
 from p2p.schedulers import SCHEDULERS
 from p2p.spec import SchedulerName
 from p2p.trajectory import key_of
-from tests import tiny
+from tests import families
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
-
-
-@pytest.fixture(scope="module")
-def family():
-    return StableDiffusion(tiny.pipeline())
 
 
 def asking_for(name: str | None, **sampling):
@@ -26,7 +21,8 @@ def asking_for(name: str | None, **sampling):
 
 
 def key(family, name: str | None) -> str:
-    return key_of(asking_for(name), family, family.scheduler(4, name))
+    made = asking_for(name)
+    return key_of(made, family, sampler_of([made], family))
 
 
 def test_a_spec_can_name_every_scheduler_that_the_sampler_supports():
@@ -34,10 +30,10 @@ def test_a_spec_can_name_every_scheduler_that_the_sampler_supports():
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_a_scheduler_that_is_asked_for_runs_as_if_it_were_the_models_own(family, name):
-    pipeline = tiny.pipeline()
+def test_a_scheduler_that_is_asked_for_runs_as_if_it_were_the_models_own(build, family, name):
+    pipeline = build()
     pipeline.scheduler = SCHEDULERS[name].from_config(pipeline.scheduler.config, skip_prk_steps=True)
-    own = StableDiffusion(pipeline)
+    own = families.of(pipeline)
 
     asked, plain = edit(asking_for(name), family), edit(asking_for(None), own)
 
@@ -46,11 +42,11 @@ def test_a_scheduler_that_is_asked_for_runs_as_if_it_were_the_models_own(family,
 
 
 @pytest.mark.parametrize("name", ["ddim", "ddpm"])
-def test_what_takes_the_place_of_one_that_says_nothing_of_clipping_does_not_clip(name):
-    pipeline = tiny.pipeline()
+def test_what_takes_the_place_of_one_that_says_nothing_of_clipping_does_not_clip(build, name):
+    pipeline = build()
     pipeline.scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear")
 
-    scheduler = StableDiffusion(pipeline).scheduler(4, name)
+    scheduler = families.of(pipeline).scheduler(4, name)
 
     assert (scheduler.config.clip_sample, scheduler.config.beta_schedule) == (False, "scaled_linear")
 

@@ -12,17 +12,12 @@ from diffusers import (
     PNDMScheduler,
 )
 
+from p2p.attention.control import grid
 from p2p.edit import edit, edit_again_steps
 from p2p.errors import WrongTrajectory
-from p2p.families.stable_diffusion import StableDiffusion
 from p2p.stepping import result_of
-from tests import tiny
+from tests import families
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
-
-
-@pytest.fixture(scope="module")
-def family():
-    return StableDiffusion(tiny.pipeline())
 
 
 def again(made, family, trajectory):
@@ -34,10 +29,10 @@ def again(made, family, trajectory):
     "kind", [DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, PNDMScheduler]
 )
 @pytest.mark.parametrize("targets", [(SWAP,), (BLEND, REFINE)], ids=["swap", "blend and refine"])
-def test_a_re_edit_equals_the_fresh_edit(kind, targets):
-    pipeline = tiny.pipeline()
+def test_a_re_edit_equals_the_fresh_edit(build, kind, targets):
+    pipeline = build()
     pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
-    family = StableDiffusion(pipeline)
+    family = families.of(pipeline)
     trajectory = edit(spec(REFINE), family, keep=True).trajectory
 
     fresh, repeated = edit(spec(*targets), family), again(spec(*targets), family, trajectory)
@@ -65,13 +60,13 @@ def test_three_rows_inside_the_windows_and_two_after(family, monkeypatch):
 
 
 @pytest.mark.parametrize(("kind", "adds"), [(DDIMScheduler, False), (DDPMScheduler, True)])
-def test_the_noise_that_was_added_on_the_way_is_kept(kind, adds, monkeypatch):
-    pipeline = tiny.pipeline()
+def test_the_noise_that_was_added_on_the_way_is_kept(build, kind, adds, monkeypatch):
+    pipeline = build()
     pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
     module, drawn = sys.modules[kind.__module__], []
     draw = module.randn_tensor
     monkeypatch.setattr(module, "randn_tensor", lambda *a, **k: drawn.append(draw(*a, **k)) or drawn[-1])
-    kept = edit(spec(SWAP, **NO_MAPS), StableDiffusion(pipeline), keep=True).trajectory.step_noise
+    kept = edit(spec(SWAP, **NO_MAPS), families.of(pipeline), keep=True).trajectory.step_noise
 
     if not adds:
         assert kept is None
@@ -98,5 +93,6 @@ def test_a_source_is_kept_with_the_maps_of_all_its_words_whatever_its_own_edit_r
     trajectory = edit(spec(SWAP, **NO_MAPS), family, keep=True).trajectory
     fresh, repeated = edit(spec(BLEND, **NO_MAPS), family), again(spec(BLEND, **NO_MAPS), family, trajectory)
 
-    assert trajectory.maps.shape == (4, family.tokenizer.model_max_length, 16, 16)
+    size = grid((16, 16), family.map_factor)
+    assert trajectory.maps.shape == (4, family.tokenizer.model_max_length, *size)
     torch.testing.assert_close(repeated.latents, fresh.latents, rtol=0, atol=1e-4)

@@ -65,7 +65,9 @@ def test_a_job_whose_decoder_overflows_has_its_pictures(run):
 
 def test_previews_that_are_no_numbers_are_left_out_and_the_job_goes_on(plane, run, monkeypatch):
     family = StableDiffusion(tiny.pipeline())
-    monkeypatch.setattr("p2p.sampling.clean_latents", lambda *_: torch.full((3, 4, 16, 24), float("nan")))
+    monkeypatch.setattr(
+        "p2p.samplers.gaussian.GaussianSampler.clean", lambda *_: torch.full((3, 4, 16, 24), float("nan"))
+    )
     spec = plane.job.spec.model_copy(
         update={"artifacts": plane.job.spec.artifacts.model_copy(update={"previews": 2, "heatmaps": False})}
     )

@@ -8,7 +8,8 @@ from PIL import Image
 from p2p.errors import PromptTooLong, UnsupportedInversion, UnsupportedPicture, UnsupportedSize
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.inversion import invert
-from p2p.inversion.schedule import alphas, deviation, mean, step_back
+from p2p.samplers.ddim import DDIMWayBack
+from p2p.samplers.signal import signal_around
 from p2p.spec import Sampling
 from tests import tiny
 
@@ -42,7 +43,7 @@ def test_a_step_back_undoes_a_step_that_sees_the_same_noise(steps, spacing, pred
     latents, seen = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
     for index in range(steps):
-        alpha, _ = alphas(made, index)
+        alpha, _ = signal_around(made, index)
 
         def output(of: torch.Tensor, alpha=alpha) -> torch.Tensor:
             """What a model that sees the noise `seen` predicts."""
@@ -50,17 +51,19 @@ def test_a_step_back_undoes_a_step_that_sees_the_same_noise(steps, spacing, pred
 
         after = made.step(output(latents), made.timesteps[index], latents).prev_sample
         # In float32 the noisiest step divides by an alpha of 0.07 (0.005 squared off), there and back.
-        torch.testing.assert_close(step_back(made, output(after), index, after), latents, rtol=0, atol=2e-4)
+        back = DDIMWayBack(made).back(output(after), index, after)
+        torch.testing.assert_close(back, latents, rtol=0, atol=2e-4)
 
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])
 def test_the_noise_at_eta_one_is_the_schedulers(spacing):
     made = scheduler(7, timestep_spacing=spacing)
+    way = DDIMWayBack(made)
     latents, noise, output = torch.randn(3, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
     for index, timestep in enumerate(made.timesteps):
         stepped = made.step(output, timestep, latents, eta=1.0, variance_noise=noise).prev_sample
-        expected = mean(made, output, index, latents) + deviation(made, index) * noise
+        expected = way.mean(output, index, latents) + way.deviation(index) * noise
         torch.testing.assert_close(stepped, expected)
 
 
@@ -162,7 +165,8 @@ def test_the_autoencoders_latents_are_the_pipelines(family):
 
 
 def test_the_gradient_is_the_networks_own_and_checkpointing_computes_it(family, monkeypatch):
-    text = family.encode_prompts(["a cat"]).requires_grad_()
+    text = family.encode_prompts(["a cat"])
+    text.context.requires_grad_()
     latents, timestep = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor(500)
     was_on, forward = [], family.network.forward
 
@@ -170,9 +174,10 @@ def test_the_gradient_is_the_networks_own_and_checkpointing_computes_it(family, 
         was_on.append(family.network.is_gradient_checkpointing)
         return forward(*args, **kwargs)
 
-    (expected,) = torch.autograd.grad(forward(latents, timestep, text)[0].square().sum(), text)
+    (expected,) = torch.autograd.grad(forward(latents, timestep, text.context)[0].square().sum(), text.context)
     monkeypatch.setattr(family.network, "forward", recorded)
-    (gradient,) = torch.autograd.grad(family.predict_differentiable(latents, timestep, text).square().sum(), text)
+    found = family.predict_differentiable(latents, timestep, text)
+    (gradient,) = torch.autograd.grad(found.square().sum(), text.context)
 
     assert was_on == [True]
     torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,64 @@
+"""What the rows of a batch are conditioned on, and how their guidance is combined where it is rows of the batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from p2p.families.encoded import Encoded, joined
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioning:
+    """Encoded prompts of the rows of a batch, and how strongly each is guided.
+
+    The batch is the unconditional rows, one for each row that is guided and in their order, then the rows themselves.
+
+    Attributes:
+        texts: (unconditional + rows). Always the same value in a run: layers keep what they made of its context.
+        guidance_scale: (rows,), on the CPU.
+        prompts: of each row of the batch the number of its prompt, as they first appear.
+        guided: the rows that have an unconditional row. `ModelFamily.guides` decides which do.
+    """
+
+    texts: Encoded
+    guidance_scale: Tensor
+    prompts: tuple[int, ...]
+    guided: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[tuple[str | None, Encoded]],
+        guidance_scale: Sequence[float],
+        guided: Sequence[int] = (),
+    ) -> "Conditioning":
+        """The conditioning of a batch by its rows: each one's prompt, and what it encodes to.
+
+        Rows of one prompt have one encoding; those of an embedding that is no prompt's (None) too.
+        """
+        numbers: dict[str | None, int] = {}
+        prompts = tuple(numbers.setdefault(prompt, len(numbers)) for prompt, _ in texts)
+        return cls(joined([encoded for _, encoded in texts]), torch.tensor(guidance_scale), prompts, tuple(guided))
+
+    @cached_property
+    def _scale(self) -> Tensor:
+        return self.guidance_scale[list(self.guided)][:, None, None, None]
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """What belongs to the rows, (rows, ...), for the whole batch: (unconditional + rows, ...)."""
+        everyone = len(self.guided) == len(rows)
+        return torch.cat([rows if everyone else rows[list(self.guided)], rows])
+
+    def combine(self, output: Tensor) -> Tensor:
+        """The guided output of the rows, of the model's for the batch (Ho and Salimans 2021, equation 6)."""
+        if not self.guided:
+            return output
+        without, rows = output[: len(self.guided)], output[len(self.guided) :]
+        scale = self._scale.to(output.device, output.dtype)
+        if len(self.guided) == len(rows):
+            return without + scale * (rows - without)
+        guided = without + scale * (rows[list(self.guided)] - without)
+        return rows.index_copy(0, torch.tensor(self.guided, device=rows.device), guided)

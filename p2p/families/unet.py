@@ -1,0 +1,159 @@
+"""What families of UNets have in common: separate self- and cross-attention, an autoencoder, diffusers' schedulers.
+
+A family adds how it reads prompts, at which levels it is read and carried over, and what its network takes beside the
+latents, the timestep and the context.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from p2p.attention.control import AttentionControl
+from p2p.attention.processors import ControlledAttention, check
+from p2p.attention.sites import AttentionSite, Keys, Levels, levels
+from p2p.errors import UnsupportedSampling, UnsupportedSize
+from p2p.families.base import DrawnFrom
+from p2p.families.conditioning import Conditioning
+from p2p.families.encoded import Encoded
+from p2p.finite import finite_or_again
+from p2p.samplers.gaussian import GaussianSampler
+from p2p.schedulers import fresh, name_of
+from p2p.spec import SchedulerName
+
+#: The scheduler of networks that are distilled to take the guidance scale as an input (Luo et al. 2023).
+DISTILLED = "lcm"
+
+
+class UNetFamily:
+    """A pipeline's UNet, autoencoder and scheduler, as the part of a `ModelFamily` that does not read prompts.
+
+    Raises:
+        UnsupportedModel: an attention layer is not handled exactly.
+    """
+
+    def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
+        self.pipeline, self.revision = pipeline, revision
+        self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
+        self.scale_factor = pipeline.vae_scale_factor
+        # A gradient is only ever asked for by a text's embedding: for its weights, activations would be kept as well.
+        self.network.requires_grad_(False)
+        # Read once: diffusers walks all modules to answer, which shows in a small model's runs.
+        self.device, self.dtype = self.network.device, self.network.dtype
+        self.guidance_inputs = self.network.config.get("time_cond_proj_dim")
+        self.attention_layers = {
+            name: self.network.get_submodule(name.removesuffix(".processor")) for name in self.network.attn_processors
+        }
+        for name, layer in self.attention_layers.items():
+            check(name, layer)
+        sites = self._named_sites()
+        at = self.levels_of(sites)
+        self._sites, self.map_factor = at.of(sites), at.maps
+
+    def levels_of(self, sites: Sequence[AttentionSite]) -> Levels:
+        """Where maps are read and self-attention is carried over."""
+        return levels(sites, self.network.config.sample_size)
+
+    def network_inputs(self, latents: Tensor, texts: Encoded) -> Mapping[str, Any]:
+        """What the network takes beside the latents, the timestep and the context, for the rows of a batch."""
+        return {}
+
+    def _named_sites(self) -> tuple[AttentionSite, ...]:
+        coarsest = 2 ** (len(self.network.config.block_out_channels) - 1)
+
+        def factor(block: str, index: str) -> int:
+            # Attention runs before a block's down- or upsampler; the middle is as coarse as the last block down.
+            if block == "down_blocks":
+                return 2 ** int(index)
+            return coarsest // 2 ** int(index) if block == "up_blocks" else coarsest
+
+        return tuple(
+            AttentionSite(name, Keys.TEXT if ".attn2." in name else Keys.IMAGE, factor(*name.split(".")[:2]))
+            for name in self.network.attn_processors
+        )
+
+    def attention_sites(self) -> Sequence[AttentionSite]:
+        return self._sites
+
+    def attention_processors(self, control: AttentionControl) -> Mapping[str, ControlledAttention]:
+        layers = self.attention_layers
+        return {site.name: ControlledAttention(site, control, layers[site.name].processor) for site in self._sites}
+
+    def latent_shape(self, height: int | None, width: int | None) -> tuple[int, int, int]:
+        factor, native = self.scale_factor, self.network.config.sample_size
+        sides = [native * factor if side is None else side for side in (height, width)]
+        if any(side % factor for side in sides):
+            raise UnsupportedSize(f"{sides[0]}x{sides[1]} pixels: both sides must be multiples of {factor}")
+        return self.network.config.in_channels, sides[0] // factor, sides[1] // factor
+
+    def scheduler(self, steps: int, name: SchedulerName | None = None) -> Any:
+        """A fresh scheduler of diffusers, its timesteps set."""
+        made = fresh(self.pipeline.scheduler, name, steps, self.device)
+        if self.guidance_inputs and name_of(made) != DISTILLED:
+            raise UnsupportedSampling(
+                f"this model is distilled for few steps and runs on {DISTILLED} alone, not on {name_of(made)}: "
+                f"leave the scheduler out, or ask for {DISTILLED}"
+            )
+        return made
+
+    def sampler(self, steps: int, name: SchedulerName | None, shape: Sequence[int]) -> GaussianSampler:
+        return GaussianSampler(self.scheduler(steps, name), self.device, self.dtype)
+
+    def guides(self, guidance_scale: float) -> bool:
+        return guidance_scale > 1 and not self.guidance_inputs
+
+    @torch.no_grad()
+    def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        batch, scale = conditioning.batch(latents), conditioning.guidance_scale
+        return conditioning.combine(self._called(batch, timestep, conditioning.texts, scale))
+
+    def predict_differentiable(self, latents: Tensor, timestep: Tensor, text: Encoded) -> Tensor:
+        with torch.enable_grad(), checkpointed(self.network):
+            return self._called(latents, timestep, text, torch.ones(len(latents)))
+
+    def _called(self, latents: Tensor, timestep: Tensor, texts: Encoded, guidance_scale: Tensor) -> Tensor:
+        inputs = dict(self.network_inputs(latents, texts))
+        if self.guidance_inputs:
+            inputs["timestep_cond"] = self._guidance(guidance_scale)
+        return self.network(latents, timestep, texts.context, **inputs, return_dict=False)[0]
+
+    def _guidance(self, scale: Tensor) -> Tensor:
+        """The guidance scale of each row as an input, (rows, channels): w of Luo et al. 2023 is the scale less one."""
+        embed = self.pipeline.get_guidance_scale_embedding
+        return embed(scale.float() - 1, embedding_dim=self.guidance_inputs).to(self.device, self.dtype)
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+
+        def mean(rows: Tensor) -> Tensor:
+            return vae.encode(rows.to(self.device, vae.dtype)).latent_dist.mean
+
+        found = finite_or_again(mean, pixels * 2 - 1, vae, "the latents of the picture")
+        return (found * vae.config.scaling_factor).to(self.dtype)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+
+        def drawn(rows: Tensor) -> Tensor:
+            return vae.decode(rows.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+
+        pixels = finite_or_again(drawn, latents, vae, "the pixels")
+        return (pixels.float() / 2 + 0.5).clamp(0, 1)
+
+    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
+        yield from ()  # the autoencoder is one call
+        return self.decode(latents)
+
+
+@contextmanager
+def checkpointed(network) -> Iterator[None]:
+    """A network that keeps the activations at its blocks' ends only, and computes the others again for a gradient."""
+    network.enable_gradient_checkpointing()
+    try:
+        yield
+    finally:
+        network.disable_gradient_checkpointing()
