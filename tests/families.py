@@ -6,18 +6,26 @@ A new family is a row of each table.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from diffusers import DiffusionPipeline, LatentConsistencyModelPipeline, StableDiffusionPipeline
+from diffusers import (
+    DiffusionPipeline,
+    LatentConsistencyModelPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+)
 
 from p2p.families.base import ModelFamily
 from p2p.families.stable_diffusion import StableDiffusion
-from tests import tiny
+from p2p.families.stable_diffusion_xl import StableDiffusionXL
+from tests import tiny, tiny_xl
 
 PIPELINES: Mapping[str, Callable[..., Any]] = {
     "stable_diffusion": tiny.pipeline,
+    "stable_diffusion_xl": tiny_xl.pipeline,
 }
 _FAMILIES: Mapping[type[DiffusionPipeline], Callable[[Any], Any]] = {
     StableDiffusionPipeline: StableDiffusion,
     LatentConsistencyModelPipeline: StableDiffusion,
+    StableDiffusionXLPipeline: StableDiffusionXL,
 }
 
 

@@ -10,10 +10,12 @@ import torch
 from p2p.errors import UnsupportedModel
 from p2p.families.base import ModelFamily
 from p2p.families.stable_diffusion import StableDiffusion
+from p2p.families.stable_diffusion_xl import StableDiffusionXL
 from p2p.spec import SchedulerName
 
 FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {
     "stable_diffusion": StableDiffusion.load,
+    "stable_diffusion_xl": StableDiffusionXL.load,
 }
 
 

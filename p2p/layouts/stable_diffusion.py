@@ -60,7 +60,7 @@ STABLE_DIFFUSION = Layout(
         ("unet.in_channels", 7): "an upscaler's",
         ("unet.in_channels", 8): "that of a model that edits by instructions",
         ("unet.in_channels", 9): "an inpainting model's",
-        ("unet.addition_embed_type", "text_time"): "SDXL's",
+        ("unet.addition_embed_type", "text_time"): "SDXL's, the family stable_diffusion_xl",
         ("unet.addition_embed_type", "text"): "DeepFloyd IF's",
         ("unet.class_embed_type", "projection"): "an unCLIP model's",
         ("unet.class_embed_type", "identity"): "an unCLIP decoder's",

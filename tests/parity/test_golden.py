@@ -10,7 +10,7 @@ from benchmarks.parity import cases_of, compare, load_of
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
-FOLDERS = {"stable_diffusion": GOLDEN}
+FOLDERS = {"stable_diffusion": GOLDEN, "stable_diffusion_xl": HERE / "families" / "sdxl"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS)
