@@ -14,12 +14,14 @@ from p2p.attention.sites import AttentionSite, Keys, levels
 from p2p.errors import UnsupportedSize
 from p2p.families.base import Conditioning
 from p2p.families.described import described
+from p2p.families.opening import opened
 from p2p.families.packed import pack
 from p2p.families.revision import revision_of
 from p2p.families.source import source_of
 from p2p.finite import finite_or_again
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import require
+from p2p.layouts.model_files import ModelFiles
 from p2p.schedulers import fresh
 from p2p.spec import SchedulerName
 
@@ -56,28 +58,20 @@ class StableDiffusion:
     @classmethod
     def load(
         cls,
-        path: str,
+        path: str | ModelFiles,
         *,
-        revision: str | None,
+        revision: str | None = None,
         device: str,
         dtype: torch.dtype,
         scheduler: SchedulerName | None = None,
     ) -> "StableDiffusion":
-        """The model of a diffusers directory or hub id; safetensors only, never a pickle."""
-        source = source_of(NAME, path, revision, scheduler)
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            path,
-            **source.arguments,
-            dtype=dtype,
-            requires_safety_checker=False,
-            **dict.fromkeys(LAYOUTS[NAME].unused),
-        )
-        if source.scheduler is not None:
-            pipeline.register_modules(scheduler=source.scheduler)
-        pipeline = pipeline.to(device)
+        """The model of a diffusers directory, a hub id or further files; safetensors only, never a pickle."""
+        files = ModelFiles(path, revision) if isinstance(path, str) else path
+        source = source_of(NAME, files, scheduler)
+        pipeline = opened(StableDiffusionPipeline, NAME, source, device=device, dtype=dtype)
         for network in (pipeline.unet, pipeline.vae.decoder):
             pack(network)
-        return cls(pipeline, revision_of(path, revision))
+        return cls(pipeline, revision_of(files, dtype))
 
     @cached_property
     def _sites(self) -> tuple[AttentionSite, ...]:

@@ -1,0 +1,60 @@
+"""Fuses LoRAs into a pipeline's weights (Hu et al. 2022): afterwards they cost nothing, and nothing shows them."""
+
+from pathlib import Path
+from typing import Any
+
+from p2p.errors import UnsupportedModel
+from p2p.layouts.loras import layers
+from p2p.layouts.model_files import LoraFile
+
+_NAME = "fused"
+
+
+def fuse(pipeline: Any, lora: LoraFile) -> None:
+    """Adds a LoRA's change, times its weight, to a pipeline's weights, in the precision that they have.
+
+    Raises:
+        UnsupportedModel: peft is not installed, or the LoRA is another model's.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        import peft  # noqa: F401
+    except ImportError as error:
+        raise UnsupportedModel(f"{lora.path} is a LoRA, and peft is not installed: pip install peft") from error
+    wanted = layers(Path(lora.path))
+    try:
+        # Of a path diffusers would ask the hub what it is; and one file's tensors are never a pickle.
+        pipeline.load_lora_weights(load_file(lora.path), adapter_name=_NAME)
+    except (ValueError, RuntimeError, KeyError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UnsupportedModel(f"{lora.path} is not a LoRA of this model: {reason}") from error
+    # diffusers passes over layers that the model does not have, and says so in its log at most.
+    found = sum(_is_adapted(module) for part in _networks(pipeline) for module in part.modules())
+    if found != wanted:
+        pipeline.unload_lora_weights()
+        raise UnsupportedModel(
+            f"{lora.path} changes {wanted} layers, and this model has {found} of them: name a LoRA of this model's "
+            "family"
+        )
+    pipeline.set_adapters([_NAME], [lora.weight])
+    pipeline.fuse_lora(components=[name for name, part in _named(pipeline) if _has_adapters(part)])
+    pipeline.unload_lora_weights()
+
+
+def _named(pipeline: Any) -> list[tuple[str, Any]]:
+    return [
+        (name, getattr(pipeline, name)) for name in pipeline._lora_loadable_modules if getattr(pipeline, name, None)
+    ]
+
+
+def _networks(pipeline: Any) -> list[Any]:
+    return [part for _, part in _named(pipeline)]
+
+
+def _has_adapters(part: Any) -> bool:
+    return any(_is_adapted(module) for module in part.modules())
+
+
+def _is_adapted(module: Any) -> bool:
+    return _NAME in (getattr(module, "lora_A", None) or ())
