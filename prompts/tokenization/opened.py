@@ -27,8 +27,9 @@ KINDS: Mapping[str, Callable[[Path], Tokenizer]] = {
     VOCABULARY: clip_tokenizer,
     PIECES: t5_tokenizer,
 }
-#: The files of a hub id that are fetched: the tokenizer, and those that say how many tokens are read.
-FILES = ("tokenizer/*", "text_encoder/config.json")
+#: The files of a hub id that are fetched: the tokenizer, and those that say how many tokens are read and which
+#: scheduler the model has.
+FILES = ("tokenizer/*", "text_encoder/config.json", "model_index.json")
 #: transformers writes 1e30 where nobody says; no text encoder reads a million tokens.
 _NO_LIMIT = 1_000_000
 
