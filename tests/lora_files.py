@@ -40,8 +40,12 @@ def saved(file: Path, state: dict[str, Tensor]) -> Path:
     return file
 
 
-def as_kohya(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Adapters of `trained` as kohya's scripts write them: names in one piece, and an alpha a layer."""
+def as_kohya(state: dict[str, Tensor], alpha: float = RANK) -> dict[str, Tensor]:
+    """Adapters of `trained` as kohya's scripts write them: names in one piece, and an alpha a layer.
+
+    Args:
+        alpha: divided by the rank, what their change is multiplied with.
+    """
     made = {}
     for name, weight in state.items():
         part, _, layer = name.partition(".")
@@ -52,5 +56,5 @@ def as_kohya(state: dict[str, Tensor]) -> dict[str, Tensor]:
             layer = f"text_model.{layer}"
         key = f"{prefix}_{layer.replace('.', '_')}"
         made[f"{key}.lora_{first}.weight"] = weight
-        made[f"{key}.alpha"] = torch.tensor(float(RANK))
+        made[f"{key}.alpha"] = torch.tensor(float(alpha))
     return made

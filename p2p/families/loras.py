@@ -1,5 +1,7 @@
 """Fuses LoRAs into a pipeline's weights (Hu et al. 2022): afterwards they cost nothing, and nothing shows them."""
 
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,20 @@ from p2p.layouts.model_files import LoraFile
 _NAME = "fused"
 
 
+def require_peft(loras: Sequence[LoraFile]) -> None:
+    """Refuses LoRAs if the package is missing by which diffusers reads them; raises `UnsupportedModel`."""
+    if loras and find_spec("peft") is None:
+        raise UnsupportedModel(f"{loras[0].path} is a LoRA, and peft is not installed: pip install peft")
+
+
 def fuse(pipeline: Any, lora: LoraFile) -> None:
     """Adds a LoRA's change, times its weight, to a pipeline's weights, in the precision that they have.
 
     Raises:
-        UnsupportedModel: peft is not installed, or the LoRA is another model's.
+        UnsupportedModel: the LoRA is another model's.
     """
     from safetensors.torch import load_file
 
-    try:
-        import peft  # noqa: F401
-    except ImportError as error:
-        raise UnsupportedModel(f"{lora.path} is a LoRA, and peft is not installed: pip install peft") from error
     wanted = layers(Path(lora.path))
     try:
         # Of a path diffusers would ask the hub what it is; and one file's tensors are never a pickle.

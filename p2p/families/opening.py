@@ -10,7 +10,7 @@ import torch
 
 from p2p.errors import UnsupportedModel
 from p2p.families.learned import learn_words
-from p2p.families.loras import fuse
+from p2p.families.loras import fuse, require_peft
 from p2p.families.source import Source
 from p2p.layouts import LAYOUTS
 from p2p.layouts.header import shapes
@@ -25,6 +25,7 @@ def opened(kind: Any, family: str, source: Source, *, device: str, dtype: torch.
     Raises:
         UnsupportedModel: the weights, a LoRA or a textual inversion are another model's.
     """
+    require_peft(source.files.loras)
     unused = dict.fromkeys(LAYOUTS[family].unused)
     how = {"dtype": dtype, "requires_safety_checker": False, **unused}
     if source.config is None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from stack.processes import python, running
 from stack.redis_server import free_port
 from stack.services import Stack, stack
-from tests import tiny
+from tests import lora_files, single_file, tiny
 from tests.integration.conftest import waiter
 from tests.patience import ANSWER, eventually
 
@@ -183,3 +185,44 @@ def test_a_hangup_has_the_file_read_at_once_and_ends_nothing(served, models_file
         until(lambda: metric(url, 'p2p_models_file_reloads_total{result="used"}') == 2)
         assert process.poll() is None
         assert "was read again: new: late" in (tmp_path / "api.log").read_text()
+
+
+def test_a_single_file_with_a_lora_and_a_learned_word_is_added_and_edited(served, models_file, tmp_path):
+    """All that a declaration may name, from the models file to a picture over HTTP."""
+    folder, pipeline = models_file.parent, tiny.pipeline()
+    single_file.save(pipeline, folder / "painter.safetensors")
+    lora_files.saved(folder / "lora.safetensors", lora_files.trained(pipeline))
+    save_file(
+        {"emb_params": torch.randn(2, 16, generator=torch.Generator().manual_seed(0))}, folder / "toy.safetensors"
+    )
+    declared = MODEL.format(id="whole").replace('path = "model"', 'path = "painter.safetensors"\nconfig = "model"')
+    declared += 'loras = [{ path = "lora.safetensors", weight = 0.5 }]\n'
+    declared += 'embeddings = [{ path = "toy.safetensors", token = "<cat-toy>" }]\n'
+    replaced(models_file, MODEL.format(id="tiny") + declared)
+    until(lambda: offered(served.url) == ["tiny", "whole"])
+    worker = python("-m", "worker", "--model", "whole")
+    weights = [{"word": "<cat-toy>", "weight": 4}]
+    targets = [
+        {"prompt": "a <cat-toy> on the beach", "edits": [{"kind": "refine"}]},
+        {"prompt": "a <cat-toy> on the beach", "edits": [{"kind": "refine"}, {"kind": "reweight", "weights": weights}]},
+    ]
+
+    with (
+        httpx.Client(base_url=served.url, timeout=ANSWER) as api,
+        running("worker", worker, tmp_path / "worker.log", served.environment),
+    ):
+        assert api.get("/v1/models").json()["models"][1]["learned_words"] == ["<cat-toy>"]
+        posted = api.post("/v1/edits", json={**body("whole"), "targets": targets})
+        assert posted.status_code == 202, posted.text
+        assert posted.json()["notices"] == []
+        job = waiter(api)(posted.headers["Location"])
+        assert job["status"] == "succeeded", job["error"]
+        pictures = [api.get(each["url"]).content for each in job["artifacts"] if each["kind"] == "image"]
+        mapped = [each["word"] for each in job["artifacts"] if each["kind"] == "heatmap" and each["picture"] == 1]
+        (manifest,) = [api.get(each["url"]).json() for each in job["artifacts"] if each["name"] == "manifest.json"]
+
+    assert len(set(pictures)) == 3  # the word turned up is another picture
+    assert "cat-toy" in mapped
+    words = {each["word"]: each["tokens"] for each in manifest["prompts"][1]["words"]}
+    assert words["cat-toy"] == [2, 3]
+    assert manifest["model"]["revision"].count("+") == 1

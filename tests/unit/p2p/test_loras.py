@@ -1,6 +1,7 @@
 """LoRAs that are fused when a model is loaded: exactly, in order, and only where every layer of them is there."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,44 @@ def predicted(family) -> torch.Tensor:
 
 def test_kohyas_layout_is_read_as_diffusers_own(saved):
     assert torch.equal(latents(with_loras(saved, ("kohya", 0.8))), latents(with_loras(saved, ("first", 0.8))))
+
+
+def test_the_alpha_of_kohyas_layout_counts(saved):
+    """Twice the weight at half the alpha."""
+    half = lora_files.as_kohya(lora_files.trained(tiny.pipeline()), alpha=lora_files.RANK / 2)
+    lora_files.saved(saved / "half.safetensors", half)
+
+    assert torch.equal(latents(with_loras(saved, ("half", 1.6))), latents(with_loras(saved, ("first", 0.8))))
+
+
+def test_a_lora_of_convolutions_is_fused(saved, tmp_path):
+    """As LyCORIS's LoCon has them; the rank may differ from layer to layer."""
+    layer = "lora_unet_down_blocks_0_resnets_0_conv1"
+    down, up = torch.randn(2, 8, 3, 3), torch.randn(8, 2, 1, 1)
+    state = {f"{layer}.lora_down.weight": down, f"{layer}.lora_up.weight": up, f"{layer}.alpha": torch.tensor(2.0)}
+    file = lora_files.saved(tmp_path / "conv.safetensors", state)
+
+    fused = load(FAMILY, ModelFiles(str(saved / "model"), loras=(LoraFile(str(file), 0.5),))).network
+    plain = load(FAMILY, with_loras(saved)).network
+
+    change = torch.einsum("or,rikl->oikl", up[:, :, 0, 0], down)
+    found = fused.down_blocks[0].resnets[0].conv1.weight
+    # the definition, summed in another order
+    torch.testing.assert_close(found, plain.down_blocks[0].resnets[0].conv1.weight + 0.5 * change, rtol=0, atol=1e-5)
+
+
+def test_a_lora_of_the_text_encoder_alone_is_fused(saved):
+    state = {n: w for n, w in lora_files.trained(tiny.pipeline()).items() if n.startswith("text_encoder")}
+    lora_files.saved(saved / "text.safetensors", state)
+
+    assert (latents(with_loras(saved, ("text", 1.0))) - latents(with_loras(saved))).abs().max() > 1e-3
+
+
+def test_without_peft_a_lora_is_refused_with_what_to_install(saved, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+
+    with pytest.raises(UnsupportedModel, match="peft is not installed: pip install peft"):
+        load(FAMILY, with_loras(saved, ("first", 0.8)))
 
 
 def test_several_loras_are_added_up(saved):
