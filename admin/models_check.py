@@ -24,7 +24,7 @@ _PROBE = "A photo of 2 cats, red-haired; it's snow-white & très belle!"
 
 def checked(model: ModelDeclaration) -> Sequence[str]:
     """Everything that is wrong with a declared model, each with what mends it."""
-    return [str(trouble) for trouble in dict.fromkeys(_troubles(model))]
+    return list(dict.fromkeys(map(str, _troubles(model))))
 
 
 def remarks(model: ModelDeclaration) -> Iterator[str]:

@@ -444,11 +444,17 @@ def test_the_command_ends_with_0_where_nothing_is_wrong():
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "scenes: reads 32 tokens\n", "")
 
 
-def test_the_table_that_is_shown_declares_a_model(tmp_path):
-    (shown,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/models.md").read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "models.toml").write_text(shown)
+def test_the_tables_that_are_shown_declare_models(tmp_path):
+    shown = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/models.md").read_text(encoding="utf-8"), re.DOTALL)
+    tables = [block for block in shown if block.startswith("[[models]]")]
+    lines = "".join(block for block in shown if block not in tables)  # of any table
+    (tmp_path / "models.toml").write_text("".join(tables) + lines)
 
-    declared = load_catalogue(tmp_path / "models.toml")["sd15"]
+    catalogue = load_catalogue(tmp_path / "models.toml")
+
+    assert catalogue["painter"].config == str(tmp_path / "sd15-config")
+    assert (len(catalogue["painter"].loras), len(catalogue["painter"].embeddings)) == (1, 1)
+    declared = catalogue["sd15"]
 
     assert (declared.tokenizer, declared.max_tokens) == (None, None)
     assert len(declared.revision) == 40
