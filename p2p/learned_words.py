@@ -105,7 +105,9 @@ def _refuse(tokenizer: Any, token: str) -> None:
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer.encode(text, add_special_tokens=False).ids)
+    read = tokenizer.encode(text, add_special_tokens=False)
+    # The tokenizer's file may say to fill up to the model's length.
+    return [token for token, is_text in zip(read.ids, read.attention_mask, strict=True) if is_text]
 
 
 def _inner(prompt: str, start: int, stop: int) -> tuple[int, int]:

@@ -24,12 +24,13 @@ def fuse(pipeline: Any, lora: LoraFile) -> None:
     Raises:
         UnsupportedModel: the LoRA is another model's.
     """
-    from safetensors.torch import load_file
-
-    wanted = layers(Path(lora.path))
+    file = Path(lora.path)
+    wanted = layers(file)
     try:
-        # Of a path diffusers would ask the hub what it is; and one file's tensors are never a pickle.
-        pipeline.load_lora_weights(load_file(lora.path), adapter_name=_NAME)
+        # By its place, not as tensors: the file's header may hold the alphas. A folder and a name are no hub id.
+        pipeline.load_lora_weights(
+            str(file.parent), weight_name=file.name, use_safetensors=True, local_files_only=True, adapter_name=_NAME
+        )
     except (ValueError, RuntimeError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UnsupportedModel(f"{lora.path} is not a LoRA of this model: {reason}") from error

@@ -11,7 +11,7 @@ from p2p.layouts.base import Parts, Trouble, value_of
 from p2p.layouts.header import shapes
 from p2p.layouts.single_file import unreadable
 
-_WIDTH = "text_encoder.hidden_size"
+_WIDTH, _LIMIT = "text_encoder.hidden_size", "text_encoder.max_position_embeddings"
 
 
 def troubles(file: Path, parts: Parts) -> Iterator[Trouble]:
@@ -27,12 +27,15 @@ def troubles(file: Path, parts: Parts) -> Iterator[Trouble]:
         yield Trouble(f"{file} holds {said}, and a textual inversion is one tensor of a few vectors", "correct `path`")
     else:
         (shape,) = found.values()
-        wanted = value_of(parts, _WIDTH)
+        wanted, limit = value_of(parts, _WIDTH), value_of(parts, _LIMIT)
         if wanted is not None and shape[-1] != wanted:
             what = f"{file} has vectors of {shape[-1]} numbers, and this model's text encoder has {wanted}"
             yield Trouble(what, _ANOTHER)
         elif 0 in shape:
             yield Trouble(f"{file} has no vectors", "fetch it again")
+        elif limit is not None and vectors(file) > limit - 2:
+            what = f"{file} has {vectors(file)} vectors, and the text encoder reads {limit} tokens with start and end"
+            yield Trouble(what, "name a textual inversion of fewer vectors")
 
 
 _ANOTHER = "name a textual inversion of this model's family"

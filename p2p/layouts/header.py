@@ -56,4 +56,9 @@ def shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
     """
     with file.open("rb") as opened:
         header = json.loads(opened.read(int.from_bytes(opened.read(_LENGTH), "little")))
-    return {name: tuple(said.get("shape", ())) for name, said in header.items() if name != "__metadata__"}
+    return {name: _sides(said) for name, said in header.items() if name != "__metadata__"}
+
+
+def _sides(said: Mapping[str, Any]) -> tuple[int, ...]:
+    shape = said.get("shape")
+    return tuple(shape) if isinstance(shape, list) and all(isinstance(side, int) for side in shape) else ()

@@ -75,7 +75,7 @@ def unreadable(file: Path, what: str) -> Trouble | None:
     if not file.is_file():
         missing = "is a folder" if file.is_dir() else "is not there"
         return Trouble(f"{file} {missing}, and a {what} is wanted", "correct `path`")
-    if file.suffix.lower() != SUFFIX:
+    if file.suffix != SUFFIX:  # not in capitals either: diffusers takes such a file for a pickle
         return Trouble(
             f"{file} is no {SUFFIX} file, and other formats may run code and are never loaded",
             f"fetch this {what} as {SUFFIX}, or convert it",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 
 from jobs.catalogue import load_catalogue
 from jobs.errors import InvalidCatalogue
@@ -101,6 +102,19 @@ def test_a_learned_word_is_named_as_it_is_written_or_without_its_brackets(counte
     assert [word.tokens for word in read.words() if word.tokens == read.named(name)] == [read.named(name)] * words
 
 
+def test_a_tokenizer_that_fills_and_cuts_learns_the_same_words(saved, counter):
+    tokenizer = Tokenizer.from_file(str(saved / "model/tokenizer/tokenizer.json"))
+    tokenizer.enable_padding(length=10)
+    tokenizer.enable_truncation(10)
+    tokenizer.save(str(saved / "filling.json"))
+    (saved / "filling.toml").write_text(f'{DECLARED}tokenizer = "filling.json"\nmax_tokens = 24\n')
+
+    filling = counter_of(load_catalogue(saved / "filling.toml")["tiny"])
+
+    for prompt in PROMPTS:
+        assert filling.tokenized(prompt, 24) == counter.tokenized(prompt, 24)
+
+
 def test_text_around_a_learned_word_is_read_as_it_was(counter, saved):
     plain = TokenCounter(saved / "model")
 
@@ -175,6 +189,7 @@ def test_two_learned_words_that_are_written_alike_are_refused(saved):
 OTHER_FILES = {
     "SDXL": ({"clip_l": torch.zeros(1, 16), "clip_g": torch.zeros(1, 32)}, "of SDXL, and this model has one text enc"),
     "another width": ({"x": torch.zeros(2, 24)}, "vectors of 24 numbers, and this model's text encoder has 16"),
+    "longer than a prompt": ({"x": torch.zeros(23, 16)}, "has 23 vectors, and the text encoder reads 24 tokens"),
     "two words": ({"x": torch.zeros(16), "y": torch.zeros(16)}, "holds x [16], y [16], and a textual inversion is"),
     "a number": ({"x": torch.tensor(1.0)}, "holds x [], and a textual inversion is one tensor"),
     "no vector": ({"x": torch.zeros(0, 16)}, "has no vectors"),

@@ -1,12 +1,14 @@
 """LoRAs that are fused when a model is loaded: exactly, in order, and only where every layer of them is there."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from peft import LoraConfig
 
 from p2p.edit import edit
 from p2p.errors import UnsupportedModel
@@ -88,6 +90,27 @@ def test_the_alpha_of_kohyas_layout_counts(saved):
     lora_files.saved(saved / "half.safetensors", half)
 
     assert torch.equal(latents(with_loras(saved, ("half", 1.6))), latents(with_loras(saved, ("first", 0.8))))
+
+
+def test_the_alpha_in_a_files_header_counts(saved):
+    """As diffusers writes it: not among the tensors."""
+    config = LoraConfig(r=lora_files.RANK, lora_alpha=lora_files.RANK // 2, target_modules=lora_files.TARGETS)
+    state = {n: w for n, w in lora_files.trained(tiny.pipeline(), text=False).items()}
+    unet = {n.removeprefix("unet."): w for n, w in state.items()}
+    StableDiffusionPipeline.save_lora_weights(
+        saved, unet_lora_layers=unet, weight_name="header.safetensors",
+        unet_lora_adapter_metadata=config.to_dict(),
+    )  # fmt: skip
+    lora_files.saved(saved / "plain.safetensors", state)
+
+    assert torch.equal(latents(with_loras(saved, ("header", 1.6))), latents(with_loras(saved, ("plain", 0.8))))
+
+
+def test_a_name_in_capitals_is_not_taken_for_a_pickle(saved):
+    shutil.copy(saved / "first.safetensors", saved / "FIRST.SAFETENSORS")
+
+    with pytest.raises(UnsupportedModel, match=r"is no \.safetensors file"):
+        load(FAMILY, ModelFiles(str(saved / "model"), loras=(LoraFile(str(saved / "FIRST.SAFETENSORS")),)))
 
 
 def test_a_lora_of_convolutions_is_fused(saved, tmp_path):
