@@ -87,8 +87,43 @@ def test_a_single_file_with_a_scheduler_that_is_not_handled_gets_a_close_one(sav
     assert edit(spec(SWAP, **NO_MAPS), load(FAMILY, files)).scheduler == "dpm_solver_multistep"
 
 
-def _renamed(old: str, new: str):
-    return lambda state: {name.replace(old, new): weight for name, weight in state.items()}
+def test_parts_that_the_configurations_name_and_nobody_uses_need_not_be_in_a_single_file(saved, config):
+    changed(
+        config / "model_index.json",
+        safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"],
+        feature_extractor=["transformers", "CLIPImageProcessor"],
+        image_encoder=["transformers", "CLIPVisionModelWithProjection"],
+        requires_safety_checker=True,
+    )
+
+    made = latents(ModelFiles(str(saved / "painter.safetensors"), config=str(config)))
+
+    assert torch.equal(made, latents(str(saved / "model")))
+
+
+def test_a_single_file_of_half_precision_is_the_directory_of_the_same_weights(saved, tmp_path):
+    half = tiny.pipeline().to(torch.float16)
+    half.save_pretrained(tmp_path / "half")
+    file = single_file.save(half, tmp_path / "half.safetensors")
+
+    made = latents(ModelFiles(str(file), config=str(saved / "config")))
+
+    assert torch.equal(made, latents(str(tmp_path / "half")))
+
+
+def test_a_single_file_may_hold_what_is_not_loaded(saved, tmp_path):
+    """Trainers leave averaged weights, losses and counters there."""
+    state = load_file(saved / "painter.safetensors") | {
+        "model_ema.diffusion_modelinput_blocks00weight": torch.zeros(2),
+        "alphas_cumprod": torch.zeros(1000),
+        "cond_stage_model.transformer.text_model.embeddings.position_ids": torch.arange(24)[None],
+        "first_stage_model.loss.logvar": torch.zeros(()),
+    }
+    save_file(state, tmp_path / "more.safetensors")
+
+    made = latents(ModelFiles(str(tmp_path / "more.safetensors"), config=str(saved / "config")))
+
+    assert torch.equal(made, latents(str(saved / "model")))
 
 
 def _without(begin: str):
@@ -230,6 +265,23 @@ def test_a_variant_that_is_not_there_is_refused_with_those_that_are(both, tmp_pa
 
     with pytest.raises(UnsupportedModel, match=said):
         load(FAMILY, ModelFiles(str(model), variant=variant))
+
+
+@pytest.mark.parametrize(("variant", "said"), [("fp16", ""), ("bf16", "no weights of the variant bf16 of")])
+def test_a_variant_on_the_hub_is_looked_for_by_the_files_names(both, tmp_path, variant, said):
+    cached(tmp_path / "cache", "somebody/painter", both)
+    code = (
+        "from p2p.families import load; from p2p.layouts.model_files import ModelFiles; "
+        f"print(load('stable_diffusion', ModelFiles('somebody/painter', {COMMIT!r}, variant={variant!r})).revision)"
+    )
+
+    ran = python(code, tmp_path / "cache")
+
+    if said:
+        assert f"UnsupportedModel: somebody/painter at revision {COMMIT} has {said}" in ran.stderr
+        assert "and has fp16 and plain ones: set `variant` to fp16" in ran.stderr
+    else:
+        assert ran.stdout.startswith(f"{COMMIT}+"), ran.stderr
 
 
 def test_a_revision_is_another_one_for_every_file_that_decides(saved, both, tmp_path):
