@@ -10,14 +10,13 @@ from pathlib import Path
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import InvalidCatalogue
 from p2p.errors import UnsupportedModel
-from p2p.layouts import LAYOUTS
-from p2p.layouts.base import Layout, Part, Parts, Trouble, unhandled
-from p2p.layouts.files import SMALL_FILES, parts_of
-from p2p.layouts.hub import fetched, names
-from p2p.layouts.schedulers import SCHEDULER_CLASSES
-from p2p.layouts.weights import troubles, variant_of, variants_by_part, weighted
+from p2p.layouts import LAYOUTS, loras
+from p2p.layouts.base import Layout, Parts, Trouble
+from p2p.layouts.checks import Described, chosen_variant, described, wrong
+from p2p.layouts.embeddings import vectors
+from p2p.layouts.model_files import ModelFiles
 from prompts.counting import counter_of
-from prompts.tokenization.opened import open_tokenizer, tokenizer_of
+from prompts.tokenization.opened import open_tokenizer, tokenizer_alone
 
 #: Two tokenizers that read this alike are taken for the same one.
 _PROBE = "A photo of 2 cats, red-haired; it's snow-white & très belle!"
@@ -25,18 +24,34 @@ _PROBE = "A photo of 2 cats, red-haired; it's snow-white & très belle!"
 
 def checked(model: ModelDeclaration) -> Sequence[str]:
     """Everything that is wrong with a declared model, each with what mends it."""
-    return [str(trouble) for trouble in dict.fromkeys(_troubles(model))]
+    return list(dict.fromkeys(map(str, _troubles(model))))
 
 
 def remarks(model: ModelDeclaration) -> Iterator[str]:
     """What is worth knowing of a model that nothing is wrong with."""
     counter = counter_of(model)
     yield f"reads {counter.limit} tokens"
-    layout, parts = LAYOUTS[model.family], parts_of(_folder(model))
-    if variant := variant_of(_names(model), weighted(layout, parts)):
+    layout, files = LAYOUTS[model.family], ModelFiles.of(model)
+    found = described(layout, files, model.scheduler)
+    if found.substitution is not None:
+        yield str(found.substitution)
+    if variant := chosen_variant(layout, files, found):
         yield f"has weights of the variant {variant}"
-    if unused := [part for part in layout.unused if part in parts]:
+    if model.config is not None:
+        yield "is a single file"
+    if model.loras:
+        yield f"has {_count(len(model.loras), 'LoRA')} fused"
+    if model.lora_choices:
+        yield f"has {_count(len(model.lora_choices), 'LoRA')} in lora_choices, which requests cannot name yet"
+    if model.embeddings:
+        words = (f"{each.token} ({_count(vectors(Path(each.path)), 'token')})" for each in model.embeddings)
+        yield f"has learned {', '.join(words)}"
+    if unused := [part for part in layout.unused if part in found.parts]:
         yield f"is served without its {', '.join(unused)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _troubles(model: ModelDeclaration) -> Iterator[Trouble | str]:
@@ -49,46 +64,17 @@ def _troubles(model: ModelDeclaration) -> Iterator[Trouble | str]:
         families = " or ".join(f'"{family}"' for family in LAYOUTS)
         yield Trouble(f"there is no model family {model.family}", f"set `family` to {families}")
         return
+    files = ModelFiles.of(model)
     try:
-        parts = _declared_parts(model)
+        found = described(layout, files, model.scheduler)
+        yield from wrong(model.family, layout, files, found)
     except UnsupportedModel as error:
         yield str(error)
         return
-    yield from unhandled(model.family, layout, parts)
-    yield from _weights(model, weighted(layout, parts))
-    yield from _sizes(model, layout, parts)
-    yield from _tokenizer(model, parts)
-
-
-def _folder(model: ModelDeclaration) -> Path:
-    return Path(model.path) if model.revision is None else fetched(model.path, model.revision, SMALL_FILES)
-
-
-def _names(model: ModelDeclaration) -> Sequence[str]:
-    if model.revision is not None:
-        return names(model.path, model.revision)
-    folder = Path(model.path)
-    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-
-
-def _declared_parts(model: ModelDeclaration) -> Parts:
-    """A model's parts, with the scheduler that is declared in its own one's place."""
-    parts = parts_of(_folder(model))
-    if model.scheduler is None or "scheduler" not in parts:
-        return parts
-    return {**parts, "scheduler": Part((SCHEDULER_CLASSES[model.scheduler],), parts["scheduler"].config)}
-
-
-def _weights(model: ModelDeclaration, parts: Sequence[str]) -> Iterator[Trouble]:
-    if model.revision is None:
-        yield from troubles(Path(model.path), parts)
-        return
-    found = variants_by_part(_names(model), parts)
-    if missing := [part for part, variants in found.items() if not variants]:
-        yield Trouble(
-            f"{model.path} has no safetensors of {' and '.join(missing)} at revision {model.revision}",
-            "set `revision` to one that has them, or download and convert it",
-        )
+    for choice in model.lora_choices:
+        yield from loras.troubles(Path(choice.path), layout, model.family, found.parts)
+    yield from _sizes(model, layout, found.parts)
+    yield from _tokenizer(model, found)
 
 
 def _sizes(model: ModelDeclaration, layout: Layout, parts: Parts) -> Iterator[Trouble]:
@@ -104,10 +90,11 @@ def _sizes(model: ModelDeclaration, layout: Layout, parts: Parts) -> Iterator[Tr
         )
 
 
-def _tokenizer(model: ModelDeclaration, parts: Parts) -> Iterator[Trouble]:
+def _tokenizer(model: ModelDeclaration, found: Described) -> Iterator[Trouble]:
     """Whether the tokenizer that is named is the model's, and the text encoder has all its tokens."""
+    parts = found.parts
     try:
-        opened = tokenizer_of(model).tokenizer
+        opened = tokenizer_alone(model).tokenizer
     except InvalidCatalogue:
         return  # said already
     known = parts["text_encoder"].config.get("vocab_size") if "text_encoder" in parts else None
@@ -117,7 +104,7 @@ def _tokenizer(model: ModelDeclaration, parts: Parts) -> Iterator[Trouble]:
     if model.tokenizer is None:
         return
     try:
-        own = open_tokenizer(_folder(model)).tokenizer
+        own = open_tokenizer(found.folder).tokenizer
     except InvalidCatalogue:
         return  # the model brings none
     if own.encode(_PROBE).ids != opened.encode(_PROBE).ids:

@@ -1,13 +1,14 @@
 """Which models this installation offers, and what each can do: read from one file by the API and by the workers."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,6 +18,12 @@ from p2p.spec import SchedulerName
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
+
+_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+#: LoRAs are trained for 1. Twice that is beyond what any is used with; negative ones turn its change around.
+MOST_LORA_WEIGHT = 2.0
+LoraWeight = Annotated[float, Field(ge=-MOST_LORA_WEIGHT, le=MOST_LORA_WEIGHT)]
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 
 
 class Part(BaseModel):
@@ -47,13 +54,59 @@ class ModelPatience(Part):
     job_seconds: Seconds = Field(1800, description="A job that takes longer is stopped between two steps, and fails.")
 
 
+class Lora(Part):
+    """A LoRA that is fused into a model when it is loaded."""
+
+    path: str = Field(description="A safetensors file, relative to the models file.")
+    weight: LoraWeight = Field(1.0, description="What its change is multiplied with.")
+
+
+class LoraChoice(Part):
+    """A LoRA that a request may name."""
+
+    id: Annotated[str, Field(pattern=_ID)]
+    path: str = Field(description="A safetensors file, relative to the models file.")
+    description: str = ""
+    max_weight: Annotated[float, Field(gt=0, le=MOST_LORA_WEIGHT)] = Field(
+        MOST_LORA_WEIGHT, description="A request's weight is this much at most, and its negative at least."
+    )
+
+
+class Embedding(Part):
+    """A textual inversion, as a word of a model."""
+
+    path: str = Field(description="A safetensors file, relative to the models file.")
+    token: Annotated[str, Field(min_length=1, max_length=64)] = Field(description="The word as prompts write it.")
+
+    @property
+    def word(self) -> str:
+        """The token without the punctuation around it."""
+        return _EDGES.sub("", self.token)
+
+
 class ModelDeclaration(Part):
     """One model: where its weights are, and what may be asked of it."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    id: Annotated[str, Field(pattern=_ID)]
     description: str = ""
-    path: str = Field(description="A directory relative to the file; with `revision`, a hub id.")
+    path: str = Field(
+        description="A directory relative to the file; with `revision`, a hub id; with `config`, a single file."
+    )
     revision: str | None = Field(None, description="A hub id's commit; absent for a directory.")
+    config: str | None = Field(
+        None,
+        description="Of a single file: the directory of its configurations, relative to the file; with `revision`, a "
+        "hub id.",
+    )
+    variant: Annotated[str, Field(pattern=r"^\w+$")] | None = Field(
+        None, description="Of the weights, such as fp16; absent for the one that fits."
+    )
+    torch_dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
+        None, description="Precision in which its workers compute, if their DTYPE is auto."
+    )
+    loras: tuple[Lora, ...] = Field((), description="Fused into the weights in this order.")
+    lora_choices: tuple[LoraChoice, ...] = Field((), description="LoRAs that requests may name.")
+    embeddings: tuple[Embedding, ...] = Field((), description="Textual inversions, each a word.")
     family: str = Field(description="Its attention layout: p2p/families.")
     tokenizer: Path | None = Field(
         None, description="Its tokenizer's file or folder, relative to the file; absent for that of the model itself."
@@ -79,21 +132,41 @@ class ModelDeclaration(Part):
                 f"{self.defaults.steps} default steps are more than max_steps {self.limits.max_steps}: "
                 "lower `defaults.steps` or raise `limits.max_steps`"
             )
+        for what, names in (
+            ("lora_choices", [each.id for each in self.lora_choices]),
+            ("embeddings", [each.word.casefold() for each in self.embeddings]),
+        ):
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise ValueError(f"`{what}` has {twice} twice: give each its own name")
         return self
 
     def located(self, folder: Path) -> "ModelDeclaration":
         """The declaration with the paths that are relative to `folder` made absolute, and its vocabulary read."""
-        path = self.path if self.revision else str(_absolute("path", folder / self.path))
-        tokenizer = self.tokenizer and _absolute("tokenizer", folder / self.tokenizer)
-        changes: dict[str, object] = {"path": path, "tokenizer": tokenizer}
+
+        def placed(field: str, path: str | Path) -> str:
+            return str(_absolute(field, folder / path))
+
+        on_hub = "path" if self.config is None else "config"
+        changes: dict[str, object] = {
+            name: value if value is None or (name == on_hub and self.revision) else placed(name, value)
+            for name, value in (("path", self.path), ("config", self.config))
+        }
+        changes["tokenizer"] = self.tokenizer and _absolute("tokenizer", folder / self.tokenizer)
+        for name in ("loras", "lora_choices", "embeddings"):
+            files = enumerate(getattr(self, name))
+            changes[name] = tuple(
+                each.model_copy(update={"path": placed(f"{name}[{number}].path", each.path)}) for number, each in files
+            )
         if isinstance(self.vocabulary, str):
             changes["vocabulary"] = _words_of(folder / self.vocabulary)
         return self.model_copy(update=changes)
 
     @cached_property
     def known_words(self) -> frozenset[str] | None:
-        """The vocabulary in the form in which words are compared; None if it is not declared."""
-        return None if self.vocabulary is None else frozenset(word.casefold() for word in self.vocabulary)
+        """The vocabulary in the form in which words are compared, learned words included; None if not declared."""
+        if self.vocabulary is None:
+            return None
+        return frozenset(word.casefold() for word in (*self.vocabulary, *(each.word for each in self.embeddings)))
 
 
 def _absolute(field: str, path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -25,6 +25,8 @@ _NEEDED: Mapping[str, str] = {
     "int_from_float": "a whole number",
     "float_type": "a number",
     "float_parsing": "a number",
+    "string_too_short": "a string of {min_length} characters or more",
+    "string_too_long": "a string of {max_length} characters at most",
     "string_pattern_mismatch": "a string that matches {pattern}",
 }
 #: Characters of a given value that are shown.
@@ -91,8 +93,10 @@ def _names(kind: type[BaseModel] | None) -> str:
 
 
 def _table_of(field: FieldInfo | None) -> type[BaseModel] | None:
-    """The model that a field's value is read as; None if it is no table of fields."""
+    """The model that a field's value, or each entry of it, is read as; None if it is no table of fields."""
     kind: Any = field.annotation if field else None
+    if get_origin(kind) is tuple:
+        kind = get_args(kind)[0]
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 

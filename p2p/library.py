@@ -14,6 +14,7 @@ import torch
 from p2p.edit import EditResult, edit
 from p2p.families import load
 from p2p.families.base import ModelFamily
+from p2p.layouts.model_files import ModelFiles
 from p2p.seeds import drawn
 from p2p.spec import DRAW, EditSpec
 from p2p.tokens import TokenizedPrompt, tokenize_all
@@ -60,14 +61,14 @@ class OpenModel:
 
 
 def open_model(
-    path: str,
+    path: str | ModelFiles,
     family: str = "stable_diffusion",
     *,
     revision: str | None = None,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> OpenModel:
-    """A model from a folder, or by its hub id at a revision.
+    """A model from a folder, by its hub id at a revision, or of further files: a single file, LoRAs, learned words.
 
     Raises:
         UnsupportedModel: no such family, or the model cannot be controlled.

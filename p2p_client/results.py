@@ -207,7 +207,9 @@ class ModelLimits(Result):
 class Model(Result):
     """A model that edits can name; `sizes` are (height, width), the first is the default.
 
-    `vocabulary` are the words that it was trained on, None if they are not listed.
+    `vocabulary` are the words that it was trained on, None if they are not listed; `learned_words` those that textual
+    inversions added. `scheduler` runs if a request names none, None for the model's own; where that is not handled,
+    `scheduler_replaces` is its class.
     """
 
     id: str
@@ -215,6 +217,9 @@ class Model(Result):
     sizes: tuple[tuple[int, int], ...]
     max_tokens: int
     vocabulary: tuple[str, ...] | None = None
+    scheduler: str | None = None
+    scheduler_replaces: str | None = None
+    learned_words: tuple[str, ...] = ()
     defaults: ModelDefaults
     limits: ModelLimits
 

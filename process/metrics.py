@@ -92,6 +92,17 @@ CONNECTIONS_ENDED = _counter(
     meaning="Connections that the API ended before a request was read or an answer was: by the code of the answer, "
     "made_room (for another one), answer_not_read.",
 )
+MODELS_FILE_RELOADS = _counter(
+    "p2p_models_file_reloads_total",
+    "result",
+    by=(API,),
+    meaning="Times that the models file was read again; result is used or refused.",
+)
+MODELS_FILE_REFUSED = _gauge(
+    "p2p_models_file_refused",
+    by=(API,),
+    meaning="1 while the models file cannot be used and what it said before is in force, else 0.",
+)
 JOBS_ACCEPTED = _counter("p2p_jobs_accepted_total", "model", by=(API,), meaning="Jobs answered with 202.")
 JOBS_WAITING = _gauge("p2p_jobs_waiting", "model", by=(API,), meaning="Jobs that wait for a worker.")
 JOBS_RUNNING = _gauge("p2p_jobs_running", "model", by=(API,), meaning="Jobs that a worker has.")
@@ -169,6 +180,8 @@ WEBHOOK_DELIVERY_SECONDS = _histogram(
 )
 
 
+for _result in ("used", "refused"):
+    MODELS_FILE_RELOADS.labels(_result)
 for _result in ("complete", "cut_short"):
     REAPER_SWEEPS.labels(_result)
 for _result in ("delivered", "refused", "unreachable", "given_up", "disabled"):

@@ -26,7 +26,7 @@ class TokenCounter:
 
     def __init__(self, source: Path | OpenedTokenizer, limit: int | None = None) -> None:
         opened = open_tokenizer(source) if isinstance(source, Path) else source
-        self._tokenizer = opened.tokenizer
+        self._tokenizer, self._learned = opened.tokenizer, opened.learned
         #: Tokens that a prompt may have.
         self.limit = limit or opened.limit or _UNSAID
         # The file may say to cut and to fill up to the model's length; then every prompt would count as just that.
@@ -34,7 +34,8 @@ class TokenCounter:
         self._tokenizer.no_padding()
         self._around = self.count("")
         #: Tokens of a single ASCII character at most: a tokenizer joins what stands together, it splits no character.
-        self._each = max(self.count(chr(code)) for code in range(128)) - self._around
+        each = max(self.count(chr(code)) for code in range(128)) - self._around
+        self._each = max(each, self._learned.tokens_per_character)
 
     def may_exceed(self, prompt: str, limit: int) -> bool:
         """Whether a prompt may take more tokens than that: most are so short that nobody has to count."""
@@ -42,12 +43,16 @@ class TokenCounter:
 
     def count(self, prompt: str) -> int:
         """Tokens of a prompt as the text encoder reads it."""
-        return len(self._tokenizer.encode(prompt).ids)
+        ids = self._tokenizer.encode(prompt).ids
+        return len(self._learned.expanded(ids)) if self._learned else len(ids)
 
     def tokenized(self, prompt: str, limit: int) -> TokenizedPrompt:
         """A prompt of at most `limit` tokens as the text encoder reads it."""
         encoding = self._tokenizer.encode(prompt)
-        return TokenizedPrompt(prompt, tuple(encoding.ids), tuple(encoding.offsets), limit)
+        ids, spans = encoding.ids, encoding.offsets
+        if self._learned:
+            ids, spans = self._learned.expanded(ids), self._learned.spans(prompt, ids, spans)
+        return TokenizedPrompt(prompt, tuple(ids), tuple(spans), limit)
 
 
 def token_counters(catalogue: Mapping[str, ModelDeclaration]) -> dict[str, TokenCounter]:

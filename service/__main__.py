@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,16 +13,15 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.main import STARTUP_FAILURE
 
-from jobs.catalogue import load_catalogue
 from jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis, UnsafeRedis
 from jobs.redis.connection import patient_client, refuse_wrong, wait_for
 from jobs.storage import open_storage
 from process.logs import set_up_logs
 from process.metrics import API, show_process
 from process.settings import settings_or_exit
-from prompts.counting import token_counters
 from service.api_keys import KeyRing
 from service.app import create_app
+from service.models.offered import load_offered
 from service.server.listening import allowed_connections, options
 from service.settings import Settings
 
@@ -37,9 +37,11 @@ FIRST_CONTACT = 1.0
 def main() -> None:
     """Read the settings once and serve until a signal comes."""
     settings = settings_or_exit(Settings)
+    if hasattr(signal, "SIGHUP"):  # one that comes before the models file is followed ends nothing
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     set_up_logs(settings.log_format)
     try:
-        token_counters(load_catalogue(settings.models_file))
+        load_offered(settings.models_file)
         open_storage(settings.storage_url)
     except (InvalidCatalogue, InvalidStorage) as error:
         sys.exit(str(error))

@@ -29,6 +29,8 @@ from service.http.webhooks_described import describe_webhooks
 from service.images import routes as images
 from service.inversions import routes as inversions
 from service.models import routes as models
+from service.models.offered import Offered
+from service.models.reloading import followed
 from service.plane import Plane
 from service.playground.routes import playground
 from service.reference.routes import reference
@@ -48,7 +50,12 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with connect(settings) as plane:
             app.state.plane = plane
-            yield
+
+            def offer(offered: Offered) -> None:
+                app.state.plane = app.state.plane.offering(offered)
+
+            async with followed(plane.models_file, offer):
+                yield
 
     app = FastAPI(
         title="Prompt-to-prompt image editing",

@@ -11,7 +11,6 @@ from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
 
 from jobs.batches import RedisBatches
-from jobs.catalogue import load_catalogue
 from jobs.follow.feed import RedisFeed
 from jobs.follow.followers import Followers
 from jobs.redis.backlog import Backlog
@@ -21,13 +20,14 @@ from jobs.storage import open_storage
 from picture_files.by_url import Fetch, fetch_over
 from picture_files.reading import ImageLimits, ImageReader
 from process.addresses import GuardedTransport
-from prompts.counting import token_counters
 from service.api_keys import KeyHolders
 from service.artifacts.signing import UrlSigner, artifact_secret
 from service.edits.stream_bound import StreamBound
 from service.images.records import RedisImages
 from service.images.uploads import ImagePlane
 from service.inversions.records import RedisInversions
+from service.models.offered import load_offered
+from service.models.reloading import FollowedFile
 from service.plane import Plane
 from service.settings import Settings
 from webhooks.deliveries import RedisDeliveries
@@ -88,7 +88,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     Redis itself is reached for by the first request that needs it: an API that starts before its Redis is not ready
     (`/readyz`), and not dead.
     """
-    catalogue = load_catalogue(settings.models_file)
+    offered = load_offered(settings.models_file)
     records = redis_client(settings.redis_url, decode_responses=True)
     hearing = redis_client(settings.redis_url, decode_responses=True, most=1)
     # RQ is blocking and reads bytes: a client of its own.
@@ -96,6 +96,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     # Asked once a scrape, which does not wait long: what fails is shown as missing.
     watcher = redis.Redis.from_url(settings.redis_url, decode_responses=True, retry=_NO_RETRY, **_REDIS_TIMEOUTS)
     queue = RqJobQueue(messages)
+    backlog = Backlog(watcher, queue, offered.catalogue)
     storage = open_storage(settings.storage_url)
     transport = GuardedTransport(private=settings.image_url_private)
     followers = Followers(RedisFeed(records, hearing))
@@ -106,15 +107,18 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 batches=RedisBatches(records),
                 queue=queue,
                 storage=storage,
-                catalogue=catalogue,
-                counters=token_counters(catalogue),
+                catalogue=offered.catalogue,
+                counters=offered.counters,
+                substitutions=offered.substitutions,
+                models_file=FollowedFile(settings.models_file, offered, settings.models_file_seconds),
                 signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
                 callers=KeyHolders(records, open_without_keys=settings.is_on_loopback),
                 prefix=settings.prefix,
                 job_lifetime=settings.job_lifetime,
                 url_lifetime=settings.url_lifetime,
                 queue_limit=settings.queue_limit,
-                standings=Backlog(watcher, queue, catalogue).standings,
+                standings=backlog.standings,
+                offer=backlog.offer,
                 backlog=settings.backlog,
                 deliveries=RedisDeliveries(records),
                 webhook_private=settings.webhook_private,

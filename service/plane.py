@@ -1,7 +1,7 @@
 """What the use cases work with: opened by `service.connections`, handed to every route."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from jobs.batches import Batches
@@ -15,10 +15,13 @@ from layers.computing import Computing
 from layers.shared_look import SharedLook
 from p2p.seeds import DrawSeed, draw_seed
 from prompts.counting import TokenCounter
+from prompts.schedulers import Substitution
 from service.api_keys import Callers
 from service.artifacts.signing import UrlSigner
 from service.edits.stream_bound import StreamBound
 from service.images.uploads import ImagePlane
+from service.models.offered import Offered
+from service.models.reloading import FollowedFile
 from webhooks.deliveries import Deliveries
 
 
@@ -32,6 +35,10 @@ class Plane:
     storage: ObjectStorage
     catalogue: Mapping[str, ModelDeclaration]
     counters: Mapping[str, TokenCounter]
+    #: By model, where a scheduler runs in the place of its own that nobody has asked for.
+    substitutions: Mapping[str, Substitution] = field(default_factory=dict)
+    #: Where the three are read again while the API serves; None for what is given and stays.
+    models_file: FollowedFile | None = None
     signer: UrlSigner
     callers: Callers
     job_lifetime: timedelta
@@ -54,6 +61,15 @@ class Plane:
     scraped: SharedLook[bytes] = field(default_factory=SharedLook)
     #: How the queues stand, for the metrics; asks Redis, and waits for it.
     standings: Callable[[], Sequence[Standing]] = tuple
+    #: Has them shown for the models that are offered.
+    offer: Callable[[Iterable[str]], None] = lambda models: None
+
+    def offering(self, offered: Offered) -> "Plane":
+        """The same with other models."""
+        self.offer(offered.catalogue)
+        return replace(
+            self, catalogue=offered.catalogue, counters=offered.counters, substitutions=offered.substitutions
+        )
 
     def url(self, key: str) -> str:
         """Where a client fetches an artifact, for a while: made anew for each answer, never kept."""

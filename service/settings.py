@@ -38,6 +38,13 @@ class Settings(WebhookSettings):
     )
     playground: bool = Field(True, description="Whether `/` is a page to try edits with; nothing is there otherwise.")
     models_file: Path = Field(Path("models.toml"), description="The models this installation offers.")
+    models_file_seconds: float = Field(
+        5,
+        ge=0,
+        allow_inf_nan=False,
+        description="How often the API looks whether the models file has changed, in seconds; 0 for never. SIGHUP has "
+        "it read at once.",
+    )
     artifact_secret: str = Field(
         "",
         description="Signs the URLs of artifacts in a directory; where empty, made once and kept in that directory.",

@@ -6,6 +6,7 @@ from jobs.catalogue import ModelDeclaration
 from p2p.errors import UnsupportedModel
 from p2p.families import load
 from p2p.families.base import ModelFamily
+from p2p.layouts.model_files import ModelFiles
 
 
 def load_family(declaration: ModelDeclaration, *, device: str = "auto", dtype: str = "auto") -> ModelFamily:
@@ -18,10 +19,9 @@ def load_family(declaration: ModelDeclaration, *, device: str = "auto", dtype: s
     chosen = _device(device)
     family = load(
         declaration.family,
-        declaration.path,
-        revision=declaration.revision,
+        ModelFiles.of(declaration),
         device=chosen,
-        dtype=_dtype(dtype, chosen),
+        dtype=_dtype(dtype, declaration.torch_dtype, chosen),
         scheduler=declaration.scheduler,
     )
     _require_what_is_declared(declaration, family)
@@ -45,8 +45,10 @@ def _device(asked: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _dtype(asked: str, device: str) -> torch.dtype:
-    if asked != "auto":
-        return getattr(torch, asked)
+def _dtype(asked: str, declared: str | None, device: str) -> torch.dtype:
+    """The precision that the worker's setting names, else the model's declaration, else the device's own."""
+    name = declared if asked == "auto" else asked
+    if name is not None:
+        return getattr(torch, name)
     # CPUs compute float16 slowly where they do at all.
     return torch.float16 if device.startswith("cuda") else torch.float32

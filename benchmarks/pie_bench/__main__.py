@@ -20,6 +20,7 @@ from jobs.catalogue import load_catalogue
 from p2p.errors import PromptTooLong
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.inversion import DEFAULT, INVERSIONS
+from p2p.layouts.model_files import ModelFiles
 
 QUICK_STEPS = 4
 
@@ -104,8 +105,8 @@ def _wanted(found: Iterable[Item], types: list[str], *, quick: bool) -> Iterator
 def _family(model: str, models_file: Path, device: torch.device) -> StableDiffusion:
     """In float32, as the published figures are."""
     declared = load_catalogue(models_file).get(model) if models_file.exists() else None
-    path, revision = (model, None) if declared is None else (declared.path, declared.revision)
-    family = StableDiffusion.load(path, revision=revision, device=str(device), dtype=torch.float32)
+    files = ModelFiles(model) if declared is None else ModelFiles.of(declared)
+    family = StableDiffusion.load(files, device=str(device), dtype=torch.float32)
     return with_published_timesteps(family)
 
 

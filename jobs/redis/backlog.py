@@ -42,8 +42,13 @@ class Backlog:
     """
 
     def __init__(self, client: redis.Redis, queue: JobQueue, offered: Iterable[str] = ()) -> None:
-        self._client, self._queue, self._offered = client, queue, frozenset(offered)
+        self._client, self._queue = client, queue
+        self.offer(offered)
         self._store = RedisJobStore(client)
+
+    def offer(self, models: Iterable[str]) -> None:
+        """Shows these models from now on, also where no job was ever made for them."""
+        self._offered = frozenset(models)
 
     def standings(self) -> Sequence[Standing]:
         """Every model's, by name; raises a `redis.RedisError` where Redis does not answer."""

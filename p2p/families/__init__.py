@@ -11,6 +11,7 @@ from p2p.errors import UnsupportedModel
 from p2p.families.base import ModelFamily
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
+from p2p.layouts.model_files import ModelFiles
 from p2p.spec import SchedulerName
 
 FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {
@@ -21,7 +22,7 @@ FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {
 
 def load(
     family: str,
-    path: str,
+    path: str | ModelFiles,
     *,
     revision: str | None = None,
     device: str = "cpu",
@@ -31,6 +32,8 @@ def load(
     """A model's weights, loaded and ready.
 
     Args:
+        path: a diffusers directory or hub id, or all files of a model (`p2p.layouts.model_files`).
+        revision: of a hub id that is given as a string.
         scheduler: runs in the place of the model's own.
     Raises:
         UnsupportedModel: no such family, or the family does not handle a part of the model, which the message names.

@@ -1,19 +1,18 @@
 """Where a model's weights come from, settled before any is read: refused early, and without fetching gigabytes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+import logging
+from dataclasses import dataclass
 from typing import Any
 
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import Parts, require
-from p2p.layouts.files import SMALL_FILES, parts_of
-from p2p.layouts.hub import fetched, names
-from p2p.layouts.schedulers import SCHEDULER_CLASSES
-from p2p.layouts.weights import troubles, variant_of, weighted
+from p2p.layouts.checks import chosen_variant, described, wrong
+from p2p.layouts.model_files import ModelFiles
 from p2p.schedulers import in_place_of_another
 from p2p.spec import SchedulerName
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -21,15 +20,15 @@ class Source:
     """A model that its family handles, by its files.
 
     Attributes:
-        path: a diffusers directory, or a hub id.
-        revision: of a hub id.
+        files: a diffusers directory or hub id, or a single file with its configurations.
+        config: the folder of a single file's configurations.
         variant: of the weights, as diffusers calls it; None for the plain ones.
         parts: as the files describe them.
         scheduler: that is to run in the place of the model's own, if any.
     """
 
-    path: str
-    revision: str | None
+    files: ModelFiles
+    config: str | None
     variant: str | None
     parts: Parts
     scheduler: Any = None
@@ -40,10 +39,10 @@ class Source:
         # diffusers compares what it is given with the class that the files name, which it may not know (LMS without
         # scipy): the scheduler is put in afterwards.
         given = {} if self.scheduler is None else {"scheduler": None}
-        return {"revision": self.revision, "variant": self.variant, "use_safetensors": True, **given}
+        return {"revision": self.files.revision, "variant": self.variant, "use_safetensors": True, **given}
 
 
-def source_of(family: str, path: str, revision: str | None, scheduler: SchedulerName | None = None) -> Source:
+def source_of(family: str, files: ModelFiles, scheduler: SchedulerName | None = None) -> Source:
     """The source of a model.
 
     Args:
@@ -51,27 +50,16 @@ def source_of(family: str, path: str, revision: str | None, scheduler: Scheduler
     Raises:
         UnsupportedModel: naming everything that its family does not handle, or what is wrong with its files.
     """
-    layout, on_hub = LAYOUTS[family], _is_hub_id(path, revision)
-    folder = fetched(path, revision or "main", SMALL_FILES) if on_hub else Path(path)
-    parts = parts_of(folder)
-    made = None
-    if scheduler is not None and "scheduler" in parts:
-        own = parts["scheduler"].config
-        made = in_place_of_another(own, scheduler)
-        parts = {**parts, "scheduler": replace(parts["scheduler"], kinds=(SCHEDULER_CLASSES[scheduler],))}
-    require(family, layout, parts)
-    loaded = weighted(layout, parts)
-    if on_hub:
-        return Source(path, revision, variant_of(names(path, revision or "main"), loaded), parts, made)
-    if found := list(troubles(folder, loaded)):
+    layout = LAYOUTS[family]
+    model = described(layout, files, scheduler)
+    # First, and alone: no weights are looked for that the family could not use.
+    require(family, layout, model.parts)
+    if found := list(wrong(family, layout, files, model)):
         raise UnsupportedModel("; ".join(map(str, found)))
-    return Source(path, None, variant_of(_names(folder), loaded), parts, made)
-
-
-def _is_hub_id(path: str, revision: str | None) -> bool:
-    """Whether a path is no place on this machine. A models file says it by a revision."""
-    return not Path(path).exists() and (revision is not None or not Path(path).is_absolute())
-
-
-def _names(folder: Path) -> Sequence[str]:
-    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    made = None
+    if model.scheduler is not None:
+        made = in_place_of_another(model.own["scheduler"].config, model.scheduler)
+    if model.substitution is not None:
+        log.warning("%s", model.substitution)
+    config = None if files.config is None else str(model.folder)
+    return Source(files, config, chosen_variant(layout, files, model), model.parts, made)

@@ -15,6 +15,7 @@ from p2p.families.loaded import loaded
 from p2p.families.unet import UNetFamily
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import require
+from p2p.layouts.model_files import ModelFiles
 from p2p.spec import SchedulerName
 
 NAME = "stable_diffusion_xl"
@@ -44,14 +45,14 @@ class StableDiffusionXL(UNetFamily):
     @classmethod
     def load(
         cls,
-        path: str,
+        path: str | ModelFiles,
         *,
-        revision: str | None,
+        revision: str | None = None,
         device: str,
         dtype: torch.dtype,
         scheduler: SchedulerName | None = None,
     ) -> "StableDiffusionXL":
-        """The model of a diffusers directory or hub id; safetensors only, never a pickle."""
+        """The model of a diffusers directory, a hub id or further files; safetensors only, never a pickle."""
         return cls(*loaded(
             NAME, StableDiffusionXLPipeline, path, revision=revision, device=device, dtype=dtype, scheduler=scheduler,
             add_watermarker=False,

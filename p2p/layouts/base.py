@@ -45,6 +45,21 @@ class Trouble:
         return f"{self.what}: {self.mend}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What a family's single files hold (`p2p.layouts.single_file`).
+
+    Attributes:
+        parts: by the part of a diffusers model, names of tensors of which the file has one.
+        sides: tensors by how their names begin and end, an axis, and the "part.key" which that side must be.
+        network: how the names of all tensors of the denoising network begin.
+    """
+
+    network: str
+    parts: Mapping[str, Sequence[str]]
+    sides: Sequence[tuple[str, str, int, str]]
+
+
 #: The values of a key that are handled, or the type that its value must have.
 Handled = tuple[Any, ...] | type
 
@@ -62,6 +77,7 @@ class Layout:
         mends: what to do where a part is not handled, by the part.
         token_limit: "part.key" of how many tokens the text encoder reads, or the number itself.
         cell: pixels of a picture along one cell of the latents: its sides must be multiples of it.
+        checkpoint: what its single files hold; None if it has none.
     """
 
     kinds: Mapping[str, tuple[str, ...]]
@@ -72,6 +88,7 @@ class Layout:
     mends: Mapping[str, str] = field(default_factory=dict)
     token_limit: str | int
     cell: Callable[[Parts], int]
+    checkpoint: Checkpoint | None = None
 
     def tokens(self, parts: Parts) -> int | None:
         """How many tokens the text encoder reads; None if its files do not say."""

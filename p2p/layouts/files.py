@@ -7,6 +7,7 @@ from typing import Any
 
 from p2p.errors import UnsupportedModel
 from p2p.layouts.base import PIPELINE, Part, Parts, Trouble
+from p2p.layouts.model_files import ModelFiles
 
 INDEX = "model_index.json"
 #: What a part's configuration is called, where it is not config.json.
@@ -25,8 +26,10 @@ def single_file(path: Path) -> Trouble | None:
         return Trouble(f"{path} is a file, and only diffusers directories are loaded", "set `path` to one")
     folder = path.with_suffix("")
     return Trouble(
-        f"{path} is a single-file checkpoint, and only diffusers directories are loaded",
-        f"convert it and set `path` to the new directory: {converted_from_file(path, folder)}",
+        f"{path} is a single-file checkpoint, which has no configuration in it",
+        "set `config` to a folder with the configurations and the tokenizer of its model (hf download OWNER/NAME "
+        '--include "*.json" "*.txt" --local-dir FOLDER), or convert it and set `path` to the new directory: '
+        f"{converted_from_file(path, folder)}",
     )
 
 
@@ -48,6 +51,23 @@ def converted_from_file(path: Path, folder: Path) -> str:
     """The command that makes a diffusers directory of a single-file checkpoint; it fetches configurations."""
     made = f"P.from_single_file({str(path)!r}).save_pretrained({str(folder)!r})"
     return f'python -c "from diffusers import StableDiffusionPipeline as P; {made}"'
+
+
+def misplaced(files: ModelFiles) -> Trouble | None:
+    """What about a model's files contradicts itself; None if nothing does."""
+    path = Path(files.path)
+    if files.config is None:
+        return None
+    if path.is_dir():
+        return Trouble(f"{path} is a folder, and `config` is for single files", "take `config` out")
+    if files.variant is not None:
+        return Trouble(f"{path} is a single file, and `variant` is for diffusers directories", "take `variant` out")
+    if files.revision is None and not (Path(files.config) / INDEX).is_file():
+        return Trouble(
+            f"{files.config}, which `config` names, has no {INDEX}",
+            "set `config` to a diffusers directory of the same kind of model; its weights are not needed",
+        )
+    return None
 
 
 def parts_of(folder: Path) -> Parts:

@@ -5,6 +5,7 @@ Source: https://huggingface.co/docs/safetensors, "Format".
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +46,19 @@ def _end(header: dict[str, Any]) -> int:
             raise ValueError(f"{name} ends before it begins")
         ends.append(int(end))
     return max(ends)
+
+
+def shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
+    """The tensors of a whole safetensors file, by name, with their sides.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as opened:
+        header = json.loads(opened.read(int.from_bytes(opened.read(_LENGTH), "little")))
+    return {name: _sides(said) for name, said in header.items() if name != "__metadata__"}
+
+
+def _sides(said: Mapping[str, Any]) -> tuple[int, ...]:
+    shape = said.get("shape")
+    return tuple(shape) if isinstance(shape, list) and all(isinstance(side, int) for side in shape) else ()

@@ -1,6 +1,6 @@
 """SD 1.x, SD 2.x and everything of their layout. The keys are those of diffusers 0.42's configurations."""
 
-from p2p.layouts.base import Layout, Parts
+from p2p.layouts.base import Checkpoint, Layout, Parts
 from p2p.layouts.schedulers import SCHEDULER_CLASSES
 
 
@@ -69,4 +69,25 @@ STABLE_DIFFUSION = Layout(
     mends={"scheduler": 'say `scheduler = "ddim"`, or another that is handled, in its table of the models file'},
     token_limit="text_encoder.max_position_embeddings",
     cell=_cell,
+    # The names of CompVis's code: the text encoder is OpenAI's CLIP in 1.x and OpenCLIP in 2.x.
+    checkpoint=Checkpoint(
+        network="model.diffusion_model.",
+        parts={
+            "unet": ["model.diffusion_model.input_blocks.0.0.weight"],
+            "vae": ["first_stage_model.decoder.conv_in.weight"],
+            "text_encoder": [
+                "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
+                "cond_stage_model.model.token_embedding.weight",
+            ],
+        },
+        sides=[
+            ("model.diffusion_model.", "input_blocks.0.0.weight", 1, "unet.in_channels"),
+            ("model.diffusion_model.", "diffusion_model.out.2.weight", 0, "unet.out_channels"),
+            ("model.diffusion_model.", ".attn2.to_k.weight", 1, "unet.cross_attention_dim"),
+            ("first_stage_model.", "decoder.conv_in.weight", 1, "vae.latent_channels"),
+            ("cond_stage_model.", "token_embedding.weight", 1, "text_encoder.hidden_size"),
+            ("cond_stage_model.", "token_embedding.weight", 0, "text_encoder.vocab_size"),
+            ("cond_stage_model.", "position_embedding.weight", 0, "text_encoder.max_position_embeddings"),
+        ],
+    ),
 )

@@ -39,8 +39,10 @@ def variants_by_part(names: Sequence[str], parts: Sequence[str]) -> Mapping[str,
     return found
 
 
-def variant_of(names: Sequence[str], parts: Sequence[str]) -> str | None:
-    """The variant to load: none if all parts have plain files, else the one that all parts have."""
+def variant_of(names: Sequence[str], parts: Sequence[str], wanted: str | None = None) -> str | None:
+    """The variant to load: the wanted one, none if all parts have plain files, else the one that all parts have."""
+    if wanted is not None:
+        return wanted
     found = variants_by_part(names, parts)
     if all(None in variants for variants in found.values()):
         return None
@@ -50,11 +52,34 @@ def variant_of(names: Sequence[str], parts: Sequence[str]) -> str | None:
     return "fp16" if "fp16" in fitting else next(iter(fitting), None)
 
 
-def troubles(folder: Path, parts: Sequence[str]) -> Iterator[Trouble]:
-    """What keeps the weights of a directory's parts from being loaded."""
+def variant_missing(
+    where: Path | str, names: Sequence[str], parts: Sequence[str], wanted: str | None
+) -> Iterator[Trouble]:
+    """What keeps a variant that is wanted from being loaded: a part has neither it nor plain files, or none has it."""
+    found = variants_by_part(names, parts)
+    if wanted is None or not any(found.values()):
+        return  # without any weights, that is what is said
+    lacking = [part for part, variants in found.items() if wanted not in variants]
+    whole = sorted({v or "plain" for v in set().union(*found.values()) if all({v, None} & of for of in found.values())})
+    if len(lacking) == len(found) or any(None not in found[part] for part in lacking):
+        has = f"has {' and '.join(whole)} ones" if whole else "has none of one variant for all parts"
+        others = [name for name in whole if name != "plain"]
+        mend = f"set `variant` to {' or '.join(others)}, or leave it out" if others else "leave `variant` out"
+        yield Trouble(f"{where} has no weights of the variant {wanted} of {' and '.join(lacking)}, and {has}", mend)
+
+
+def troubles(folder: Path, parts: Sequence[str], wanted: str | None = None) -> Iterator[Trouble]:
+    """What keeps the weights of a directory's parts from being loaded.
+
+    Args:
+        wanted: the variant that is to be loaded.
+    """
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     found = variants_by_part(names, parts)
-    variant = variant_of(names, parts)
+    if missing := list(variant_missing(folder, names, parts, wanted)):
+        yield from missing
+        return
+    variant = variant_of(names, parts, wanted)
     pickled = [name for part in found if not found[part] for name in _pickles(part, names)]
     if pickled:
         what = f"{' and '.join(pickled)} of {folder} are pickles, which may run code and are never loaded"

@@ -10,6 +10,7 @@ from jobs.model import Notice
 from p2p.spec import EditSpec
 from p2p.words import written
 from prompts.notices.foreign import may_be_foreign, other_syntax, weight_syntax
+from prompts.schedulers import Substitution
 
 #: Notices of one edit, and of one batch: an answer stays small, whatever was sent.
 MAX_NOTICES = 16
@@ -20,15 +21,22 @@ Location = tuple[str | int, ...]
 
 
 def notices_of(
-    spec: EditSpec, model: ModelDeclaration, *, weighted: bool = False, unused: Sequence[Location] = ()
+    spec: EditSpec,
+    model: ModelDeclaration,
+    *,
+    weighted: bool = False,
+    unused: Sequence[Location] = (),
+    instead: Substitution | None = None,
 ) -> tuple[Notice, ...]:
     """What there is to say about an edit that is accepted, the source first; at most `MAX_NOTICES`.
 
     Args:
         weighted: whether weights were read out of its prompts.
         unused: the prompts whose weights have no use.
+        instead: what runs in the place of the model's own scheduler, if nobody has asked for it.
     """
-    found = [
+    found = [] if instead is None or spec.sampling.scheduler is not None else [_of_scheduler(instead)]
+    found += [
         Notice(
             code="weights_not_used",
             pointer=_pointer(location),
@@ -41,6 +49,15 @@ def notices_of(
         if prompt:
             found += _of_prompt(_pointer(location), prompt, model, weighted)
     return bounded(found)
+
+
+def _of_scheduler(instead: Substitution) -> Notice:
+    return Notice(
+        code="scheduler_substituted",
+        pointer="",
+        detail=f"{instead.own}, the model's own scheduler, is not handled, and {instead.by} runs in its place: name "
+        "one in `sampling.scheduler` to choose another",
+    )
 
 
 def bounded(notices: Sequence[Notice]) -> tuple[Notice, ...]:

@@ -1,7 +1,7 @@
 """Opens a model's tokenizer: by the files that are there, wherever a declaration says or leaves out that they are."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +11,11 @@ from jobs.catalogue import ModelDeclaration
 from jobs.errors import InvalidCatalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
-from p2p.layouts.files import parts_of
+from p2p.layouts.embeddings import troubles, vectors
+from p2p.layouts.files import misplaced, parts_of
 from p2p.layouts.hub import fetched
+from p2p.layouts.model_files import ModelFiles
+from p2p.learned_words import LearnedWords, UnusableToken, learn
 from prompts.tokenization.clip import MERGES, VOCABULARY, clip_tokenizer
 from prompts.tokenization.special import CONFIG, read
 from prompts.tokenization.t5 import PIECES, t5_tokenizer
@@ -24,8 +27,9 @@ KINDS: Mapping[str, Callable[[Path], Tokenizer]] = {
     VOCABULARY: clip_tokenizer,
     PIECES: t5_tokenizer,
 }
-#: The files of a hub id that are fetched: the tokenizer, and those that say how many tokens are read.
-FILES = ("tokenizer/*", "text_encoder/config.json")
+#: The files of a hub id that are fetched: the tokenizer, and those that say how many tokens are read and which
+#: scheduler the model has.
+FILES = ("tokenizer/*", "text_encoder/config.json", "model_index.json")
 #: transformers writes 1e30 where nobody says; no text encoder reads a million tokens.
 _NO_LIMIT = 1_000_000
 
@@ -36,10 +40,12 @@ class OpenedTokenizer:
 
     Attributes:
         limit: by the tokenizer's and the text encoder's files; None if neither says.
+        learned: words that textual inversions added.
     """
 
     tokenizer: Tokenizer
     limit: int | None
+    learned: LearnedWords = field(default_factory=LearnedWords)
 
 
 def open_tokenizer(place: Path) -> OpenedTokenizer:
@@ -61,17 +67,36 @@ def open_tokenizer(place: Path) -> OpenedTokenizer:
 
 
 def tokenizer_of(declaration: ModelDeclaration) -> OpenedTokenizer:
-    """A declared model's tokenizer: the one that is named, or that of the model itself.
+    """A declared model's tokenizer with its learned words: the one that is named, or that of the model itself.
 
     Raises:
-        InvalidCatalogue: there is none, or it cannot be read or fetched.
+        InvalidCatalogue: there is none, it cannot be read or fetched, or a learned word cannot be one.
     """
+    opened = tokenizer_alone(declaration)
+    if not declaration.embeddings:
+        return opened
+    try:
+        found = [(each.token, vectors(Path(each.path))) for each in declaration.embeddings]
+        return replace(opened, learned=learn(opened.tokenizer, found))
+    except UnusableToken as error:
+        raise InvalidCatalogue(str(error)) from error
+    except (OSError, ValueError, AttributeError) as error:
+        # `embeddings.troubles` says all that is wrong with a file; without the text encoder's width it is asked here.
+        said = "; ".join(str(each) for one in declaration.embeddings for each in troubles(Path(one.path), {}))
+        raise InvalidCatalogue(said or f"a file of `embeddings` cannot be read: {error}") from error
+
+
+def tokenizer_alone(declaration: ModelDeclaration) -> OpenedTokenizer:
+    """A declared model's tokenizer as its files have it; raises `InvalidCatalogue`."""
     if declaration.tokenizer is not None:
         return open_tokenizer(declaration.tokenizer)
-    folder = Path(declaration.path)
+    files = ModelFiles.of(declaration)
+    folder = Path(files.described_by)
     try:
+        if trouble := misplaced(files):
+            raise UnsupportedModel(str(trouble))
         if declaration.revision is not None:
-            folder = fetched(declaration.path, declaration.revision, FILES)
+            folder = fetched(files.described_by, declaration.revision, FILES)
         elif not (folder / "tokenizer").is_dir():
             parts_of(folder)  # says it better where there is no model at all
     except UnsupportedModel as error:

@@ -121,7 +121,13 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
     weighted, unused = asked.read.weighted, asked.read.unused
     return new_job(
         spec,
-        notices=notices_of(spec, plane.catalogue[spec.model], weighted=weighted, unused=unused),
+        notices=notices_of(
+            spec,
+            plane.catalogue[spec.model],
+            weighted=weighted,
+            unused=unused,
+            instead=plane.substitutions.get(spec.model),
+        ),
         lifetime=plane.job_lifetime,
         queue_limit=limit,
         owner=caller.owner,

@@ -3,6 +3,8 @@
 from pydantic import BaseModel, Field
 
 from jobs.catalogue import ModelDeclaration, ModelDefaults, ModelLimits
+from p2p.spec import SchedulerName
+from prompts.schedulers import Substitution
 
 
 class ModelView(BaseModel):
@@ -15,13 +17,31 @@ class ModelView(BaseModel):
     vocabulary: tuple[str, ...] | None = Field(
         description="The words it was trained on; other words have no meaning to it. Null if they are not listed."
     )
+    scheduler: SchedulerName | None = Field(
+        description="Runs if a request names none, in the place of the model's own; null if the model's own runs."
+    )
+    scheduler_replaces: str | None = Field(
+        description="The class of the model's own scheduler, if it is not handled and `scheduler` runs in its place "
+        "for that reason."
+    )
+    learned_words: tuple[str, ...] = Field(description="Words that textual inversions added, as prompts write them.")
     defaults: ModelDefaults
     limits: ModelLimits
 
     @classmethod
-    def of(cls, model: ModelDeclaration, max_tokens: int) -> "ModelView":
-        """The view of a declaration, which may leave `max_tokens` to the model's own files."""
-        return cls(**{name: getattr(model, name) for name in cls.model_fields} | {"max_tokens": max_tokens})
+    def of(cls, model: ModelDeclaration, max_tokens: int, instead: Substitution | None = None) -> "ModelView":
+        """The view of a declaration, which may leave `max_tokens` to the model's own files.
+
+        Args:
+            instead: what runs in the place of the model's own scheduler, if nobody has asked for it.
+        """
+        said = {
+            "max_tokens": max_tokens,
+            "scheduler": model.scheduler if instead is None else instead.by,
+            "scheduler_replaces": None if instead is None else instead.own,
+            "learned_words": tuple(each.token for each in model.embeddings),
+        }
+        return cls(**{name: said[name] if name in said else getattr(model, name) for name in cls.model_fields})
 
 
 class ModelList(BaseModel):

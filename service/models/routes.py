@@ -12,5 +12,8 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 async def list_models(plane: PlaneOfApp) -> ModelList:
     """The models of this installation: their sizes, limits and defaults."""
     return ModelList(
-        models=tuple(ModelView.of(model, plane.counters[model.id].limit) for model in plane.catalogue.values())
+        models=tuple(
+            ModelView.of(model, plane.counters[model.id].limit, plane.substitutions.get(model.id))
+            for model in plane.catalogue.values()
+        )
     )

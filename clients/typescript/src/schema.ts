@@ -2011,6 +2011,21 @@ export interface components {
              * @description The words it was trained on; other words have no meaning to it. Null if they are not listed.
              */
             vocabulary: string[] | null;
+            /**
+             * Scheduler
+             * @description Runs if a request names none, in the place of the model's own; null if the model's own runs.
+             */
+            scheduler: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "lcm" | "pndm") | null;
+            /**
+             * Scheduler Replaces
+             * @description The class of the model's own scheduler, if it is not handled and `scheduler` runs in its place for that reason.
+             */
+            scheduler_replaces: string | null;
+            /**
+             * Learned Words
+             * @description Words that textual inversions added, as prompts write them.
+             */
+            learned_words: string[];
             defaults: components["schemas"]["ModelDefaults"];
             limits: components["schemas"]["ModelLimits"];
         };

@@ -16,7 +16,6 @@ from diffusers import (
     PNDMScheduler,
     StableDiffusionLDM3DPipeline,
     UNet2DConditionModel,
-    UniPCMultistepScheduler,
 )
 from safetensors import SafetensorError, safe_open
 from transformers import CLIPTextModelWithProjection
@@ -29,7 +28,7 @@ from p2p.families.stable_diffusion import StableDiffusion
 from p2p.layouts import LAYOUTS
 from p2p.layouts.header import damage
 from p2p.layouts.hub import fetched
-from p2p.layouts.schedulers import SCHEDULER_CLASSES
+from p2p.layouts.schedulers import SCHEDULER_CLASSES, SUBSTITUTES
 from p2p.layouts.weights import variant_of
 from p2p.schedulers import SCHEDULERS
 from tests import tiny
@@ -81,7 +80,7 @@ OTHER_NETWORKS = {
             "addition_time_embed_dim": 8,
             "projection_class_embeddings_input_dim": 64,
         },
-        r"addition_embed_type text_time \(SDXL's\)",
+        r"addition_embed_type text_time \(SDXL's, the family stable_diffusion_xl\)",
     ),
     "IF": ({"addition_embed_type": "text", "addition_embed_type_num_heads": 2}, "addition_embed_type text"),
     "projected text": ({"encoder_hid_dim": 16, "encoder_hid_dim_type": "text_proj"}, "encoder_hid_dim_type text_proj"),
@@ -224,16 +223,47 @@ def test_another_pipeline_over_the_same_parts_is_refused():
         StableDiffusion(pipeline)
 
 
-def test_a_scheduler_that_is_not_known_is_replaced_where_one_is_named(model, saved):
-    UniPCMultistepScheduler.from_pretrained(saved / "scheduler").save_pretrained(model / "scheduler")
-    changed(model / "model_index.json", scheduler=["diffusers", "UniPCMultistepScheduler"])
+def _with_scheduler(model: Path, saved: Path, kind: str) -> Path:
+    changed(model / "scheduler/scheduler_config.json", _class_name=kind)
+    changed(model / "model_index.json", scheduler=["diffusers", kind])
+    return model
 
-    with pytest.raises(UnsupportedModel, match=r'UniPCMultistepScheduler.*say `scheduler = "ddim"`'):
+
+def test_a_scheduler_that_nothing_is_close_to_is_refused_and_replaced_where_one_is_named(model, saved):
+    _with_scheduler(model, saved, "EDMEulerScheduler")
+
+    with pytest.raises(UnsupportedModel, match=r'EDMEulerScheduler.*say `scheduler = "ddim"`'):
         load(FAMILY, str(model))
     replaced = edit(spec(SWAP, **NO_MAPS), load(FAMILY, str(model), scheduler="euler"))
     own = edit(spec(SWAP, sampling={"scheduler": "euler"}, **NO_MAPS), load(FAMILY, str(saved)))
     assert replaced.scheduler == "euler"
     assert torch.equal(replaced.latents, own.latents)
+
+
+@pytest.mark.parametrize(("kind", "by"), SUBSTITUTES.items())
+def test_a_scheduler_that_is_not_handled_is_replaced_by_a_close_one_and_that_is_said(model, saved, caplog, kind, by):
+    """LMS needs scipy and the SDE solver torchsde, which are not installed: their classes are not even looked at."""
+    family = load(FAMILY, str(_with_scheduler(model, saved, kind)))
+
+    made = edit(spec(SWAP, **NO_MAPS), family)
+    asked = edit(spec(SWAP, sampling={"scheduler": by}, **NO_MAPS), load(FAMILY, str(saved)))
+    assert made.scheduler == by
+    assert torch.equal(made.latents, asked.latents)
+    assert f"{kind}, the model's own scheduler, is not handled, and {by} runs in its place" in caplog.text
+
+
+def test_what_takes_the_place_of_a_scheduler_is_one_that_runs_and_takes_no_place_of_its_own():
+    assert set(SUBSTITUTES.values()) <= SCHEDULERS.keys()
+    assert not set(SUBSTITUTES) & set(SCHEDULER_CLASSES.values())
+
+
+def test_a_flow_under_a_solvers_name_is_refused(model, saved):
+    """UniPC runs flows as well: what is close to it for diffusion is not close to it for these."""
+    changed(_with_scheduler(model, saved, "UniPCMultistepScheduler") / "scheduler/scheduler_config.json",
+            prediction_type="flow_prediction", use_flow_sigmas=True)  # fmt: skip
+
+    with pytest.raises(UnsupportedModel, match="prediction_type flow_prediction"):
+        load(FAMILY, str(model))
 
 
 def test_a_scheduler_that_diffusers_cannot_load_here_is_replaced_too(model):

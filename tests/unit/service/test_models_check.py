@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
@@ -17,7 +18,7 @@ from admin.__main__ import check_models
 from admin.models_check import checked, remarks
 from jobs.catalogue import load_catalogue
 from jobs.errors import InvalidCatalogue
-from tests import tiny
+from tests import lora_files, single_file, tiny
 from tests.cached_hub import COMMIT, ROOT, cached, python
 from tests.unit.p2p.test_layouts import changed
 
@@ -75,21 +76,6 @@ def _fp16(model: Path) -> None:
     tiny.pipeline().to(torch.float16).save_pretrained(model, variant="fp16")
 
 
-@pytest.mark.parametrize(
-    ("make", "remark"),
-    [
-        (_only_parts_of_the_tokenizer, "reads 24 tokens"),
-        (_no_safety_checker, "is served without its safety_checker"),
-        (_fp16, "has weights of the variant fp16"),
-    ],
-)
-def test_what_is_unusual_and_served_all_the_same_is_remarked(check, model, tmp_path, make, remark):
-    make(model)
-
-    assert check() == []
-    assert remark in remarks(load_catalogue(tmp_path / "models.toml")["tiny"])
-
-
 def _pickles(model: Path) -> None:
     shutil.rmtree(model)
     tiny.pipeline().save_pretrained(model, safe_serialization=False)
@@ -107,6 +93,10 @@ def _single_file_in_a_folder(model: Path) -> None:
 
 
 def _other_scheduler(model: Path) -> None:
+    changed(model / "model_index.json", scheduler=["diffusers", "EDMEulerScheduler"])
+
+
+def _close_scheduler(model: Path) -> None:
     changed(model / "model_index.json", scheduler=["diffusers", "UniPCMultistepScheduler"])
 
 
@@ -122,6 +112,26 @@ def _no_limit(model: Path) -> None:
         path.write_text(json.dumps({k: v for k, v in content.items() if k not in (key, "max_position_embeddings")}))
 
 
+@pytest.mark.parametrize(
+    ("make", "remark"),
+    [
+        (_only_parts_of_the_tokenizer, "reads 24 tokens"),
+        (_no_safety_checker, "is served without its safety_checker"),
+        (_fp16, "has weights of the variant fp16"),
+        (
+            _close_scheduler,
+            "UniPCMultistepScheduler, the model's own scheduler, is not handled, and dpm_solver_multistep runs in its "
+            "place",
+        ),
+    ],
+)
+def test_what_is_unusual_and_served_all_the_same_is_remarked(check, model, tmp_path, make, remark):
+    make(model)
+
+    assert check() == []
+    assert remark in remarks(load_catalogue(tmp_path / "models.toml")["tiny"])
+
+
 SPOILT = {
     "inpainting": (lambda model: changed(model / "unet/config.json", in_channels=9), "in_channels 9", "set `path` to"),
     "SDXL": (
@@ -129,7 +139,7 @@ SPOILT = {
         "model_index is StableDiffusionXLPipeline",
         "set `path` to",
     ),
-    "scheduler": (_other_scheduler, "scheduler is UniPCMultistepScheduler", 'say `scheduler = "ddim"`'),
+    "scheduler": (_other_scheduler, "scheduler is EDMEulerScheduler", 'say `scheduler = "ddim"`'),
     "pickles": (_pickles, "are pickles", "convert them, in their place: python -c "),
     "single file": (
         _single_file,
@@ -214,6 +224,67 @@ def test_a_scheduler_that_is_declared_mends_one_that_is_not_handled(check, model
     assert check(added='scheduler = "euler"') == []
 
 
+@pytest.fixture
+def files(model, tmp_path) -> Path:
+    """A single file of the model, a LoRA and a textual inversion of it, beside it."""
+    pipeline = tiny.pipeline()
+    single_file.save(pipeline, tmp_path / "painter.safetensors")
+    lora_files.saved(tmp_path / "lora.safetensors", lora_files.trained(pipeline))
+    save_file({"emb_params": torch.zeros(2, 16)}, tmp_path / "toy.safetensors")
+    save_file({"emb_params": torch.zeros(2, 17)}, tmp_path / "wide.safetensors")
+    return tmp_path
+
+
+SINGLE = 'path = "painter.safetensors"\nconfig = "model"'
+
+
+@pytest.mark.parametrize(
+    ("new", "added", "remark"),
+    [
+        (SINGLE, "", "is a single file"),
+        ("", 'loras = [{ path = "lora.safetensors", weight = -0.5 }]', "has 1 LoRA fused"),
+        (SINGLE, 'loras = [{ path = "lora.safetensors" }]', "has 1 LoRA fused"),
+        (
+            "",
+            'lora_choices = [{ id = "a", path = "lora.safetensors" }]',
+            "has 1 LoRA in lora_choices, which requests cannot name yet",
+        ),
+        ("", 'embeddings = [{ path = "toy.safetensors", token = "<toy>" }]', "has learned <toy> (2 tokens)"),
+    ],
+)
+def test_further_files_of_a_model_are_checked_without_torch_and_remarked(check, files, tmp_path, new, added, remark):
+    old = 'path = "model"' if new else ""
+
+    assert check(old, new, added=added) == []
+    assert remark in remarks(load_catalogue(tmp_path / "models.toml")["tiny"])
+    assert remark in admin(tmp_path / "models.toml").stdout
+
+
+@pytest.mark.parametrize(
+    ("new", "added", "said"),
+    [
+        (
+            'path = "lora.safetensors"\nconfig = "model"',
+            "",
+            "is a LoRA: name it in `loras`, and stable_diffusion needs",
+        ),
+        ('path = "painter.safetensors"\nconfig = "gone"', "", "which `config` names, has no model_index.json: set"),
+        ('path = "model"\nconfig = "model"', "", "is a folder, and `config` is for single files: take `config` out"),
+        ("", 'variant = "fp16"', "no weights of the variant fp16 of"),
+        ("", 'loras = [{ path = "gone.safetensors" }]', "gone.safetensors is not there, and a LoRA is wanted"),
+        ("", 'loras = [{ path = "painter.safetensors" }]', "has tensors that are no LoRA's (such as "),
+        ("", 'lora_choices = [{ id = "a", path = "toy.safetensors" }]', "has tensors that are no LoRA's (such as emb_"),
+        ("", 'embeddings = [{ path = "wide.safetensors", token = "<x>" }]', "vectors of 17 numbers, and this model's"),
+        ("", 'embeddings = [{ path = "toy.safetensors", token = "cat" }]', "is a word of the model already"),
+        ("", 'embeddings = [{ path = "gone.safetensors", token = "<x>" }]', "is not there, and a textual inversion"),
+    ],
+)
+def test_what_is_wrong_with_further_files_of_a_model_is_said_once(check, files, new, added, said):
+    (found,) = check('path = "model"' if new else "", new, added=added)
+
+    assert said in found
+
+
 def test_everything_that_is_wrong_is_said_at_once(check, model):
     changed(model / "unet/config.json", in_channels=9)
     (model / "vae/diffusion_pytorch_model.safetensors").unlink()
@@ -242,7 +313,7 @@ def test_the_command_goes_through_all_models_and_ends_with_1_where_one_is_wrong(
     ran = admin(file)
 
     assert ran.stdout.splitlines()[0] == "spoilt: cannot be served"
-    assert ran.stdout.splitlines()[1].startswith("  - scheduler is UniPCMultistepScheduler")
+    assert ran.stdout.splitlines()[1].startswith("  - scheduler is EDMEulerScheduler")
     assert ran.stdout.splitlines()[2] == "whole: reads 24 tokens"
     assert (ran.returncode, ran.stderr.strip()) == (1, f"1 of 2 models of {file} cannot be served")
 
@@ -284,6 +355,24 @@ MISDECLARED = {
     "no path": ('path = "model"', 'path = "a\\u0000b"', "`path` is "),
     "a path too long": ("", f'tokenizer = "{"x" * 5000}"', "`tokenizer` is "),
     "no file's name": ("", f'vocabulary = "{"x" * 5000}"', "no vocabulary at "),
+    "a LoRA's weight": (
+        "",
+        'loras = [{ path = "a", weight = 5 }]',
+        "`loras[0].weight` is 5: it must be 2 or less",
+    ),
+    "a weight that is no number": (
+        "",
+        'loras = [{ path = "a", weight = nan }]',
+        "`loras[0].weight` is NaN: it must be",
+    ),
+    "a LoRA without a path": ("", "loras = [{ weight = 1 }]", "`loras[0].path` is missing: add it"),
+    "a LoRA twice": (
+        "",
+        'lora_choices = [{ id = "a", path = "x" }, { id = "a", path = "y" }]',
+        "`lora_choices` has a twice: give each its own name",
+    ),
+    "no precision": ("", 'torch_dtype = "int8"', "`torch_dtype` is \"int8\": it must be one of 'float32', 'float16'"),
+    "no token": ("", 'embeddings = [{ path = "a", token = "" }]', '`embeddings[0].token` is "": it must be'),
     "repeated": (
         'id = "odd"',
         'id = "whole"',
@@ -355,11 +444,17 @@ def test_the_command_ends_with_0_where_nothing_is_wrong():
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "scenes: reads 32 tokens\n", "")
 
 
-def test_the_table_that_is_shown_declares_a_model(tmp_path):
-    (shown,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/models.md").read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "models.toml").write_text(shown)
+def test_the_tables_that_are_shown_declare_models(tmp_path):
+    shown = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/models.md").read_text(encoding="utf-8"), re.DOTALL)
+    tables = [block for block in shown if block.startswith("[[models]]")]
+    lines = "".join(block for block in shown if block not in tables)  # of any table
+    (tmp_path / "models.toml").write_text("".join(tables) + lines)
 
-    declared = load_catalogue(tmp_path / "models.toml")["sd15"]
+    catalogue = load_catalogue(tmp_path / "models.toml")
+
+    assert catalogue["painter"].config == str(tmp_path / "sd15-config")
+    assert (len(catalogue["painter"].loras), len(catalogue["painter"].embeddings)) == (1, 1)
+    declared = catalogue["sd15"]
 
     assert (declared.tokenizer, declared.max_tokens) == (None, None)
     assert len(declared.revision) == 40

@@ -5,8 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from jobs.catalogue import Embedding
 from prompts.notices import MAX_NOTICES
 from prompts.notices.foreign import other_syntax, weight_syntax
+from prompts.schedulers import Substitution
+from tests import tiny
+from tests.cached_hub import python
+from tests.unit.p2p.test_layouts import changed
+from tests.unit.service.test_models_check import DECLARED
 
 
 def edit(source="a cat on the beach", prompt="a dog on the beach", kind="replace", **rest) -> dict:
@@ -220,3 +226,56 @@ def test_notices_say_what_to_do(client):
 
     assert all(re.search(r": \S", notice["detail"]) for notice in answer["notices"])
     assert "(dog:2)" in answer["notices"][0]["detail"]
+
+
+@pytest.fixture
+def of_another_scheduler(client, parts):
+    """The API whose model comes with a scheduler that is not handled."""
+    instead = {"tiny": Substitution("UniPCMultistepScheduler", "dpm_solver_multistep")}
+    client.app.state.plane = replace(parts.plane, substitutions=instead)
+    return client
+
+
+def test_a_scheduler_that_runs_unasked_is_noticed_and_shown_with_the_model(of_another_scheduler):
+    assert told(of_another_scheduler, edit()) == [("scheduler_substituted", "")]
+    model, other, _ = of_another_scheduler.get("/v1/models").json()["models"]
+    assert (model["scheduler"], model["scheduler_replaces"]) == ("dpm_solver_multistep", "UniPCMultistepScheduler")
+    assert (other["scheduler"], other["scheduler_replaces"]) == (None, None)
+
+
+def test_a_scheduler_that_is_asked_for_is_not_noticed(of_another_scheduler):
+    assert told(of_another_scheduler, edit(sampling={"scheduler": "euler"})) == []
+
+
+def test_every_edit_of_a_batch_says_which_scheduler_runs(of_another_scheduler):
+    answer = of_another_scheduler.post("/v1/batches", json={"edits": [edit(), edit()]}).json()
+
+    assert {notice["code"] for notice in answer["notices"]} == {"scheduler_substituted"}
+
+
+def test_the_substitute_is_read_from_the_models_files_without_torch(tmp_path):
+    tiny.save(tmp_path / "model")
+    changed(tmp_path / "model" / "model_index.json", scheduler=["diffusers", "HeunDiscreteScheduler"])
+    declared = DECLARED.format(id="own") + DECLARED.format(id="chosen") + 'scheduler = "ddim"\n'
+    (tmp_path / "models.toml").write_text(declared)
+    code = f"""
+import sys
+from pathlib import Path
+from service.models.offered import load_offered
+print(load_offered(Path({str(tmp_path / "models.toml")!r})).substitutions)
+print(*sorted({{"torch", "transformers", "diffusers"}} & sys.modules.keys()))
+"""
+
+    ran = python(code, tmp_path / "cache")
+
+    said, heavy = ran.stdout.splitlines()
+    assert said == str({"own": Substitution("HeunDiscreteScheduler", "euler")}), ran.stderr
+    assert heavy == ""
+
+
+def test_learned_words_are_shown_with_the_model(client, parts):
+    word = Embedding(path="toy.safetensors", token="<cat-toy>")
+    model = parts.plane.catalogue["tiny"].model_copy(update={"embeddings": (word,)})
+    client.app.state.plane = replace(parts.plane, catalogue={**parts.plane.catalogue, "tiny": model})
+
+    assert client.get("/v1/models").json()["models"][0]["learned_words"] == ["<cat-toy>"]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from jobs.catalogue import load_catalogue
 from p2p.errors import UnsupportedModel, UnsupportedSize
@@ -63,6 +64,20 @@ def test_a_scheduler_that_is_declared_runs_in_the_models_own_ones_place(declared
     family = load_family(declared(added='scheduler = "euler"'), device="cpu")
 
     assert type(family.scheduler(3)).__name__ == "EulerDiscreteScheduler"
+
+
+@pytest.mark.parametrize(
+    ("setting", "line", "dtype"),
+    [
+        ("auto", 'torch_dtype = "bfloat16"', torch.bfloat16),
+        ("float32", 'torch_dtype = "bfloat16"', torch.float32),
+        ("auto", "", torch.float32),
+    ],
+)
+def test_a_models_precision_is_that_of_its_declaration_if_the_worker_is_set_to_none(declared, setting, line, dtype):
+    family = load_family(declared(added=line), device="cpu", dtype=setting)
+
+    assert family.dtype is dtype
 
 
 def _inpainting(model: Path) -> None:

@@ -1,0 +1,109 @@
+"""Which files a model is made of, as a models file or a caller of the library names them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class NamedLora(Protocol):
+    """A LoRA by its file."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def weight(self) -> float: ...
+
+
+class NamedEmbedding(Protocol):
+    """A textual inversion by its file."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def token(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """A LoRA that is fused into a model's weights.
+
+    Attributes:
+        path: a safetensors file, in diffusers' or kohya's layout.
+        weight: what its change is multiplied with.
+    """
+
+    path: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class EmbeddingFile:
+    """A textual inversion: a word that the model learns.
+
+    Attributes:
+        path: a safetensors file.
+        token: the word as prompts write it.
+    """
+
+    path: str
+    token: str
+
+
+class Declared(Protocol):
+    """What a declaration of a model says of its files (`jobs.catalogue.ModelDeclaration`)."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def revision(self) -> str | None: ...
+
+    @property
+    def config(self) -> str | None: ...
+
+    @property
+    def variant(self) -> str | None: ...
+
+    @property
+    def loras(self) -> Sequence[NamedLora]: ...
+
+    @property
+    def embeddings(self) -> Sequence[NamedEmbedding]: ...
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of a model.
+
+    Attributes:
+        path: a diffusers directory, a hub id, or with `config` a single file.
+        revision: of the hub id, which is `config` where that is given.
+        config: of a single file, the diffusers directory or hub id that has its configurations and tokenizer.
+        variant: of the weights that are to be loaded; the one that fits where absent.
+    """
+
+    path: str
+    revision: str | None = None
+    config: str | None = None
+    variant: str | None = None
+    loras: tuple[LoraFile, ...] = ()
+    embeddings: tuple[EmbeddingFile, ...] = ()
+
+    @classmethod
+    def of(cls, declared: Declared) -> "ModelFiles":
+        """Those that a declaration names."""
+        return cls(
+            declared.path,
+            declared.revision,
+            declared.config,
+            declared.variant,
+            tuple(LoraFile(each.path, each.weight) for each in declared.loras),
+            tuple(EmbeddingFile(each.path, each.token) for each in declared.embeddings),
+        )
+
+    @property
+    def described_by(self) -> str:
+        """Where the configurations and the tokenizer are."""
+        return self.path if self.config is None else self.config

@@ -1,0 +1,60 @@
+"""LoRA files as people have them, for tiny models: diffusers' own layout, kohya's, and those of other families."""
+
+from pathlib import Path
+
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import Tensor
+
+RANK = 4
+#: The layers that trainers adapt by themselves.
+TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
+
+
+def trained(pipeline: DiffusionPipeline, *, seed: int = 1, scale: float = 0.1, text: bool = True) -> dict[str, Tensor]:
+    """Adapters as if they had been trained, in diffusers' layout; the pipeline is not changed for good.
+
+    Args:
+        text: whether the text encoder is adapted as well.
+    """
+    torch.manual_seed(seed)
+    made: dict[str, Tensor] = {}
+    parts = {"unet": TARGETS} | ({"text_encoder": ["q_proj", "k_proj", "v_proj", "out_proj"]} if text else {})
+    for part, targets in parts.items():
+        network = getattr(pipeline, part)
+        network.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets), "made")
+        state = convert_state_dict_to_diffusers(get_peft_model_state_dict(network, adapter_name="made"))
+        # peft begins with adapters that change nothing.
+        made |= {f"{part}.{name}": torch.randn(weight.shape) * scale for name, weight in state.items()}
+    pipeline.unload_lora_weights()
+    return {name: weight.contiguous() for name, weight in made.items()}
+
+
+def saved(file: Path, state: dict[str, Tensor]) -> Path:
+    """The state in a safetensors file."""
+    save_file(state, file)
+    return file
+
+
+def as_kohya(state: dict[str, Tensor], alpha: float = RANK) -> dict[str, Tensor]:
+    """Adapters of `trained` as kohya's scripts write them: names in one piece, and an alpha a layer.
+
+    Args:
+        alpha: divided by the rank, what their change is multiplied with.
+    """
+    made = {}
+    for name, weight in state.items():
+        part, _, layer = name.partition(".")
+        layer, _, end = layer.rpartition(".lora")
+        first = "down" if any(end.endswith(each) for each in ("_A.weight", ".down.weight")) else "up"
+        prefix = "lora_unet" if part == "unet" else "lora_te"
+        if part == "text_encoder" and not layer.startswith("text_model"):
+            layer = f"text_model.{layer}"
+        key = f"{prefix}_{layer.replace('.', '_')}"
+        made[f"{key}.lora_{first}.weight"] = weight
+        made[f"{key}.alpha"] = torch.tensor(float(alpha))
+    return made

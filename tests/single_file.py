@@ -1,0 +1,83 @@
+"""A tiny model as one file with the names of CompVis's code, which `from_single_file` reads back."""
+
+import re
+from pathlib import Path
+
+from diffusers import StableDiffusionPipeline
+from safetensors.torch import save_file
+from torch import Tensor
+
+#: Within a block of the UNet, diffusers' names and CompVis's.
+_RESNET = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
+_UNET = {
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "conv_in": "input_blocks.0.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+    "mid_block.resnets.0": "middle_block.0",
+    "mid_block.attentions.0": "middle_block.1",
+    "mid_block.resnets.1": "middle_block.2",
+}
+_VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+
+
+def state_dict(pipeline: StableDiffusionPipeline) -> dict[str, Tensor]:
+    """The weights of a pipeline under CompVis's names."""
+    found = {}
+    for name, weight in pipeline.unet.state_dict().items():
+        found[f"model.diffusion_model.{_of_unet(name, pipeline.unet.config.layers_per_block)}"] = weight
+    levels = len(pipeline.vae.config.block_out_channels)
+    for name, weight in pipeline.vae.state_dict().items():
+        own = _of_vae(name, levels)
+        is_matrix = ".attn_1." in own and weight.ndim == 2
+        found[f"first_stage_model.{own}"] = weight[:, :, None, None] if is_matrix else weight
+    for name, weight in pipeline.text_encoder.state_dict().items():
+        found[f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}"] = weight
+    return {name: weight.contiguous() for name, weight in found.items()}
+
+
+def save(pipeline: StableDiffusionPipeline, file: Path) -> Path:
+    """The file."""
+    save_file(state_dict(pipeline), file)
+    return file
+
+
+def _of_unet(name: str, layers: int) -> str:
+    if found := re.fullmatch(r"down_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\.(.*)", name):
+        block, kind, layer, rest = int(found[1]), found[2], int(found[3]), found[4]
+        place = f"input_blocks.{block * (layers + 1) + layer + 1}.{kind == 'attentions':d}"
+    elif found := re.fullmatch(r"down_blocks\.(\d+)\.downsamplers\.0\.conv\.(.*)", name):
+        return f"input_blocks.{(int(found[1]) + 1) * (layers + 1)}.0.op.{found[2]}"
+    elif found := re.fullmatch(r"up_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\.(.*)", name):
+        block, kind, layer, rest = int(found[1]), found[2], int(found[3]), found[4]
+        place = f"output_blocks.{block * (layers + 1) + layer}.{kind == 'attentions':d}"
+    elif found := re.fullmatch(r"up_blocks\.(\d+)\.upsamplers\.0\.conv\.(.*)", name):
+        # After the resnet and the attention, which every block of the tiny model has.
+        return f"output_blocks.{int(found[1]) * (layers + 1) + layers}.2.conv.{found[2]}"
+    else:
+        begin = next(each for each in _UNET if name.startswith(f"{each}."))
+        place, rest, kind = _UNET[begin], name.removeprefix(f"{begin}."), begin
+    if "resnets" in kind:
+        layer_name, _, end = rest.rpartition(".")
+        rest = f"{_RESNET[layer_name]}.{end}"
+    return f"{place}.{rest}"
+
+
+def _of_vae(name: str, levels: int) -> str:
+    name = name.replace("conv_shortcut", "nin_shortcut").replace("conv_norm_out", "norm_out")
+    name = re.sub(r"mid_block\.resnets\.(\d)", lambda m: f"mid.block_{int(m[1]) + 1}", name)
+    name = re.sub(r"down_blocks\.(\d)\.resnets", r"down.\1.block", name)
+    name = re.sub(r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample", name)
+    name = re.sub(r"up_blocks\.(\d)\.resnets", lambda m: f"up.{levels - 1 - int(m[1])}.block", name)
+    name = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{levels - 1 - int(m[1])}.upsample", name)
+    for own, theirs in _VAE_ATTENTION.items():
+        name = name.replace(f"mid_block.attentions.0.{own}.", f"mid.attn_1.{theirs}.")
+    return name
