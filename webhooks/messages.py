@@ -9,6 +9,7 @@ from pydantic.config import JsonDict
 
 from jobs.batches import Batch, BatchEventName, BatchStanding
 from jobs.model import EventName, Job, JobStatus, Record
+from process.error_codes import Place, listed
 from process.trace import Trace
 
 #: What the type of a message is, by the end it is about.
@@ -29,7 +30,9 @@ class EndedLinks(BaseModel):
 class EndedError(BaseModel):
     """Why the edit failed."""
 
-    code: str = Field(description="Stable.")
+    code: str = Field(
+        description="Stable; docs/errors.md says what each means.", json_schema_extra=listed(Place.FAILURE)
+    )
 
 
 class EndedEdit(BaseModel):
