@@ -1574,7 +1574,7 @@ export interface components {
         EndedError: {
             /**
              * Code
-             * @description Stable.
+             * @description Stable; docs/errors.md says what each means.
              */
             code: string;
         };
@@ -1598,7 +1598,7 @@ export interface components {
             pointer: string;
             /**
              * Code
-             * @description Stable.
+             * @description Stable; docs/errors.md says what each means. It may also be one of pydantic's types of errors.
              */
             code: string;
             /**
@@ -1770,7 +1770,10 @@ export interface components {
          * @description Why a job failed.
          */
         JobError: {
-            /** Code */
+            /**
+             * Code
+             * @description Stable; docs/errors.md says what each means.
+             */
             code: string;
             /** Message */
             message: string;
@@ -2059,7 +2062,7 @@ export interface components {
         Notice: {
             /**
              * Code
-             * @description Stable: docs/errors.md lists them.
+             * @description Stable; docs/errors.md says what each means.
              */
             code: string;
             /**
@@ -2114,7 +2117,7 @@ export interface components {
             instance: string;
             /**
              * Code
-             * @description Stable.
+             * @description Stable; docs/errors.md says what each means. Later versions may add codes.
              */
             code: string;
             /**
