@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from jobs.declaration_errors import lines_of, shown
 from jobs.errors import InvalidCatalogue
-from p2p.spec import SchedulerName
+from p2p.spec import ModelName, SchedulerName
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -50,7 +50,7 @@ class ModelPatience(Part):
 class ModelDeclaration(Part):
     """One model: where its weights are, and what may be asked of it."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    id: ModelName
     description: str = ""
     path: str = Field(description="A directory relative to the file; with `revision`, a hub id.")
     revision: str | None = Field(None, description="A hub id's commit; absent for a directory.")

@@ -191,7 +191,13 @@ def new_job(
     webhook: Webhook | None = None,
     notices: tuple[Notice, ...] = (),
 ) -> Job:
-    """A queued job with an id nobody can guess."""
+    """A queued job with an id nobody can guess.
+
+    Raises:
+        ValueError: the spec names no model. A job waits in its model's queue, and its record says which one it is.
+    """
+    if spec.model is None:
+        raise ValueError("a job needs a model: set `spec.model`")
     now = datetime.now(UTC)
     job = dict(
         id=uuid4().hex,

@@ -31,6 +31,8 @@ from p2p.spec.inversions import Inversion as Inversion
 from p2p.spec.inversions import InversionMethod as InversionMethod
 from p2p.spec.names import MAX_PROMPT_CHARACTERS as MAX_PROMPT_CHARACTERS
 from p2p.spec.names import MAX_WEIGHT as MAX_WEIGHT
+from p2p.spec.names import MODEL_FIELD as MODEL_FIELD
+from p2p.spec.names import ModelName as ModelName
 from p2p.spec.names import Prompt as Prompt
 from p2p.spec.names import WordName as WordName
 from p2p.spec.names import WordWeight as WordWeight

@@ -3,11 +3,11 @@
 from bisect import bisect_right
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from p2p.errors import WordWithinToken
-from p2p.spec import Part, Prompt, WordName, counted
+from p2p.spec import MODEL_FIELD, ModelName, Part, Prompt, WordName, counted
 from p2p.tokens import TokenizedPrompt
 from p2p.word_alignment import AligningKind, WordAlignment, WordState, align_words, fitting_kind
 from p2p.words import count_words, forget_prompts
@@ -51,7 +51,7 @@ class AlignmentRequest(Part):
         }
     )
 
-    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
+    model: ModelName | None = Field(None, description=MODEL_FIELD)
     source: AlignedSource
     targets: Annotated[tuple[AlignedTarget, ...], *counted(1, 64)]
 
