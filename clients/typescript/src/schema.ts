@@ -643,7 +643,7 @@ export interface components {
         AlignmentRequest: {
             /**
              * Model
-             * @default scenes
+             * @description An id of GET /v1/models; where absent, the first one there.
              */
             model?: string | null;
             source: components["schemas"]["AlignedSource"];
@@ -1297,7 +1297,7 @@ export interface components {
         EditRequest: {
             /**
              * Model
-             * @default scenes
+             * @description An id of GET /v1/models; where absent, the first one there.
              */
             model?: string | null;
             source: components["schemas"]["SourceInput"];
@@ -1359,9 +1359,9 @@ export interface components {
         EditSpec: {
             /**
              * Model
-             * @default scenes
+             * @description An id of GET /v1/models; where absent, the first one there.
              */
-            model?: string;
+            model?: string | null;
             source: components["schemas"]["Source"];
             /**
              * Inversion
@@ -1702,7 +1702,7 @@ export interface components {
         InversionRequest: {
             /**
              * Model
-             * @default scenes
+             * @description An id of GET /v1/models; where absent, the first one there.
              */
             model?: string | null;
             source: components["schemas"]["SourceInput"];
