@@ -21,10 +21,13 @@ from p2p.spec.complaints import counted as counted
 from p2p.spec.edit_spec import EditSpec as EditSpec
 from p2p.spec.edit_spec import Source as Source
 from p2p.spec.edits import KINDS as KINDS
+from p2p.spec.edits import AligningKind as AligningKind
 from p2p.spec.edits import Edit as Edit
 from p2p.spec.edits import Refine as Refine
 from p2p.spec.edits import Replace as Replace
 from p2p.spec.edits import Reweight as Reweight
+from p2p.spec.edits import aligning_edit as aligning_edit
+from p2p.spec.edits import any_of as any_of
 from p2p.spec.inversions import METHODS as METHODS
 from p2p.spec.inversions import Direct as Direct
 from p2p.spec.inversions import Inversion as Inversion
