@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import httpx
 
 from jobs.model import ANYBODY
+from p2p.version import USER_AGENT
 from picture_files.data_urls import file_of, is_data_url
 from process.addresses import NoPublicAddress, UrlRefused, checked_url, client_to, refuse_private
 
@@ -118,7 +119,7 @@ def _within(data: Data, most: int) -> Data:
 
 def _asked(client: httpx.AsyncClient, url: httpx.URL, owner: str) -> AbstractAsyncContextManager[httpx.Response]:
     # As it is: what a server packs would be unpacked before it is counted.
-    headers = {"Accept-Encoding": "identity", "Accept": "image/*"}
+    headers = {"Accept-Encoding": "identity", "Accept": "image/*", "User-Agent": USER_AGENT}
     return client.stream("GET", url, headers=headers, extensions={"owner": owner})
 
 
