@@ -1,7 +1,8 @@
 # The image of every process on a CPU: `service` (API, reaper, outbox; no torch) and `worker`.
-#   docker build --target service -t p2p-edit-service .
-#   docker build --target worker -t p2p-edit-worker .
+#   docker build --target service -t p2p-edit-service:0.1.0 .
+#   docker build --target worker -t p2p-edit-worker:0.1.0 .
 FROM python:3.12-slim AS service
+LABEL org.opencontainers.image.version="0.1.0" org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --create-home --uid 1000 p2p
 WORKDIR /app
 COPY requirements/constraints.txt requirements/service.txt requirements/

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from jobs.declaration_errors import lines_of, shown
 from jobs.errors import InvalidCatalogue
-from p2p.spec import SchedulerName
+from p2p.spec import ModelName, SchedulerName
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -87,7 +87,7 @@ class Embedding(Part):
 class ModelDeclaration(Part):
     """One model: where its weights are, and what may be asked of it."""
 
-    id: Annotated[str, Field(pattern=_ID)]
+    id: ModelName
     description: str = ""
     path: str = Field(
         description="A directory relative to the file; with `revision`, a hub id; with `config`, a single file."

@@ -22,11 +22,13 @@
     ├── InvalidStorage     the setting STORAGE_URL cannot be used
     └── InvalidCatalogue   the models file cannot be used
 
-`code` is stable and part of the API; the message says what was given, what was needed and what to do.
+`code` is stable and part of the API: a row of `process/errors.toml`, which has its HTTP status. The message says what
+was given, what was needed and what to do; if there is nothing to fill in, it is the row's own.
 """
 
 from typing import ClassVar
 
+from process.error_codes import message_of
 from process.masked import masked
 
 
@@ -42,7 +44,7 @@ class JobNotFound(JobPlaneError):
     code = "job_not_found"
 
     def __init__(self, job_id: str) -> None:
-        super().__init__("there is no such edit, or its lifetime is over: post it again")
+        super().__init__(message_of(self.code))
         self.job_id = job_id
 
 
@@ -52,7 +54,7 @@ class BatchNotFound(JobPlaneError):
     code = "batch_not_found"
 
     def __init__(self, batch_id: str) -> None:
-        super().__init__("there is no such batch, or its lifetime is over: post it again")
+        super().__init__(message_of(self.code))
         self.batch_id = batch_id
 
 
@@ -109,7 +111,7 @@ class NameReused(JobPlaneError):
     code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("this key or id stands for another request already: take a new one, or send that one again")
+        super().__init__(message_of(self.code))
 
 
 class Refused(JobPlaneError):
@@ -168,7 +170,7 @@ class ArtifactNotFound(JobPlaneError):
     code = "artifact_not_found"
 
     def __init__(self) -> None:
-        super().__init__("there is no such artifact: fetch the edit again for its present artifacts")
+        super().__init__(message_of(self.code))
 
 
 class ImageNotFound(JobPlaneError):
@@ -177,7 +179,7 @@ class ImageNotFound(JobPlaneError):
     code = "image_not_found"
 
     def __init__(self) -> None:
-        super().__init__("there is no such image, or its lifetime is over: send it again with POST /v1/images")
+        super().__init__(message_of(self.code))
 
 
 class InversionNotFound(JobPlaneError):
@@ -186,7 +188,7 @@ class InversionNotFound(JobPlaneError):
     code = "inversion_not_found"
 
     def __init__(self) -> None:
-        super().__init__("there is no such inversion, or its lifetime is over: see GET /v1/inversions")
+        super().__init__(message_of(self.code))
 
 
 class TooManyImages(Refused):

@@ -24,6 +24,7 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from p2p.spec import RECORDED, EditSpec
+from process.error_codes import Place, listed
 
 #: The owner of what was posted without a key.
 ANYBODY = "anonymous"
@@ -78,7 +79,9 @@ class Webhook(Record):
 class JobError(Record):
     """Why a job failed."""
 
-    code: str
+    code: str = Field(
+        description="Stable; docs/errors.md says what each means.", json_schema_extra=listed(Place.FAILURE)
+    )
     message: str
 
 
@@ -106,7 +109,9 @@ class Artifact(Record):
 class Notice(Record):
     """Something about a request that was accepted which its sender may not know."""
 
-    code: str = Field(description="Stable: docs/errors.md lists them.")
+    code: str = Field(
+        description="Stable; docs/errors.md says what each means.", json_schema_extra=listed(Place.NOTICE)
+    )
     pointer: str = Field(description="JSON pointer to the field of the request.")
     detail: str = Field(description="What it is about, and what to do.")
 
@@ -186,7 +191,13 @@ def new_job(
     webhook: Webhook | None = None,
     notices: tuple[Notice, ...] = (),
 ) -> Job:
-    """A queued job with an id nobody can guess."""
+    """A queued job with an id nobody can guess.
+
+    Raises:
+        ValueError: the spec names no model. A job waits in its model's queue, and its record says which one it is.
+    """
+    if spec.model is None:
+        raise ValueError("a job needs a model: set `spec.model`")
     now = datetime.now(UTC)
     job = dict(
         id=uuid4().hex,

@@ -13,8 +13,9 @@ BodyRefused
 """
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import ClassVar
+
+from process.error_codes import message_of
 
 
 class BodyRefused(Exception):
@@ -30,7 +31,7 @@ class EmptyBody(BodyRefused):
     code = "empty_body"
 
     def __init__(self) -> None:
-        super().__init__("the body is empty: send a JSON object with the header Content-Type: application/json")
+        super().__init__(message_of(self.code))
 
 
 class NotJson(BodyRefused):
@@ -111,17 +112,4 @@ class UnsupportedEncoding(BodyRefused):
     headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
 
     def __init__(self) -> None:
-        super().__init__("the body comes with a Content-Encoding, and is read only as it is: send it uncompressed")
-
-
-STATUSES: Mapping[type[Exception], HTTPStatus] = {
-    EmptyBody: HTTPStatus.BAD_REQUEST,
-    NotJson: HTTPStatus.BAD_REQUEST,
-    NotUtf8: HTTPStatus.BAD_REQUEST,
-    JsonLimit: HTTPStatus.BAD_REQUEST,
-    NotAFile: HTTPStatus.BAD_REQUEST,
-    TooManyParts: HTTPStatus.UNPROCESSABLE_ENTITY,
-    BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
-    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    UnsupportedEncoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-}
+        super().__init__(message_of(self.code))

@@ -10,8 +10,9 @@ RequestRefused
 """
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import ClassVar
+
+from process.error_codes import message_of
 
 #: The connection ends with this answer (RFC 9110, 7.6.1).
 CLOSING: Mapping[str, str] = {"Connection": "close"}
@@ -30,10 +31,7 @@ class HostNotAllowed(RequestRefused):
     code = "host_not_allowed"
 
     def __init__(self) -> None:
-        super().__init__(
-            "the Host header names no host of this service: use the address that you were given for it; who runs the "
-            "service adds hosts with PUBLIC_URL or ALLOWED_HOSTS"
-        )
+        super().__init__(message_of(self.code))
 
 
 class OriginNotAllowed(RequestRefused):
@@ -42,10 +40,7 @@ class OriginNotAllowed(RequestRefused):
     code = "origin_not_allowed"
 
     def __init__(self) -> None:
-        super().__init__(
-            "a web page of another origin may not send this (Origin, Sec-Fetch-Site): send it from a server, or have "
-            "the page's origin added to CORS_ORIGINS"
-        )
+        super().__init__(message_of(self.code))
 
 
 class TooManyHeaders(RequestRefused):
@@ -87,13 +82,3 @@ class TooManyConnections(RequestRefused):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"{most} connections are in use, and no more are taken: try again in a few seconds")
-
-
-STATUSES: Mapping[type[Exception], HTTPStatus] = {
-    HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
-    OriginNotAllowed: HTTPStatus.FORBIDDEN,
-    TooManyHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    HeadTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    HeadTooSlow: HTTPStatus.REQUEST_TIMEOUT,
-    TooManyConnections: HTTPStatus.SERVICE_UNAVAILABLE,
-}

@@ -14,3 +14,7 @@ Names
 
 Importing this package, `p2p.spec`, `p2p.words` and `p2p.errors` needs no torch.
 """
+
+from p2p.version import VERSION as __version__
+
+__all__ = ["__version__"]

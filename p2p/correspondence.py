@@ -4,8 +4,9 @@ The one place that decides it: `p2p.alignment` makes the sampler's matrices of i
 shown. No torch needed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from p2p.spec import AligningKind
 from p2p.subsequence import align
 from p2p.tokens import TokenizedPrompt
 
@@ -39,6 +40,15 @@ def replaced(source: TokenizedPrompt, target: TokenizedPrompt, *, whole: bool = 
 def refined(source: TokenizedPrompt, target: TokenizedPrompt) -> Shares:
     """What "refine" carries over: the tokens that both prompts share in the same order."""
     return {j: [(i, 1.0)] for j, i in enumerate(align(source.ids, target.ids)) if i is not None}
+
+
+#: What each kind of edit that aligns two prompts carries over.
+CORRESPONDENCES: Mapping[AligningKind, Callable[[TokenizedPrompt, TokenizedPrompt], Shares]] = {
+    "replace": replaced,
+    "refine": refined,
+}
+#: By which prompts are aligned that no edit aligns: "reweight" alone, whose prompts say the same words.
+BY_ITSELF: AligningKind = "refine"
 
 
 def _parts(prompt: TokenizedPrompt, *, whole: bool) -> Iterator[tuple[tuple[int, ...], ...]]:

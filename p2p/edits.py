@@ -11,6 +11,7 @@ from torch import Tensor
 from p2p import masks
 from p2p import spec as asked
 from p2p.alignment import refinement_mapper, replacement_mapper
+from p2p.correspondence import BY_ITSELF
 from p2p.plan import BlendPlan, CrossAttentionEdit, EditPlan
 from p2p.tokens import TokenizedPrompt
 
@@ -68,9 +69,9 @@ def aligned(edits: Sequence[asked.Edit], *, compat: bool) -> Sequence[asked.Edit
     Prompts of the same words need not have the same tokens: a comma moves every token behind it. The published code
     reads the source by position.
     """
-    if compat or any(not isinstance(edit, asked.Reweight) for edit in edits):
+    if compat or any(edit.aligns for edit in edits):
         return edits
-    return (asked.Refine(), *edits)
+    return (asked.aligning_edit(BY_ITSELF), *edits)
 
 
 def has_counterpart(mapper: Tensor) -> Tensor:

@@ -5,14 +5,13 @@ before anything is run. No torch needed; `p2p.alignment` has the same as the mat
 from dataclasses import dataclass
 from typing import Literal
 
-from p2p.correspondence import refined, replaced
+from p2p.correspondence import BY_ITSELF, CORRESPONDENCES
 from p2p.pieces import folded
+from p2p.spec import AligningKind
 from p2p.subsequence import align
 from p2p.tokens import TokenizedPrompt
 from p2p.words import same_words
 
-#: The edits that say how two prompts correspond.
-AligningKind = Literal["replace", "refine"]
 WordState = Literal["kept", "changed", "added"]
 
 
@@ -68,9 +67,9 @@ def align_words(source: TokenizedPrompt, target: TokenizedPrompt, kind: Aligning
     """The words of two prompts set against each other, as an edit of this kind does; as "reweight" does for None.
 
     Raises:
-        ValueError: there are not as many words on both sides, and `kind` is "replace".
+        ValueError: the kind needs other prompts: "replace" as many words on both sides.
     """
-    shares = (replaced if kind == "replace" else refined)(source, target)
+    shares = CORRESPONDENCES[kind or BY_ITSELF](source, target)
     word_of = {token: index for index, tokens in enumerate(source.owned()) for token in tokens}
     of_source = [word.tokens for word in source.words()]
     words = []

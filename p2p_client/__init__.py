@@ -11,6 +11,7 @@ Theory of operation
 Needs httpx, pydantic, `p2p.spec` and, for `p2p_client.webhooks`, standardwebhooks; no torch.
 """
 
+from p2p.version import VERSION as __version__
 from p2p_client.client import AsyncClient, Client
 from p2p_client.errors import (
     BadAnswer,
@@ -53,4 +54,5 @@ __all__ = [
     "ServiceProblem",
     "TooBusy",
     "Unreachable",
+    "__version__",
 ]

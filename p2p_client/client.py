@@ -6,6 +6,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
+from p2p.version import CLIENT_USER_AGENT
 from p2p_client import operations
 from p2p_client.asking import Api
 from p2p_client.downloads import download
@@ -74,7 +75,7 @@ class Client:
         http: httpx.Client | None = None,
     ) -> None:
         self.api = Api(base_url=base_url.rstrip("/"), key=key, patience=patience)
-        self.http = http or httpx.Client(timeout=timeout)
+        self.http = http or httpx.Client(timeout=timeout, headers={"User-Agent": CLIENT_USER_AGENT})
         self._owned = http is None
 
     submit = _blocking(operations.submit)
@@ -119,7 +120,7 @@ class AsyncClient:
         http: httpx.AsyncClient | None = None,
     ) -> None:
         self.api = Api(base_url=base_url.rstrip("/"), key=key, patience=patience)
-        self.http = http or httpx.AsyncClient(timeout=timeout)
+        self.http = http or httpx.AsyncClient(timeout=timeout, headers={"User-Agent": CLIENT_USER_AGENT})
         self._owned = http is None
 
     submit = _awaiting(operations.submit)

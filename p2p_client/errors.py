@@ -40,7 +40,7 @@ class FieldProblem:
 
     Attributes:
         pointer: a JSON pointer (RFC 6901) into what was sent.
-        code: stable.
+        code: stable; `p2p_client.codes.FieldCode` lists those of this version.
         detail: what was given, what was needed, what to do.
     """
 
@@ -54,7 +54,7 @@ class ServiceProblem(ClientError):
 
     Attributes:
         status: of HTTP.
-        code: stable; what a program looks at.
+        code: stable; what a program looks at. `p2p_client.codes.AnswerCode` lists those of this version.
         detail: for people.
         errors: what is wrong with which field.
         retry_after: seconds after which it may be asked again, where the service says so.
@@ -102,7 +102,7 @@ class JobFailed(ClientError):
 
     Attributes:
         edit: as it ended.
-        code: the job's error code where it failed; else "canceled" or "expired".
+        code: the job's error code if it failed (`p2p_client.codes.FailureCode`); else "canceled" or "expired".
     """
 
     def __init__(self, edit: "Edit") -> None:

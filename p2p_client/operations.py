@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from p2p.spec import EditSpec, Sampling, Source
+from p2p.spec import AligningKind, EditSpec, Sampling, Source
 from p2p.spec import Inversion as HowInverted
 from p2p_client.asking import Api, ask, parsed
 from p2p_client.effects import Operation, Pause, Tell, Work
@@ -35,7 +35,7 @@ LONG_POLL = 30
 _SLACK = 30.0
 
 Body = Mapping[str, Any]
-Target = str | tuple[str, Literal["replace", "refine"]]
+Target = str | tuple[str, AligningKind]
 
 
 def submit(

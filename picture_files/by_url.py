@@ -13,8 +13,10 @@ from typing import Protocol, TypeVar
 import httpx
 
 from jobs.model import ANYBODY
+from p2p.version import USER_AGENT
 from picture_files.data_urls import file_of, is_data_url
 from process.addresses import NoPublicAddress, UrlRefused, checked_url, client_to, refuse_private
+from process.refusal import Refusal
 
 MAX_REDIRECTS = 5
 #: RFC 9110, 15.4: those that say where the same file is to be had.
@@ -28,15 +30,11 @@ class Fetch(Protocol):
         """At most so many bytes, for an owner; raises `UrlNotFetched`."""
 
 
-class UrlNotFetched(Exception):
+class UrlNotFetched(Refusal):
     """A URL that gave no file; `code` is stable, the message says what to do.
 
     Where a name leads, and what a server answered, is not shown beyond the status: it may be none of the client's.
     """
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
 
 
 def fetch_over(transport: httpx.AsyncBaseTransport, *, seconds: float, private: bool = False) -> Fetch:
@@ -118,7 +116,7 @@ def _within(data: Data, most: int) -> Data:
 
 def _asked(client: httpx.AsyncClient, url: httpx.URL, owner: str) -> AbstractAsyncContextManager[httpx.Response]:
     # As it is: what a server packs would be unpacked before it is counted.
-    headers = {"Accept-Encoding": "identity", "Accept": "image/*"}
+    headers = {"Accept-Encoding": "identity", "Accept": "image/*", "User-Agent": USER_AGENT}
     return client.stream("GET", url, headers=headers, extensions={"owner": owner})
 
 

@@ -19,6 +19,7 @@ from anyio import CapacityLimiter, to_thread
 
 from jobs.images import AsMask, ImageFormat
 from jobs.model import ANYBODY
+from process.refusal import Refusal
 from process.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -49,12 +50,8 @@ class ImageLimits:
     memory: int
 
 
-class ImageRefused(Exception):
+class ImageRefused(Refusal):
     """A file that is not taken; `code` is stable, the message says what to do."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

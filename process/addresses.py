@@ -21,6 +21,7 @@ from typing import ClassVar
 import httpx
 
 from process.lookups import Lookups, Resolve, resolved
+from process.refusal import Refusal
 
 #: Longer ones are refused: no server reads them reliably, and every record would hold it.
 MAX_CHARACTERS = 2048
@@ -66,16 +67,12 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
-class UrlRefused(ValueError):
+class UrlRefused(Refusal, ValueError):
     """A URL that will not be called.
 
     Attributes:
         code: stable.
     """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class NoPublicAddress(httpx.ConnectError):

@@ -6,11 +6,11 @@ more `reweight` at the end of each target's edits. Sent again it is the same edi
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from p2p.spec import MAX_COMPLAINTS, MAX_PROMPT_CHARACTERS
+from p2p.spec import MAX_COMPLAINTS, MAX_PROMPT_CHARACTERS, AligningKind, any_of
 from p2p.words import same_words, written
 from prompts.weighted_prompts import UnreadableWeights, WeightedPrompt, weighted
 
@@ -95,7 +95,8 @@ class _Reader:
         if not made or not isinstance(edits, list | tuple):
             return plain
         if not edits and isinstance(source, str) and not same_words(written(source), written(found.text)):
-            message = 'the prompts differ and nothing says how they correspond: add the edit "replace" or "refine"'
+            kinds = any_of(get_args(AligningKind))
+            message = f"the prompts differ and nothing says how they correspond: add the edit {kinds}"
             self.complain(location, "prompts_differ", message)
         if len(edits) + len(made) > _EDITS:
             message = (

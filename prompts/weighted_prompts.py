@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from p2p.spec import MAX_WEIGHT
 from p2p.words import Span, WrittenPrompt, words_of, written
+from process.refusal import Refusal
 
 #: What a pair of brackets without a number is worth.
 _ROUND, _SQUARE = 1.1, 1 / 1.1
@@ -29,12 +30,8 @@ _CLOSES = {")": "(", "]": "["}
 _ESCAPED = frozenset("()[]\\")
 
 
-class UnreadableWeights(ValueError):
+class UnreadableWeights(Refusal, ValueError):
     """A prompt whose weights cannot be read; `code` is stable."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True)

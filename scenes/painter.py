@@ -103,77 +103,105 @@ def train(
     Leaves the averaged weights in `folder/unet` and `folder/text_encoder`, and calls `look(step)` now and then,
     after they were written.
     """
-    vae = AutoencoderKL.from_pretrained(folder / "vae").to(device).eval()
-    unet, text_encoder = (module.to(device) for module in build(tokenizer))
-    words_apart = WordsApart(text_encoder, tokenizer, device)
-    caught: list[torch.Tensor] = []
-    stock = unet.attn_processors
-    catching = {n: CatchAttention(caught) if "attn2" in n else p for n, p in stock.items()}
-    parameters = [*unet.parameters(), *text_encoder.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=PEAK_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
-    ema = checkpoint.Ema(parameters, decay=0.998)
-    path, start, warm_from = folder / "painter.pt", 0, 0
-    if state := checkpoint.load(path):
-        start = state["step"]
-        unet.load_state_dict(state["unet"])
-        text_encoder.load_state_dict(state["text_encoder"])
-        if state["optimizer"]:
-            optimizer.load_state_dict(state["optimizer"])
-        else:
-            warm_from = start  # weights without an optimizer's state (`scenes.warm_start`)
-        ema.averages = [a.to(device) for a in state["ema"]]
-    schedule = DDPMScheduler(**BETAS)
-    snr = (schedule.alphas_cumprod / (1 - schedule.alphas_cumprod)).to(device)
-    empty = torch.tensor(tokenizer("", padding="max_length").input_ids)
-
-    def export() -> None:
-        unet.save_pretrained(folder / "unet")
-        text_encoder.save_pretrained(folder / "text_encoder")
-
-    def save(step: int) -> None:
-        models = {"unet": unet.state_dict(), "text_encoder": text_encoder.state_dict()}
-        checkpoint.save(path, {"step": step, **models, "optimizer": optimizer.state_dict(), "ema": ema.averages})
-        ema.applied(export)
-
+    painting = _Painting(folder, device, tokenizer)
     examples, shards = None, 0
-    progress = tqdm(range(start, steps), initial=start, total=steps, desc="painter", mininterval=10)
+    progress = tqdm(range(painting.start, steps), initial=painting.start, total=steps, desc="painter", mininterval=10)
     for step in progress:
         wanted = FIRST_SHARDS + step // STEPS_PER_SHARD
         if examples is None or shards < wanted:
-            new = [shard(folder, index, vae, tokenizer) for index in range(shards, wanted)]
+            new = [shard(folder, index, painting.vae, tokenizer) for index in range(shards, wanted)]
             examples, shards = Examples.together([*([examples] if examples else []), *new]), wanted
-        rate = min(1, (step + 1 - warm_from) / WARM_UP, (steps - step) / (COOL_DOWN * steps))
-        for group in optimizer.param_groups:
-            group["lr"] = PEAK_LEARNING_RATE * rate
+        rate = min(1, (step + 1 - painting.warm_from) / WARM_UP, (steps - step) / (COOL_DOWN * steps))
+        terms = painting.learn(examples, step, PEAK_LEARNING_RATE * rate)
+        if step % 50 == 0:
+            progress.set_postfix({name: f"{term.item():.{digits}f}" for name, (term, digits) in terms.items()})
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+            painting.save(step + 1)
+            if (step + 1) % LOOK_EVERY == 0 or step + 1 == steps:
+                look(step + 1)
+
+
+class _Painting:
+    """What is trained, from the checkpoint in a folder where there is one.
+
+    Attributes:
+        start: steps that the checkpoint has seen.
+        warm_from: the step from which the learning rate rises.
+    """
+
+    def __init__(self, folder: Path, device: torch.device, tokenizer: CLIPTokenizer) -> None:
+        self._folder, self._device = folder, device
+        self.vae = AutoencoderKL.from_pretrained(folder / "vae").to(device).eval()
+        self._unet, self._text_encoder = (module.to(device) for module in build(tokenizer))
+        self._words_apart = WordsApart(self._text_encoder, tokenizer, device)
+        self._caught: list[torch.Tensor] = []
+        self._stock = self._unet.attn_processors
+        self._catching = {n: CatchAttention(self._caught) if "attn2" in n else p for n, p in self._stock.items()}
+        self._parameters = [*self._unet.parameters(), *self._text_encoder.parameters()]
+        self._optimizer = torch.optim.AdamW(
+            self._parameters, lr=PEAK_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-2, fused=True
+        )
+        self._ema = checkpoint.Ema(self._parameters, decay=0.998)
+        self._path, self.start, self.warm_from = folder / "painter.pt", 0, 0
+        if state := checkpoint.load(self._path):
+            self._go_on(state)
+        self._schedule = DDPMScheduler(**BETAS)
+        self._snr = (self._schedule.alphas_cumprod / (1 - self._schedule.alphas_cumprod)).to(device)
+        self._empty = torch.tensor(tokenizer("", padding="max_length").input_ids)
+
+    def _go_on(self, state: dict) -> None:
+        self.start = state["step"]
+        self._unet.load_state_dict(state["unet"])
+        self._text_encoder.load_state_dict(state["text_encoder"])
+        if state["optimizer"]:
+            self._optimizer.load_state_dict(state["optimizer"])
+        else:
+            self.warm_from = self.start  # weights without an optimizer's state (`scenes.warm_start`)
+        self._ema.averages = [a.to(self._device) for a in state["ema"]]
+
+    def learn(self, examples: Examples, step: int, rate: float) -> dict[str, tuple[torch.Tensor, int]]:
+        """One step; gives the terms of its loss by name, each with the decimals that are worth showing."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        loss, outside, missing = self._loss(examples, step)
+        self._optimizer.zero_grad()
+        (loss + ATTENTION_WEIGHT * (outside + missing)).backward()
+        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        self._optimizer.step()
+        self._ema.update(step)
+        return {"loss": (loss, 4), "outside": (outside, 3), "missing": (missing, 3)}
+
+    def _loss(self, examples: Examples, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of a batch that the step's number draws: the error of the velocity, and the two terms of attention."""
+        device, schedule = self._device, self._schedule
         generator = torch.Generator().manual_seed(step)
         chosen = torch.randint(0, len(examples), (BATCH,), generator=generator)
-        z = (examples.latents[chosen].float() * vae.config.scaling_factor).to(device)
+        z = (examples.latents[chosen].float() * self.vae.config.scaling_factor).to(device)
         dropped = torch.rand(BATCH, generator=generator) < DROPPED
-        tokens = torch.where(dropped[:, None], empty, examples.tokens[chosen]).to(device)
+        tokens = torch.where(dropped[:, None], self._empty, examples.tokens[chosen]).to(device)
         t = torch.randint(0, schedule.config.num_train_timesteps, (BATCH,), generator=generator)
         named = torch.where((dropped | (t >= ATTENTION_BELOW))[:, None], -1, examples.named[chosen]).to(device)
         noise, t = offset_noise(z.shape, generator).to(device), t.to(device)
-        unet.set_attn_processor(dict(catching))
-        caught.clear()
+        self._unet.set_attn_processor(dict(self._catching))
+        self._caught.clear()
         with torch.autocast(device.type, torch.bfloat16):
-            embeddings = words_apart(tokens, generator)
-            velocity = unet(schedule.add_noise(z, noise, t), t, embeddings).sample.float()
-        weight = snr[t].clamp(max=MAX_SNR) / (snr[t] + 1)
+            embeddings = self._words_apart(tokens, generator)
+            velocity = self._unet(schedule.add_noise(z, noise, t), t, embeddings).sample.float()
+        weight = self._snr[t].clamp(max=MAX_SNR) / (self._snr[t] + 1)
         error = ((velocity - schedule.get_velocity(z, noise, t)) ** 2).mean((1, 2, 3))
-        loss = (error * weight).mean()
         cells = examples.cells[chosen].to(device)
-        outside, missing = attention_outside(caught, named, cells), attention_missing(caught, named, cells)
-        optimizer.zero_grad()
-        (loss + ATTENTION_WEIGHT * (outside + missing)).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        ema.update(step)
-        if step % 50 == 0:
-            progress.set_postfix(
-                loss=f"{loss.item():.4f}", outside=f"{outside.item():.3f}", missing=f"{missing.item():.3f}"
-            )
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-            unet.set_attn_processor(dict(stock))
-            save(step + 1)
-            if (step + 1) % LOOK_EVERY == 0 or step + 1 == steps:
-                look(step + 1)
+        outside = attention_outside(self._caught, named, cells)
+        missing = attention_missing(self._caught, named, cells)
+        return (error * weight).mean(), outside, missing
+
+    def save(self, step: int) -> None:
+        """Writes the checkpoint, and the averaged weights as a model."""
+        self._unet.set_attn_processor(dict(self._stock))
+        models = {"unet": self._unet.state_dict(), "text_encoder": self._text_encoder.state_dict()}
+        state = {"step": step, **models, "optimizer": self._optimizer.state_dict(), "ema": self._ema.averages}
+        checkpoint.save(self._path, state)
+        self._ema.applied(self._export)
+
+    def _export(self) -> None:
+        self._unet.save_pretrained(self._folder / "unet")
+        self._text_encoder.save_pretrained(self._folder / "text_encoder")

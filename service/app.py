@@ -13,6 +13,7 @@ from layers.heads import Heads
 from layers.hosts import AllowedHosts
 from layers.origins import AllowedOrigins
 from layers.prefixed import Prefixed
+from p2p.version import VERSION
 from service.alignments import routes as alignments
 from service.artifacts import routes as artifacts
 from service.batches import routes as batches
@@ -61,7 +62,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         title="Prompt-to-prompt image editing",
         summary="Edit a generated picture by editing its prompt (Hertz et al. 2022).",
         description="Every address that takes `GET` takes `HEAD` as well: the same status and headers, and no body.",
-        version="1",
+        version=VERSION,
         lifespan=lifespan,
         # A redirect would be built from the Host header, and no error has a body of its own.
         redirect_slashes=False,

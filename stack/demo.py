@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from jobs.catalogue import load_catalogue
+from jobs.errors import InvalidCatalogue
 from process.interruption import Interrupted, interruptible, look, pause
 from stack.patience import ANSWER, PATIENCE
 from stack.processes import NotStarted
@@ -72,17 +74,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stack.demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo"), help="where the results go")
     parser.add_argument("--models-file", type=Path, default=Path("models.toml"))
-    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--model", help="its first if absent")
     arguments = parser.parse_args()
     print("starting Redis, the API and a worker ...", flush=True)
     try:
+        model = arguments.model or next(iter(load_catalogue(arguments.models_file)))
         with (
             interruptible(),
             tempfile.TemporaryDirectory(prefix="p2p-demo-") as folder,
-            stack(Path(folder), {arguments.model: 1}, models_file=arguments.models_file) as started,
+            stack(Path(folder), {model: 1}, models_file=arguments.models_file) as started,
         ):
-            _run(started, arguments.model, arguments.out)
-    except (NotStarted, httpx.HTTPError) as error:
+            _run(started, model, arguments.out)
+    except (InvalidCatalogue, NotStarted, httpx.HTTPError) as error:
         sys.exit(f"the demo failed: {error}")
     except Interrupted as interrupted:
         print(interrupted)

@@ -3,5 +3,9 @@
 from p2p.spec import EditSpec
 
 CAT_TO_DOG = EditSpec.model_validate(
-    {"source": {"prompt": "a cat"}, "targets": [{"prompt": "a dog", "edits": [{"kind": "replace"}]}]}
+    {
+        "model": "scenes",
+        "source": {"prompt": "a cat"},
+        "targets": [{"prompt": "a dog", "edits": [{"kind": "replace"}]}],
+    }
 )

@@ -1,202 +1,107 @@
-"""`python -m tools.error_codes`: every code that an answer or a failed edit may carry, as docs/errors.md's tables.
+"""`python -m tools.error_codes`: the table of error codes, `process/errors.toml`, for docs/errors.md and the clients.
 
-With --write they are put into that file. They are read from the source, where a code stands beside its message: what
-is refused in a new way is in the table, or the test that holds the file to this fails.
+With --write it renews the tables of docs/errors.md, `p2p_client/codes.py` and `clients/typescript/src/codes.ts`;
+without, it prints the tables. Then `make openapi` renews openapi.yaml.
 """
 
-import ast
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
-from service.http.errors import FORM_ERRORS, HTTP_ERRORS, STATUSES
-from tools.markdown import print_or_put, table
+from process.error_codes import ErrorCode, Place, codes_at
+from tools.markdown import put, table
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "errors.md"
 PART = "codes"
 
-_CODE = re.compile(r"[a-z]+(_[a-z]+)+|moderated")
-#: Where a field's codes are written, those of notices, and those of edits that fail.
-FIELDS = (
-    "p2p/spec/*.py",
-    "process/addresses.py",
-    "service/*.py",
-    "service/*/*.py",
-    "prompts/*.py",
-    "picture_files/*.py",
-    "picture_files/decoding/*.py",
-)
-NOTICES = ("prompts/notices/*.py",)
-FAILURES = ("worker/*.py", "jobs/moves.py")
-#: The trees of errors; a class's first line says what it means.
-TREES = (
-    "service/http/errors.py",
-    "layers/body_errors.py",
-    "layers/door_errors.py",
-    "jobs/errors.py",
-    "process/turns.py",
-    "process/addresses.py",
-    "p2p/errors.py",
-)
-#: Codes of the sampler that only who calls it as a library can see.
-OF_CALLERS = frozenset({"p2p_error", "several_seeds", "seed_not_drawn", "mixed_batch", "wrong_trajectory"})
+#: What a program meets, and what each part of the document says first.
+_PARTS: Mapping[Place, tuple[str, str]] = {
+    Place.ANSWER: ("Answers", "`code` of a problem document."),
+    Place.FIELD: (
+        "Fields",
+        "`errors[].code`: what is wrong with the field at `pointer`. A code that is not here is pydantic's own type of "
+        "error.",
+    ),
+    Place.NOTICE: (
+        "Notices",
+        "`notices[].code` of an edit that was accepted: what its sender may not expect, about the field at `pointer`.",
+    ),
+    Place.FAILURE: ("Edits that failed", "`error.code` of an edit that ended as `failed`."),
+    Place.DELIVERY: ("Webhooks", "`error` of an attempt to send a webhook that got no answer."),
+    Place.START: ("Programs that do not start", "The program says the code's message and ends."),
+    Place.LIBRARY: ("The library", "`code` of a `P2PError` that only callers of the library meet."),
+}
 
-
-@dataclass(frozen=True)
-class Said:
-    """A code where it is written, and its message; what is filled in when it is said is an ellipsis."""
-
-    code: str
-    message: str
-    file: str
-
-
-def said_in(*patterns: str) -> Iterator[Said]:
-    """Every code that stands beside a message in files of the repository."""
-    for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
-        name = str(path.relative_to(ROOT))
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        named = {
-            line.targets[0].id: _message(line.value, {})
-            for line in tree.body
-            if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name)
-        }
-        for node in _in_order(tree):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                named[node.targets[0].id] = _message(node.value, {})
-            for code, message in _pairs(node, named):
-                yield Said(code, message, name)
-
-
-def _in_order(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below one as they are read: a name stands for the message that it was given last."""
-    for child in ast.iter_child_nodes(node):
-        yield child
-        yield from _in_order(child)
-
-
-def _pairs(node: ast.AST, named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    row: list[ast.expr] = []
-    match node:
-        case ast.Call():
-            keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-            said = keywords.get("detail") or keywords.get("message")
-            row = [*([keywords["code"]] if "code" in keywords else []), *([said] if said else [])] or node.args
-        case ast.Tuple():
-            row = node.elts
-        case ast.Dict():
-            pairs = zip(node.keys, node.values, strict=True)
-            keys = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
-            row = [keys["code"], keys["detail"]] if {"code", "detail"} <= keys.keys() else []
-    for first, second in pairwise(row):
-        message = _message(second, named)
-        match first:
-            case ast.Constant(value=str(code)) if message and _CODE.fullmatch(code):
-                yield code, message
-
-
-def _message(node: ast.expr, named: Mapping[str, str]) -> str:
-    """A message as it is written; empty where it is none."""
-    match node:
-        case ast.Constant(value=str(text)) if " " in text:
-            return re.sub(r"\{[^{}]*\}", "…", text).replace("{{", "{").replace("}}", "}")
-        case ast.JoinedStr():
-            return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
-        case ast.Name(id=name):
-            return named.get(name, "")
-    return ""
-
-
-def classes() -> Iterator[tuple[str, Said]]:
-    """The name of every error of the trees with a code of its own, and what its docstring says of it."""
-    for file in TREES:
-        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef) and (code := _class_code(node)):
-                yield node.name, Said(code, (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " "), file)
-
-
-def _class_code(node: ast.ClassDef) -> str | None:
-    for line in node.body:
-        match line:
-            case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code))):
-                return code
-            case ast.AnnAssign(target=ast.Name(id="code"), value=ast.Constant(value=str(code))):
-                return code
-    return None
-
-
-def answers() -> Iterator[tuple[int, str, str]]:
-    """Status, code and meaning of every problem document."""
-    meanings = dict(classes())
-    for kind, its_status in STATUSES.items():
-        yield int(its_status), meanings[kind.__name__].code, meanings[kind.__name__].message
-    for errors in (HTTP_ERRORS, FORM_ERRORS):
-        yield from ((status, code, detail) for status, (code, detail) in errors.items())
-    messages = dict(said("service/http/errors.py"))
-    for node in ast.walk(ast.parse((ROOT / "service/http/errors.py").read_text(encoding="utf-8"))):
-        match node:
-            case ast.Call(
-                func=ast.Name(id="_Answer"), args=[ast.Constant(value=int(status)), ast.Constant(value=str(code)), *_]
-            ) if code in messages:
-                yield status, code, messages[code]
-    yield 422, "invalid_request", "The body is not what this address takes: `errors` points at every field."
-
-
-def said(*patterns: str) -> Iterator[tuple[str, str]]:
-    """Codes and messages, each once."""
-    return iter({(one.code, one.message): None for one in said_in(*patterns)})
+#: The client's types: their names, and which codes they are.
+_TYPES: Mapping[str, tuple[Place, str]] = {
+    "AnswerCode": (Place.ANSWER, "`code` of a problem document."),
+    "FieldCode": (Place.FIELD, "`code` of a problem document's `errors`, or one of pydantic's types of errors."),
+    "NoticeCode": (Place.NOTICE, "`code` of an edit's `notices`."),
+    "FailureCode": (Place.FAILURE, "`code` of a failed edit's `error`."),
+}
+_MADE = "Written by `python -m tools.error_codes --write` from process/errors.toml. Later versions may add codes."
 
 
 def document() -> str:
-    """The tables."""
-    of_answers = sorted(set(answers()))
-    answered = {code for _, code, _ in of_answers}
-    fields = [(code, message) for code, message in said(*FIELDS) if code not in answered]
-    trees = [(one.code, one.message) for _, one in classes() if one.file == "process/addresses.py"]
-    passed_on = [one for name, one in classes() if one.file == "p2p/errors.py" or name == "StorageUnavailable"]
-    failed = [*said(*FAILURES), *((one.code, one.message) for one in passed_on if one.code not in OF_CALLERS)]
+    """The tables of docs/errors.md."""
     return "".join(
-        f"\n## {heading}\n\n{text}\n\n{table(head, rows)}"
-        for heading, text, head, rows in (
-            (
-                "Answers",
-                "`code` of a problem document.",
-                ("status", "code", ""),
-                [(status, f"`{code}`", meaning) for status, code, meaning in of_answers],
-            ),
-            (
-                "Fields",
-                "`errors[].code`: what is wrong with the field at `pointer`. A code that is not here is pydantic's own "
-                "type of error.",
-                ("code", "message"),
-                _grouped([*fields, *trees]),
-            ),
-            (
-                "Notices",
-                "`notices[].code` of an edit that was accepted: what may not be as its sender thinks, about the field "
-                "at `pointer`.",
-                ("code", "detail"),
-                _grouped(said(*NOTICES)),
-            ),
-            (
-                "Edits that failed",
-                "`error.code` of an edit that ended as `failed`.",
-                ("code", "message"),
-                _grouped(failed),
-            ),
-        )
+        f"\n## {heading}\n\n{text}\n\n" + _table(codes_at(place), with_status=place is Place.ANSWER)
+        for place, (heading, text) in _PARTS.items()
     )
 
 
-def _grouped(rows: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    by_code: dict[str, list[str]] = {}
-    for code, message in rows:
-        by_code.setdefault(code, []).append(message)
-    return [(f"`{code}`", "<br>".join(messages)) for code, messages in sorted(by_code.items())]
+def _table(rows: list[ErrorCode], *, with_status: bool) -> str:
+    if with_status:
+        ordered = sorted(rows, key=lambda row: (row.status or 0, row.code))
+        return table(
+            ("status", "code", "what is wrong", "what to do"),
+            [(row.status, f"`{row.code}`", row.title, row.do) for row in ordered],
+        )
+    return table(("code", "what is wrong", "what to do"), [(f"`{row.code}`", row.title, row.do) for row in rows])
+
+
+def python_types() -> str:
+    """`p2p_client/codes.py`."""
+    types = "".join(
+        f"\n#: {meaning}\n{name} = Literal[\n{''.join(_line(row, ',') for row in codes_at(place))}]\n"
+        for name, (place, meaning) in _TYPES.items()
+    )
+    made = _MADE.replace("errors.toml. ", "errors.toml.\n\n")
+    return f'"""The codes of errors, as types. {made}\n"""\n\nfrom typing import Literal\n{types}'
+
+
+def typescript_types() -> str:
+    """`clients/typescript/src/codes.ts`."""
+    types = "".join(
+        f"\n/** {meaning} */\nexport type {name} =\n{''.join(_line(row, '', '| ') for row in codes_at(place))[:-1]};\n"
+        for name, (place, meaning) in _TYPES.items()
+    )
+    return f"/** The codes of errors, as types. {_MADE} */\n{types}"
+
+
+def _line(row: ErrorCode, after: str, before: str = "") -> str:
+    indent = "  " if before else "    "
+    return f'{indent}{before}"{row.code}"{after}\n'
+
+
+#: The files that are written whole.
+CLIENTS = {
+    ROOT / "p2p_client" / "codes.py": python_types,
+    ROOT / "clients" / "typescript" / "src" / "codes.ts": typescript_types,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="renew docs/errors.md and the clients' lists")
+    if not parser.parse_args().write:
+        print(document(), end="")
+        return
+    put(DOCUMENT, PART, document())
+    for file, text in CLIENTS.items():
+        file.write_text(text(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    print_or_put(__doc__.splitlines()[0], DOCUMENT, PART, document())
+    main()

@@ -15,6 +15,7 @@ from jobs.errors import BatchNotFound, JobNotFound
 from jobs.model import Job, Record
 from jobs.redis import keys
 from jobs.redis.lua import lua
+from process.error_codes import Place, listed
 from webhooks.schedule import Outcome
 
 
@@ -28,6 +29,7 @@ class Attempt(Record):
     error: str | None = Field(
         None,
         description="Why there was none: `timeout`, `connection_failed` or `no_public_address`; stable.",
+        json_schema_extra=listed(Place.DELIVERY),
     )
     outcome: Outcome = Field(
         description="`retrying`: another attempt follows. `disabled`: the receiver answered 410. "

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
+from pydantic.config import JsonDict, JsonValue
 
 from jobs.batches import Batch, BatchEventName, BatchStanding
 from jobs.model import EventName, Job, JobStatus, Record
+from process.error_codes import Place, listed
 from process.trace import Trace
 
 #: What the type of a message is, by the end it is about.
@@ -29,7 +30,9 @@ class EndedLinks(BaseModel):
 class EndedError(BaseModel):
     """Why the edit failed."""
 
-    code: str = Field(description="Stable.")
+    code: str = Field(
+        description="Stable; docs/errors.md says what each means.", json_schema_extra=listed(Place.FAILURE)
+    )
 
 
 class EndedEdit(BaseModel):
@@ -41,22 +44,23 @@ class EndedEdit(BaseModel):
     error: EndedError | None = Field(None, description="Of a failed edit only.")
 
 
-_EXAMPLE: JsonDict = {
-    "type": "edit.failed",
-    "timestamp": "2026-01-31T12:00:00Z",
-    "data": {
-        "id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-        "status": "failed",
-        "links": {"self": "/v1/edits/0f1e2d3c4b5a69788796a5b4c3d2e1f0"},
-        "error": {"code": "out_of_memory"},
-    },
-}
+_EDIT, _BATCH = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "c3d2e1f00f1e2d3c4b5a69788796a5b4"
+
+
+def _example(event: str, **data: JsonValue) -> JsonDict:
+    return {"examples": [{"type": event, "timestamp": "2026-01-31T12:00:00Z", "data": data}]}
+
+
+def _edit_example(status: str) -> JsonDict:
+    return {"id": _EDIT, "status": status, "links": {"self": f"/v1/edits/{_EDIT}"}}
 
 
 class EditEnded(BaseModel):
     """The message: the body of a webhook."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(
+        json_schema_extra=_example("edit.failed", **_edit_example("failed"), error={"code": "out_of_memory"})
+    )
 
     type: EventName
     timestamp: datetime = Field(description="When the edit ended; the same in every attempt.")
@@ -81,28 +85,18 @@ class EndedBatch(BaseModel):
     links: EndedLinks
 
 
-_BATCH_EXAMPLE: JsonDict = {
-    "type": "batch.ended",
-    "timestamp": "2026-01-31T12:00:00Z",
-    "data": {
-        "id": "c3d2e1f00f1e2d3c4b5a69788796a5b4",
-        "counts": {"succeeded": 1, "failed": 0, "canceled": 0, "expired": 0},
-        "edits": [
-            {
-                "id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-                "status": "succeeded",
-                "links": {"self": "/v1/edits/0f1e2d3c4b5a69788796a5b4c3d2e1f0"},
-            }
-        ],
-        "links": {"self": "/v1/batches/c3d2e1f00f1e2d3c4b5a69788796a5b4"},
-    },
-}
-
-
 class BatchEnded(BaseModel):
     """The message about a batch."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_BATCH_EXAMPLE]})
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            "batch.ended",
+            id=_BATCH,
+            counts={"succeeded": 1, "failed": 0, "canceled": 0, "expired": 0},
+            edits=[_edit_example("succeeded")],
+            links={"self": f"/v1/batches/{_BATCH}"},
+        )
+    )
 
     type: BatchEventName
     timestamp: datetime = Field(description="When its last edit ended; the same in every attempt.")
@@ -131,45 +125,48 @@ class Message(Record):
 
 def message_about(job: Job, *, prefix: str = "") -> Message:
     """The message about a job that has ended; `prefix` stands before the path of each link."""
-    trace = Trace.parse(job.traceparent)
-    links, error = EndedLinks(self=f"{prefix}/v1/edits/{job.id}"), job.error and EndedError(code=job.error.code)
-    told = EditEnded(
+    error = None if job.error is None else EndedError(code=job.error.code)
+    ended = EditEnded(
         type=EVENTS[job.status],
         timestamp=job.finished_at or datetime.now(UTC),
-        data=EndedEdit.model_validate({"id": job.id, "status": job.status, "links": links, "error": error}),
+        data=_ended_edit(job.id, job.status, prefix, error),
     )
-    return Message(
-        id=f"{job.id}-{job.status}",
-        job=job.id,
-        owner=job.owner,
-        url=job.webhook.url if job.webhook else None,
-        traceparent=trace and trace.child().header,
-        body=told.model_dump_json(exclude_none=True),
-    )
+    return _message(f"{job.id}-{job.status}", job, ended, job=job.id)
 
 
 def message_about_batch(standing: BatchStanding, *, prefix: str = "") -> Message:
     """The message about a batch whose edits have all ended."""
     batch = standing.batch
-    trace = Trace.parse(batch.traceparent)
-    edits = [
-        {"id": edit, "status": status, "links": {"self": f"{prefix}/v1/edits/{edit}"}}
-        for edit, status in standing.statuses.items()
-    ]
     counts = {status: count for status, count in standing.counts().items() if status.is_terminal}
-    links = {"self": f"{prefix}/v1/batches/{batch.id}"}
-    told = BatchEnded(
+    ended = BatchEnded(
         type="batch.ended",
         timestamp=standing.finished_at or datetime.now(UTC),
-        data=EndedBatch.model_validate({"id": batch.id, "counts": counts, "edits": edits, "links": links}),
+        data=EndedBatch(
+            id=batch.id,
+            counts=EndedCounts.model_validate(counts),
+            edits=tuple(_ended_edit(edit, status, prefix) for edit, status in standing.statuses.items()),
+            links=EndedLinks(self=f"{prefix}/v1/batches/{batch.id}"),
+        ),
     )
-    return Message(
-        id=f"{batch.id}-ended",
-        batch=batch.id,
-        owner=batch.owner,
-        url=batch.webhook.url if batch.webhook else None,
-        traceparent=trace and trace.child().header,
-        body=told.model_dump_json(exclude_none=True),
+    return _message(f"{batch.id}-ended", batch, ended, batch=batch.id)
+
+
+def _ended_edit(edit: str, status: JobStatus, prefix: str, error: EndedError | None = None) -> EndedEdit:
+    links = EndedLinks(self=f"{prefix}/v1/edits/{edit}")
+    return EndedEdit.model_validate({"id": edit, "status": status, "links": links, "error": error})
+
+
+def _message(name: str, about: Job | Batch, ended: BaseModel, **subject: str) -> Message:
+    trace = Trace.parse(about.traceparent)
+    return Message.model_validate(
+        {
+            "id": name,
+            "owner": about.owner,
+            "url": about.webhook.url if about.webhook else None,
+            "traceparent": trace and trace.child().header,
+            "body": ended.model_dump_json(exclude_none=True),
+            **subject,
+        }
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import httpx
 
+from p2p.version import USER_AGENT
 from process.addresses import NoPublicAddress
 from webhooks.messages import Message
 from webhooks.schedule import Answer, seconds_of
@@ -43,7 +44,7 @@ async def post(message: Message, client: httpx.AsyncClient, url: str, secrets: S
 
 def _headers(message: Message, body: bytes, secrets: Sequence[str]) -> Mapping[str, str]:
     trace = {} if message.traceparent is None else {"traceparent": message.traceparent}
-    about = {"Content-Type": "application/json", "User-Agent": "p2p-edit-service", **trace}
+    about = {"Content-Type": "application/json", "User-Agent": USER_AGENT, **trace}
     return {**about, **signed(message.id, int(time.time()), body, secrets)}
 
 

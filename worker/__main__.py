@@ -1,4 +1,7 @@
-"""`python -m worker --model ID`: loads a model, then works off its queue until a signal comes."""
+"""`python -m worker --model ID`: loads a model, then works off its queue until a signal comes.
+
+Without `--model` it is the first of the models file, which requests get that name none.
+"""
 
 import argparse
 import logging
@@ -33,7 +36,7 @@ log = logging.getLogger("worker")
 def main() -> None:
     """Load, then serve."""
     arguments = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
-    arguments.add_argument("--model", required=True, help="id of the model to serve, as in the models file")
+    arguments.add_argument("--model", help="id of the model to serve, as in the models file; its first if absent")
     settings = settings_or_exit(WorkerSettings)
     set_up_logs(settings.log_format)
     declaration = _declared(arguments.parse_args().model, settings)
@@ -99,11 +102,13 @@ def serve(engine: "Engine", declaration: ModelDeclaration, settings: WorkerSetti
     worker.work(logging_level="INFO")
 
 
-def _declared(model: str, settings: WorkerSettings) -> ModelDeclaration:
+def _declared(model: str | None, settings: WorkerSettings) -> ModelDeclaration:
     try:
         catalogue = load_catalogue(settings.models_file)
     except InvalidCatalogue as error:
         sys.exit(str(error))
+    if model is None:
+        return next(iter(catalogue.values()))
     if model not in catalogue:
         sys.exit(f"{settings.models_file} declares no model {model!r}: choose one of {', '.join(catalogue)}")
     return catalogue[model]

@@ -2,33 +2,54 @@
 
 `Started`, then any number of `Progress`, `PreviewReady`, `Inverted`, `Reconstructed` and `ArtifactReady`, then exactly
 one of `Finished`, `Failed`, `Canceled`, `HandedBack`. The engine yields them and knows neither Redis nor the storage;
-`worker.publishing` folds them into the record.
+`worker.publishing` folds them into the record. A new event is a class here, its place in `Event`, and a row of
+`worker.publishing.WRITTEN`.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from PIL import Image
 
 from jobs.model import Reconstruction
 
 
+class Happened:
+    """What every event has.
+
+    Attributes:
+        ends_previews: whether previews that are still being made are given up: the pictures are there, or are not made.
+        said: the line of the log once it is written down, in which the event's fields are filled in; empty for none. Of
+            a failure it has the code alone: the message can hold a prompt.
+    """
+
+    ends_previews: ClassVar[bool] = True
+    said: ClassVar[str] = ""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Started:
+class Started(Happened):
     """The model has taken the job up."""
 
+    ends_previews = False
+    said = "begun"
+
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class Progress(Happened):
     """`step` of `steps` are done."""
+
+    ends_previews = False
 
     step: int
     steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreviewReady:
+class PreviewReady(Happened):
     """How the pictures look after `step` of `steps`: small ones, the source first. Nobody has judged them yet."""
+
+    ends_previews = False
 
     step: int
     steps: int
@@ -36,7 +57,7 @@ class PreviewReady:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArtifactReady:
+class ArtifactReady(Happened):
     """A result to be stored under `name`; `source` is the digest of the source whose trajectory it is.
 
     `seed` is that of its picture or pictures; None for what concerns all seeds.
@@ -54,7 +75,7 @@ class ArtifactReady:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inverted:
+class Inverted(Happened):
     """A picture's run was found, to be kept for later edits.
 
     Attributes:
@@ -70,33 +91,41 @@ class Inverted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reconstructed:
+class Reconstructed(Happened):
     """How faithfully the picture that is edited comes back."""
 
     reconstruction: Reconstruction
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
+class Finished(Happened):
     """Everything asked for has been yielded."""
+
+    said = "succeeded"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed:
+class Failed(Happened):
     """The job cannot be finished; `code` is stable."""
+
+    said = "failed: {code}"
 
     code: str
     message: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Canceled:
+class Canceled(Happened):
     """The job was stopped between two steps because its client asked for it."""
+
+    said = "canceled"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandedBack:
+class HandedBack(Happened):
     """The worker ends before the job does: another one begins it anew."""
+
+    said = "given back"
 
 
 Happening = Started | Progress | PreviewReady | ArtifactReady | Inverted | Reconstructed

@@ -5,9 +5,10 @@ A result is in the record only once it is in the storage, and the record says `s
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from jobs import moves
@@ -78,33 +79,11 @@ class Publisher:
             IllegalTransition: the job is no longer this execution's.
             StorageUnavailable: an artifact was not taken.
         """
-        if not isinstance(event, Started | Progress | PreviewReady):
+        if event.ends_previews:
             self._previews.end()  # the pictures themselves are there, or nothing is to be shown any more
-        match event:
-            case Started():
-                self._start()
-            case Progress(step=step, steps=steps):
-                self._report(JobProgress(step=step, steps=steps))
-            case PreviewReady():
-                self._previews.show(event)
-            case ArtifactReady():
-                self._keep(event)
-            case Inverted():
-                self._keep_inversion(event)
-            case Reconstructed(reconstruction=reconstruction):
-                self._reconstruction = reconstruction
-            case Finished():
-                self._store.make(moves.finish(self.job, tuple(self._artifacts), self._reconstruction))
-                for source, key in self._kept:
-                    self._sources.remember(self.job.owner, source, key, self.job.lifetime)
-            case Failed(code=code, message=message):
-                self._store.make(moves.fail(self.job, JobError(code=code, message=message)))
-            case Canceled():
-                self._store.make(moves.stop(self.job))
-            case HandedBack():
-                self._store.make(moves.hand_back(self.job))
-        if said := _said(event):
-            log.info(said)
+        WRITTEN[type(event)](self, event)
+        if event.said:
+            log.info(event.said.format(**vars(event)))
 
     def discard(self) -> None:
         """Remove what this execution stored: nobody will read it. What cannot be removed now, the reaper removes."""
@@ -112,16 +91,36 @@ class Publisher:
         with suppress(StorageUnavailable):
             self._storage.remove_all(execution_prefix(self.job.id, self.job.execution or ""))
 
-    def _start(self) -> None:
+    def _start(self, _: Started) -> None:
         assert self.job.execution
         self.job = self._store.make(moves.begin(self._queued, self.job.execution, self._lease))
 
-    def _report(self, progress: JobProgress) -> None:
+    def _report(self, progress: Progress) -> None:
         now = self._clock()
         if progress.step < progress.steps and now - self._written_at < PROGRESS_INTERVAL:
             return
-        self._store.make(moves.report(self.job, progress))
+        self._store.make(moves.report(self.job, JobProgress(step=progress.step, steps=progress.steps)))
         self._written_at = now
+
+    def _show(self, preview: PreviewReady) -> None:
+        self._previews.show(preview)
+
+    def _note(self, reconstructed: Reconstructed) -> None:
+        self._reconstruction = reconstructed.reconstruction
+
+    def _finish(self, _: Finished) -> None:
+        self._store.make(moves.finish(self.job, tuple(self._artifacts), self._reconstruction))
+        for source, key in self._kept:
+            self._sources.remember(self.job.owner, source, key, self.job.lifetime)
+
+    def _fail(self, failed: Failed) -> None:
+        self._store.make(moves.fail(self.job, JobError(code=failed.code, message=failed.message)))
+
+    def _stop(self, _: Canceled) -> None:
+        self._store.make(moves.stop(self.job))
+
+    def _hand_back(self, _: HandedBack) -> None:
+        self._store.make(moves.hand_back(self.job))
 
     def _keep_inversion(self, inverted: Inverted) -> None:
         """Kept at once: what has been found serves the next edit, whatever becomes of this one."""
@@ -166,17 +165,16 @@ class Publisher:
         )
 
 
-def _said(event: Event) -> str | None:
-    """What the log says once an event is written down; of a failure its code alone, its message can hold a prompt."""
-    match event:
-        case Started():
-            return "begun"
-        case Finished():
-            return "succeeded"
-        case Failed(code=code):
-            return f"failed: {code}"
-        case Canceled():
-            return "canceled"
-        case HandedBack():
-            return "given back"
-    return None
+#: How each kind of event is written down; a test holds the rows to `worker.events.Event`.
+WRITTEN: Mapping[type[Event], Callable[[Publisher, Any], None]] = {
+    Started: Publisher._start,
+    Progress: Publisher._report,
+    PreviewReady: Publisher._show,
+    ArtifactReady: Publisher._keep,
+    Inverted: Publisher._keep_inversion,
+    Reconstructed: Publisher._note,
+    Finished: Publisher._finish,
+    Failed: Publisher._fail,
+    Canceled: Publisher._stop,
+    HandedBack: Publisher._hand_back,
+}

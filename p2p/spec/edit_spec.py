@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from p2p.part import Part
 from p2p.spec.artifacts import Artifacts
 from p2p.spec.complaints import MAX_COMPLAINTS, MAX_NAMES, RECORDED, Complaint, Location, counted, invalid
 from p2p.spec.inversions import Direct, Inversion
-from p2p.spec.names import Prompt, WordName
+from p2p.spec.names import MODEL_FIELD, ModelName, Prompt, WordName
 from p2p.spec.pictures import MaskImage, SourceImage
 from p2p.spec.sampling import Sampling
 from p2p.spec.target import Target
@@ -43,7 +43,7 @@ def _text(value: object) -> bool:
 class EditSpec(Part):
     """A source picture and the edits of it, made in one run from one noise."""
 
-    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
+    model: ModelName | None = Field(None, description=MODEL_FIELD)
     source: Source
     inversion: Inversion | None = Field(None, description="Of a source that is given; `direct` where absent.")
     targets: Annotated[tuple[Target, ...], *counted(0, 64)] = Field(

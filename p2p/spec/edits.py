@@ -1,9 +1,10 @@
 """The kinds of edit: what each says, whether it aligns the prompts, and what it needs of them.
 
-A new kind is a class here, its place in `Edit`, and a row of `p2p.edits.EDITS`.
+A new kind is a class here, its place in `Edit`, and a row of `p2p.edits.EDITS`. One that aligns the prompts is also in
+`AligningKind`, has a row of `p2p.correspondence.CORRESPONDENCES`, and needs no settings.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
@@ -70,6 +71,19 @@ class Reweight(_Kind):
 Edit = Annotated[Replace | Refine | Reweight, Field(discriminator="kind")]
 #: Every kind by its name.
 KINDS: Mapping[str, type[Edit]] = {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Edit)[0])}
+#: The kinds that say how two prompts correspond; a test holds them to `KINDS`, and `p2p.correspondence` to these.
+AligningKind = Literal["replace", "refine"]
+
+
+def aligning_edit(kind: AligningKind) -> Edit:
+    """The edit of a kind that aligns prompts."""
+    return KINDS[kind].model_validate({"kind": kind})
+
+
+def any_of(kinds: Iterable[str]) -> str:
+    """Kinds as a message names them: "replace", "refine" or "reweight"."""
+    *most, last = (f'"{kind}"' for kind in kinds)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def edits_unmet(edits: Sequence[Edit], source: WrittenPrompt, target: WrittenPrompt) -> Iterator[Complaint]:
@@ -79,7 +93,10 @@ def edits_unmet(edits: Sequence[Edit], source: WrittenPrompt, target: WrittenPro
         kinds = " and ".join(edit.kind for edit in aligning)
         yield (), "edits_conflict", f"{kinds} both say how the prompts correspond: keep one of them"
     elif not aligning and not same_words(source, target):
-        message = 'the prompts differ and nothing says how they correspond: add "replace" or "refine" before "reweight"'
+        given = any_of(dict.fromkeys(edit.kind for edit in edits))
+        message = (
+            f"the prompts differ and {given} does not say how they correspond: add {any_of(get_args(AligningKind))}"
+        )
         yield (), "prompts_differ", message
     else:
         for index, edit in enumerate(edits):

@@ -13,6 +13,10 @@ MAX_PROMPT_CHARACTERS = 2_000
 #: An equalizer beyond this blows latents up to noise; the paper's demonstrations go to 10.
 MAX_WEIGHT = 50.0
 
+#: A model's id in the models file.
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+#: What a request that names no model gets, as the description of the API says it.
+MODEL_FIELD = "An id of GET /v1/models; where absent, the first one there."
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
+from process.refusal import Refusal
+
 #: Pillow's names, in the order in which they are tried: AVIF and HEIC share some names of their container.
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "HEIF")
 #: What Pillow calls otherwise than people do; MPO is a phone's JPEG with further pictures behind it.
@@ -26,12 +28,8 @@ _BASE = 48_000_000
 _DECODER: Mapping[str, int] = {"WEBP": 16, "AVIF": 9, "HEIF": 7}
 
 
-class Refused(Exception):
+class Refused(Refusal):
     """A file that is not taken; `code` is stable."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
 
 
 def opened(data: bytes, *, max_pixels: int, memory: int) -> tuple[Image.Image, str]:

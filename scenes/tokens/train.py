@@ -16,6 +16,7 @@ from transformers import CLIPTokenizer
 from scenes.tokens import training, vq
 from scenes.tokens.budget import Budget
 from scenes.tokens.drawing import Drawing, Pictures, held_out
+from scenes.tokens.examples import Examples
 from scenes.tokens.export import MODEL, export
 from scenes.tokens.log import Log
 
@@ -79,10 +80,10 @@ def train(
         vae = AutoencoderKL.from_pretrained(SCENES / "vae", dtype=torch.float32)
         budget = Budget(seconds=VQ_SHARE * (ends - time.monotonic()))
         autoencoder = vq.train(folder, first, asked, budget, device, vae)
-        parts = [training.Examples.of(first, autoencoder)]
+        parts = [Examples.of(first, autoencoder)]
         while drawing.ready:
-            parts.append(training.Examples.of(drawing.next(), autoencoder))
-        examples = training.Examples.together(parts)
+            parts.append(Examples.of(drawing.next(), autoencoder))
+        examples = Examples.together(parts)
         log(scenes=len(examples), seconds_left=ends - time.monotonic())
         for rate in RATES:
             try:

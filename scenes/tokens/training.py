@@ -8,7 +8,6 @@ has to speak for itself (`scenes.words_apart`).
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,10 +17,11 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from scenes import checkpoint
 from scenes.attention_terms import CatchAttention, attention_missing, attention_outside
-from scenes.tokens import transformer, vq
+from scenes.tokens import transformer
 from scenes.tokens.budget import Budget, learning_rate
 from scenes.tokens.compiled import compiled
 from scenes.tokens.drawing import Drawing, Pictures
+from scenes.tokens.examples import Examples
 from scenes.tokens.log import Log
 
 #: Scenes of a step, and the learning rate for so many: for 32 times as many it is less than twice as high.
@@ -47,43 +47,6 @@ HELD_OUT_SHARES, HELD_OUT_CHUNK = (1.0, 0.7, 0.3), 64
 
 class Diverged(RuntimeError):
     """The loss grew beyond all measure; the checkpoint is from before."""
-
-
-@dataclass
-class Examples:
-    """Pictures as tokens, on the device they are trained on.
-
-    Attributes:
-        grids: (n, 16, 16) int16, image tokens.
-        words, named, cells: as in `Pictures`.
-    """
-
-    grids: torch.Tensor
-    words: torch.Tensor
-    named: torch.Tensor
-    cells: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.grids)
-
-    @classmethod
-    def of(cls, pictures: Pictures, autoencoder: VQModel) -> "Examples":
-        on = autoencoder.device
-        return cls(
-            vq.encode(autoencoder, pictures.images),
-            pictures.words.to(on),
-            pictures.named.to(on),
-            pictures.cells.to(on),
-        )
-
-    @classmethod
-    def together(cls, parts: Sequence["Examples"]) -> "Examples":
-        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in cls.__annotations__))
-
-    def __getitem__(self, chosen: torch.Tensor | slice) -> "Examples":
-        return Examples(
-            self.grids[chosen].long(), self.words[chosen].long(), self.named[chosen].long(), self.cells[chosen]
-        )
 
 
 def masked_at_random(share: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -150,108 +113,146 @@ def train(
     Raises:
         Diverged: the loss is not a number, or higher than that of a network that knows nothing.
     """
-    torch.manual_seed(0)
-    network, text_encoder = transformer.build(tokenizer)
-    path, log = folder / "transformer.pt", Log(folder, "transformer")
-    state = checkpoint.load(path)
-    if text_from and not state:
-        log(text_tensors_taken_over=transformer.warm_start(text_encoder, text_from))
-    network.to(device)
-    text_encoder.to(device)
-    apart = transformer.CaptionsApart(text_encoder, tokenizer, device)
-    caught: list[torch.Tensor] = []
-    network.set_attn_processor(
-        {
-            site: CatchAttention(caught) if transformer.looks_at_text(site) else processor
-            for site, processor in network.attn_processors.items()
-        }
-    )
-    parameters = [*network.parameters(), *text_encoder.parameters()]
-    groups = [
-        {"params": list(network.parameters()), "share": rate},
-        {"params": list(text_encoder.parameters()), "share": rate * TEXT_RATE},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    ema = checkpoint.Ema(parameters, EMA_DECAY)
-    batch_size, step, samples = batch_size or BATCH[device.type], 0, 0
-    if state:
-        step, samples = state["step"], state["samples"]
-        budget.go_on(state["spent"])
-        network.load_state_dict(state["network"])
-        text_encoder.load_state_dict(state["text_encoder"])
-        optimizer.load_state_dict(state["optimizer"])
-        for group, share in zip(optimizer.param_groups, (rate, rate * TEXT_RATE), strict=True):
-            group["share"] = share  # the checkpoint's may be of before it diverged
-        ema.averages = [average.to(device) for average in state["ema"]]
-    empty = torch.tensor(tokenizer("", padding="max_length").input_ids, device=device)
-    asked = Examples.of(held_out, autoencoder)
+    asked, batch_size = Examples.of(held_out, autoencoder), batch_size or BATCH[device.type]
+    training = _Training(folder, asked, tokenizer, budget, device, batch_size, text_from, rate)
+    training.prepare(examples, use_compiled)
+    saved = time.monotonic()
+    while (used := budget.share(training.step)) < 1:
+        if training.step % TAKE_EVERY == 0 and drawing.ready:
+            examples = Examples.together([examples, Examples.of(drawing.next(), autoencoder)])
+        peak = PEAK_LEARNING_RATE[device.type] * learning_rate(used, training.step, WARM_UP[device.type])
+        terms = training.learn(examples, peak)
+        is_old = time.monotonic() - saved >= SAVE_SECONDS
+        if training.step % LOG_EVERY == 0 or is_old:
+            training.note(terms, peak, len(examples))
+        if is_old:
+            training.save(look)
+            saved = time.monotonic()
+    training.save(look)
 
-    def painted(forward: torch.nn.Module, seed: int) -> tuple[torch.Tensor, ...]:
-        """The loss of a step's batch, and its two attention terms."""
+
+class _Training:
+    """What is trained, from the checkpoint in a folder where there is one.
+
+    Attributes:
+        step, samples: steps and scenes that the weights have seen.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        asked: Examples,
+        tokenizer: CLIPTokenizer,
+        budget: Budget,
+        device: torch.device,
+        batch_size: int,
+        text_from: Path | None,
+        rate: float,
+    ) -> None:
+        torch.manual_seed(0)
+        self._network, self._text_encoder = transformer.build(tokenizer)
+        self._folder, self._path, self._log = folder, folder / "transformer.pt", Log(folder, "transformer")
+        self._asked, self._budget, self._device, self._batch_size = asked, budget, device, batch_size
+        state = checkpoint.load(self._path)
+        if text_from and not state:
+            self._log(text_tensors_taken_over=transformer.warm_start(self._text_encoder, text_from))
+        self._network.to(device)
+        self._text_encoder.to(device)
+        self._apart = transformer.CaptionsApart(self._text_encoder, tokenizer, device)
+        self._caught: list[torch.Tensor] = []
+        self._network.set_attn_processor(
+            {
+                site: CatchAttention(self._caught) if transformer.looks_at_text(site) else processor
+                for site, processor in self._network.attn_processors.items()
+            }
+        )
+        network, words = list(self._network.parameters()), list(self._text_encoder.parameters())
+        self._parameters, shares = [*network, *words], (rate, rate * TEXT_RATE)
+        groups = [{"params": part, "share": share} for part, share in zip((network, words), shares, strict=True)]
+        self._optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+        self._ema = checkpoint.Ema(self._parameters, EMA_DECAY)
+        self.step, self.samples = 0, 0
+        if state:
+            self._go_on(state, shares)
+        self._empty = torch.tensor(tokenizer("", padding="max_length").input_ids, device=device)
+
+    def _go_on(self, state: dict, shares: Sequence[float]) -> None:
+        self.step, self.samples = state["step"], state["samples"]
+        self._budget.go_on(state["spent"])
+        self._network.load_state_dict(state["network"])
+        self._text_encoder.load_state_dict(state["text_encoder"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        for group, share in zip(self._optimizer.param_groups, shares, strict=True):
+            group["share"] = share  # the checkpoint's may be of before it diverged
+        self._ema.averages = [average.to(self._device) for average in state["ema"]]
+
+    def prepare(self, examples: Examples, use_compiled: bool) -> None:
+        """Compiles the network, if that is asked for and right and faster."""
+
+        def painted(network: torch.nn.Module) -> list[torch.Tensor]:
+            return list(self._painted(network, examples, seed=2**31))
+
+        self._forward: torch.nn.Module = self._network
+        if use_compiled:
+            self._forward = compiled(self._network, painted, self._log)
+        self._caught.clear()
+        self._text_encoder.zero_grad()
+
+    def _painted(self, forward: torch.nn.Module, examples: Examples, seed: int) -> tuple[torch.Tensor, ...]:
+        """The loss of a batch that a seed draws, and its two attention terms."""
+        device, size = self._device, self._batch_size
         generator = torch.Generator().manual_seed(seed)
-        batch = examples[torch.randint(0, len(examples), (batch_size,), generator=generator).to(device)]
-        dropped = (torch.rand(batch_size, generator=generator) < DROPPED).to(device)
-        share = torch.cos(torch.rand(batch_size, generator=generator).to(device) * math.pi / 2)
+        batch = examples[torch.randint(0, len(examples), (size,), generator=generator).to(device)]
+        dropped = (torch.rand(size, generator=generator) < DROPPED).to(device)
+        share = torch.cos(torch.rand(size, generator=generator).to(device) * math.pi / 2)
         masked = masked_at_random(share, generator)
-        words = torch.where(dropped[:, None], empty, batch.words)
-        caught.clear()
+        words = torch.where(dropped[:, None], self._empty, batch.words)
+        self._caught.clear()
         with torch.autocast(device.type, torch.bfloat16):
-            embeddings, pooled = apart(words, generator), apart.pooled(words, generator)
+            embeddings, pooled = self._apart(words, generator), self._apart.pooled(words, generator)
             grids = torch.where(masked, transformer.MASKED, batch.grids)
             logits = forward(grids, embeddings, pooled, _micro(batch))
         unclear = dropped | (share > ATTENTION_BELOW)
         named = torch.where(unclear[:, None], -1, batch.named)
-        outside = attention_outside(caught, named, batch.cells)
-        missing = attention_missing(caught, named, batch.cells)
+        outside = attention_outside(self._caught, named, batch.cells)
+        missing = attention_missing(self._caught, named, batch.cells)
         return cross_entropy(logits, batch.grids, masked), outside, missing
 
-    forward = compiled(network, lambda net: list(painted(net, seed=2**31)), log) if use_compiled else network
-    caught.clear()
-    text_encoder.zero_grad()
-
-    def export() -> None:
-        log(step=step, samples=samples, held_out=held_out_loss(network, text_encoder, asked), seconds=budget.spent)
-        network.save_pretrained(folder / "transformer")
-        text_encoder.save_pretrained(folder / "text_encoder")
-
-    def save() -> None:
-        weights = {"network": network.state_dict(), "text_encoder": text_encoder.state_dict(), "ema": ema.averages}
-        counts = {"step": step, "samples": samples, "spent": budget.spent}
-        checkpoint.save(path, counts | weights | {"optimizer": optimizer.state_dict()})
-        ema.applied(export)
-        look(samples)
-
-    saved = time.monotonic()
-    while (used := budget.share(step)) < 1:
-        if step % TAKE_EVERY == 0 and drawing.ready:
-            examples = Examples.together([examples, Examples.of(drawing.next(), autoencoder)])
-        peak = PEAK_LEARNING_RATE[device.type] * learning_rate(used, step, WARM_UP[device.type])
-        for group in optimizer.param_groups:
+    def learn(self, examples: Examples, peak: float) -> tuple[torch.Tensor, ...]:
+        """One step, at a learning rate of which each group has its share; gives the terms of its loss."""
+        for group in self._optimizer.param_groups:
             group["lr"] = peak * group["share"]
-        loss, outside, missing = painted(forward, step)
-        optimizer.zero_grad()
+        loss, outside, missing = self._painted(self._forward, examples, self.step)
+        self._optimizer.zero_grad()
         (loss + ATTENTION_WEIGHT * (outside + missing)).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        ema.update(step)
-        step, samples = step + 1, samples + batch_size
-        if step % LOG_EVERY == 0 or time.monotonic() - saved >= SAVE_SECONDS:
-            if not loss.item() < DIVERGED_ABOVE:
-                raise Diverged(f"the loss is {loss.item():.2f} after {step} steps at a learning rate of {peak:.1e}")
-            log(
-                step=step,
-                samples=samples,
-                scenes=len(examples),
-                loss=loss.item(),
-                outside=outside.item(),
-                missing=missing.item(),
-                rate=peak,
-                seconds=budget.spent,
-            )
-        if time.monotonic() - saved >= SAVE_SECONDS:
-            save()
-            saved = time.monotonic()
-    save()
+        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        self._optimizer.step()
+        self._ema.update(self.step)
+        self.step, self.samples = self.step + 1, self.samples + self._batch_size
+        return loss, outside, missing
+
+    def note(self, terms: Sequence[torch.Tensor], rate: float, scenes: int) -> None:
+        """Writes a line of the log; raises `Diverged`."""
+        loss, outside, missing = (term.item() for term in terms)
+        if not loss < DIVERGED_ABOVE:
+            raise Diverged(f"the loss is {loss:.2f} after {self.step} steps at a learning rate of {rate:.1e}")
+        counts = {"step": self.step, "samples": self.samples, "scenes": scenes}
+        self._log(**counts, loss=loss, outside=outside, missing=missing, rate=rate, seconds=self._budget.spent)
+
+    def save(self, look: Callable[[int], None]) -> None:
+        """Writes the checkpoint and the averaged weights as a model, and has it looked at."""
+        weights = {"network": self._network.state_dict(), "text_encoder": self._text_encoder.state_dict()}
+        counts = {"step": self.step, "samples": self.samples, "spent": self._budget.spent}
+        rest = {"ema": self._ema.averages, "optimizer": self._optimizer.state_dict()}
+        checkpoint.save(self._path, counts | weights | rest)
+        self._ema.applied(self._export)
+        look(self.samples)
+
+    def _export(self) -> None:
+        held_out = held_out_loss(self._network, self._text_encoder, self._asked)
+        self._log(step=self.step, samples=self.samples, held_out=held_out, seconds=self._budget.spent)
+        self._network.save_pretrained(self._folder / "transformer")
+        self._text_encoder.save_pretrained(self._folder / "text_encoder")
 
 
 def _micro(batch: Examples) -> torch.Tensor:

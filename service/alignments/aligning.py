@@ -3,14 +3,14 @@
 from bisect import bisect_right
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from p2p.errors import WordWithinToken
-from p2p.spec import Part, Prompt, WordName, counted
+from p2p.spec import MODEL_FIELD, AligningKind, ModelName, Part, Prompt, WordName, aligning_edit, counted
 from p2p.tokens import TokenizedPrompt
-from p2p.word_alignment import AligningKind, WordAlignment, WordState, align_words, fitting_kind
-from p2p.words import count_words, forget_prompts
+from p2p.word_alignment import WordAlignment, WordState, align_words, fitting_kind
+from p2p.words import forget_prompts, written
 from service.edits.resolving import known_model, too_long
 from service.http.errors import InvalidEdit
 from service.plane import Plane
@@ -51,23 +51,24 @@ class AlignmentRequest(Part):
         }
     )
 
-    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
+    model: ModelName | None = Field(None, description=MODEL_FIELD)
     source: AlignedSource
     targets: Annotated[tuple[AlignedTarget, ...], *counted(1, 64)]
 
     @model_validator(mode="after")
     def _within_bounds(self) -> Self:
-        before = count_words(self.source.prompt)
         details = []
         if (names := len(self.source.names) + sum(len(target.names) for target in self.targets)) > MAX_NAMES:
             message = f"{names} names, and at most {MAX_NAMES} are looked for: ask for the rest apart"
             error = PydanticCustomError("too_many_names", "{message}", {"message": message})
             details.append(InitErrorDetails(type=error, loc=("targets",), input=None))
         for index, target in enumerate(self.targets):
-            if target.kind == "replace" and (after := count_words(target.prompt)) != before:
-                message = f'the prompts have {before} and {after} words, and "replace" needs as many: use "refine"'
-                error = PydanticCustomError("word_counts_differ", "{message}", {"message": message})
-                details.append(InitErrorDetails(type=error, loc=("targets", index, "kind"), input=None))
+            if target.kind is None:
+                continue
+            edit = aligning_edit(target.kind)
+            for loc, code, message in edit.unmet(written(self.source.prompt), written(target.prompt)):
+                error = PydanticCustomError(code, "{message}", {"message": message})
+                details.append(InitErrorDetails(type=error, loc=("targets", index, "kind", *loc), input=None))
         if details:
             raise ValidationError.from_exception_data("AlignmentRequest", details)
         return self

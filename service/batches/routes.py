@@ -14,9 +14,9 @@ from service.batches import submitting as batches
 from service.batches.bodies import BatchDeliveriesView, BatchRequest, BatchView
 from service.edits.clients import waiting
 from service.edits.following import is_known
-from service.edits.routes import IdempotencyKey, Prefer, Traceparent
 from service.http.bodies import JsonRoute
 from service.http.dependencies import CallerOfRequest, PlaneOfApp
+from service.http.headers import IdempotencyKey, Prefer, Traceparent, name_of, say_where
 from service.http.preferences import seconds_to_wait, without_wait
 from service.http.problems import problems
 from service.plane import Plane
@@ -38,11 +38,9 @@ async def submit_batch(
     idempotency_key: IdempotencyKey = None,
 ) -> BatchView:
     """Ask for several edits at once: all are accepted, or none is. Each is worked off in its own turn."""
-    name = None if idempotency_key is None else f"key:{idempotency_key}"
-    standing, replayed = await batches.submit(body.asked(traceparent), plane, caller, name=name)
-    if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    response.headers["Location"] = f"{plane.prefix}/v1/batches/{standing.batch.id}"
+    asked, name = body.asked(traceparent), name_of(idempotency_key)
+    standing, replayed = await batches.submit(asked, plane, caller, name=name)
+    say_where(response, f"{plane.prefix}/v1/batches/{standing.batch.id}", replayed=replayed)
     seconds, applied = seconds_to_wait(prefer)
     if seconds:
         # The batch is accepted already: where the key has as many waits open as it may, it is answered as it stands.

@@ -60,6 +60,7 @@ async def submit(
         Refused: nothing was accepted, for now.
     """
     trace = Trace.parse(asked.traceparent) or Trace.new()
+    asked = replace(asked, edits=[edit.of_a_model(plane) for edit in asked.edits])
     bind(trace_id=trace.trace_id)
     characters = sum(edit.characters for edit in asked.edits)
     prepared = plane.computing.run(caller.owner, characters, _prepared, asked, plane, caller, trace, name)

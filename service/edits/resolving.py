@@ -20,7 +20,7 @@ def resolved(
     counters: Mapping[str, TokenCounter],
     draw: DrawSeed = draw_seed,
 ) -> EditSpec:
-    """The spec with its model's defaults and a seed where it names none: the record says all that decides the result.
+    """The spec with its model, and that model's defaults and a seed where it names none: a job's record is complete.
 
     Raises:
         InvalidEdit: with every reason why the model cannot do it.
@@ -39,14 +39,16 @@ def resolved(
             **drawn_fields(asked, draw),
         }
     )
-    complete = spec.model_copy(update={"sampling": sampling})
+    complete = spec.model_copy(update={"model": model.id, "sampling": sampling})
     if complaints := list(islice(_beyond(complete, model, counters[model.id]), MAX_COMPLAINTS)):
         raise InvalidEdit(complaints)
     return complete
 
 
-def known_model(name: str, catalogue: Mapping[str, ModelDeclaration]) -> ModelDeclaration:
-    """The model of that name; raises `InvalidEdit` where this installation has none."""
+def known_model(name: str | None, catalogue: Mapping[str, ModelDeclaration]) -> ModelDeclaration:
+    """The model of that name, or the models file's first if none is named; raises `InvalidEdit` if it is unknown."""
+    if name is None:
+        return next(iter(catalogue.values()))
     if name not in catalogue:
         detail = f"there is no model {name!r} here: choose one of {', '.join(catalogue)}"
         raise InvalidEdit([Complaint.at("model", code="unknown_model", detail=detail)])

@@ -20,22 +20,12 @@ from service.edits.polling import answer_of, conditional, shown_job
 from service.edits.requests import EditRequest
 from service.http.bodies import JsonRoute
 from service.http.dependencies import CallerOfRequest, EditId, PlaneOfApp
+from service.http.headers import IdempotencyKey, Prefer, Traceparent, name_of, say_where
 from service.http.preferences import seconds_to_wait, without_wait
 from service.http.problems import problems
 from service.plane import Plane
 
 router = APIRouter(prefix="/v1/edits", tags=["edits"], route_class=JsonRoute)
-
-Traceparent = Annotated[str, Header(description="W3C trace context; goes on to the worker and the webhook.")]
-Prefer = Annotated[str, Header(description="`wait=n` answers once the edit has ended, after n seconds at the latest.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        description="The same key and body again give the same edit; the same key and another body are refused.",
-    ),
-]
 
 
 @router.post("", status_code=202, responses={200: {"model": EditView}, **problems(400, 401, 413, 415, 422, 429, 503)})
@@ -50,11 +40,8 @@ async def submit_edit(
     idempotency_key: IdempotencyKey = None,
 ) -> EditAccepted | EditView:
     """Ask for an edit. It is worked off in turn; follow `links.self`."""
-    name = None if idempotency_key is None else f"key:{idempotency_key}"
-    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name)
-    if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return await _answered(job, request, plane, caller, response, prefer)
+    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name_of(idempotency_key))
+    return await _answered(job, replayed, request, plane, caller, response, prefer)
 
 
 @router.put(
@@ -78,9 +65,7 @@ async def put_edit(
     """
     await submit.refuse_taken(edit_id, plane, caller)
     job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=submit.own_id(edit_id))
-    if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return await _answered(job, request, plane, caller, response, prefer)
+    return await _answered(job, replayed, request, plane, caller, response, prefer)
 
 
 @router.get("", responses=problems(401, 422, 503))
@@ -172,7 +157,7 @@ async def erase_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest
 
 
 async def _answered(
-    job: Job, request: Request, plane: Plane, caller: Caller, response: Response, prefer: str
+    job: Job, replayed: bool, request: Request, plane: Plane, caller: Caller, response: Response, prefer: str
 ) -> EditAccepted | EditView:
     """202, or 200 with the whole edit where the client would rather wait and it has ended meanwhile.
 
@@ -180,7 +165,7 @@ async def _answered(
     `Preference-Applied` does not name `wait`.
     """
     accepted = EditAccepted.of(job, prefix=plane.prefix)
-    response.headers["Location"] = accepted.links.self
+    say_where(response, accepted.links.self, replayed=replayed)
     seconds, applied = seconds_to_wait(prefer)
     if seconds and not job.status.is_terminal:
         try:

@@ -29,7 +29,7 @@ from process.trace import Trace
 from prompts.notices import notices_of
 from prompts.prompt_syntax import ReadPrompts
 from service.api_keys import Caller
-from service.edits.resolving import resolved
+from service.edits.resolving import known_model, resolved
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
 from service.images import settling
@@ -65,9 +65,15 @@ class Asked:
         names = sum(len(name.word) + _OF_NAME for _, name, _ in self.spec.names())
         return sum(map(len, self.spec.prompts)) + len(self.spec.sampling.negative_prompt) + names
 
+    def of_a_model(self, plane: Plane) -> "Asked":
+        """The same edit with the models file's first model if it names none."""
+        if self.spec.model is not None:
+            return self
+        return replace(self, spec=self.spec.model_copy(update={"model": known_model(None, plane.catalogue).id}))
+
     @property
     def fingerprint(self) -> str:
-        """The same for the same request, whatever its trace: taken from the request as sent, before a seed is drawn."""
+        """The same for the same request, whatever its trace: taken before a seed is drawn, when its model is known."""
         text = f"{self.spec.model_dump_json()} {self.priority} {self.start_within} {self.webhook}"
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -83,6 +89,7 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
         Refused: nothing was accepted, for now.
     """
     trace = Trace.parse(asked.traceparent) or Trace.new()
+    asked = asked.of_a_model(plane)
     bind(model=asked.spec.model, trace_id=trace.trace_id)
     prepared = plane.computing.run(caller.owner, asked.characters, _prepared, asked, plane, caller, trace, name)
     job, fingerprint = await prepared
@@ -119,14 +126,15 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
         placed = [replace(each, pointer=asked.read.origin(each.pointer)) for each in error.complaints]
         raise InvalidEdit(placed) from error
     weighted, unused = asked.read.weighted, asked.read.unused
+    model = known_model(spec.model, plane.catalogue)
     return new_job(
         spec,
         notices=notices_of(
             spec,
-            plane.catalogue[spec.model],
+            model,
             weighted=weighted,
             unused=unused,
-            instead=plane.substitutions.get(spec.model),
+            instead=plane.substitutions.get(model.id),
         ),
         lifetime=plane.job_lifetime,
         queue_limit=limit,

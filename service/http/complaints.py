@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from p2p.spec import KINDS, METHODS
+from p2p.spec import KINDS, METHODS, any_of
 
 #: Complaints in one answer; a body of nothing but mistakes must not become a larger answer.
 MAX_COMPLAINTS = 32
@@ -22,10 +22,7 @@ _PLAINER: Mapping[str, tuple[str, str]] = {
     "greater_than_equal": ("out_of_range", "must be at least {ge}"),
     "less_than_equal": ("out_of_range", "must be at most {le}"),
     "union_tag_invalid": ("unknown_edit_kind", "there is no such kind of edit: choose one of {expected_tags}"),
-    "union_tag_not_found": (
-        "missing_edit_kind",
-        'needs a kind: {{"kind": "replace"}}, "refine" or "reweight"',
-    ),
+    "union_tag_not_found": ("missing_edit_kind", f"needs a `kind`: {any_of(KINDS)}"),
     "tuple_type": ("wrong_type", "must be a list"),
     "model_type": ("wrong_type", "must be a JSON object"),
     "model_attributes_type": ("wrong_type", "must be a JSON object"),

@@ -10,7 +10,7 @@
     ├── NobodyToTell        the edit has no webhook
     └── LinkRefused         an artifact's URL is not genuine, or over
 
-The job plane's errors (`jobs.errors`) are answered by the same table. `type` is "about:blank", which says that
+Each code is a row of `process/errors.toml`, which has its HTTP status. `type` is "about:blank", which says that
 the title is the HTTP status's own; what a program looks at is `code`, which is stable. `errors` points into the body
 with JSON pointers (RFC 6901). Nothing that was sent is repeated beyond what a message needs to be understood.
 """
@@ -29,30 +29,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from jobs.errors import (
-    ArtifactNotFound,
-    BatchNotFound,
-    IllegalTransition,
-    ImageNotFound,
-    InversionNotFound,
-    JobNotFound,
-    JobPlaneError,
-    NameReused,
-    NewerRecord,
-    QueueFull,
-    RateLimited,
-    Refused,
-    StillActive,
-    StorageUnavailable,
-    TooManyActive,
-    TooManyImages,
-    TooManyStreams,
-    UnsafeRedis,
-)
-from layers import body_errors, door_errors
+from jobs.errors import JobPlaneError, Refused
 from layers.access import method_of, route_of
 from layers.body_errors import BodyRefused
 from layers.door_errors import RequestRefused
+from process.error_codes import Place, listed, message_of, status_of
 from process.metrics import HTTP_PROBLEMS
 from process.turns import TooManyAtOnce
 from service.http.body_models import FirstMistakes
@@ -96,7 +77,7 @@ class Unauthenticated(ServiceError):
     code = "unauthenticated"
 
     def __init__(self) -> None:
-        super().__init__("no key of this installation was sent: send it as `Authorization: Bearer p2p_...`")
+        super().__init__(message_of(self.code))
 
 
 class InvalidCursor(ServiceError):
@@ -105,7 +86,7 @@ class InvalidCursor(ServiceError):
     code = "invalid_cursor"
 
     def __init__(self) -> None:
-        super().__init__("this cursor was not given by this service: begin without one")
+        super().__init__(message_of(self.code))
 
 
 class NotCancelable(ServiceError):
@@ -132,7 +113,7 @@ class NobodyToTell(ServiceError):
     code = "no_webhook"
 
     def __init__(self) -> None:
-        super().__init__("no webhook wants this end: name one in the field `webhook` when you send an edit")
+        super().__init__(message_of(self.code))
 
 
 class LinkRefused(ServiceError):
@@ -141,58 +122,29 @@ class LinkRefused(ServiceError):
     code = "link_refused"
 
     def __init__(self) -> None:
-        super().__init__("this link was not made by this service or is over: fetch the edit again for a new one")
+        super().__init__(message_of(self.code))
 
 
-STATUSES: Mapping[type[Exception], HTTPStatus] = {
-    **body_errors.STATUSES,
-    **door_errors.STATUSES,
-    Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    InvalidCursor: HTTPStatus.UNPROCESSABLE_ENTITY,
-    InvalidEdit: HTTPStatus.UNPROCESSABLE_ENTITY,
-    InvalidImage: HTTPStatus.UNPROCESSABLE_ENTITY,
-    NotCancelable: HTTPStatus.CONFLICT,
-    NotEnded: HTTPStatus.CONFLICT,
-    NobodyToTell: HTTPStatus.CONFLICT,
-    LinkRefused: HTTPStatus.FORBIDDEN,
-    JobNotFound: HTTPStatus.NOT_FOUND,
-    BatchNotFound: HTTPStatus.NOT_FOUND,
-    ArtifactNotFound: HTTPStatus.NOT_FOUND,
-    ImageNotFound: HTTPStatus.NOT_FOUND,
-    InversionNotFound: HTTPStatus.NOT_FOUND,
-    TooManyImages: HTTPStatus.TOO_MANY_REQUESTS,
-    TooManyStreams: HTTPStatus.TOO_MANY_REQUESTS,
-    IllegalTransition: HTTPStatus.CONFLICT,
-    NewerRecord: HTTPStatus.SERVICE_UNAVAILABLE,
-    StillActive: HTTPStatus.CONFLICT,
-    UnsafeRedis: HTTPStatus.SERVICE_UNAVAILABLE,
-    NameReused: HTTPStatus.UNPROCESSABLE_ENTITY,
-    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
-    TooManyActive: HTTPStatus.TOO_MANY_REQUESTS,
-    TooManyAtOnce: HTTPStatus.TOO_MANY_REQUESTS,
-    QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
-    StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
-#: What the framework refuses by itself: stable codes, and what to do about it.
-HTTP_ERRORS: Mapping[int, tuple[str, str]] = {
-    400: ("bad_request", "the request cannot be read: send it whole, as HTTP has it"),
-    404: ("not_found", "there is nothing at this address: see /docs for what there is"),
-    405: ("method_not_allowed", "this address does not take this method: see the Allow header"),
-    414: ("query_too_long", "the query has more than 4,096 characters: leave out what is not described"),
-    413: ("body_too_large", "the body is larger than this service reads: shorten it"),
+#: The codes of what the framework refuses by itself.
+FRAMEWORK: Mapping[int, str] = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    414: "query_too_long",
 }
 #: The same, where the body was announced as a form.
-FORM_ERRORS: Mapping[int, tuple[str, str]] = {
-    400: ("not_multipart", "the body is no whole multipart form: send the file as its part `image`"),
-}
+FRAMEWORK_OF_FORMS: Mapping[int, str] = {**FRAMEWORK, 400: "not_multipart"}
 
 
 class FieldProblem(BaseModel):
     """What is wrong with one field."""
 
     pointer: str = Field(description="JSON pointer (RFC 6901) into the request body.")
-    code: str = Field(description="Stable.")
+    code: str = Field(
+        description="Stable; docs/errors.md says what each means. It may also be one of pydantic's types of errors.",
+        json_schema_extra=listed(Place.FIELD),
+    )
     detail: str = Field(description="What was given, what was needed, what to do.")
 
 
@@ -204,7 +156,10 @@ class Problem(BaseModel):
     status: int
     detail: str
     instance: str
-    code: str = Field(description="Stable.")
+    code: str = Field(
+        description="Stable; docs/errors.md says what each means. Later versions may add codes.",
+        json_schema_extra=listed(Place.ANSWER),
+    )
     errors: tuple[FieldProblem, ...] = ()
 
 
@@ -242,7 +197,7 @@ def install_error_handlers(app: FastAPI) -> None:
 async def problem_for(request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that an error ended: counted, and logged where the service is at fault."""
     form = request.headers.get("content-type", "").startswith("multipart/")
-    answer = _answer(error, {**HTTP_ERRORS, **FORM_ERRORS} if form else HTTP_ERRORS)
+    answer = _answer(error, FRAMEWORK_OF_FORMS if form else FRAMEWORK)
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
         answer = replace(answer, headers={**(answer.headers or {}), **_allowed(request, answer.headers or {})})
     HTTP_PROBLEMS.labels(method_of(request.scope), route_of(request.scope), answer.code).inc()
@@ -253,7 +208,7 @@ async def problem_for(request: Request, error: Exception) -> JSONResponse:
 
 def problem_of(error: Exception) -> tuple[JSONResponse, str]:
     """The answer to an error that no request can be made of, and its code."""
-    answer = _answer(error, HTTP_ERRORS)
+    answer = _answer(error, FRAMEWORK)
     return problem_response(answer, instance=""), answer.code
 
 
@@ -266,36 +221,42 @@ def _allowed(request: Request, headers: Mapping[str, str]) -> Mapping[str, str]:
     return {"Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))}
 
 
-def _answer(error: Exception, of_framework: Mapping[int, tuple[str, str]]) -> _Answer:
+def _answer(error: Exception, of_framework: Mapping[int, str]) -> _Answer:
     match error:
-        case ServiceError() | JobPlaneError() | TooManyAtOnce() if type(error) in STATUSES:
+        case ServiceError() | JobPlaneError() | TooManyAtOnce() if status := status_of(error.code):
             # Whole seconds (RFC 9110), and never too soon.
             late = error.retry_after if isinstance(error, Refused | TooManyAtOnce) else None
             headers = {} if late is None else {"Retry-After": str(math.ceil(late) or 1)}
             if isinstance(error, Unauthenticated):
                 headers = {"WWW-Authenticate": "Bearer"}
-            status, complaints = STATUSES[type(error)], getattr(error, "complaints", ())
-            return _Answer(status, error.code, str(error), complaints, headers)
-        case BodyRefused() | RequestRefused():
-            return _Answer(STATUSES[type(error)], error.code, str(error), headers=error.headers)
+            return _Answer(status, error.code, str(error), getattr(error, "complaints", ()), headers)
+        case BodyRefused() | RequestRefused() if status := status_of(error.code):
+            return _Answer(status, error.code, str(error), headers=error.headers)
         case redis.RedisError():
-            return _Answer(503, "redis_unavailable", "the job records cannot be reached: try again in a moment")
+            return _of_row("redis_unavailable")
         case RequestValidationError():
-            return _invalid_request(error)
+            return replace(_of_row("invalid_request"), **_mistakes(error))
+        case HTTPException() if error.status_code in of_framework:
+            return replace(_of_row(of_framework[error.status_code]), headers=error.headers)
         case HTTPException():
             phrase = phrase_of(error.status_code)
-            code, detail = of_framework.get(error.status_code, (phrase.lower().replace(" ", "_"), phrase))
-            return _Answer(error.status_code, code, detail, headers=error.headers)
-    return _Answer(500, "internal_error", "something failed here that should not: it is in the service's log")
+            return _Answer(error.status_code, phrase.lower().replace(" ", "_"), phrase, headers=error.headers)
+    return _of_row("internal_error")
 
 
-def _invalid_request(error: RequestValidationError) -> _Answer:
+def _of_row(code: str) -> _Answer:
+    """The answer that says what the table says of a code."""
+    return _Answer(status_of(code) or HTTPStatus.INTERNAL_SERVER_ERROR, code, message_of(code))
+
+
+def _mistakes(error: RequestValidationError) -> dict[str, Any]:
+    """What an answer says of a body with mistakes."""
     errors = error.errors()
     complaints = complaints_about(errors)
     detail = _summary(complaints, len(errors))
     if isinstance(error, FirstMistakes):
         detail += "; a body of so many values is read up to the first mistake of each list, so there may be more"
-    return _Answer(422, "invalid_request", detail, complaints)
+    return {"detail": detail, "complaints": complaints}
 
 
 def _summary(complaints: Sequence[Complaint], found: int | None = None) -> str:

@@ -1,14 +1,25 @@
 """Requests for inversions that are to be kept, and answers about those that are."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from jobs.inversions import KeptInversion
 from jobs.model import Reconstruction
-from p2p.spec import Artifacts, Direct, EditSpec, Inversion, InversionMethod, Part, Sampling, Source
+from p2p.spec import (
+    MODEL_FIELD,
+    Artifacts,
+    Direct,
+    EditSpec,
+    Inversion,
+    InversionMethod,
+    ModelName,
+    Part,
+    Sampling,
+    Source,
+)
 from service.edits.submit import Asked
 
 
@@ -24,7 +35,7 @@ class InversionRequest(Part):
         }
     )
 
-    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "scenes"
+    model: ModelName | None = Field(None, description=MODEL_FIELD)
     source: Source
     inversion: Inversion = Direct()
     sampling: Sampling = Sampling()

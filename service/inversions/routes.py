@@ -6,9 +6,9 @@ from fastapi import APIRouter, Path, Response
 
 from service.edits import submit
 from service.edits.answers import EditAccepted
-from service.edits.routes import IdempotencyKey, Traceparent
 from service.http.bodies import JsonRoute
 from service.http.dependencies import CallerOfRequest, PlaneOfApp
+from service.http.headers import IdempotencyKey, Traceparent, name_of, say_where
 from service.http.problems import problems
 from service.images import uploads
 from service.inversions.bodies import InversionList, InversionRequest, InversionView
@@ -28,12 +28,9 @@ async def invert_ahead(
     idempotency_key: IdempotencyKey = None,
 ) -> EditAccepted:
     """Invert a picture before it is edited: an edit without targets, under `/v1/edits`; it tells how faithful it is."""
-    name = None if idempotency_key is None else f"key:{idempotency_key}"
-    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name)
-    if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
+    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name_of(idempotency_key))
     accepted = EditAccepted.of(job, prefix=plane.prefix)
-    response.headers["Location"] = accepted.links.self
+    say_where(response, accepted.links.self, replayed=replayed)
     return accepted
 
 

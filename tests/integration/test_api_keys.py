@@ -5,7 +5,6 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import httpx
@@ -16,8 +15,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from jobs import moves
-from jobs.inversions import KeptInversion
-from jobs.model import ANYBODY, Artifact, Reconstruction, artifact_key
+from jobs.model import ANYBODY, Artifact, artifact_key
 from jobs.redis.sources import RedisKeptSources
 from jobs.redis.store import RedisJobStore
 from jobs.storage import open_storage
@@ -27,6 +25,7 @@ from service.api_keys import KEYS, KeyHolders, KeyRing
 from service.app import create_app
 from service.http.errors import Unauthenticated
 from service.settings import Settings
+from tests.kept_inversions import kept_inversion
 
 
 def _picture() -> bytes:
@@ -37,22 +36,7 @@ def _picture() -> bytes:
 
 def _inverted(owner: str, image: str, client) -> str:
     """An inversion that is kept."""
-    now = datetime.now(UTC)
-    inversion = KeptInversion(
-        id="0" * 32,
-        owner=owner,
-        source="digest",
-        image=image,
-        model="tiny",
-        prompt="a cat",
-        method="direct",
-        steps=3,
-        reconstruction=Reconstruction(psnr=30, ssim=0.9, autoencoder_psnr=30, autoencoder_ssim=0.9, inversion="made"),
-        unet_evaluations=6,
-        bytes=9,
-        created_at=now,
-        expires_at=now + timedelta(hours=1),
-    )
+    inversion = kept_inversion("0" * 32, image, owner=owner)
     assert RedisKeptSources(client).keep(inversion)
     return inversion.id
 

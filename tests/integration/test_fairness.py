@@ -16,8 +16,7 @@ from PIL import Image
 
 from process.turns import MOST_WAITING
 from service.api_keys import KEYS, KeyRing
-from stack.processes import python, running
-from stack.redis_server import free_port
+from tests.api_process import api_process, sent
 from tests.patience import ANSWER, eventually
 
 STREAMS = 8
@@ -31,37 +30,21 @@ EDIT = {
 @pytest.fixture(scope="module")
 def served(redis_url, tiny_models, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """An API process without workers, and a client for each of two keys."""
-    folder = tmp_path_factory.mktemp("fairness")
-    port = free_port()
-    environment = {
-        "REDIS_URL": redis_url,
-        "MODELS_FILE": str(tiny_models),
-        "STORAGE_URL": str(folder / "artifacts"),
-        "PORT": str(port),
-        "STREAMS_PER_KEY": str(STREAMS),
-    }
-    with redis.Redis.from_url(redis_url, decode_responses=True) as database:
+    started = api_process(tmp_path_factory.mktemp("fairness"), redis_url, tiny_models, STREAMS_PER_KEY=STREAMS)
+    with redis.Redis.from_url(redis_url, decode_responses=True) as database, started as api:
         tokens = [KeyRing(database).create(name)[1] for name in ("flood", "other")]
         clients = [
             httpx.Client(
-                base_url=f"http://127.0.0.1:{port}",
+                base_url=api.url,
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=ANSWER,
-                transport=httpx.HTTPTransport(retries=30, limits=httpx.Limits(max_connections=200)),
+                transport=httpx.HTTPTransport(limits=httpx.Limits(max_connections=200)),
             )
             for token in tokens
         ]
-        with running("api", python("-m", "service"), folder / "api.log", environment), clients[0], clients[1]:
-            assert eventually(lambda: answers(clients[0])), "the API did not come up"
+        with clients[0], clients[1]:
             yield SimpleNamespace(flood=clients[0], other=clients[1])
         database.delete(KEYS)
-
-
-def answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/livez").is_success
-    except httpx.HTTPError:
-        return False
 
 
 def picture(side: int) -> bytes:
@@ -69,10 +52,6 @@ def picture(side: int) -> bytes:
     file = io.BytesIO()
     Image.effect_noise((side, side), 40).convert("RGB").save(file, "PNG", compress_level=1)
     return file.getvalue()
-
-
-def sent(client: httpx.Client, data: bytes) -> httpx.Response:
-    return client.post("/v1/images", files={"image": ("photo.png", data, "image/png")})
 
 
 def left_of_flood(

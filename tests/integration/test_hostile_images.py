@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stack.processes import python, running
-from stack.redis_server import free_port
 from tests import hostile, hostile_heif
-from tests.patience import ANSWER, eventually
+from tests.api_process import api_process, sent
+from tests.patience import ANSWER
 
 LIMITS = {"MAX_IMAGE_BYTES": 24 * 2**20, "MAX_IMAGE_PIXELS": 16_000_000, "IMAGE_SECONDS": 1}
 #: By how much the API's memory may have grown at its highest, over what it was after one good picture. A form's
@@ -27,37 +26,12 @@ GROWTH = 16 * 2**20
 @pytest.fixture(scope="module")
 def served(redis_url, tiny_models, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """An API process without workers."""
-    folder = tmp_path_factory.mktemp("hostile")
-    port = free_port()
-    environment = {
-        "REDIS_URL": redis_url,
-        "MODELS_FILE": str(tiny_models),
-        "STORAGE_URL": str(folder / "artifacts"),
-        "PORT": str(port),
-        "PUBLIC_URL": f"http://127.0.0.1:{port}",
-        **{name: str(value) for name, value in LIMITS.items()},
-    }
-    command = python("-m", "service")
     with (
-        running("api", command, folder / "api.log", environment) as process,
-        httpx.Client(
-            base_url=environment["PUBLIC_URL"], timeout=ANSWER, transport=httpx.HTTPTransport(retries=30)
-        ) as client,
+        api_process(tmp_path_factory.mktemp("hostile"), redis_url, tiny_models, **LIMITS) as api,
+        httpx.Client(base_url=api.url, timeout=ANSWER) as client,
     ):
-        assert eventually(lambda: answers(client)), "the API did not come up"
         assert sent(client, hostile.files()[0]).status_code == 201
-        yield SimpleNamespace(process=process, client=client, port=port)
-
-
-def answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/livez").is_success
-    except httpx.HTTPError:
-        return False
-
-
-def sent(client: httpx.Client, data: bytes) -> httpx.Response:
-    return client.post("/v1/images", files={"image": ("photo.png", data, "image/png")})
+        yield SimpleNamespace(process=api.process, client=client, port=api.port)
 
 
 def peak(process) -> int:

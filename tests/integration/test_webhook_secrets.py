@@ -18,7 +18,7 @@ from jobs.redis.store import AsyncRedisJobStore, RedisJobStore
 from outbox import __main__ as module
 from service.api_keys import ApiKey, KeyRing
 from tests.edits import CAT_TO_DOG
-from tests.integration.test_outbox import Senders, a_round
+from tests.integration.outbox.senders import Senders, a_round
 from tests.patience import PATIENCE
 from tests.receiver import Received, Receiver, receiving
 from webhooks import secrets as secrets_of_keys

@@ -11,9 +11,12 @@
  *   ├── JobFailed         the edit has ended otherwise than well
  *   └── NotEnded          the edit goes on, and the time given to `wait` is over
  */
+import type { AnswerCode, FailureCode } from "./codes.js";
 import type { components } from "./schema.js";
 
 type Edit = components["schemas"]["EditView"];
+/** A later version of the service may send codes that this one does not list; editors complete those that it lists. */
+type OrNewer<Code extends string> = Code | (string & {});
 
 export class ClientError extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -27,7 +30,7 @@ export class Unreachable extends ClientError {}
 export class BadAnswer extends ClientError {}
 
 export class ServiceProblem extends ClientError {
-  readonly code: string;
+  readonly code: OrNewer<AnswerCode>;
   readonly detail: string;
   readonly errors: readonly components["schemas"]["FieldProblem"][];
 
@@ -55,7 +58,7 @@ export class ServiceFault extends ServiceProblem {}
 
 export class JobFailed extends ClientError {
   /** The job's error code where it failed; else "canceled" or "expired". */
-  readonly code: string;
+  readonly code: OrNewer<FailureCode | "canceled" | "expired">;
 
   constructor(readonly edit: Edit) {
     super(`the edit ${edit.id} is ${edit.status}${edit.error ? `: ${edit.error.code}: ${edit.error.message}` : ""}`);

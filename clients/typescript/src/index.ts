@@ -8,6 +8,7 @@ export {
   type Image,
   type Options,
 } from "./client.js";
+export type { AnswerCode, FailureCode, FieldCode, NoticeCode } from "./codes.js";
 export {
   BadAnswer,
   ClientError,

@@ -643,7 +643,7 @@ export interface components {
         AlignmentRequest: {
             /**
              * Model
-             * @default scenes
+             * @description An id of GET /v1/models; where absent, the first one there.
              */
             model?: string | null;
             source: components["schemas"]["AlignedSource"];
@@ -1297,7 +1297,7 @@ export interface components {
         EditRequest: {
             /**
              * Model
-             * @default scenes
+             * @description An id of GET /v1/models; where absent, the first one there.
              */
             model?: string | null;
             source: components["schemas"]["SourceInput"];
@@ -1359,9 +1359,9 @@ export interface components {
         EditSpec: {
             /**
              * Model
-             * @default scenes
+             * @description An id of GET /v1/models; where absent, the first one there.
              */
-            model?: string;
+            model?: string | null;
             source: components["schemas"]["Source"];
             /**
              * Inversion
@@ -1574,7 +1574,7 @@ export interface components {
         EndedError: {
             /**
              * Code
-             * @description Stable.
+             * @description Stable; docs/errors.md says what each means.
              */
             code: string;
         };
@@ -1598,7 +1598,7 @@ export interface components {
             pointer: string;
             /**
              * Code
-             * @description Stable.
+             * @description Stable; docs/errors.md says what each means. It may also be one of pydantic's types of errors.
              */
             code: string;
             /**
@@ -1702,7 +1702,7 @@ export interface components {
         InversionRequest: {
             /**
              * Model
-             * @default scenes
+             * @description An id of GET /v1/models; where absent, the first one there.
              */
             model?: string | null;
             source: components["schemas"]["SourceInput"];
@@ -1770,7 +1770,10 @@ export interface components {
          * @description Why a job failed.
          */
         JobError: {
-            /** Code */
+            /**
+             * Code
+             * @description Stable; docs/errors.md says what each means.
+             */
             code: string;
             /** Message */
             message: string;
@@ -2074,7 +2077,7 @@ export interface components {
         Notice: {
             /**
              * Code
-             * @description Stable: docs/errors.md lists them.
+             * @description Stable; docs/errors.md says what each means.
              */
             code: string;
             /**
@@ -2129,7 +2132,7 @@ export interface components {
             instance: string;
             /**
              * Code
-             * @description Stable.
+             * @description Stable; docs/errors.md says what each means. Later versions may add codes.
              */
             code: string;
             /**

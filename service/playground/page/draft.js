@@ -2,7 +2,6 @@
 
 /** The defaults of the spec (openapi.yaml, EditSpec); those of a model come from GET /v1/models. */
 export const DEFAULTS = {
-  model: "scenes",
   cross: { start: 0, stop: 0.4 },
   // Of an edit that only turns words up and down.
   fader: { start: 0, stop: 0.8 },
@@ -29,7 +28,8 @@ export const newTarget = (prompt = "") => ({
 });
 
 export const draft = {
-  model: DEFAULTS.model,
+  model: null,
+  firstModel: null, // of GET /v1/models: what the service takes if a body names none
   source: { prompt: "", image: null, alignment: null },
   targets: [newTarget()],
   seed: null, // the service draws one for each run
@@ -124,7 +124,7 @@ function targetOf(target, source) {
 export function bodyOf(from = draft) {
   const { source, rest } = from;
   const body = {};
-  if (from.model !== DEFAULTS.model) body.model = from.model;
+  if (from.model !== draft.firstModel) body.model = from.model;
   body.source = { prompt: source.prompt.trim() };
   if (source.image) body.source.image = { upload: source.image.id, ...source.image.rest };
   body.targets = from.targets.map((target) => targetOf(target, source));
@@ -172,7 +172,7 @@ function targetFrom(spec) {
 
 /** Makes the draft say what a spec says (`spec` of an edit's answer, or a body that was sent). */
 export function take(spec, model) {
-  draft.model = spec.model ?? DEFAULTS.model;
+  draft.model = spec.model ?? draft.firstModel;
   draft.source = { prompt: spec.source.prompt, image: null, alignment: null };
   if (spec.source.image) {
     const rest = beyond(spec.source.image, { fit: "cover" }, ["upload"]);

@@ -55,7 +55,8 @@ async function start() {
     tell(error);
     return;
   }
-  if (!models.some(({ id }) => id === draft.model)) draft.model = models[0].id;
+  draft.firstModel = models[0].id;
+  if (!models.some(({ id }) => id === draft.model)) draft.model = draft.firstModel;
   take({ ...examples[0].body, model: draft.model }, modelOf(draft.model));
   drawExamples(examples, load);
   draw();

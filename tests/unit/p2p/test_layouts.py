@@ -37,19 +37,6 @@ from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
 FAMILY = "stable_diffusion"
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("saved")
-    tiny.save(folder)
-    return folder
-
-
-@pytest.fixture
-def model(saved, tmp_path) -> Path:
-    """A copy of the tiny model, to be spoilt."""
-    return Path(shutil.copytree(saved, tmp_path / "model"))
-
-
 def changed(file: Path, **values: object) -> None:
     """A JSON file with other values."""
     file.write_text(json.dumps(json.loads(file.read_text()) | values))

@@ -1,6 +1,5 @@
 """Words are what a person would call words, named as a person would name them."""
 
-import sys
 import unicodedata
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from p2p import pieces, words
 from p2p.words import WrittenPrompt, find, same_words, words_of
+from tests.work import events_of
 
 
 def found(prompt: str, name: str, occurrence: int | None = None) -> list[str]:
@@ -245,22 +245,14 @@ def test_a_name_takes_work_in_proportion_to_the_prompt(hard):
     """32 names took 4.7 s: the pattern for the edges of a word went over all of it once for each character."""
 
     def work(prompt: str) -> int:
-        events = 0
-
-        def count(*_: object) -> None:
-            nonlocal events
-            events += 1
-
-        sys.setprofile(count)
-        try:
+        def ask() -> None:
             written = WrittenPrompt(prompt)
             for name in (prompt[:200], "a"):
                 written.holds(name)
                 written.count(name)
                 written.holder(name)
-        finally:
-            sys.setprofile(None)
-        return events
+
+        return events_of(ask)
 
     work(hard)  # what is kept of a character is kept from here on
     assert work(hard) < 9 * work(hard[: len(hard) // 8])

@@ -15,24 +15,12 @@ from benchmarks.quality import sources as asked
 from benchmarks.quality.methods import METHODS, run, true_mask
 from benchmarks.quality.painting import decoded, noise_of, paint
 from benchmarks.quality.report import rows, summary
-from p2p.families import load as load_family
 from p2p.spec import EditSpec
-from scenes.judge.verdict import load as load_judge
 
 pytestmark = pytest.mark.usefixtures("font")
 STEPS = 10
 FAMILIES = ((2, asked.Family(asked.one_thing, ("thing", "place", "tint", "style"))),)
 ON_DRAWN = ((1, asked.Family(asked.one_thing, ("place", "tint"))),)
-
-
-@pytest.fixture(scope="module")
-def family():
-    return load_family("stable_diffusion", "scenes/model")
-
-
-@pytest.fixture(scope="module")
-def judge():
-    return load_judge()
 
 
 @pytest.fixture(scope="module")

@@ -5,21 +5,9 @@ import pytest
 from benchmarks import inversion
 from benchmarks.quality import sources as asked
 from benchmarks.quality.table import of_inversion
-from p2p.families import load as load_family
 from p2p.inversion import INVERSIONS
-from scenes.judge.verdict import load as load_judge
 
 pytestmark = pytest.mark.usefixtures("font")
-
-
-@pytest.fixture(scope="module")
-def family():
-    return load_family("stable_diffusion", "scenes/model")
-
-
-@pytest.fixture(scope="module")
-def judge():
-    return load_judge()
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from scenes.render import Layout, draw
 from scenes.tokens import drawing, evaluate, training, transformer, vq
 from scenes.tokens.budget import Budget, learning_rate
 from scenes.tokens.drawing import Drawing, held_out
+from scenes.tokens.examples import Examples
 from scenes.tokens.export import export
 from scenes.tokens.train import SCENES
 from scenes.world import Scene, Thing
@@ -59,7 +60,7 @@ def run(tmp_path, tokenizer, vae):
         with Drawing(folder, 2, processes=0) as shards:
             pictures, asked = shards.next(), held_out(4, tokenizer)
             autoencoder = vq.train(folder, pictures, asked, Budget(steps=vq_steps), CPU, vae)
-            examples = training.Examples.of(pictures, autoencoder)
+            examples = Examples.of(pictures, autoencoder)
             budget = Budget(steps=steps)
             training.train(folder, examples, shards, asked, autoencoder, tokenizer, budget, CPU, look=look)
         return folder

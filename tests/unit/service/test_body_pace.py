@@ -1,7 +1,6 @@
 """A body is waited for as long as it comes at a pace; what is read of it is let go where it stalls."""
 
 import asyncio
-import json
 import tempfile
 from contextlib import suppress
 
@@ -10,40 +9,16 @@ import pytest
 from layers.body_errors import BodyTooSlow
 from layers.body_pace import BodyPace
 from service.http.bodies import MAX_PARTS
+from tests.unit.service.raw_requests import Answered, request
 
 HOST = (b"host", b"api.test")
 FORM = (b"content-type", b"multipart/form-data; boundary=x")
 PART = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
 
 
-def asked(client, method: str, path: str, headers: list[tuple[bytes, bytes]], pieces: list[bytes]) -> list[dict]:
-    """What is sent to a client whose body stalls after some pieces."""
-    sent, left = [], list(pieces)
-
-    async def receive():
-        if left:
-            return {"type": "http.request", "body": left.pop(0), "more_body": True}
-        await asyncio.Event().wait()
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path.partition("?")[0],
-        "raw_path": path.partition("?")[0].encode(),
-        "query_string": path.partition("?")[2].encode(),
-        "root_path": "",
-        "scheme": "http",
-        "headers": [HOST, *headers],
-    }
-
-    async def call():
-        await client.app(scope, receive, send)
-
-    client.portal.call(call)
-    return sent
+def asked(client, method: str, path: str, headers: list[tuple[bytes, bytes]], pieces: list[bytes]) -> Answered:
+    """The answer to a client whose body stalls after some pieces."""
+    return request(client, method, path, [HOST, *headers], pieces)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +36,8 @@ def asked(client, method: str, path: str, headers: list[tuple[bytes, bytes]], pi
 def test_a_body_that_stalls_is_answered_and_the_connection_ends(serve, method, path, headers, pieces):
     sent = asked(serve(body_seconds=0.05, min_rate=10**9), method, path, headers, pieces)
 
-    problem = json.loads(b"".join(message.get("body", b"") for message in sent))
-    assert (sent[0]["status"], problem["code"]) == (408, "body_too_slow")
-    assert (b"connection", b"close") in sent[0]["headers"]
+    assert (sent.status, sent.problem["code"]) == (408, "body_too_slow")
+    assert (b"connection", b"close") in sent.headers
 
 
 def test_the_files_of_a_form_that_stalls_are_closed(serve, monkeypatch):
@@ -168,4 +142,4 @@ def test_who_waits_is_answered_though_a_body_that_nobody_reads_stalls(serve, edi
 
     sent = asked(client, "GET", f"{job['links']['self']}?wait=1", [(b"content-length", b"10")], [b"x"])
 
-    assert sent[0]["status"] == 200
+    assert sent.status == 200

@@ -1,12 +1,11 @@
 """A request is answered under a host of the service's own, and under no name that somebody else controls."""
 
-import json
-
 import pytest
 from pydantic import ValidationError
 
 from layers.hosts import AllowedHosts, host_of
 from service.settings import Settings
+from tests.unit.service.raw_requests import request
 
 OWN = [
     "localhost",
@@ -66,34 +65,10 @@ def answered():
     """Status and code of an answer to a request with some headers, beyond what a client library would send."""
 
     def ask(client, headers: list[tuple[bytes, bytes]], path: str = "/v1/models", method: str = "GET"):
-        sent, asked = [], []
-
-        async def receive():
-            asked.append(True)
-            return {"type": "http.request", "body": b"{}", "more_body": False}
-
-        async def send(message):
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "scheme": "http",
-            "headers": headers,
-        }
-
-        async def call():
-            await client.app(scope, receive, send)
-
-        client.portal.call(call)
-        body = b"".join(message.get("body", b"") for message in sent)
-        code = json.loads(body).get("code") if sent[0]["status"] >= 400 and method != "HEAD" else None
-        assert not (asked and code == "host_not_allowed"), "its body was read"
-        return sent[0]["status"], code
+        answer = request(client, method, path, headers, [b"{}"], ends=True)
+        code = answer.problem.get("code") if answer.status >= 400 and method != "HEAD" else None
+        assert not (answer.asked and code == "host_not_allowed"), "its body was read"
+        return answer.status, code
 
     return ask
 

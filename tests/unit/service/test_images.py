@@ -2,18 +2,17 @@
 
 import io
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from jobs.images import image_key
-from jobs.inversions import KeptInversion
-from jobs.model import ANYBODY, Reconstruction
 from picture_files.reading import ImageLimits, ImageReader
 from service.api_keys import Caller, Limits
 from service.images.mask_checks import have_one_shape
+from tests.kept_inversions import kept_inversion
 
 
 def file_of(image: Image.Image, form: str = "PNG", **how: object) -> bytes:
@@ -416,23 +415,8 @@ def test_an_edit_of_a_generated_source_still_needs_targets(client, edit):
 
 def test_with_a_picture_go_the_inversions_of_it_and_no_others(client, send, parts):
     images = [send(file_of(halves(size))).json()["id"] for size in ((40, 30), (30, 40))]
-    now = datetime.now(UTC)
     for number, image in enumerate(images):
-        parts.inversions.kept[str(number)] = KeptInversion(
-            id=str(number),
-            owner=ANYBODY,
-            source=str(number),
-            image=image,
-            model="tiny",
-            prompt="a cat",
-            method="direct",
-            steps=3,
-            reconstruction=Reconstruction(psnr=30, ssim=1, autoencoder_psnr=30, autoencoder_ssim=1, inversion="made"),
-            unet_evaluations=6,
-            bytes=9,
-            created_at=now,
-            expires_at=now,
-        )
+        parts.inversions.kept[str(number)] = kept_inversion(str(number), image)
 
     client.delete(f"/v1/images/{images[0]}")
 

@@ -11,6 +11,7 @@ from service.api_keys import MOST_KNOWN, MOST_UNKNOWN, ApiKey, Caller, KeyHolder
 from service.app import create_app
 from service.http.errors import Unauthenticated
 from service.settings import Settings
+from tests.unit.service.raw_requests import request
 
 SECRET = "s" * 43
 
@@ -29,33 +30,10 @@ def with_bodies() -> list[tuple[str, str]]:
 
 
 def answered(client, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict, int]:
-    """Status and body of an answer, and how often the body of the request was asked for."""
-    asked, sent = [], []
-
-    async def receive():
-        asked.append(True)
-        # A client that stalls: more is to come, and it never does.
-        await asyncio.Event().wait()
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "scheme": "http",
-        "headers": [(name.lower().encode(), value.encode()) for name, value in {"Host": "api.test", **headers}.items()],
-    }
-
-    async def ask():
-        await client.app(scope, receive, send)
-
-    client.portal.call(ask)
-    return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent)), len(asked)
+    """Status and body of an answer, and how often the body of the request was asked for; its client stalls."""
+    said = [(name.lower().encode(), value.encode()) for name, value in {"Host": "api.test", **headers}.items()]
+    answer = request(client, method, path, said)
+    return answer.status, answer.problem, answer.asked
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain", ""])

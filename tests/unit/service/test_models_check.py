@@ -33,18 +33,6 @@ limits = {{ max_steps = 40, max_targets = 3 }}
 """
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("saved")
-    tiny.save(folder)
-    return folder
-
-
-@pytest.fixture
-def model(saved, tmp_path) -> Path:
-    return Path(shutil.copytree(saved, tmp_path / "model"))
-
-
 @pytest.fixture
 def check(model, tmp_path):
     """What is said of the model, declared with other lines."""

@@ -1,6 +1,6 @@
 """Weights in prompts, as other programs write them, and the plain request that they mean."""
 
-import sys
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from p2p.words import WrittenPrompt
 from prompts.weighted_prompts import UnreadableWeights, weighted
+from tests.work import events_of
 
 
 @pytest.mark.parametrize(
@@ -112,20 +113,11 @@ def test_every_weight_names_a_word_of_the_text(prompt):
 )
 def test_reading_takes_work_in_proportion_to_the_prompt(hard):
     def work(prompt: str) -> int:
-        events = 0
+        def read() -> None:
+            with suppress(UnreadableWeights):
+                weighted(prompt)
 
-        def count(*_: object) -> None:
-            nonlocal events
-            events += 1
-
-        sys.setprofile(count)
-        try:
-            weighted(prompt)
-        except UnreadableWeights:
-            pass
-        finally:
-            sys.setprofile(None)
-        return events
+        return events_of(read)
 
     work(hard(400))  # what is kept of a character is kept from here on
     assert work(hard(400)) < 9 * work(hard(50))

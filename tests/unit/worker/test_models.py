@@ -14,7 +14,9 @@ from p2p.errors import UnsupportedModel, UnsupportedSize
 from tests import tiny
 from tests.cached_hub import COMMIT, ROOT, cached, python
 from tests.unit.p2p.test_layouts import changed
+from worker.__main__ import _declared
 from worker.models import load_family
+from worker.settings import WorkerSettings
 
 DECLARED = """
 [[models]]
@@ -142,3 +144,10 @@ def test_a_model_on_the_hub_that_is_not_handled_is_refused_by_its_small_files(de
     ran = python('from p2p.families import load; load("stable_diffusion", "somebody/painter")', tmp_path / "cache")
 
     assert "UnsupportedModel: unet has in_channels 9" in ran.stderr
+
+
+def test_a_worker_that_is_given_no_model_serves_the_first_of_the_file(tiny_models):
+    settings = WorkerSettings(models_file=tiny_models)
+
+    assert _declared(None, settings).id == next(iter(load_catalogue(tiny_models)))
+    assert _declared("tiny-too", settings).id == "tiny-too"
