@@ -9,22 +9,27 @@ from diffusers import (
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
     LCMScheduler,
     PNDMScheduler,
+    UniPCMultistepScheduler,
 )
 
 from p2p.errors import MixedBatch, UnsupportedSampling
 from p2p.spec import EditSpec, SchedulerName
 
-#: Those compared with the plain pipeline in the tests: one model call a timestep, and noise from a given generator.
+#: Those compared with the plain pipeline in the tests: a model call for each of their timesteps, of which Heun has two
+#: a step, and noise from a given generator.
 SCHEDULERS: Mapping[SchedulerName, Any] = {
     "ddim": DDIMScheduler,
     "ddpm": DDPMScheduler,
     "dpm_solver_multistep": DPMSolverMultistepScheduler,
     "euler": EulerDiscreteScheduler,
     "euler_ancestral": EulerAncestralDiscreteScheduler,
+    "heun": HeunDiscreteScheduler,
     "lcm": LCMScheduler,
     "pndm": PNDMScheduler,
+    "unipc": UniPCMultistepScheduler,
 }
 
 #: What a scheduler gets that takes another one's place. PNDM otherwise begins with Runge-Kutta steps: twelve more

@@ -15,8 +15,10 @@ SCHEDULER_CLASSES: Mapping[SchedulerName, str] = {
     "dpm_solver_multistep": "DPMSolverMultistepScheduler",
     "euler": "EulerDiscreteScheduler",
     "euler_ancestral": "EulerAncestralDiscreteScheduler",
+    "heun": "HeunDiscreteScheduler",
     "lcm": "LCMScheduler",
     "pndm": "PNDMScheduler",
+    "unipc": "UniPCMultistepScheduler",
 }
 
 #: What runs in the place of a class that is not handled: of the same kind of equation (ODE, or with noise at each step)
@@ -24,14 +26,13 @@ SCHEDULER_CLASSES: Mapping[SchedulerName, str] = {
 SUBSTITUTES: Mapping[str, SchedulerName] = {
     "DDIMParallelScheduler": "ddim",
     "DDPMParallelScheduler": "ddpm",
+    # diffusers 0.42 computes its coefficients with numpy, which no GPU's tensors go into.
     "DEISMultistepScheduler": "dpm_solver_multistep",
     "DPMSolverSDEScheduler": "euler_ancestral",
     "DPMSolverSinglestepScheduler": "dpm_solver_multistep",
-    "HeunDiscreteScheduler": "euler",
     "KDPM2AncestralDiscreteScheduler": "euler_ancestral",
-    "KDPM2DiscreteScheduler": "euler",
+    "KDPM2DiscreteScheduler": "heun",
     "LMSDiscreteScheduler": "euler",
-    "UniPCMultistepScheduler": "dpm_solver_multistep",
 }
 
 

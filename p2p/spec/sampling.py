@@ -16,7 +16,9 @@ MAX_SEED = 2**32 - 1
 DRAW = -1
 
 #: By the names of diffusers' classes: DDIMScheduler, DDPMScheduler, ...
-SchedulerName = Literal["ddim", "ddpm", "dpm_solver_multistep", "euler", "euler_ancestral", "lcm", "pndm"]
+SchedulerName = Literal[
+    "ddim", "ddpm", "dpm_solver_multistep", "euler", "euler_ancestral", "heun", "lcm", "pndm", "unipc"
+]  # fmt: skip
 
 
 def _within_generator(seed: int, info: ValidationInfo) -> int:

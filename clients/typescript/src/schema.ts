@@ -1387,7 +1387,7 @@ export interface components {
                  * Scheduler
                  * @description The model's own where absent, and for a picture that is given ddim, whatever the model's own is; the manifest names it.
                  */
-                scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "lcm" | "pndm") | null;
+                scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "heun" | "lcm" | "pndm" | "unipc") | null;
                 /** Guidance Scale */
                 guidance_scale?: number | null;
                 /**
@@ -2018,7 +2018,7 @@ export interface components {
              * Scheduler
              * @description Runs if a request names none, in the place of the model's own; null if the model's own runs.
              */
-            scheduler: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "lcm" | "pndm") | null;
+            scheduler: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "heun" | "lcm" | "pndm" | "unipc") | null;
             /**
              * Scheduler Replaces
              * @description The class of the model's own scheduler, if it is not handled and `scheduler` runs in its place for that reason.
@@ -2271,7 +2271,7 @@ export interface components {
              * Scheduler
              * @description The model's own where absent, and for a picture that is given ddim, whatever the model's own is; the manifest names it.
              */
-            scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "lcm" | "pndm") | null;
+            scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "heun" | "lcm" | "pndm" | "unipc") | null;
             /** Guidance Scale */
             guidance_scale?: number | null;
             /**
@@ -2305,7 +2305,7 @@ export interface components {
              * Scheduler
              * @description The model's own where absent, and for a picture that is given ddim, whatever the model's own is; the manifest names it.
              */
-            scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "lcm" | "pndm") | null;
+            scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "heun" | "lcm" | "pndm" | "unipc") | null;
             /** Guidance Scale */
             guidance_scale?: number | null;
             /**

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler, EulerAncestralDiscreteScheduler, HeunDiscreteScheduler, LCMScheduler
+from diffusers import DDPMScheduler, EDMEulerScheduler, EulerAncestralDiscreteScheduler, LCMScheduler
 from PIL import Image
 
 from p2p.attention.control import grid
@@ -376,8 +376,8 @@ def test_a_prompt_over_the_token_limit_is_refused(family):
 
 
 def test_a_scheduler_that_is_not_exact_is_refused_by_name(pipeline):
-    twice = type(pipeline)(**{**pipeline.components, "scheduler": HeunDiscreteScheduler(steps_offset=1)})
-    with pytest.raises(UnsupportedModel, match="scheduler is HeunDiscreteScheduler"):
+    twice = type(pipeline)(**{**pipeline.components, "scheduler": EDMEulerScheduler()})
+    with pytest.raises(UnsupportedModel, match="scheduler is EDMEulerScheduler"):
         families.of(twice)
 
 

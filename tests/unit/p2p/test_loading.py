@@ -81,7 +81,7 @@ def test_the_configurations_of_a_single_file_may_be_on_the_hub(saved, tmp_path):
 
 
 def test_a_single_file_with_a_scheduler_that_is_not_handled_gets_a_close_one(saved, config):
-    changed(config / "model_index.json", scheduler=["diffusers", "UniPCMultistepScheduler"])
+    changed(config / "model_index.json", scheduler=["diffusers", "DPMSolverSinglestepScheduler"])
     files = ModelFiles(str(saved / "painter.safetensors"), config=str(config))
 
     assert edit(spec(SWAP, **NO_MAPS), load(FAMILY, files)).scheduler == "dpm_solver_multistep"

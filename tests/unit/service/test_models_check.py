@@ -85,7 +85,7 @@ def _other_scheduler(model: Path) -> None:
 
 
 def _close_scheduler(model: Path) -> None:
-    changed(model / "model_index.json", scheduler=["diffusers", "UniPCMultistepScheduler"])
+    changed(model / "model_index.json", scheduler=["diffusers", "DPMSolverSinglestepScheduler"])
 
 
 def _cut_short(model: Path) -> None:
@@ -108,8 +108,8 @@ def _no_limit(model: Path) -> None:
         (_fp16, "has weights of the variant fp16"),
         (
             _close_scheduler,
-            "UniPCMultistepScheduler, the model's own scheduler, is not handled, and dpm_solver_multistep runs in its "
-            "place",
+            "DPMSolverSinglestepScheduler, the model's own scheduler, is not handled, and dpm_solver_multistep runs in "
+            "its place",
         ),
     ],
 )
@@ -327,7 +327,7 @@ MISDECLARED = {
         "guidance_scale = 99",
         "`defaults.guidance_scale` is 99: it must be 50 or less",
     ),
-    "unknown name": ("", 'scheduler = "heun"', "`scheduler` is \"heun\": it must be one of 'ddim', 'ddpm',"),
+    "unknown name": ("", 'scheduler = "dpm"', "`scheduler` is \"dpm\": it must be one of 'ddim', 'ddpm',"),
     "of no type": ("", "vocabulary = 3", "`vocabulary` is 3: it must be a list or a string"),
     "entry of no type": ("", 'vocabulary = ["a", 3]', "`vocabulary[1]` is 3: it must be a string"),
     "no number": ("steps = 3,", 'steps = "many",', '`defaults.steps` is "many": it must be a whole number'),

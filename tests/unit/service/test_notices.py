@@ -231,7 +231,7 @@ def test_notices_say_what_to_do(client):
 @pytest.fixture
 def of_another_scheduler(client, parts):
     """The API whose model comes with a scheduler that is not handled."""
-    instead = {"tiny": Substitution("UniPCMultistepScheduler", "dpm_solver_multistep")}
+    instead = {"tiny": Substitution("DPMSolverSinglestepScheduler", "dpm_solver_multistep")}
     client.app.state.plane = replace(parts.plane, substitutions=instead)
     return client
 
@@ -239,7 +239,7 @@ def of_another_scheduler(client, parts):
 def test_a_scheduler_that_runs_unasked_is_noticed_and_shown_with_the_model(of_another_scheduler):
     assert told(of_another_scheduler, edit()) == [("scheduler_substituted", "")]
     model, other, _ = of_another_scheduler.get("/v1/models").json()["models"]
-    assert (model["scheduler"], model["scheduler_replaces"]) == ("dpm_solver_multistep", "UniPCMultistepScheduler")
+    assert (model["scheduler"], model["scheduler_replaces"]) == ("dpm_solver_multistep", "DPMSolverSinglestepScheduler")
     assert (other["scheduler"], other["scheduler_replaces"]) == (None, None)
 
 
@@ -255,7 +255,7 @@ def test_every_edit_of_a_batch_says_which_scheduler_runs(of_another_scheduler):
 
 def test_the_substitute_is_read_from_the_models_files_without_torch(tmp_path):
     tiny.save(tmp_path / "model")
-    changed(tmp_path / "model" / "model_index.json", scheduler=["diffusers", "HeunDiscreteScheduler"])
+    changed(tmp_path / "model" / "model_index.json", scheduler=["diffusers", "LMSDiscreteScheduler"])
     declared = DECLARED.format(id="own") + DECLARED.format(id="chosen") + 'scheduler = "ddim"\n'
     (tmp_path / "models.toml").write_text(declared)
     code = f"""
@@ -269,7 +269,7 @@ print(*sorted({{"torch", "transformers", "diffusers"}} & sys.modules.keys()))
     ran = python(code, tmp_path / "cache")
 
     said, heavy = ran.stdout.splitlines()
-    assert said == str({"own": Substitution("HeunDiscreteScheduler", "euler")}), ran.stderr
+    assert said == str({"own": Substitution("LMSDiscreteScheduler", "euler")}), ran.stderr
     assert heavy == ""
 
 
