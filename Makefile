@@ -4,9 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 THREADS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( n > 3 ? n / 2 : 1 )))
+# What `make coverage` runs: the tests that run the product within their own process, some over a real Redis.
+IN_PROCESS := admission api_keys batch_store feed foreign_messages image_records job_machine job_store reaper webhook_secrets
+COVERING := $(addprefix tests/unit/,client p2p service worker) tests/integration/outbox \
+	$(IN_PROCESS:%=tests/integration/test_%.py)
 FONT := .font/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: help demo serve test check openapi clients font train
+.PHONY: help demo serve test coverage check openapi clients font train
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +26,10 @@ serve: $(READY) ## the same stack, kept running until Ctrl-C
 # their process, on two cores many times over (torch would start a thread for each core in both).
 test: $(READY) font ## all tests
 	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+coverage: $(READY) font ## which lines of the product the unit tests run; fails below the floor in pyproject.toml
+	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m coverage run -m pytest -q $(COVERING)
+	$(BIN)/python -m coverage report
 
 check: $(READY) ## format, lint, types, plain language, and known vulnerabilities of the pins
 	$(BIN)/ruff format --check .

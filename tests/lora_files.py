@@ -13,21 +13,28 @@ from torch import Tensor
 RANK = 4
 #: The layers that trainers adapt by themselves.
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
+TEXT = ["q_proj", "k_proj", "v_proj", "out_proj"]
+#: Those that kohya's adapt besides: convolutions among them, where a model's projections are some.
+MORE, MORE_TEXT = ["proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"], ["fc1", "fc2"]
 
 
-def trained(pipeline: DiffusionPipeline, *, seed: int = 1, scale: float = 0.1, text: bool = True) -> dict[str, Tensor]:
+def trained(
+    pipeline: DiffusionPipeline, *, seed: int = 1, scale: float = 0.1, text: bool = True, more: bool = False
+) -> dict[str, Tensor]:
     """Adapters as if they had been trained, in diffusers' layout; the pipeline is not changed for good.
 
     Args:
         text: whether the text encoder is adapted as well.
+        more: whether layers besides the attention's are; then under peft's own names, as diffusers has none for them.
     """
     torch.manual_seed(seed)
     made: dict[str, Tensor] = {}
-    parts = {"unet": TARGETS} | ({"text_encoder": ["q_proj", "k_proj", "v_proj", "out_proj"]} if text else {})
+    parts = {"unet": TARGETS + MORE * more} | ({"text_encoder": TEXT + MORE_TEXT * more} if text else {})
     for part, targets in parts.items():
         network = getattr(pipeline, part)
         network.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets), "made")
-        state = convert_state_dict_to_diffusers(get_peft_model_state_dict(network, adapter_name="made"))
+        state = get_peft_model_state_dict(network, adapter_name="made")
+        state = state if more else convert_state_dict_to_diffusers(state)
         # peft begins with adapters that change nothing.
         made |= {f"{part}.{name}": torch.randn(weight.shape) * scale for name, weight in state.items()}
     pipeline.unload_lora_weights()

@@ -31,7 +31,7 @@ def fuse(pipeline: Any, lora: LoraFile) -> None:
         pipeline.load_lora_weights(
             str(file.parent), weight_name=file.name, use_safetensors=True, local_files_only=True, adapter_name=_NAME
         )
-    except (ValueError, RuntimeError, KeyError, AttributeError) as error:
+    except (ValueError, RuntimeError, LookupError, AttributeError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UnsupportedModel(f"{lora.path} is not a LoRA of this model: {reason}") from error
     # diffusers passes over layers that the model does not have, and says so in its log at most.

@@ -12,7 +12,6 @@ from p2p.layouts.header import damage, shapes
 
 SUFFIX = ".safetensors"
 
-
 #: What other files are, by a piece of their tensors' names, or by how one begins (^); the first that fits.
 _OTHERS: Mapping[str, str] = {
     "lora_up.": "a LoRA: name it in `loras`",

@@ -68,7 +68,8 @@ async def _watch(file: FollowedFile, wake: asyncio.Event, use: Callable[[Offered
         # Taken before it is read: what changes meanwhile is read at the next look.
         seen = found
         try:
-            offered = await to_thread.run_sync(load_offered, file.path)
+            # Abandoned where the API ends: a hub that does not answer keeps nobody waiting.
+            offered = await to_thread.run_sync(load_offered, file.path, abandon_on_cancel=True)
         except Exception as error:
             _refused(file.path, error)
             continue

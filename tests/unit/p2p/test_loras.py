@@ -84,6 +84,37 @@ def test_kohyas_layout_is_read_as_diffusers_own(saved):
     assert torch.equal(latents(with_loras(saved, ("kohya", 0.8))), latents(with_loras(saved, ("first", 0.8))))
 
 
+def test_kohyas_further_layers_are_fused_too(saved):
+    state = lora_files.trained(tiny.pipeline(), more=True)
+    lora_files.saved(saved / "more.safetensors", state)
+    lora_files.saved(saved / "more-kohya.safetensors", lora_files.as_kohya(state))
+
+    made = latents(with_loras(saved, ("more-kohya", 0.3)))
+
+    assert torch.equal(made, latents(with_loras(saved, ("more", 0.3))))
+    changed = load(FAMILY, with_loras(saved, ("more", 0.3))).network.state_dict()
+    plain = load(FAMILY, with_loras(saved)).network.state_dict()
+    for layer in ("proj_in", "proj_out", "transformer_blocks.0.ff.net.0.proj", "transformer_blocks.0.ff.net.2"):
+        name = f"mid_block.attentions.0.{layer}.weight"
+        up, down = (state[f"unet.{name.removesuffix('weight')}lora_{side}.weight"].flatten(1) for side in "BA")
+        # the definition, summed in another order
+        wanted = plain[name] + 0.3 * (up @ down).reshape(plain[name].shape)
+        torch.testing.assert_close(changed[name], wanted, rtol=0, atol=1e-6)
+
+
+def test_a_file_of_which_diffusers_would_drop_layers_without_a_word_is_refused(saved):
+    """Names of diffusers and of peft in one file, as its training scripts write it for layers besides attention's."""
+    more = lora_files.trained(tiny.pipeline(), text=False, more=True)
+    mixed = lora_files.trained(tiny.pipeline(), text=False) | {n: w for n, w in more.items() if "attn" not in n}
+    lora_files.saved(saved / "mixed.safetensors", dict(sorted(mixed.items())))
+
+    with (
+        pytest.raises(UnsupportedModel, match="changes 120 layers, and this model has 40 of them"),
+        pytest.warns(RuntimeWarning, match="an inconsistency was discovered"),
+    ):
+        load(FAMILY, with_loras(saved, ("mixed", 1.0)))
+
+
 def test_the_alpha_of_kohyas_layout_counts(saved):
     """Twice the weight at half the alpha."""
     half = lora_files.as_kohya(lora_files.trained(tiny.pipeline()), alpha=lora_files.RANK / 2)

@@ -45,14 +45,15 @@ class Count:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
+        # What traces already, such as coverage, goes on afterwards.
+        before, before_in_threads = sys.gettrace(), threading.gettrace()
         threading.settrace(self.trace)
-        before = sys.gettrace()
         sys.settrace(self.trace)
         try:
             yield
         finally:
             sys.settrace(before)
-            threading.settrace(None)  # type: ignore[arg-type]
+            threading.settrace(before_in_threads)  # type: ignore[arg-type]
 
 
 @pytest.fixture
