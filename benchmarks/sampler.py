@@ -3,8 +3,8 @@
 All ratios are of the denoising loop, prompts and noise in, latents out, in one process, step by step in turn: same
 precision, threads, memory format and packed weights, eager on both sides. Plain is the diffusers pipeline's loop making
 the same number of pictures. `sd15` is the SD 1.5 architecture with random weights, in bfloat16: a step inside both
-windows, one inside the cross window only and one after are timed and composed to 50 steps. Run it with nothing else
-running.
+windows, one inside the cross window only and one after are timed and composed to 50 steps. `sdxl` has SDXL's block
+widths with one transformer block a level (`benchmarks.random_weights_xl`). Run it with nothing else running.
 
 Control: a refinement with new words and a reweighting, cross 0 to .8, self 0 to .4. With `--device cuda` SD 1.5 and
 SD 2.1 at their own sizes; `--compile` compiles the network, its attention apart, on all sides.
@@ -24,15 +24,15 @@ from benchmarks.variants import STEPS, VARIANTS, model, spec
 
 #: Of 50 steps: one inside both windows, one inside the cross window only, one after; and how many there are of each.
 REPRESENTATIVE = ((5, 20), (30, 20), (45, 10))
-PAIRS = {"scenes": 7, "sd15": 5, "sd21": 5}
+PAIRS = {"scenes": 7, "sd15": 5, "sd21": 5, "sdxl": 3}
 #: How often a loop is run for one measurement: `scenes` takes half a second, less than what disturbs a machine.
 REPEATS = {"scenes": 3}
 #: A variant, and of what.
 Loop = tuple[str, Case]
 SCENES: tuple[Case, ...] = (("scenes", 64, 1), ("scenes", 64, 3), ("scenes", 64, 7))
 ROWS: dict[str, tuple[Case, ...]] = {
-    "cpu": (*SCENES, ("sd15", 256, 1), ("sd15", 256, 7), ("sd15", 512, 1)),
-    "cuda": (*SCENES, ("sd15", 512, 1), ("sd15", 512, 7), ("sd21", 768, 1)),
+    "cpu": (*SCENES, ("sd15", 256, 1), ("sd15", 256, 7), ("sd15", 512, 1), ("sdxl", 512, 1)),
+    "cuda": (*SCENES, ("sd15", 512, 1), ("sd15", 512, 7), ("sd21", 768, 1), ("sdxl", 1024, 1)),
 }
 QUICK = (("scenes", 64, 1), ("sd15", 128, 1))
 

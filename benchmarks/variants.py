@@ -3,7 +3,7 @@
 All run the same network object: same precision, threads, memory format and packed weights on every side.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Protocol, cast
 
@@ -11,31 +11,43 @@ import torch
 from torch import Tensor
 
 from benchmarks.explicit import ExplicitAttention
+from benchmarks.plain_inputs import plain_inputs
 from benchmarks.random_weights import random_pipeline
+from benchmarks.random_weights_xl import random_xl_pipeline
 from p2p.families import load
 from p2p.families.packed import pack
 from p2p.families.stable_diffusion import StableDiffusion
+from p2p.families.stable_diffusion_xl import StableDiffusionXL
 from p2p.preparation import assemble, prepare, sampler_of
 from p2p.sampling import BatchDenoising
 from p2p.spec import EditSpec
 from p2p.trajectory import Redenoising, Trajectory, key_of
 
-STEPS = {"scenes": 20, "sd15": 50, "sd21": 50}
+STEPS = {"scenes": 20, "sd15": 50, "sd21": 50, "sdxl": 50}
 COLOURS = ("red", "green", "blue", "yellow", "purple", "pink", "white")
 
 
-def model(name: str, device: str = "cpu", *, compiled: bool = False) -> StableDiffusion:
+Family = StableDiffusion | StableDiffusionXL
+#: Architectures with random weights, by name.
+_RANDOM: Mapping[str, Callable[[torch.device], Family]] = {
+    "sd15": lambda where: StableDiffusion(random_pipeline("sd15", where), "random"),
+    "sd21": lambda where: StableDiffusion(random_pipeline("sd21", where), "random"),
+    "sdxl": lambda where: StableDiffusionXL(random_xl_pipeline(where), "random"),
+}
+
+
+def model(name: str, device: str = "cpu", *, compiled: bool = False) -> Family:
     """The built-in model in float32, or an architecture with random weights in bfloat16; made once."""
     return _made(name, device, compiled)
 
 
 @cache  # by position: it would keep a second model for the same arguments given otherwise
-def _made(name: str, device: str, compiled: bool) -> StableDiffusion:
+def _made(name: str, device: str, compiled: bool) -> Family:
     where = torch.device(device)
     if name == "scenes":
-        family = cast(StableDiffusion, load("stable_diffusion", "scenes/model", device=device))
+        family = cast(Family, load("stable_diffusion", "scenes/model", device=device))
     else:
-        family = StableDiffusion(random_pipeline(name, where), "random")
+        family = _RANDOM[name](where)
         pack(family.network)  # as `load` does
     if compiled:
         # Attention stays out of the graphs on both sides: a graph would hold one step's processors.
@@ -77,38 +89,39 @@ class Plain:
     """The pipeline's own loop: `StableDiffusionPipeline.__call__` between its prompts and its latents."""
 
     @torch.no_grad()
-    def __init__(self, family: StableDiffusion, made: EditSpec) -> None:
+    def __init__(self, family: Family, made: EditSpec) -> None:
         self.family, self.scale = family, made.sampling.guidance_scale
         self.scheduler = _scheduler(family, made)
         self.num_steps = len(self.scheduler.timesteps)
-        text, negative = family.pipeline.encode_prompt(list(made.prompts), family.device, 1, True, None)
-        self.context = torch.cat([negative, text])
         shape = family.latent_shape(made.sampling.height, made.sampling.width)
+        size = shape[1] * family.scale_factor, shape[2] * family.scale_factor
+        self.context, self.beside = plain_inputs(family.pipeline, made.prompts, size)
         noise = torch.randn((1, *shape), generator=torch.Generator().manual_seed(0))
         self.latents = noise.to(family.device, family.dtype).repeat(len(made.prompts), 1, 1, 1)
 
     @torch.no_grad()
     def step(self, index: int) -> Tensor:
         timestep = self.scheduler.timesteps[index]
-        output = self.family.network(torch.cat([self.latents] * 2), timestep, self.context, return_dict=False)[0]
+        doubled = torch.cat([self.latents] * 2)
+        output = self.family.network(doubled, timestep, self.context, **self.beside, return_dict=False)[0]
         without, with_text = output.chunk(2)
         prediction = without + self.scale * (with_text - without)
         self.latents = self.scheduler.step(prediction, timestep, self.latents, return_dict=False)[0]
         return self.latents
 
 
-def _scheduler(family: StableDiffusion, made: EditSpec) -> Any:
+def _scheduler(family: Family, made: EditSpec) -> Any:
     assert made.sampling.steps  # `spec` says them
     return family.scheduler(made.sampling.steps)
 
 
-def ours(family: StableDiffusion, made: EditSpec) -> BatchDenoising:
+def ours(family: Family, made: EditSpec) -> BatchDenoising:
     """The sampler."""
     sampler = sampler_of([made], family)
     return assemble([prepare(made, family, sampler)], family, sampler)
 
 
-def oracle(family: StableDiffusion, made: EditSpec) -> BatchDenoising:
+def oracle(family: Family, made: EditSpec) -> BatchDenoising:
     """The sampler with every attention matrix written out."""
     run = ours(family, made)
     (job,), first = run.control.jobs, len(run.conditioning.guided)
@@ -116,7 +129,7 @@ def oracle(family: StableDiffusion, made: EditSpec) -> BatchDenoising:
     return run
 
 
-def again(family: StableDiffusion, made: EditSpec) -> Redenoising:
+def again(family: Family, made: EditSpec) -> Redenoising:
     """An edit of a kept source, whose latents and maps here are noise: what they hold changes no time."""
     sampler = sampler_of([made], family)
     job = prepare(made, family, sampler)
@@ -131,6 +144,6 @@ def again(family: StableDiffusion, made: EditSpec) -> Redenoising:
     return Redenoising(family, sampler, job, source)
 
 
-VARIANTS: dict[str, Callable[[StableDiffusion, EditSpec], Loop]] = {
+VARIANTS: dict[str, Callable[[Family, EditSpec], Loop]] = {
     "plain": Plain, "ours": ours, "maps": ours, "again": again, "oracle": oracle,
 }  # fmt: skip
