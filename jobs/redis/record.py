@@ -25,7 +25,9 @@ FIXED = (
 _DEFAULTS = {
     name: field.default for name, field in Job.model_fields.items() if not (field.is_required() or name == "status")
 }
-_FIXED, _NEEDED = frozenset(FIXED), object()
+_KNOWN, _FIXED = frozenset(Job.model_fields), frozenset(FIXED)
+#: What may change, and what a new record leaves out of it.
+_CHANGING = [(name, _DEFAULTS.get(name, ...)) for name in Job.model_fields if name not in _FIXED]
 _ABSENT: Mapping[str, Any] = from_json(to_json(_DEFAULTS))
 
 
@@ -35,15 +37,16 @@ def encode(fields: Mapping[str, object]) -> dict[str, str]:
     What never changes, which only a new record has, is one value; what says no more than its default is left out of a
     new record.
     """
-    if unknown := fields.keys() - Job.model_fields.keys():
+    if unknown := fields.keys() - _KNOWN:
         raise TypeError(f"a job has no {', '.join(sorted(unknown))}")
-    is_new = "id" in fields
+    if "id" not in fields:
+        return {name: _packed(to_json(value)) for name, value in fields.items() if name not in _FIXED}
     kept = {}
-    for name, value in fields.items():
-        if name not in _FIXED and not (is_new and value == _DEFAULTS.get(name, _NEEDED)):
+    for name, default in _CHANGING:
+        value = fields[name]
+        if value is not default and value != default:
             kept[name] = _packed(to_json(value))
-    if is_new:
-        kept["fixed"] = _packed(to_json({name: fields[name] for name in FIXED}))
+    kept["fixed"] = _packed(to_json({name: fields[name] for name in FIXED}))
     return kept
 
 
@@ -67,6 +70,11 @@ def plain(fields: Mapping[str, str]) -> Mapping[str, Any]:
     return {**_ABSENT, **_parsed(_joined(fields))}
 
 
+def plain_of(job: Job) -> Mapping[str, Any]:
+    """A job as `plain` gives it."""
+    return from_json(to_json(job))
+
+
 def pairs(changes: Mapping[str, object]) -> list[str]:
     """`encode` as HSET takes it: names and values in turn."""
     return [part for pair in encode(changes).items() for part in pair]
@@ -81,7 +89,7 @@ def existing(job_id: str, fields: Mapping[str, str]) -> Job:
 
 def _joined(fields: Mapping[str, str]) -> str:
     """The whole record as one JSON text."""
-    rest = "".join(f',"{name}":{_unpacked(text)}' for name, text in fields.items() if name != "fixed")
+    rest = "".join([f',"{name}":{_unpacked(text)}' for name, text in fields.items() if name != "fixed"])
     return _unpacked(fields["fixed"])[:-1] + rest + "}"
 
 
