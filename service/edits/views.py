@@ -6,6 +6,7 @@ this answer: to make a `Job` of a record and an `EditView` of the job would take
 """
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from fastapi import Response
@@ -19,13 +20,14 @@ from service.plane import Plane
 
 _NAMES, _ARTIFACT_NAMES = tuple(EditView.model_fields), tuple(ArtifactView.model_fields)
 _ACCEPTED_NAMES = tuple(EditAccepted.model_fields)
+_in_order = itemgetter(*_NAMES)
 
 Record = Mapping[str, Any]
 
 
 async def answered(record: Record, plane: Plane, if_none_match: str) -> Response:
     """How an edit stands, under its tag."""
-    place = await _place(record, plane)
+    place = await _place(record, plane) if record["status"] == JobStatus.QUEUED else None
     return conditional(tag_of(record, plane, place), if_none_match, lambda: view(record, plane, place))
 
 
@@ -38,8 +40,8 @@ async def whole(
     record: Record, plane: Plane, *, status_code: int, headers: Mapping[str, str] | None = None
 ) -> Response:
     """An edit that was just asked for or canceled."""
-    body = view(record, plane, await _place(record, plane))
-    return Response(body, status_code=status_code, media_type="application/json", headers=headers)
+    place = await _place(record, plane) if record["status"] == JobStatus.QUEUED else None
+    return Response(view(record, plane, place), status_code=status_code, media_type="application/json", headers=headers)
 
 
 def conditional(tag: str, if_none_match: str, body: Callable[[], bytes]) -> Response:
@@ -60,10 +62,9 @@ def view(record: Record, plane: Plane, place: Place | None = None) -> bytes:
     return shown(record, plane.url, place, prefix=plane.prefix)
 
 
-async def _place(record: Record, plane: Plane) -> Place | None:
-    """Where an edit waits, if it does."""
-    waits = record["status"] == JobStatus.QUEUED
-    return await plane.store.place(record["id"], record["model"], record["message"]) if waits else None
+async def _place(record: Record, plane: Plane) -> Place:
+    """Where an edit waits."""
+    return await plane.store.place(record["id"], record["model"], record["message"])
 
 
 def shown(record: Record, url: Callable[[str], str], place: Place | None = None, *, prefix: str = "") -> bytes:
@@ -84,7 +85,7 @@ def shown(record: Record, url: Callable[[str], str], place: Place | None = None,
         "queue": _queue(place),
         "artifacts": [_artifact(artifact, url) for artifact in record["artifacts"]],
     }
-    return to_json({name: says[name] for name in _NAMES})
+    return to_json(dict(zip(_NAMES, _in_order(says), strict=True)))
 
 
 def shown_accepted(job: Job, *, prefix: str = "") -> bytes:

@@ -8,7 +8,6 @@ route's own model, which it takes as it is. A large body is read in a thread, in
 
 import json
 import re
-from collections.abc import Mapping
 from email.message import Message
 from functools import lru_cache
 from typing import Any, cast
@@ -36,6 +35,7 @@ from layers.computing import SMALL
 from p2p.words import forget_prompts, read_once
 from service.http.body_models import BodyModel
 from service.http.dependencies import caller_of_request
+from service.http.headers import header_of
 from service.http.keyed import Answering, key_first
 from service.plane import Plane
 
@@ -73,7 +73,7 @@ class JsonRoute(APIRoute):
         model = BodyModel(cast(type[BaseModel], field.field_info.annotation))
 
         async def handled(request: Request) -> Response:
-            _refuse_encoded(request.headers)
+            _refuse_encoded(request)
             # Where Starlette keeps what `request.body()` and `request.json()` gave.
             request._body = body = await _whole(request.receive)
             with read_once():
@@ -92,7 +92,7 @@ class FileRoute(APIRoute):
         files = [part.alias for part in self.dependant.body_params]
 
         async def handled(request: Request) -> Response:
-            _refuse_encoded(request.headers)
+            _refuse_encoded(request)
             _refuse_other_than_forms(request.headers.get("Content-Type", ""), files[0])
             form = await _form(request, files[0])
             for name in files:
@@ -130,7 +130,7 @@ async def _whole(receive: Receive) -> bytes:
 async def _read(request: Request, body: bytes, model: BodyModel) -> BaseModel:
     """A body as its route's model; raises `BodyRefused`, `RequestValidationError`."""
     plane: Plane = request.app.state.plane
-    content_type = request.headers.get("Content-Type", "")
+    content_type = header_of(request.scope, b"content-type")
     owner = (await caller_of_request(request)).owner if len(body) > SMALL else ANYBODY
     return await plane.computing.run(owner, len(body), _read_as, body, content_type, model)
 
@@ -196,8 +196,8 @@ def _no_constant(name: str) -> Any:
 _READER = json.JSONDecoder(parse_int=_whole_number, parse_constant=_no_constant)
 
 
-def _refuse_encoded(headers: Mapping[str, str]) -> None:
-    if headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+def _refuse_encoded(request: Request) -> None:
+    if header_of(request.scope, b"content-encoding").strip().lower() not in ("", "identity"):
         raise UnsupportedEncoding
 
 

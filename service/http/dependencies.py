@@ -8,6 +8,7 @@ from fastapi.security import HTTPBearer
 
 from process.logs import bind
 from service.api_keys import Caller
+from service.http.headers import header_of
 from service.plane import Plane
 
 
@@ -40,7 +41,7 @@ async def caller_of_request(request: Request) -> Caller:
     """Who sends a request; the key is looked at once. Raises `Unauthenticated`."""
     caller = request.scope.get(_CALLER)
     if caller is None:
-        caller = await caller_of(request.headers.get("Authorization", ""), request.app.state.plane)
+        caller = await caller_of(header_of(request.scope, b"authorization"), request.app.state.plane)
         request.scope[_CALLER] = caller
     return caller
 

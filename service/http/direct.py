@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.http.bodies import JsonRoute
 from service.http.dependencies import PROVIDED
+from service.http.headers import headers_of
 from service.http.keyed import Answering
 
 #: What a request says of the parameters of one kind, by their names.
@@ -33,8 +34,7 @@ def _query(request: Request) -> Mapping[Any, Any]:
 
 
 def _headers(request: Request) -> Mapping[Any, Any]:
-    # Of a header that comes twice, the first one, as Starlette reads it.
-    return dict(reversed(request.scope["headers"]))
+    return headers_of(request.scope)
 
 
 class Parameter:
