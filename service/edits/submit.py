@@ -40,7 +40,8 @@ from webhooks.messages import is_wanted
 
 #: Characters of a body that a name takes beside its word, at least.
 _OF_NAME = 11
-#: What our own ids look like: uuid4's hex. A client's own may look alike; ours goes first, if it is the client's.
+#: What our own ids look like (`jobs.model.new_job`). A client's own may look alike; ours goes first if it is the
+#: client's.
 _OURS = re.compile(r"[0-9a-f]{32}")
 
 Found = TypeVar("Found")
