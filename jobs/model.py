@@ -18,8 +18,8 @@ truth about a job; what RQ thinks of it is transport. What takes a job from stat
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from secrets import token_hex
 from typing import Literal, get_args
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -200,7 +200,7 @@ def new_job(
         raise ValueError("a job needs a model: set `spec.model`")
     now = datetime.now(UTC)
     job = dict(
-        id=uuid4().hex,
+        id=token_hex(16),
         owner=owner,
         model=spec.model,
         spec=spec,
@@ -215,7 +215,7 @@ def new_job(
         notices=notices,
     )
     # The spec was checked when it was read: its words are not looked for once more.
-    return Job.model_validate(job, context=RECORDED)
+    return Job.__pydantic_validator__.validate_python(job, context=RECORDED)
 
 
 def job_prefix(job_id: str) -> str:

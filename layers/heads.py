@@ -1,6 +1,6 @@
 """`HEAD` wherever there is `GET`: the same status and headers, and no body (RFC 9110, 9.3.2).
 
-A request for the head is answered by whatever answers `GET`, fast paths included, and its body is thrown away. What
+A request for the head is answered by whatever answers `GET`, and its body is thrown away. What
 has no known length is a stream of events: it is closed at once, so that asking for its head holds no connection.
 openapi.yaml does not list these operations: they would say everything twice.
 """

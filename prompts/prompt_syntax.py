@@ -47,9 +47,14 @@ class ReadPrompts:
         return pointer
 
 
+def has_weights(body: Any) -> bool:
+    """Whether a body asks for its prompts to be read so."""
+    return isinstance(body, dict) and body.get("prompt_syntax") == "weights"
+
+
 def read(body: Any) -> ReadPrompts:
     """The plain request that a body means; raises pydantic's `ValidationError` with what is wrong with its weights."""
-    if not isinstance(body, dict) or body.get("prompt_syntax") != "weights":
+    if not has_weights(body):
         return ReadPrompts(body)
     reader = _Reader()
     plain = dict(body)

@@ -6,6 +6,7 @@ from typing import Any
 
 import redis
 import redis.asyncio
+from redis.asyncio.connection import parse_url
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
@@ -70,15 +71,16 @@ MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 12, 20.0
 
 def redis_client(url: str, *, decode_responses: bool, most: int = MOST_CONNECTIONS) -> redis.asyncio.Redis:
     """The API's client; `most` connections."""
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url,
-        connection_class=CONNECTIONS[url.partition(":")[0].lower()],
-        decode_responses=decode_responses,
-        max_connections=most,
-        timeout=WAIT_FOR_CONNECTION,
+    given: dict[str, Any] = {
+        "decode_responses": decode_responses,
+        "max_connections": most,
+        "timeout": WAIT_FOR_CONNECTION,
         **_REDIS_TIMEOUTS,
-    )
-    return redis.asyncio.Redis.from_pool(pool)
+        **parse_url(url),
+    }
+    # Last: for rediss and unix the URL names redis-py's own class, and `from_url` would take that one.
+    given["connection_class"] = CONNECTIONS[url.partition(":")[0].lower()]
+    return redis.asyncio.Redis.from_pool(redis.asyncio.BlockingConnectionPool(**given))
 
 
 @asynccontextmanager

@@ -16,6 +16,8 @@ from p2p.spec import RECORDED
 
 #: Characters of a value from which on it is kept packed: a finished job's list of artifacts is, and a long spec.
 PACKED_FROM = 1000
+#: Begins a value that is packed, and no JSON value.
+_PACKED = "z"
 #: Fields that are written once: together they take a third of what they would take apart.
 FIXED = (
     "schema_version", "id", "owner", "model", "spec", "priority", "created_at", "queue_limit", "lifetime",
@@ -25,7 +27,9 @@ FIXED = (
 _DEFAULTS = {
     name: field.default for name, field in Job.model_fields.items() if not (field.is_required() or name == "status")
 }
-_FIXED, _NEEDED = frozenset(FIXED), object()
+_KNOWN, _FIXED = frozenset(Job.model_fields), frozenset(FIXED)
+#: What may change, and what a new record leaves out of it.
+_CHANGING = [(name, _DEFAULTS.get(name, ...)) for name in Job.model_fields if name not in _FIXED]
 _ABSENT: Mapping[str, Any] = from_json(to_json(_DEFAULTS))
 
 
@@ -35,15 +39,16 @@ def encode(fields: Mapping[str, object]) -> dict[str, str]:
     What never changes, which only a new record has, is one value; what says no more than its default is left out of a
     new record.
     """
-    if unknown := fields.keys() - Job.model_fields.keys():
+    if unknown := fields.keys() - _KNOWN:
         raise TypeError(f"a job has no {', '.join(sorted(unknown))}")
-    is_new = "id" in fields
+    if "id" not in fields:
+        return {name: _packed(to_json(value)) for name, value in fields.items() if name not in _FIXED}
     kept = {}
-    for name, value in fields.items():
-        if name not in _FIXED and not (is_new and value == _DEFAULTS.get(name, _NEEDED)):
+    for name, default in _CHANGING:
+        value = fields[name]
+        if value is not default and value != default:
             kept[name] = _packed(to_json(value))
-    if is_new:
-        kept["fixed"] = _packed(to_json({name: fields[name] for name in FIXED}))
+    kept["fixed"] = _packed(to_json({name: fields[name] for name in FIXED}))
     return kept
 
 
@@ -67,6 +72,11 @@ def plain(fields: Mapping[str, str]) -> Mapping[str, Any]:
     return {**_ABSENT, **_parsed(_joined(fields))}
 
 
+def plain_of(job: Job) -> Mapping[str, Any]:
+    """A job as `plain` gives it."""
+    return from_json(to_json(job))
+
+
 def pairs(changes: Mapping[str, object]) -> list[str]:
     """`encode` as HSET takes it: names and values in turn."""
     return [part for pair in encode(changes).items() for part in pair]
@@ -81,8 +91,8 @@ def existing(job_id: str, fields: Mapping[str, str]) -> Job:
 
 def _joined(fields: Mapping[str, str]) -> str:
     """The whole record as one JSON text."""
-    rest = "".join(f',"{name}":{_unpacked(text)}' for name, text in fields.items() if name != "fixed")
-    return _unpacked(fields["fixed"])[:-1] + rest + "}"
+    texts = {name: _unpacked(text) if text[:1] == _PACKED else text for name, text in fields.items()}
+    return texts.pop("fixed")[:-1] + "".join([f',"{name}":{text}' for name, text in texts.items()]) + "}"
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -93,9 +103,9 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _packed(text: bytes) -> str:
-    # "z" begins no JSON value. Base85 would be 7 % smaller, and is read by Python a hundred times as slowly.
-    return text.decode() if len(text) < PACKED_FROM else "z" + b64encode(zlib.compress(text, 9)).decode()
+    # Base85 would be 7 % smaller, and is read by Python a hundred times as slowly.
+    return text.decode() if len(text) < PACKED_FROM else _PACKED + b64encode(zlib.compress(text, 9)).decode()
 
 
 def _unpacked(text: str) -> str:
-    return zlib.decompress(b64decode(text[1:])).decode() if text.startswith("z") else text
+    return zlib.decompress(b64decode(text[1:])).decode()

@@ -25,6 +25,7 @@ import redis
 import redis.asyncio
 from anyio import to_thread
 from pydantic_core import to_json
+from redis.commands.core import AsyncScript
 
 from jobs.admission import Admission, Admitted
 from jobs.errors import JobNotFound, NewerRecord, StillActive
@@ -165,7 +166,13 @@ class AsyncRedisJobStore:
             call = await to_thread.run_sync(admission_call, admission)
         else:
             call = admission_call(admission)
-        return admission_answer(admission, await self._admit(*call))
+        return admission_answer(admission, await self._run(self._admit, *call))
+
+    async def _run(self, script: AsyncScript, names: Sequence[str], arguments: Sequence[Any]) -> Any:
+        try:
+            return await self._client.evalsha(script.sha, len(names), *names, *arguments)
+        except redis.exceptions.NoScriptError:
+            return await script(names, arguments)  # which loads it
 
     async def get(self, job_id: str) -> Job:
         return existing(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))

@@ -47,7 +47,7 @@ def notices_of(
     ]
     for location, prompt in _prompts(spec):
         if prompt:
-            found += _of_prompt(_pointer(location), prompt, model, weighted)
+            found += _of_prompt(location, prompt, model, weighted)
     return bounded(found)
 
 
@@ -71,17 +71,17 @@ def bounded(notices: Sequence[Notice]) -> tuple[Notice, ...]:
     return (*notices[: MAX_NOTICES - 1], more)
 
 
-def _of_prompt(pointer: str, prompt: str, model: ModelDeclaration, weighted: bool) -> Iterator[Notice]:
+def _of_prompt(location: Location, prompt: str, model: ModelDeclaration, weighted: bool) -> Iterator[Notice]:
     is_plain = not may_be_foreign(prompt)
     if not (weighted or is_plain) and (found := _listed(weight_syntax(prompt))):
         detail = f'{found} is read as text: send "prompt_syntax": "weights" if it weighs words'
-        yield Notice(code="weights_read_as_text", pointer=pointer, detail=detail)
+        yield Notice(code="weights_read_as_text", pointer=_pointer(location), detail=detail)
     if not is_plain and (found := _listed(other_syntax(prompt))):
         detail = f"{found} is another program's syntax and is read as text: leave it out"
-        yield Notice(code="syntax_read_as_text", pointer=pointer, detail=detail)
+        yield Notice(code="syntax_read_as_text", pointer=_pointer(location), detail=detail)
     if model.known_words is not None and (found := _listed(written(prompt).beyond(model.known_words))):
         detail = f"{model.id} was not trained on {found}: say it in words of its `vocabulary` (GET /v1/models)"
-        yield Notice(code="unknown_word", pointer=pointer, detail=detail)
+        yield Notice(code="unknown_word", pointer=_pointer(location), detail=detail)
 
 
 def _listed(found: Sequence[str]) -> str:

@@ -1,13 +1,11 @@
 """What a client is answered about an edit: a view of its record, with links."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Notice, Reconstruction
-from jobs.redis.store import Place
+from jobs.model import Job, JobError, JobProgress, JobStatus, Notice, Reconstruction
 from p2p.spec import EditSpec, Sampling
 
 
@@ -37,7 +35,16 @@ class EditAccepted(BaseModel):
     @classmethod
     def of(cls, job: Job, *, prefix: str = "") -> "EditAccepted":
         """The view of a job; `prefix` stands before the path of each link."""
-        return cls(**_common(job, prefix))
+        return cls(
+            id=job.id,
+            status=job.status,
+            model=job.model,
+            created_at=job.created_at,
+            expires_at=job.expires_at,
+            **seeds_of(job.spec.sampling),
+            links=Links(**links_of(job.id, prefix)),
+            notices=job.notices,
+        )
 
 
 class ArtifactView(BaseModel):
@@ -63,11 +70,6 @@ class QueuePlace(BaseModel):
         "nothing tells. An estimate."
     )
 
-    @classmethod
-    def of(cls, place: Place) -> "QueuePlace | None":
-        """The view of a place; none if the edit waits no more."""
-        return None if place.ahead is None else cls(ahead=place.ahead, starts_in=place.seconds)
-
 
 class EditView(EditAccepted):
     """An edit as it stands."""
@@ -82,25 +84,6 @@ class EditView(EditAccepted):
     reconstruction: Reconstruction | None = Field(None, description="Of a picture that was not generated.")
     artifacts: tuple[ArtifactView, ...]
     spec: EditSpec = Field(description="What was asked for, the model's defaults filled in.")
-
-    @classmethod
-    def with_urls(
-        cls, job: Job, url: Callable[[str], str], place: Place | None = None, *, prefix: str = ""
-    ) -> "EditView":
-        """The view of a job; `url` gives an artifact's address for its key, `prefix` stands before links' paths."""
-        return cls(
-            **_common(job, prefix),
-            queue=None if place is None else QueuePlace.of(place),
-            attempt=job.attempt,
-            cancel_requested=job.cancel_requested,
-            progress=job.progress,
-            started_at=job.started_at,
-            finished_at=job.finished_at,
-            error=job.error,
-            reconstruction=job.reconstruction,
-            artifacts=tuple(_artifact(artifact, url) for artifact in job.artifacts),
-            spec=job.spec,
-        )
 
 
 class EditList(BaseModel):
@@ -119,18 +102,12 @@ class EditEvent(BaseModel):
     url: str | None = Field(None, description="Of a preview: a JPEG, all pictures side by side. Works for a while.")
 
 
-def _common(job: Job, prefix: str) -> dict[str, object]:
-    address = f"{prefix}/v1/edits/{job.id}"
-    links = Links(self=address, cancel=f"{address}/cancel", events=f"{address}/events")
-    names = ("id", "status", "model", "created_at", "expires_at", "notices")
-    return {"links": links, **seeds_of(job.spec.sampling), **{name: getattr(job, name) for name in names}}
+def links_of(edit_id: str, prefix: str) -> dict[str, str]:
+    """Where to go on from an edit; `prefix` stands before each path."""
+    address = f"{prefix}/v1/edits/{edit_id}"
+    return {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"}
 
 
 def seeds_of(sampling: Sampling) -> dict[str, object]:
     """What an edit's seed is, or what its seeds are."""
     return {"seed": sampling.seed if sampling.seeds is None else None, "seeds": sampling.seeds}
-
-
-def _artifact(artifact: Artifact, url: Callable[[str], str]) -> ArtifactView:
-    shared = ArtifactView.model_fields.keys() & Artifact.model_fields.keys()
-    return ArtifactView(url=url(artifact.key), **{name: getattr(artifact, name) for name in shared})

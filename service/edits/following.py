@@ -8,14 +8,15 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import redis
 
 from jobs.errors import JobNotFound
 from jobs.follow.followed import Follower, StreamEvent
-from jobs.model import Job
+from jobs.model import Job, JobStatus
 from jobs.redis.store import AsyncJobStore, Place
 
 #: Seconds a request may wait at most (RFC 7240 leaves it to the server), and a stream of events be open.
@@ -74,25 +75,36 @@ def there(found: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
     return [event for index, event in enumerate(found) if index > gone_until or event.name != "preview"]
 
 
-async def ended(job: Job, store: AsyncJobStore, follower: Follower, seconds: float) -> Job:
-    """The job once it has ended, or as it stands after so many seconds; raises `JobNotFound` where it is erased."""
-    deadline, job_id = time.monotonic() + min(seconds, LONGEST_WAIT), job.id
-    while not job.status.is_terminal and not follower.has_left:
+async def ended(
+    record: Mapping[str, Any], store: AsyncJobStore, follower: Follower, seconds: float
+) -> Mapping[str, Any]:
+    """The record of a job, as plain data, once it has ended, or as it stands after so many seconds.
+
+    Raises:
+        JobNotFound: it was erased meanwhile.
+    """
+    deadline, job_id = time.monotonic() + min(seconds, LONGEST_WAIT), record["id"]
+    while not has_ended(record) and not follower.has_left:
         await follower.wait(max(0.0, deadline - time.monotonic()))
         is_over = time.monotonic() >= deadline
         try:
             if follower.stream.end is not None:
                 # All who waited for this end share one read of the record.
-                return await follower.once("job", lambda: store.get(job_id))
+                return await follower.once("record", lambda: store.look(job_id))
             if is_over or follower.lost_stream:
-                job = await store.get(job_id)
+                record = await store.look(job_id)
         except redis.RedisError:
             if is_over:
                 raise
             await asyncio.sleep(RETRY)
         if is_over:
             break
-    return job
+    return record
+
+
+def has_ended(record: Mapping[str, Any]) -> bool:
+    """Whether a job is in a state that it ends in."""
+    return JobStatus(record["status"]).is_terminal
 
 
 def entity_tag(job_id: str, revision: int, *, place: Place | None, urls_last: timedelta | None) -> str:

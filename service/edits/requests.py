@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from jobs.model import EVENT_NAMES, EventName, Priority, Webhook
 from p2p.spec import EditSpec, Part, counted
 from process.addresses import MAX_CHARACTERS, UrlRefused, checked_url
-from prompts.prompt_syntax import PromptSyntax, ReadPrompts, read
+from prompts.prompt_syntax import PromptSyntax, ReadPrompts, has_weights, read
 from service.edits.submit import Asked
 
 EXAMPLE: JsonDict = {
@@ -52,6 +52,7 @@ class WebhookRequest(Part):
 
 #: What was read of prompts that are text.
 _UNREAD = ReadPrompts()
+_OF_SPEC = tuple(EditSpec.model_fields)
 
 
 def _unread() -> ReadPrompts:
@@ -88,6 +89,8 @@ class EditRequest(EditSpec):
     def _weights_read(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if isinstance(given, cls):
             return given  # checked before, by `service.http.bodies`: FastAPI asks once more, on the event loop
+        if not has_weights(given):
+            return handler(given)
         found = read(given)
         made = handler(found.body)
         if found.weighted:
@@ -96,7 +99,8 @@ class EditRequest(EditSpec):
 
     def asked(self, traceparent: str) -> Asked:
         """What is to be made, and what concerns the job alone."""
-        spec = EditSpec.model_construct(**{name: getattr(self, name) for name in EditSpec.model_fields})
+        said = vars(self)
+        spec = EditSpec.model_construct(**{name: said[name] for name in _OF_SPEC})
         within = None if self.start_within is None else timedelta(seconds=self.start_within)
         return Asked(
             spec=spec,

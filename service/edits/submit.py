@@ -9,10 +9,11 @@ An edit that was answered with 202 is in the store and in its model's queue: one
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from anyio import to_thread
 
@@ -39,8 +40,11 @@ from webhooks.messages import is_wanted
 
 #: Characters of a body that a name takes beside its word, at least.
 _OF_NAME = 11
-#: What our own ids look like: uuid4's hex. A client's own may look alike; ours goes first, if it is the client's.
+#: What our own ids look like (`jobs.model.new_job`). A client's own may look alike; ours goes first if it is the
+#: client's.
 _OURS = re.compile(r"[0-9a-f]{32}")
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,13 +162,30 @@ async def with_pictures(job: Job, plane: Plane, caller: Caller) -> Job:
 
 async def fetch(job_id: str, plane: Plane, caller: Caller) -> Job:
     """The edit as it stands, by our id or by the caller's own; raises `JobNotFound`."""
+    job = await _found(job_id, plane, caller, plane.store.get, lambda job: job.owner)
+    bind(job_id=job.id)
+    return job
+
+
+async def look(job_id: str, plane: Plane, caller: Caller) -> Mapping[str, Any]:
+    """`fetch` as plain data (`jobs.redis.record.plain`), for who only shows it."""
+    record = await _found(job_id, plane, caller, plane.store.look, lambda record: record["owner"])
+    bind(job_id=record["id"])
+    return record
+
+
+async def _found(
+    job_id: str, plane: Plane, caller: Caller, read: Callable[[str], Awaitable[Found]], owner: Callable[[Found], str]
+) -> Found:
     if _OURS.fullmatch(job_id):
         with suppress(JobNotFound):
-            return _seen(await plane.store.get(job_id), caller)
-    found = await plane.store.named(caller.owner, own_id(job_id))
-    if found is None:
+            found = await read(job_id)
+            if owner(found) == caller.owner:
+                return found
+    named = await plane.store.named(caller.owner, own_id(job_id))
+    if named is None:
         raise JobNotFound(job_id)
-    return _seen(await plane.store.get(found), caller)
+    return await read(named)
 
 
 async def refuse_taken(job_id: str, plane: Plane, caller: Caller) -> None:
@@ -172,20 +193,13 @@ async def refuse_taken(job_id: str, plane: Plane, caller: Caller) -> None:
     erased, that one would seem to be there still."""
     if _OURS.fullmatch(job_id):
         with suppress(JobNotFound):
-            _seen(await plane.store.get(job_id), caller)
-            raise NameReused
+            if (await plane.store.get(job_id)).owner == caller.owner:
+                raise NameReused
 
 
 def own_id(job_id: str) -> str:
     """The name of a request that a client gave an id to."""
     return f"id:{job_id}"
-
-
-def _seen(job: Job, caller: Caller) -> Job:
-    if job.owner != caller.owner:
-        raise JobNotFound(job.id)
-    bind(job_id=job.id)
-    return job
 
 
 async def cancel(job_id: str, plane: Plane, caller: Caller) -> Job:

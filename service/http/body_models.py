@@ -26,7 +26,8 @@ class BodyModel:
     """Reads the bodies of one model."""
 
     def __init__(self, model: type[BaseModel]) -> None:
-        self._model = model
+        # `model_validate` adds a fifth to the time that the usual edit takes.
+        self._whole = model.__pydantic_validator__
         self._brief = SchemaValidator(_brief(model.__pydantic_core_schema__), None, False)
 
     def read(self, body: Any, values: int) -> BaseModel:
@@ -41,7 +42,7 @@ class BodyModel:
         """
         is_brief = values > MANY_VALUES
         try:
-            return self._brief.validate_python(body) if is_brief else self._model.model_validate(body)
+            return (self._brief if is_brief else self._whole).validate_python(body)
         except ValidationError as error:
             errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
         raise FirstMistakes(errors) if is_brief else RequestValidationError(errors)

@@ -1,12 +1,14 @@
 """How a route gets at what it works with."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 
 from process.logs import bind
 from service.api_keys import Caller
+from service.http.request_headers import header_of
 from service.plane import Plane
 
 
@@ -39,7 +41,7 @@ async def caller_of_request(request: Request) -> Caller:
     """Who sends a request; the key is looked at once. Raises `Unauthenticated`."""
     caller = request.scope.get(_CALLER)
     if caller is None:
-        caller = await caller_of(request.headers.get("Authorization", ""), request.app.state.plane)
+        caller = await caller_of(header_of(request.scope, b"authorization"), request.app.state.plane)
         request.scope[_CALLER] = caller
     return caller
 
@@ -50,5 +52,7 @@ async def asks_for_key(request: Request, _: Annotated[object, Depends(_bearer)])
 
 
 CallerOfRequest = Annotated[Caller, Depends(asks_for_key)]
+#: What a route may depend on whose function is called directly (`service.http.direct`), and how it is had.
+PROVIDED: Mapping[Any, Callable[[Request], Awaitable[Any]]] = {_plane: _plane, asks_for_key: caller_of_request}
 #: An id of ours, or a client's own.
 EditId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The edit's id, or the one it was put by.")]

@@ -21,8 +21,11 @@ def name_of(idempotency_key: str | None) -> str | None:
     return None if idempotency_key is None else f"key:{idempotency_key}"
 
 
+def where(address: str, *, replayed: bool) -> dict[str, str]:
+    """The headers that say where the edit or batch is, and whether an earlier request made it."""
+    return {"Location": address} | ({"Idempotency-Replayed": "true"} if replayed else {})
+
+
 def say_where(response: Response, address: str, *, replayed: bool) -> None:
-    """Says where the edit or batch is, and whether an earlier request made it."""
-    response.headers["Location"] = address
-    if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
+    """Says so in an answer."""
+    response.headers.update(where(address, replayed=replayed))

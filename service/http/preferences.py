@@ -15,7 +15,7 @@ def seconds_to_wait(prefer: str) -> tuple[float, str | None]:
     Both together mean: answer within that time if it is done by then, with 202 if not (section 4.3). An edit is always
     answered like that, so `respond-async` alone is honoured by not waiting.
     """
-    if len(prefer) > _MOST:
+    if not prefer or len(prefer) > _MOST:
         return 0.0, None  # preferences may be ignored (section 2)
     wished = [each.strip().lower() for each in re.split(r"[,;]", prefer)]
     applied = ["respond-async"] if "respond-async" in wished else []

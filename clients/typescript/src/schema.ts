@@ -4,30 +4,6 @@
  */
 
 export interface paths {
-    "/v1/edits": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Edits
-         * @description The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it.
-         */
-        get: operations["list_edits_v1_edits_get"];
-        put?: never;
-        /**
-         * Submit Edit
-         * @description Ask for an edit. It is worked off in turn; follow `links.self`.
-         */
-        post: operations["submit_edit_v1_edits_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/edits/{edit_id}": {
         parameters: {
             query?: never;
@@ -61,7 +37,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/edits/{edit_id}/events": {
+    "/v1/edits": {
         parameters: {
             query?: never;
             header?: never;
@@ -69,16 +45,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow Edit
-         * @description An edit's events, from the first, as server-sent events: `queued`, `started`, `progress`, `preview`, `retrying`,
-         *     and the state that it ends in, after which the stream is over.
-         *
-         *     There are previews where `artifacts.previews` asks for some and moderation allows them. Those of an execution that
-         *     is over and has not succeeded are gone, and are not announced again.
+         * List Edits
+         * @description The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it.
          */
-        get: operations["follow_edit_v1_edits__edit_id__events_get"];
+        get: operations["list_edits_v1_edits_get"];
         put?: never;
-        post?: never;
+        /**
+         * Submit Edit
+         * @description Ask for an edit. It is worked off in turn; follow `links.self`.
+         */
+        post: operations["submit_edit_v1_edits_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -101,6 +77,30 @@ export interface paths {
          *     One that is canceled already stays so.
          */
         post: operations["cancel_edit_v1_edits__edit_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/edits/{edit_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow Edit
+         * @description An edit's events, from the first, as server-sent events: `queued`, `started`, `progress`, `preview`, `retrying`,
+         *     and the state that it ends in, after which the stream is over.
+         *
+         *     There are previews where `artifacts.previews` asks for some and moderation allows them. Those of an execution that
+         *     is over and has not succeeded are gone, and are not announced again.
+         */
+        get: operations["follow_edit_v1_edits__edit_id__events_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2711,162 +2711,6 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    list_edits_v1_edits_get: {
-        parameters: {
-            query?: {
-                /** @description Only edits in this state. */
-                status?: components["schemas"]["JobStatus"] | null;
-                limit?: number;
-                /** @description Of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EditList"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Content */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    submit_edit_v1_edits_post: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description W3C trace context; goes on to the worker and the webhook. */
-                traceparent?: string;
-                /** @description `wait=n` answers once the edit has ended, after n seconds at the latest. */
-                prefer?: string;
-                /** @description The same key and body again give the same edit; the same key and another body are refused. */
-                "idempotency-key"?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["EditRequest"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EditView"];
-                };
-            };
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EditAccepted"] | components["schemas"]["EditView"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Content Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unsupported Media Type */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Content */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     fetch_edit_v1_edits__edit_id__get: {
         parameters: {
             query?: {
@@ -3117,17 +2961,17 @@ export interface operations {
             };
         };
     };
-    follow_edit_v1_edits__edit_id__events_get: {
+    list_edits_v1_edits_get: {
         parameters: {
-            query?: never;
-            header?: {
-                /** @description The last event that was seen: what follows is sent. */
-                "last-event-id"?: string;
+            query?: {
+                /** @description Only edits in this state. */
+                status?: components["schemas"]["JobStatus"] | null;
+                limit?: number;
+                /** @description Of the page before. */
+                cursor?: string | null;
             };
-            path: {
-                /** @description The edit's id, or the one it was put by. */
-                edit_id: string;
-            };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -3138,7 +2982,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": unknown;
+                    "application/json": components["schemas"]["EditList"];
                 };
             };
             /** @description Unauthorized */
@@ -3150,8 +2994,93 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not Found */
-            404: {
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    submit_edit_v1_edits_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description W3C trace context; goes on to the worker and the webhook. */
+                traceparent?: string;
+                /** @description `wait=n` answers once the edit has ended, after n seconds at the latest. */
+                prefer?: string;
+                /** @description The same key and body again give the same edit; the same key and another body are refused. */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditView"];
+                };
+            };
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditAccepted"] | components["schemas"]["EditView"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3247,6 +3176,77 @@ export interface operations {
             };
             /** @description Unprocessable Content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_edit_v1_edits__edit_id__events_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The last event that was seen: what follows is sent. */
+                "last-event-id"?: string;
+            };
+            path: {
+                /** @description The edit's id, or the one it was put by. */
+                edit_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -52,7 +52,7 @@ def test_a_request_is_counted_under_its_routes_template(client, more, method, pa
 
 
 def test_what_fails_here_is_counted_as_an_error_of_ours(client, parts, more, monkeypatch):
-    monkeypatch.setattr(parts.store, "get", lambda _: 1 / 0)
+    monkeypatch.setattr(parts.store, "look", lambda _: 1 / 0)
     labels = {"method": "GET", "route": "/v1/edits/{edit_id}"}
     more("p2p_http_request_seconds_count", status="5xx", **labels)
     more("p2p_http_problems_total", code="internal_error", **labels)
@@ -171,7 +171,7 @@ def test_a_line_of_one_request_says_nothing_of_the_one_before(client, edit, line
 
 
 def test_an_error_of_ours_is_logged_under_its_trace(client, parts, lines, monkeypatch):
-    monkeypatch.setattr(parts.store, "get", lambda _: 1 / 0)
+    monkeypatch.setattr(parts.store, "look", lambda _: 1 / 0)
 
     client.get(f"/v1/edits/{JOB_ID}", headers={"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"})
 

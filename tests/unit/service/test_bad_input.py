@@ -252,7 +252,7 @@ def test_what_an_address_does_not_take_says_all_that_it_takes(client, address, m
 
 
 def test_a_failure_of_our_own_says_nothing_about_us(client, parts, monkeypatch):
-    monkeypatch.setattr(parts.store, "get", lambda _: 1 / 0)
+    monkeypatch.setattr(parts.store, "look", lambda _: 1 / 0)
 
     response = client.get(f"/v1/edits/{'0' * 32}")
 

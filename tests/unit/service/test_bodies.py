@@ -99,14 +99,14 @@ def test_a_body_that_is_no_object_is_told_that_it_must_be_one(client, body):
 
 
 @pytest.mark.parametrize("body", [each[0] for each in UNREADABLE.values()] + [*READABLE.values()])
-def test_both_ways_to_a_new_edit_say_the_same(client, body):
+def test_a_character_set_that_is_named_changes_no_answer(client, body):
     fast, whole = (client.post("/v1/edits", content=body, headers={"Content-Type": each}) for each in (JSON, WHOLE))
 
     assert (fast.status_code, fast.json()) == (whole.status_code, whole.json())
     assert fast.headers.keys() == whole.headers.keys()
 
 
-@pytest.mark.parametrize("content_type", [JSON, WHOLE], ids=["fast path", "ordinary path"])
+@pytest.mark.parametrize("content_type", [JSON, WHOLE], ids=["alone", "with its charset"])
 @pytest.mark.parametrize(
     "changed",
     [

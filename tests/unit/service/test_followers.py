@@ -15,6 +15,7 @@ from jobs.follow.followed import LOG, Follower, StreamEvent
 from jobs.follow.followers import Followers
 from jobs.model import new_job
 from jobs.redis import keys
+from jobs.redis.record import plain_of
 from jobs.testing import AsyncInMemoryJobStore, InMemoryJobStore
 from service.edits import event_stream
 from service.edits.event_stream import encoded
@@ -354,21 +355,21 @@ def test_an_end_is_read_once_for_all_who_wait_for_it():
     reads = []
 
     class Counting(AsyncInMemoryJobStore):
-        async def get(self, job_id):
+        async def look(self, job_id):
             reads.append(job_id)
             await asyncio.sleep(0)
-            return await super().get(job_id)
+            return await super().look(job_id)
 
     async def test(feed, followers):
         store = Counting(kept)
         feed.add("queued")
         with followers.follow(KEY, only_end=True) as first, followers.follow(KEY, only_end=True) as second:
-            waits = [asyncio.create_task(ended(job, store, each, 10)) for each in (first, second)]
+            waits = [asyncio.create_task(ended(plain_of(job), store, each, 10)) for each in (first, second)]
             while KEY not in feed.joined:
                 await asyncio.sleep(0.01)
             kept.make(moves.finish(kept.make(moves.begin(job, "execution", timedelta(minutes=1))), ()))
             feed.add("succeeded")
-            assert [(await each).status for each in waits] == ["succeeded", "succeeded"]
+            assert [(await each)["status"] for each in waits] == ["succeeded", "succeeded"]
         assert reads == [job.id]
 
     run(test)

@@ -136,7 +136,7 @@ def post(client, body, content_type):
     return client.post("/v1/edits", content=json.dumps(body), headers={"Content-Type": content_type})
 
 
-@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["fast path", "ordinary path"])
+@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["alone", "with its charset"])
 @pytest.mark.parametrize(
     "name", ["sampling", "artifacts", "inversion", "webhook", "priority", "start_within", "compat"]
 )
@@ -144,7 +144,7 @@ def test_an_optional_part_may_be_null(client, edit, name, content_type):
     assert post(client, {**edit, name: None}, content_type).status_code == 202
 
 
-@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["fast path", "ordinary path"])
+@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["alone", "with its charset"])
 @pytest.mark.parametrize(
     "place", [("source",), ("source", "prompt"), ("targets",), ("targets", 0, "prompt")], ids=named
 )
@@ -156,14 +156,14 @@ def test_a_field_that_is_needed_is_missing_where_it_is_null(client, edit, place,
     assert "null" in problem["errors"][0]["detail"]
 
 
-@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["fast path", "ordinary path"])
+@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["alone", "with its charset"])
 def test_an_unknown_field_is_unknown_also_where_it_is_null(client, edit, content_type):
     problem = post(client, {**edit, "colour": None}, content_type).json()
 
     assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/colour", "unknown_field")]
 
 
-@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["fast path", "ordinary path"])
+@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["alone", "with its charset"])
 @pytest.mark.parametrize("given", [{}, {"kind": None}], ids=["absent", "null"])
 def test_an_edit_of_no_kind_is_told_that_it_needs_one(client, edit, given, content_type):
     problem = post(client, bodies.put(edit, ("targets", 0, "edits", 0), given), content_type).json()
@@ -173,7 +173,7 @@ def test_an_edit_of_no_kind_is_told_that_it_needs_one(client, edit, given, conte
     ]
 
 
-@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["fast path", "ordinary path"])
+@pytest.mark.parametrize("content_type", CONTENT_TYPES, ids=["alone", "with its charset"])
 @pytest.mark.parametrize(
     ("sampling", "said"),
     [

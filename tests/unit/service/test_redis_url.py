@@ -5,7 +5,7 @@ import redis
 
 from process.masked import masked
 from process.redis_url import checked_redis_url
-from service.connections import redis_client
+from service.connections import Packing, redis_client
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,17 @@ from service.connections import redis_client
 )
 def test_one_server_is_taken_and_redis_py_reads_it(url):
     assert checked_redis_url(url) == url
-    for client in (redis.Redis.from_url(url), redis_client(url, decode_responses=True)):
-        client.connection_pool.make_connection()
+    redis.Redis.from_url(url).connection_pool.make_connection()
+    redis_client(url, decode_responses=True).connection_pool.make_connection()
+
+
+@pytest.mark.parametrize("url", ["redis://host", "rediss://host?ssl_cert_reqs=none", "unix:///run/redis.sock?db=2"])
+def test_commands_are_packed_in_c_whatever_carries_them(url):
+    connection = redis_client(url, decode_responses=True).connection_pool.make_connection()
+
+    # redis-py's own packing of a POST's command takes 20 microseconds.
+    assert isinstance(connection, Packing)
+    assert connection.pack_command("GET", "a") == [b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The fast way to an edit and FastAPI's say the same."""
+"""How an edit stands: who is shown it, and what a client has already."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,7 +7,6 @@ import pytest
 
 from jobs import moves
 from jobs.model import Artifact, JobError, JobProgress
-from process import metrics
 from service.api_keys import Caller
 from service.http.errors import Unauthenticated
 
@@ -50,25 +49,24 @@ def in_state(client, edit, parts):
 
 
 @pytest.mark.parametrize("state", [queued, running, canceled, succeeded, failed])
-def test_both_ways_give_the_same_answer(client, in_state, state):
+def test_an_edit_is_answered_under_a_tag_that_is_known_again(client, in_state, state):
     address = in_state(state)
 
-    # FastAPI's route reads queries, even one that asks for nothing.
-    fast, whole = client.get(address), client.get(address, params={"wait": 0})
+    whole = client.get(address)
+    known = client.get(address, headers={"If-None-Match": whole.headers["ETag"]})
 
-    assert fast.status_code == whole.status_code == 200
-    assert fast.content == whole.content
-    assert fast.headers == whole.headers
+    assert (whole.status_code, whole.headers["Content-Type"]) == (200, "application/json")
+    assert whole.json()["status"] == state.__name__
+    assert (known.status_code, known.content, known.headers["ETag"]) == (304, b"", whole.headers["ETag"])
 
 
-@pytest.mark.parametrize("state", [queued, running, succeeded])
-def test_a_tag_of_either_way_is_known_on_the_other(client, in_state, state):
+@pytest.mark.parametrize("state", [canceled, succeeded, failed])
+def test_who_waits_for_what_has_ended_gets_the_same_answer(client, in_state, state):
     address = in_state(state)
-    tag = client.get(address).headers["ETag"]
 
-    for query in ({}, {"wait": 0}):
-        response = client.get(address, params=query, headers={"If-None-Match": tag})
-        assert (response.status_code, response.content, response.headers["ETag"]) == (304, b"", tag)
+    at_once, waited = client.get(address), client.get(address, params={"wait": 60})
+
+    assert (at_once.content, at_once.headers) == (waited.content, waited.headers)
 
 
 def test_a_place_that_has_changed_is_something_new(client, edit, in_state):
@@ -82,11 +80,10 @@ def test_a_place_that_has_changed_is_something_new(client, edit, in_state):
 
 
 @pytest.mark.parametrize("edit_id", ["0" * 32, "nobody"])
-def test_what_is_not_there_is_the_same_problem_on_both(client, edit_id):
-    fast, whole = client.get(f"/v1/edits/{edit_id}"), client.get(f"/v1/edits/{edit_id}?wait=0")
+def test_what_is_not_there_is_not_found(client, edit_id):
+    response = client.get(f"/v1/edits/{edit_id}")
 
-    assert (fast.status_code, fast.json()) == (whole.status_code, whole.json())
-    assert fast.json()["code"] == "job_not_found"
+    assert (response.status_code, response.json()["code"]) == (404, "job_not_found")
 
 
 def test_an_id_of_ones_own_may_look_like_one_of_ours(client, edit):
@@ -117,22 +114,3 @@ def test_only_its_owner_is_shown_an_edit(parts, serve, edit):
         (404, "job_not_found"),
         (401, "unauthenticated"),
     ]
-
-
-def test_both_ways_are_one_route_to_the_metrics(client, in_state):
-    address = in_state(queued)
-    labels = {"method": "GET", "route": "/v1/edits/{edit_id}", "status": "2xx"}
-
-    def count() -> float:
-        registry = metrics.REGISTRIES[metrics.API]
-        return registry.get_sample_value("p2p_http_request_seconds_count", labels) or 0
-
-    before = count()
-    client.get(address)
-    client.get(address, params={"wait": 0})
-
-    assert count() == before + 2
-
-
-def test_no_other_method_is_taken(client, in_state):
-    assert client.request("PATCH", in_state(queued)).status_code == 405
