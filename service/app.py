@@ -12,6 +12,7 @@ from layers.cors import allow_origins, around
 from layers.heads import Heads
 from layers.hosts import AllowedHosts
 from layers.origins import AllowedOrigins
+from layers.pieces import Pieces
 from layers.prefixed import Prefixed
 from service.alignments import routes as alignments
 from service.artifacts import routes as artifacts
@@ -76,6 +77,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     allow_origins(app, settings.origins)
     if settings.prefix:
         around(app, lambda inner: Prefixed(inner, settings.prefix))
+    around(app, Pieces)
     around(app, Heads)
     around(app, Access)  # last, so that it is outside of the others
     install_error_handlers(app)
