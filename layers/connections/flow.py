@@ -26,6 +26,10 @@ class Flow(FlowControl):
         self._resumed = resumed
         self.holds: set[Hold] = set()
 
+    def forget(self) -> None:
+        """The connection is over: refer to it no more."""
+        self._resumed = lambda: None
+
     def hold(self, why: Hold) -> None:
         """Do not read until `release`."""
         self.holds.add(why)

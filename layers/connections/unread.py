@@ -65,6 +65,10 @@ class UnreadAnswer:
             self._next_look.cancel()
             self._next_look = None
 
+    def forget(self) -> None:
+        """The connection is over: refer to it no more."""
+        self._not_read = lambda: None
+
     def has_read(self) -> bool:
         """Whether the client has read something since this was asked last."""
         read = max(0, self._left - self._transport.get_write_buffer_size())

@@ -77,6 +77,11 @@ class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
         self._count(0)
         self._unread.end()
         super().connection_lost(exc)
+        # So that nothing refers back to it, and what it holds is free at once: garbage is hardly ever looked for
+        # (`service.__main__`). uvicorn leaves its timer where the client has reset the connection.
+        self._unset_keepalive_if_required()
+        self.flow.forget()
+        self._unread.forget()
 
     def _count(self, count: int) -> None:
         """Whether it counts as open. One that is as good as gone does not."""
@@ -236,6 +241,9 @@ class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, or costs too much. uvicorn calls this where h11 has raised an error."""
         error = sys.exc_info()[1]
+        if error is not None:
+            # h11 raises it from a frame that refers to it: the circle would hold this connection and all that came.
+            error.__traceback__ = None
         if not self._gives_up():
             self.transport.close()
         elif isinstance(error, Refused):

@@ -1,7 +1,9 @@
 """No client keeps others out by what it does not send or read: who has done nothing for longest goes first."""
 
 import asyncio
+import gc
 import json
+import weakref
 from functools import partial
 
 import pytest
@@ -11,6 +13,7 @@ from layers.connections.unread import Unread
 from layers.connections.waiting import Waiting
 from process.metrics import API, REGISTRIES
 from service.server import listening as starting
+from service.server.connection import BoundedConnection
 from tests.connecting import GET, answer, problem, rest
 from tests.patience import eventually
 
@@ -205,3 +208,23 @@ def test_who_is_sent_away_within_its_body_is_told_to_come_again(listening, monke
     received = rest(waiting)
     assert json.loads(received.partition(b"\r\n\r\n")[2])["code"] == "too_many_connections"
     assert b"retry-after: 5" in received
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET", GET, b"HELO\r\n\r\n", HEAD + b"\r\n{", FILE])
+def test_a_connection_that_is_over_is_free_at_once(listening, monkeypatch, sent):
+    """By its reference count: garbage is hardly ever looked for."""
+    made = weakref.WeakSet()
+    make = BoundedConnection.connection_made
+    monkeypatch.setattr(BoundedConnection, "connection_made", lambda self, way: (made.add(self), make(self, way))[1])
+    server = listening()
+    gc.disable()
+    try:
+        for _ in range(30):
+            connection = server.connect(sent)
+            if sent in (GET, FILE):
+                connection.recv(100)
+            connection.close()
+        # One may stand in a frame of the loop.
+        assert eventually(lambda: len(made) <= 1)
+    finally:
+        gc.enable()
