@@ -23,7 +23,8 @@ class AllowedOrigins:
 
     def __init__(self, origins: Sequence[str], public_url: str = "") -> None:
         public = urlsplit(public_url)
-        own = {f"{public.scheme}://{_without_default(public.netloc.lower(), public.scheme)}"} if public_url else set()
+        self._public_scheme, self._public_host = public.scheme, _without_default(public.netloc.lower(), public.scheme)
+        own = {f"{public.scheme}://{self._public_host}"} if public_url else set()
         self._are_all = "*" in origins
         self._origins = {origin.encode() for origin in {*origins, *own}}
 
@@ -37,15 +38,22 @@ class AllowedOrigins:
         sites = {value.lower() for name, value in headers if name == b"sec-fetch-site"}
         if self._are_all or not (origins or sites) or (origins and origins <= self._origins):
             return True
+        if any(map(self._is_of_other_scheme, origins - self._origins)):
+            return False
         if sites == {b"same-origin"}:
             # Also behind a proxy that changes the Host header.
             return True
         # "none" is an action of the user's own; "same-site" may be another program on this machine, by its port.
         return sites <= {b"none"} and all(_is_of(origin, host) for origin in origins)
 
+    def _is_of_other_scheme(self, origin: bytes) -> bool:
+        """Whether it has the host of `PUBLIC_URL` under another scheme: what stands on the line can answer as it."""
+        scheme, _, place = origin.decode("latin-1").partition("://")
+        return scheme != self._public_scheme and _without_default(place, scheme) == self._public_host != ""
+
 
 def _is_of(origin: bytes, host: bytes) -> bool:
-    """Whether an origin is that of the host that was asked: the scheme is a proxy's, and not known here."""
+    """Whether an origin is that of the host that was asked: the scheme is a proxy's, which `PUBLIC_URL` alone says."""
     scheme, separator, place = origin.decode("latin-1").partition("://")
     if not separator or scheme not in _DEFAULT_PORTS or not place:
         return False  # "null" above all: a page that hides its origin

@@ -12,6 +12,7 @@ from layers.cors import allow_origins, around
 from layers.heads import Heads
 from layers.hosts import AllowedHosts
 from layers.origins import AllowedOrigins
+from layers.pieces import Pieces
 from layers.prefixed import Prefixed
 from p2p.version import VERSION
 from service.alignments import routes as alignments
@@ -82,6 +83,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     allow_origins(app, settings.origins)
     if settings.prefix:
         around(app, lambda inner: Prefixed(inner, settings.prefix))
+    around(app, Pieces)
     around(app, Heads)
     around(app, Access)  # last, so that it is outside of the others
     install_error_handlers(app)

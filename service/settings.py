@@ -68,7 +68,7 @@ class Settings(WebhookSettings):
         8192,
         ge=1,
         description="How many connections an API process has open at most. Where there are as many, the one is ended "
-        "that has waited longest without a request; where each has one, a further one is refused.",
+        "whose client has done nothing for longest; where each waits for the service, a further one is refused.",
     )
     head_seconds: Seconds = Field(20, description="How long the header of a request may take to come; seconds.")
     body_seconds: Seconds = Field(

@@ -8,7 +8,7 @@ from collections.abc import Set
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from layers.door_errors import HostNotAllowed, OriginNotAllowed, RequestRefused, TooManyHeaders
+from layers.door_errors import HostNotAllowed, OriginNotAllowed, RepeatedHeader, RequestRefused, TooManyHeaders
 from layers.hosts import AllowedHosts
 from layers.origins import SAFE, AllowedOrigins
 from layers.prefixed import path_of
@@ -16,6 +16,9 @@ from service.http.errors import problem_for
 
 #: Header fields of one request. Browsers send 20, and a chain of proxies adds about ten.
 MOST_HEADERS = 100
+#: Fields that say one thing: of two, a proxy may have looked at the other one. Two of `host` name no host at all, and
+#: each of two `origin` must be allowed.
+SINGLE = frozenset({b"authorization", b"content-type", b"idempotency-key", b"last-event-id"})
 #: What probes and scrapers ask for: they name a pod's address as the host.
 PROBED = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -48,10 +51,15 @@ class Door:
         headers, host = scope["headers"], None
         if len(headers) > MOST_HEADERS:
             raise TooManyHeaders(len(headers), MOST_HEADERS)
+        seen = set()
         for name, value in headers:
             if name == b"host":
                 # Two of them are none: who reads the first and who reads the last would not agree.
                 host = value if host is None else b""
+            elif name in SINGLE:
+                if name in seen:
+                    raise RepeatedHeader(name.decode())
+                seen.add(name)
         if not self._hosts.allows(host or b"") and path_of(scope) not in self._any_host:
             raise HostNotAllowed
         if scope["method"] not in SAFE and not self._origins.allow(headers, host or b""):

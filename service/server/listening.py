@@ -6,9 +6,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from service.server.bounds import MAX_HEAD_BYTES, Bounds
+from layers.connections.bounds import Bounds
+from layers.connections.shares import Shares
+from layers.connections.unread import Unread
+from layers.connections.waiting import Waiting
 from service.server.connection import BoundedConnection
-from service.server.waiting import Waiting
 from service.settings import Settings
 
 log = logging.getLogger("service")
@@ -35,10 +37,9 @@ def options(settings: Settings, *, connections: int | None = None) -> dict[str, 
     waiting = Waiting(head=bounds.head_seconds, rest=bounds.head_seconds, idle=bounds.idle_seconds)
     return {
         **UVICORN,
-        "http": partial(BoundedConnection, bounds=bounds, waiting=waiting),
+        "http": partial(BoundedConnection, bounds=bounds, waiting=waiting, shares=Shares(), unread=Unread(waiting)),
         "ws": "none",
         "timeout_keep_alive": bounds.idle_seconds,
-        "h11_max_incomplete_event_size": MAX_HEAD_BYTES,
     }
 
 

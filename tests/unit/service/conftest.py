@@ -1,8 +1,9 @@
 """The API over the in-memory twins of the job plane."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -37,6 +38,8 @@ from service.images.testing import InMemoryImages, InMemoryInversions
 from service.images.uploads import ImagePlane
 from service.plane import Plane
 from service.settings import Settings
+from tests.patience import PATIENCE
+from tests.serving import serving
 from tools.error_codes import DOCUMENT
 from webhooks.testing import InMemoryDeliveries
 
@@ -140,3 +143,40 @@ def edit() -> dict:
         "source": {"prompt": "a cat on the beach"},
         "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
     }
+
+
+@pytest.fixture
+def connected_app(parts):
+    """The API; a server enters it, so no client of this process may."""
+    followers = Followers(InMemoryFeed(parts.store))
+
+    @asynccontextmanager
+    async def connect(_):
+        async with followers:
+            yield replace(parts.plane, followers=followers)
+
+    return create_app(Settings(), connect)
+
+
+@pytest.fixture
+def listening(connected_app):
+    """Serves the API, or another app, behind real connections with some deadlines; gives a way to connect."""
+    with ExitStack() as parts:
+
+        def start(app=connected_app, **settings: float) -> SimpleNamespace:
+            late = {f"{name}_seconds": PATIENCE for name in ("head", "body", "idle", "send")}
+            port = parts.enter_context(serving(app, Settings(**{**late, **settings})))
+            opened: list[socket.socket] = []
+
+            def connect(first: bytes = b"", *, window: int = 0) -> socket.socket:
+                opened.append(parts.enter_context(socket.socket()))
+                opened[-1].settimeout(PATIENCE)
+                if window:
+                    opened[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+                opened[-1].connect(("127.0.0.1", port))
+                opened[-1].sendall(first)
+                return opened[-1]
+
+            return SimpleNamespace(connect=connect, port=port)
+
+        yield start

@@ -4,91 +4,18 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
+from contextlib import contextmanager
 from itertools import cycle
 from types import SimpleNamespace
 
 import pytest
 
-from jobs.follow.followers import Followers
-from jobs.testing import InMemoryFeed
 from process.metrics import API, REGISTRIES
-from service.app import create_app
-from service.settings import Settings
-from tests.patience import PATIENCE, eventually
-from tests.serving import serving
+from tests.connecting import GET, answer, problem, rest
+from tests.patience import eventually
 
-#: Deadlines that are over soon, and those that are not: a test that is about one is about no other.
-SOON, LATE = 0.3, PATIENCE
-GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-@pytest.fixture
-def app(parts):
-    """The API; a server enters it, so no client of this process may."""
-    followers = Followers(InMemoryFeed(parts.store))
-
-    @asynccontextmanager
-    async def connect(_):
-        async with followers:
-            yield replace(parts.plane, followers=followers)
-
-    return create_app(Settings(), connect)
-
-
-@pytest.fixture
-def listening(app):
-    """Serves the API behind real connections with some deadlines that are over soon; gives a way to connect."""
-    with ExitStack() as parts:
-
-        def start(**settings: float) -> SimpleNamespace:
-            late = {f"{name}_seconds": LATE for name in ("head", "body", "idle", "send")}
-            port = parts.enter_context(serving(app, Settings(**{**late, **settings})))
-            opened: list[socket.socket] = []
-
-            def connect(first: bytes = b"") -> socket.socket:
-                opened.append(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
-                parts.callback(opened[-1].close)
-                opened[-1].sendall(first)
-                return opened[-1]
-
-            return SimpleNamespace(connect=connect, port=port)
-
-        yield start
-
-
-def rest(connection: socket.socket) -> bytes:
-    """What comes until the other side closes; a connection that it has reset is closed as well."""
-    received = b""
-    try:
-        while piece := connection.recv(65_536):
-            received += piece
-    except ConnectionResetError:
-        pass
-    return received
-
-
-def answer(connection: socket.socket) -> bytes:
-    """One answer, whole; the connection goes on."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += connection.recv(65_536)
-    head, _, body = received.partition(b"\r\n\r\n")
-    length = int(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")).split()[1])
-    while len(body) < length:
-        body += connection.recv(65_536)
-    return head + b"\r\n\r\n" + body
-
-
-def problem(received: bytes) -> tuple[int, str]:
-    """Status and code of an answer that ends its connection."""
-    head, _, body = received.partition(b"\r\n\r\n")
-    assert b"content-type: application/problem+json" in head
-    assert b"connection: close" in head
-    found = json.loads(body)
-    assert found["title"].encode() in head.split(b"\r\n")[0]
-    return int(head.split()[1]), found["code"]
+#: A deadline that is over soon.
+SOON = 0.3
 
 
 @contextmanager
@@ -233,7 +160,7 @@ def test_chunks_that_are_none_end_the_connection(listening, size):
     # Not only the answer ends, but the connection, though the client does not close it.
     with dribbling(connection, b"x"):
         assert eventually(lambda: is_reset(connection))
-    assert problem(received) in {(400, "bad_request"), (431, "head_too_large")}
+    assert problem(received) in {(400, "bad_request"), (400, "between_chunks_too_long")}
 
 
 def posted(server: SimpleNamespace, body: bytes) -> dict:

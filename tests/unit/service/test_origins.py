@@ -141,3 +141,24 @@ def picture() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (8, 8), (200, 30, 20)).save(file, "PNG")
     return file.getvalue()
+
+
+def test_the_public_urls_host_under_another_scheme_is_another_origin(serve, edit):
+    """What stands between a browser and the proxy can answer for any page of `http://`."""
+    client = serve(public_url="https://api.test")
+    for headers in (
+        {"Origin": "http://api.test"},
+        {"Origin": "http://api.test:443"},
+        {"Origin": "http://API.test"},
+        {"Origin": "http://api.test", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://api.test", "Sec-Fetch-Site": "none"},
+    ):
+        answer = client.post("/v1/edits", json=edit, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed"), headers
+    for headers in ({"Origin": "https://api.test"}, {"Origin": "https://api.test:443"}, {}):
+        assert client.post("/v1/edits", json=edit, headers=headers).status_code == 202, headers
+
+
+def test_an_origin_of_another_scheme_may_be_listed(serve, edit):
+    client = serve(public_url="https://api.test", cors_origins="http://api.test")
+    assert client.post("/v1/edits", json=edit, headers={"Origin": "http://api.test"}).status_code == 202
