@@ -87,7 +87,7 @@ CASES = {
     "a seed twice": (body(sampling={"seeds": [1, 1]}), "/sampling/seeds/1", "seed_repeated"),
     "a seed and seeds": (body(sampling={"seed": 1, "seeds": [1, 2]}), "/sampling/seed", "seeds_conflict"),
     "a format that is none": (body(artifacts={"format": "gif"}), "/artifacts/format", "literal_error"),
-    "a scheduler that is none": (body(sampling={"scheduler": "heun"}), "/sampling/scheduler", "literal_error"),
+    "a scheduler that is none": (body(sampling={"scheduler": "dpm"}), "/sampling/scheduler", "literal_error"),
     "a window beyond the run": (
         body(targets=[target(cross_window={"stop": 1.5})]),
         "/targets/0/cross_window/stop",

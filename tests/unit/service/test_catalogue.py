@@ -30,7 +30,7 @@ def test_a_model_with_a_revision_is_a_hub_id(tiny_models, tmp_path):
         ('id = "tiny-too"', 'id = "tiny"', "`id` is tiny, and an earlier model"),
         ("max_tokens = 24", "max_tokens = 24\ncolour = 1", "colour"),
         ("max_tokens = 24", "max_tokens = 0", "max_tokens"),
-        ("max_tokens = 24", 'scheduler = "heun"', "scheduler"),
+        ("max_tokens = 24", 'scheduler = "dpm"', "scheduler"),
         ("steps = 3,", "steps = 1000,", "max_steps 400"),
         ("[[models]]", "[[models", "no models file"),
         ("max_tokens = 24", 'max_tokens = 24\nvocabulary = "words.txt"', "no vocabulary at .*words.txt"),
