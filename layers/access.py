@@ -12,6 +12,7 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layers.heads import IS_HEAD
+from layers.request_headers import headers_of
 from process.logs import CONTEXT
 from process.metrics import HTTP_REQUEST_SECONDS
 from process.trace import Trace
@@ -68,10 +69,8 @@ class Access:
 
 def traced(scope: Scope) -> Trace | None:
     """The trace that a request belongs to, if it says so."""
-    for name, value in scope["headers"]:
-        if name == b"traceparent":
-            return Trace.parse(value.decode("latin-1"))
-    return None
+    said = headers_of(scope).get(b"traceparent")
+    return None if said is None else Trace.parse(said.decode("latin-1"))
 
 
 def method_of(scope: Scope) -> str:

@@ -10,6 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layers.prefixed import path_of
+from layers.request_headers import headers_of
+
+#: Methods whose routes read no body (RFC 9110, 9.3.1): to watch over one would cost each of them for nothing.
+WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
 class BodyLimit:
@@ -25,7 +29,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with a counted body."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] in WITHOUT_BODY:
             await self._app(scope, receive, send)
             return
         total, most = 0, self._of_path.get(path_of(scope), self._max_bytes)
@@ -44,5 +48,5 @@ class BodyLimit:
 
 
 def _announced(scope: Scope) -> int:
-    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    length = headers_of(scope).get(b"content-length", b"")
     return int(length) if length.isdigit() else 0

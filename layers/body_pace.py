@@ -11,6 +11,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layers.body_errors import BodyTooSlow
+from layers.body_limit import WITHOUT_BODY
 
 
 class BodyPace:
@@ -26,7 +27,7 @@ class BodyPace:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with a body that is waited for so long."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] in WITHOUT_BODY:
             await self._app(scope, receive, send)
             return
         waited, length, is_whole = 0.0, 0, False

@@ -32,11 +32,11 @@ from layers.body_errors import (
     UnsupportedMediaType,
 )
 from layers.computing import SMALL
+from layers.request_headers import header_of
 from p2p.words import forget_prompts, read_once
 from service.http.body_models import BodyModel
 from service.http.dependencies import caller_of_request
 from service.http.keyed import Answering, key_first
-from service.http.request_headers import header_of
 from service.plane import Plane
 
 #: An edit nests eight deep. Python's reader and pydantic's end at about 1,000 and at 200, wherever they stand.

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 
+from layers.request_headers import header_of
 from process.logs import bind
 from service.api_keys import Caller
-from service.http.request_headers import header_of
 from service.plane import Plane
 
 

@@ -16,10 +16,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from starlette.types import Receive, Scope, Send
 
+from layers.request_headers import headers_of
 from service.http.bodies import JsonRoute
 from service.http.dependencies import PROVIDED
 from service.http.keyed import Answering
-from service.http.request_headers import headers_of
 
 #: What a request says of the parameters of one kind, by their names.
 Said = Callable[[Request], Mapping[Any, Any]]

@@ -3,6 +3,7 @@
 Within CORS, so that a page that may call the API can read every refusal.
 """
 
+from collections import Counter
 from collections.abc import Set
 
 from fastapi import Request
@@ -12,6 +13,7 @@ from layers.door_errors import HostNotAllowed, OriginNotAllowed, RepeatedHeader,
 from layers.hosts import AllowedHosts
 from layers.origins import SAFE, AllowedOrigins
 from layers.prefixed import path_of
+from layers.request_headers import headers_of
 from service.http.errors import problem_for
 
 #: Header fields of one request. Browsers send 20, and a chain of proxies adds about ten.
@@ -48,19 +50,18 @@ class Door:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        headers, host = scope["headers"], None
-        if len(headers) > MOST_HEADERS:
-            raise TooManyHeaders(len(headers), MOST_HEADERS)
-        seen = set()
-        for name, value in headers:
-            if name == b"host":
+        fields, headers = scope["headers"], headers_of(scope)
+        if len(fields) > MOST_HEADERS:
+            raise TooManyHeaders(len(fields), MOST_HEADERS)
+        host = headers.get(b"host", b"")
+        if len(headers) < len(fields):
+            names = Counter(name for name, _ in fields)
+            if repeated := next((name for name in names if name in SINGLE and names[name] > 1), None):
+                raise RepeatedHeader(repeated.decode())
+            if names[b"host"] > 1:
                 # Two of them are none: who reads the first and who reads the last would not agree.
-                host = value if host is None else b""
-            elif name in SINGLE:
-                if name in seen:
-                    raise RepeatedHeader(name.decode())
-                seen.add(name)
-        if not self._hosts.allows(host or b"") and path_of(scope) not in self._any_host:
+                host = b""
+        if not self._hosts.allows(host) and path_of(scope) not in self._any_host:
             raise HostNotAllowed
-        if scope["method"] not in SAFE and not self._origins.allow(headers, host or b""):
+        if scope["method"] not in SAFE and not self._origins.allow(fields, host):
             raise OriginNotAllowed

@@ -94,7 +94,7 @@ def paced(pieces: int, *, seconds: float, rate: float, busy: float = 0) -> int:
         patched.setattr("layers.body_pace.asyncio.timeout", Passing)
         patched.setattr("layers.body_pace.perf_counter", lambda: now)
         with suppress(BodyTooSlow):
-            asyncio.run(BodyPace(app, seconds=seconds, rate=rate)({"type": "http"}, receive, send))
+            asyncio.run(BodyPace(app, seconds=seconds, rate=rate)({"type": "http", "method": "POST"}, receive, send))
     return count
 
 
