@@ -19,8 +19,9 @@ from p2p.tokens import TokenizedPrompt
 def replacement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, compat: bool = False) -> Tensor:
     """The mapper of prompts whose words correspond one to one, (limit, limit) float32; see `replaced`."""
     mapper = _mapper(source, target, replaced(source, target, whole=compat))
-    for i, j in zip(range(len(source) - 1, source.limit), range(len(target) - 1, target.limit), strict=False):
-        mapper[i, j] = 1  # the end token and the padding
+    for olds, news in zip(source.tails(), target.tails(), strict=True):
+        for i, j in zip(olds, news, strict=False):
+            mapper[i, j] = 1  # the end token and the padding
     if compat and (changed := _after_the_last_change(source, target)):
         i, j = changed
         mapper[:, j:] = 0
@@ -32,9 +33,11 @@ def replacement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, comp
 def refinement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, compat: bool = False) -> Tensor:
     """The mapper of prompts that share some tokens in the same order, (limit, limit) float32, of zeros and ones."""
     mapper = _mapper(source, target, refined(source, target))
-    for j in range(len(target), target.limit):
-        if compat or j >= len(source):
-            mapper[j, j] = 1
+    for olds, news in zip(source.tails(), target.tails(), strict=True):
+        mapper[olds[0], news[0]] = 1  # the end token
+        for j in news[1:]:
+            if compat or j in olds[1:]:
+                mapper[j, j] = 1
     return mapper
 
 

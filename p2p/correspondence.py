@@ -27,7 +27,7 @@ def replaced(source: TokenizedPrompt, target: TokenizedPrompt, *, whole: bool = 
     Raises:
         ValueError: the prompts have different numbers of words.
     """
-    shares: dict[int, list[tuple[int, float]]] = {0: [(0, 1.0)]}  # the start token
+    shares: dict[int, list[tuple[int, float]]] = {start: [(start, 1.0)] for start in target.starts}
     for olds, news in zip(_parts(source, whole=whole), _parts(target, whole=whole), strict=True):
         for old, new in zip(olds, news, strict=True):
             if len(old) == len(new):
@@ -39,7 +39,10 @@ def replaced(source: TokenizedPrompt, target: TokenizedPrompt, *, whole: bool = 
 
 def refined(source: TokenizedPrompt, target: TokenizedPrompt) -> Shares:
     """What "refine" carries over: the tokens that both prompts share in the same order."""
-    return {j: [(i, 1.0)] for j, i in enumerate(align(source.ids, target.ids)) if i is not None}
+    olds, news = source.content, target.content
+    found = align(tuple(source.ids[i] for i in olds), tuple(target.ids[j] for j in news))
+    shared = {news[j]: [(olds[i], 1.0)] for j, i in enumerate(found) if i is not None}
+    return {start: [(start, 1.0)] for start in target.starts if target.chunks > 1} | shared
 
 
 #: What each kind of edit that aligns two prompts carries over.

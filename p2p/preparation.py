@@ -20,7 +20,7 @@ from p2p.samplers.base import Sampler
 from p2p.sampling import BatchDenoising, noise_streams
 from p2p.schedulers import shared_scheduler
 from p2p.spec import DRAW, EditSpec, Sampling
-from p2p.tokens import TokenizedPrompt, tokenize, tokenize_all
+from p2p.tokens import TokenizedPrompt, chunks_needed, tokenize, tokenize_all
 
 #: Where neither the spec nor the model's declaration says: the paper's.
 DEFAULT_STEPS, DEFAULT_GUIDANCE_SCALE = 50, 7.5
@@ -94,6 +94,11 @@ def sampler_of(specs: Sequence[EditSpec], family: ModelFamily) -> Sampler:
     return family.sampler(shared_steps(specs), shared_scheduler(specs), shape)
 
 
+def chunks_of(spec: EditSpec, family: ModelFamily) -> int:
+    """How many chunks each prompt of a spec is read in; raises `PromptTooLong`."""
+    return chunks_needed([*spec.prompts, spec.sampling.negative_prompt], family.tokenizer, spec.long_prompts)
+
+
 def shared_steps(specs: Sequence[EditSpec]) -> int:
     """The number of steps of specs that are to run together; raises `MixedBatch` where they differ."""
     steps = {cast(int, with_defaults(spec.sampling).steps) for spec in specs}
@@ -128,8 +133,9 @@ def prepare(
     if spec.sampling.seeds is not None:
         raise SeveralSeeds(spec.seeds)
     sampling = with_defaults(spec.sampling)
-    tokenize(sampling.negative_prompt, family.tokenizer)
-    prompts = tokenize_all(spec.prompts, family.tokenizer)
+    chunks = chunks_of(spec, family)
+    tokenize(sampling.negative_prompt, family.tokenizer, chunks)
+    prompts = tokenize_all(spec.prompts, family.tokenizer, chunks)
     plan = compile_plan(spec, prompts, sampler.num_steps)
     guidance_scale = cast(float, sampling.guidance_scale)
     streams = noise_streams(cast(int, sampling.seed), len(prompts))
@@ -146,8 +152,10 @@ def prepare(
         spec=spec,
         prompts=prompts,
         plan=plan,
-        text=family.encode_prompts(spec.prompts),
-        unconditional=family.encode_negative(sampling.negative_prompt) if family.guides(guidance_scale) else None,
+        text=family.encode_prompts(spec.prompts, chunks),
+        unconditional=family.encode_negative(sampling.negative_prompt, chunks)
+        if family.guides(guidance_scale)
+        else None,
         guidance_scale=guidance_scale,
         noise=drawn if noise is None else noise,
         streams=streams,

@@ -23,12 +23,12 @@ def read_maps(family: ModelFamily, latents: Tensor, timestep: Tensor, prompts: S
         (pictures, tokens, map_height, map_width) float32, the mean over the layers and heads at the maps' level.
     """
     maps = AttentionMaps()
-    plan = EditPlan.empty(1, len(prompts) - 1, family.tokenizer.model_max_length)
+    texts = family.encode_prompts(prompts)
+    plan = EditPlan.empty(1, len(prompts) - 1, texts.context.shape[1])
     rows = PairRows(0, tuple(range(1, len(prompts))))
     size = latents.shape[-2], latents.shape[-1]
     control = AttentionControl([Controlled(plan, rows, maps)], family.map_factor, size, device=family.device)
     control.at_step(0)
-    texts = family.encode_prompts(prompts)
     unguided = Conditioning(texts, torch.ones(len(prompts)), tuple(control.prompts))
     with controlled(family.attention_layers, family.attention_processors(control)):
         family.predict(latents, timestep, unguided)

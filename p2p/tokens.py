@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from p2p.chunks import LongPrompts, chunks_for, laid_out, most_tokens
 from p2p.errors import PromptTooLong, WordWithinToken
 from p2p.words import Span, WrittenPrompt, written
 
@@ -36,15 +37,39 @@ class TokenizedPrompt:
         ids: token ids, start and end included.
         spans: per token the characters it came from, half open; (0, 0) for start and end.
         limit: tokens the text encoder reads; positions from len(ids) on are padding.
+        chunks: how many the text encoder reads one after the other (`p2p.chunks`), of equal length.
     """
 
     prompt: str
     ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
     limit: int
+    chunks: int = 1
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def starts(self) -> range:
+        """The positions at which a chunk begins."""
+        return range(0, self.limit, self.limit // self.chunks)
+
+    @property
+    def content(self) -> Sequence[int]:
+        """The positions of the tokens that another prompt may share: all, or of several chunks those of the text."""
+        if self.chunks == 1:
+            return range(len(self.ids))
+        ends = {tail.start for tail in self.tails()}
+        return [position for position in range(len(self.ids)) if position not in self.starts and position not in ends]
+
+    def tails(self) -> list[range]:
+        """Of each chunk the positions of its end token and of the padding behind."""
+        size, tails = self.limit // self.chunks, []
+        for start in self.starts:
+            # A chunk without words has its start token and then its end.
+            end = min(start + size - 1, len(self.ids) - 1) if start < len(self.ids) else start + 1
+            tails.append(range(end, start + size))
+        return tails
 
     @property
     def written(self) -> WrittenPrompt:
@@ -112,18 +137,38 @@ class TokenizedPrompt:
         return at, (lefts, rights) if lefts == sorted(lefts) and rights == sorted(rights) else None
 
 
-def tokenize(prompt: str, tokenizer: PromptTokenizer) -> TokenizedPrompt:
+def tokenize(prompt: str, tokenizer: PromptTokenizer, chunks: int = 1) -> TokenizedPrompt:
     """Tokenizes a prompt, never truncating it.
 
+    Args:
+        chunks: how many the text encoder reads.
     Raises:
         PromptTooLong: the text encoder does not read that many tokens.
     """
     encoded = tokenizer(prompt, return_offsets_mapping=True)
-    ids, limit = encoded["input_ids"], tokenizer.model_max_length
-    if len(ids) > limit:
-        raise PromptTooLong(prompt, len(ids), limit)
-    return TokenizedPrompt(prompt, tuple(ids), tuple(map(tuple, encoded["offset_mapping"])), limit)
+    ids, spans, limit = encoded["input_ids"], tuple(map(tuple, encoded["offset_mapping"])), tokenizer.model_max_length
+    if chunks_for([len(ids)], limit) > chunks:
+        raise PromptTooLong(prompt, len(ids), chunks * (limit - 2) + 2)
+    if chunks == 1:
+        return TokenizedPrompt(prompt, tuple(ids), spans, limit)
+    return TokenizedPrompt(prompt, *laid_out(ids, spans, limit, chunks), limit * chunks, chunks)
 
 
-def tokenize_all(prompts: Sequence[str], tokenizer: PromptTokenizer) -> tuple[TokenizedPrompt, ...]:
-    return tuple(tokenize(prompt, tokenizer) for prompt in prompts)
+def tokenize_all(prompts: Sequence[str], tokenizer: PromptTokenizer, chunks: int = 1) -> tuple[TokenizedPrompt, ...]:
+    return tuple(tokenize(prompt, tokenizer, chunks) for prompt in prompts)
+
+
+def chunks_needed(prompts: Sequence[str], tokenizer: PromptTokenizer, long_prompts: LongPrompts) -> int:
+    """How many chunks each prompt of a run has: 1 where long ones are refused.
+
+    Raises:
+        PromptTooLong: one has more tokens than `MAX_CHUNKS` hold.
+    """
+    if long_prompts == "refuse":
+        return 1
+    limit, counts = tokenizer.model_max_length, {}
+    for prompt in prompts:
+        counts[prompt] = len(tokenizer(prompt, return_offsets_mapping=True)["input_ids"])
+        if counts[prompt] > (most := most_tokens(limit, long_prompts)):
+            raise PromptTooLong(prompt, counts[prompt], most)
+    return chunks_for(counts.values(), limit)

@@ -20,7 +20,7 @@ from p2p.families.base import ModelFamily
 from p2p.families.conditioning import Conditioning
 from p2p.families.encoded import Encoded
 from p2p.plan import EditPlan
-from p2p.preparation import Prepared, with_defaults
+from p2p.preparation import Prepared, chunks_of, with_defaults
 from p2p.samplers.base import Sampler
 from p2p.sampling import DenoisingStep, blended
 from p2p.spec import EditSpec, Sampling
@@ -80,7 +80,9 @@ def key_of(spec: EditSpec, family: ModelFamily, sampler: Sampler, inverted: Inve
     # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
     sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds"})
     sampling["seed"] = spec.seeds[0]
-    return _digest(family, sampler, source=source, sampling=sampling)
+    # Where its prompts have several chunks, the source's is read in as many, and gives another picture.
+    chunks = chunks_of(spec, family)
+    return _digest(family, sampler, source=source, sampling=sampling, **({"chunks": chunks} if chunks > 1 else {}))
 
 
 def inverted_key(

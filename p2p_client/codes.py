@@ -68,6 +68,7 @@ FieldCode = Literal[
     "box_empty",
     "bracket_not_closed",
     "broken_image",
+    "chunks_not_here",
     "data_url",
     "edits_conflict",
     "empty_image",

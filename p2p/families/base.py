@@ -85,11 +85,15 @@ class ModelFamily(Protocol):
         """Whether a row of this scale needs an unconditional row. Some models take the scale as an input instead."""
         ...
 
-    def encode_prompts(self, prompts: Sequence[str]) -> Encoded:
-        """A row for each prompt."""
+    def encode_prompts(self, prompts: Sequence[str], chunks: int = 1) -> Encoded:
+        """A row for each prompt.
+
+        Args:
+            chunks: how many a prompt is read in (`p2p.chunks`).
+        """
         ...
 
-    def encode_negative(self, prompt: str) -> Encoded:
+    def encode_negative(self, prompt: str, chunks: int = 1) -> Encoded:
         """The negative prompt, one row; "" where none was given."""
         ...
 

@@ -8,6 +8,7 @@ from diffusers import StableDiffusionPipeline
 from p2p.families.described import described
 from p2p.families.encoded import Encoded
 from p2p.families.loaded import loaded
+from p2p.families.text_ids import padded_ids, under_one_prompt
 from p2p.families.unet import UNetFamily
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import require
@@ -49,9 +50,10 @@ class StableDiffusion(UNetFamily):
         ))  # fmt: skip
 
     @torch.no_grad()
-    def encode_prompts(self, prompts: Sequence[str]) -> Encoded:
-        ids = self.tokenizer(list(prompts), padding="max_length", return_tensors="pt").input_ids
-        return Encoded(self.pipeline.text_encoder(ids.to(self.device))[0].to(self.dtype))
+    def encode_prompts(self, prompts: Sequence[str], chunks: int = 1) -> Encoded:
+        ids = padded_ids(self.tokenizer, prompts, chunks)
+        states = self.pipeline.text_encoder(ids.to(self.device))[0].to(self.dtype)
+        return Encoded(under_one_prompt(states, chunks))
 
-    def encode_negative(self, prompt: str) -> Encoded:
-        return self.encode_prompts([prompt])
+    def encode_negative(self, prompt: str, chunks: int = 1) -> Encoded:
+        return self.encode_prompts([prompt], chunks)

@@ -12,6 +12,7 @@ from p2p.errors import PromptTooLong
 from p2p.families.described import described
 from p2p.families.encoded import Encoded
 from p2p.families.loaded import loaded
+from p2p.families.text_ids import padded_ids, under_one_prompt
 from p2p.families.unet import UNetFamily
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import require
@@ -63,22 +64,23 @@ class StableDiffusionXL(UNetFamily):
         return Levels(maps=4, self_attention=4)
 
     @torch.no_grad()
-    def encode_prompts(self, prompts: Sequence[str]) -> Encoded:
+    def encode_prompts(self, prompts: Sequence[str], chunks: int = 1) -> Encoded:
         parts = self.pipeline
         states, pooled = [], None
         for tokenizer, encoder in (
             (parts.tokenizer, parts.text_encoder),
             (parts.tokenizer_2, parts.text_encoder_2),
         ):
-            ids = self._ids(tokenizer, prompts)
+            ids = self._ids(tokenizer, prompts, chunks)
             said = encoder(ids.to(self.device), output_hidden_states=True)
-            states.append(said.hidden_states[-2])
-            pooled = said[0]  # of the second encoder in the end: its projection
+            states.append(under_one_prompt(said.hidden_states[-2], chunks))
+            # Of the second encoder in the end, its projection; of several chunks the first one's, as users know it.
+            pooled = said[0].unflatten(0, (-1, chunks))[:, 0]
         assert pooled is not None
         return Encoded(torch.cat(states, -1).to(self.dtype), {POOLED: pooled.to(self.dtype)})
 
-    def encode_negative(self, prompt: str) -> Encoded:
-        encoded = self.encode_prompts([prompt])
+    def encode_negative(self, prompt: str, chunks: int = 1) -> Encoded:
+        encoded = self.encode_prompts([prompt], chunks)
         if prompt or not self.pipeline.config.force_zeros_for_empty_prompt:
             return encoded
         nothing = {name: torch.zeros_like(tensor) for name, tensor in encoded.beside.items()}
@@ -91,9 +93,9 @@ class StableDiffusionXL(UNetFamily):
         sizes = torch.tensor([height, width, 0, 0, height, width], device=latents.device, dtype=texts.context.dtype)
         return {"added_cond_kwargs": {**texts.beside, "time_ids": sizes.expand(len(latents), -1)}}
 
-    def _ids(self, tokenizer: Any, prompts: Sequence[str]) -> Tensor:
+    def _ids(self, tokenizer: Any, prompts: Sequence[str], chunks: int) -> Tensor:
         # The second one pads with "!" and reads a prompt's own as padding, so that it can count other tokens.
-        ids = tokenizer(list(prompts), padding="max_length", return_tensors="pt").input_ids
+        ids = padded_ids(tokenizer, prompts, chunks)
         if ids.shape[1] > tokenizer.model_max_length:
             longest = max(prompts, key=lambda prompt: len(tokenizer(prompt).input_ids))
             raise PromptTooLong(longest, ids.shape[1], tokenizer.model_max_length)

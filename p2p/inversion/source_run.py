@@ -121,7 +121,7 @@ class SourceRun:
 
     def _control(self, unconditional: int, latents: Tensor) -> tuple[AttentionControl, Mapping]:
         if unconditional not in self._controls:
-            plan = EditPlan.empty(self.num_steps, 0, self.family.tokenizer.model_max_length)
+            plan = EditPlan.empty(self.num_steps, 0, self.text.context.shape[1])
             control = AttentionControl(
                 [Controlled(plan, PairRows(0, ()), self.maps)],
                 self.family.map_factor,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from p2p.chunks import LongPrompts
 from p2p.part import Part
 from p2p.spec.artifacts import Artifacts
 from p2p.spec.complaints import MAX_COMPLAINTS, MAX_NAMES, RECORDED, Complaint, Location, counted, invalid
@@ -51,6 +52,11 @@ class EditSpec(Part):
     )
     sampling: Sampling = Sampling()
     artifacts: Artifacts = Artifacts()
+    long_prompts: LongPrompts = Field(
+        "refuse",
+        description='What happens to prompts of more tokens than the model reads: "chunks" has it read them piece by '
+        "piece, as other programs do. The source's picture is then another one than alone.",
+    )
     compat: Literal["reference"] | None = Field(
         None, description='"reference" reproduces the published code, its quirks included; for comparisons.'
     )
@@ -96,6 +102,9 @@ class EditSpec(Part):
                 yield ("inversion",), "inversion_without_image", message
         else:
             yield from self._complaints_of_inversion()
+        if self.long_prompts == "chunks" and (self.source.image is not None or self.compat is not None):
+            what = "a picture that is given" if self.source.image is not None else "the published code"
+            yield ("long_prompts",), "chunks_not_here", f"{what} has no chunks: shorten the prompts, or leave it out"
         if (names := sum(1 for target in self.targets for _ in target.names())) > MAX_NAMES:
             message = f"the targets name {names} words, and at most {MAX_NAMES} are read: name fewer"
             yield ("targets",), "too_many_names", message

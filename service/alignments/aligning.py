@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from p2p.chunks import LongPrompts, most_tokens
 from p2p.errors import WordWithinToken
 from p2p.spec import MODEL_FIELD, AligningKind, ModelName, Part, Prompt, WordName, aligning_edit, counted
 from p2p.tokens import TokenizedPrompt
@@ -54,6 +55,7 @@ class AlignmentRequest(Part):
     model: ModelName | None = Field(None, description=MODEL_FIELD)
     source: AlignedSource
     targets: Annotated[tuple[AlignedTarget, ...], *counted(1, 64)]
+    long_prompts: LongPrompts = Field("refuse", description="As edits have it.")
 
     @model_validator(mode="after")
     def _within_bounds(self) -> Self:
@@ -152,9 +154,10 @@ def aligned(asked: AlignmentRequest, plane: Plane) -> AlignmentView:
     counter = plane.counters[model.id]
     prompts: list[tuple[tuple[str | int, ...], str]] = [(("source", "prompt"), asked.source.prompt)]
     prompts += [(("targets", index, "prompt"), target.prompt) for index, target in enumerate(asked.targets)]
-    if complaints := list(too_long(prompts, model, counter)):
+    if complaints := list(too_long(prompts, model, counter, asked.long_prompts)):
         raise InvalidEdit(complaints)
-    source, *targets = (counter.tokenized(prompt, counter.limit) for _, prompt in prompts)
+    limit = most_tokens(counter.limit, asked.long_prompts)
+    source, *targets = (counter.tokenized(prompt, limit) for _, prompt in prompts)
     return AlignmentView(
         model=model.id,
         max_tokens=counter.limit,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from jobs.catalogue import ModelDeclaration
+from p2p.chunks import LongPrompts, most_tokens
 from p2p.errors import WordWithinToken
 from p2p.seeds import DrawSeed, draw_seed, drawn_fields
 from p2p.spec import MAX_COMPLAINTS, Direct, EditSpec
@@ -12,6 +13,9 @@ from p2p.words import written
 from prompts.counting import TokenCounter
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit
+
+#: What a message says of prompts that would fit so.
+_IN_CHUNKS = 'say "long_prompts": "chunks"'
 
 
 def resolved(
@@ -56,12 +60,17 @@ def known_model(name: str | None, catalogue: Mapping[str, ModelDeclaration]) -> 
 
 
 def too_long(
-    prompts: Iterable[tuple[Sequence[str | int], str]], model: ModelDeclaration, counter: TokenCounter
+    prompts: Iterable[tuple[Sequence[str | int], str]],
+    model: ModelDeclaration,
+    counter: TokenCounter,
+    long_prompts: LongPrompts = "refuse",
 ) -> Iterator[Complaint]:
     """The prompts, each with its location, that a model does not read to their end."""
+    limit = most_tokens(counter.limit, long_prompts)
     for location, prompt in prompts:
-        if counter.may_exceed(prompt, counter.limit) and (tokens := counter.count(prompt)) > counter.limit:
-            detail = f"{tokens} tokens with start and end, and {model.id} reads {counter.limit}: shorten it"
+        if counter.may_exceed(prompt, limit) and (tokens := counter.count(prompt)) > limit:
+            mend = "shorten it" if tokens > most_tokens(counter.limit, "chunks") else f"shorten it, or {_IN_CHUNKS}"
+            detail = f"{tokens} tokens with start and end, and {model.id} reads {limit}: {mend}"
             yield Complaint.at(*location, code="prompt_too_long", detail=detail)
 
 
@@ -86,7 +95,7 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
         detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"
         field = "height" if all(height != sampling.height for height, _ in model.sizes) else "width"
         yield Complaint.at("sampling", field, code="size_not_offered", detail=detail)
-    long = list(too_long(_prompts(spec), model, counter))
+    long = list(too_long(_prompts(spec), model, counter, spec.long_prompts))
     yield from long
     if not long:
         yield from _within_tokens(spec, model, counter)
@@ -99,7 +108,7 @@ def _within_tokens(spec: EditSpec, model: ModelDeclaration, counter: TokenCounte
         if written(prompt).stands_apart(name.word, name.occurrence):
             continue
         if prompt not in prompts:
-            prompts[prompt] = counter.tokenized(prompt, counter.limit)
+            prompts[prompt] = counter.tokenized(prompt, most_tokens(counter.limit, spec.long_prompts))
         try:
             prompts[prompt].named(name.word, name.occurrence)
         except WordWithinToken as error:

@@ -62,6 +62,7 @@ export type FieldCode =
   | "box_empty"
   | "bracket_not_closed"
   | "broken_image"
+  | "chunks_not_here"
   | "data_url"
   | "edits_conflict"
   | "empty_image"

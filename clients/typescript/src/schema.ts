@@ -649,6 +649,12 @@ export interface components {
             source: components["schemas"]["AlignedSource"];
             /** Targets */
             targets: components["schemas"]["AlignedTarget"][];
+            /**
+             * Long Prompts
+             * @description As edits have it.
+             * @default refuse
+             */
+            long_prompts?: ("refuse" | "chunks") | null;
         };
         /**
          * AlignmentView
@@ -1328,6 +1334,12 @@ export interface components {
              */
             artifacts?: components["schemas"]["ArtifactsInput"] | null;
             /**
+             * Long Prompts
+             * @description What happens to prompts of more tokens than the model reads: "chunks" has it read them piece by piece, as other programs do. The source's picture is then another one than alone.
+             * @default refuse
+             */
+            long_prompts?: ("refuse" | "chunks") | null;
+            /**
              * Compat
              * @description "reference" reproduces the published code, its quirks included; for comparisons.
              */
@@ -1454,6 +1466,13 @@ export interface components {
                  */
                 previews?: number;
             };
+            /**
+             * Long Prompts
+             * @description What happens to prompts of more tokens than the model reads: "chunks" has it read them piece by piece, as other programs do. The source's picture is then another one than alone.
+             * @default refuse
+             * @enum {string}
+             */
+            long_prompts?: "refuse" | "chunks";
             /**
              * Compat
              * @description "reference" reproduces the published code, its quirks included; for comparisons.
