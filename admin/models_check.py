@@ -10,7 +10,7 @@ from pathlib import Path
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import InvalidCatalogue
 from p2p.errors import UnsupportedModel
-from p2p.layouts import LAYOUTS, loras
+from p2p.layouts import LAYOUTS
 from p2p.layouts.base import Layout, Parts, Trouble
 from p2p.layouts.checks import Described, chosen_variant, described, wrong
 from p2p.layouts.embeddings import vectors
@@ -42,7 +42,7 @@ def remarks(model: ModelDeclaration) -> Iterator[str]:
     if model.loras:
         yield f"has {_count(len(model.loras), 'LoRA')} fused"
     if model.lora_choices:
-        yield f"has {_count(len(model.lora_choices), 'LoRA')} in lora_choices, which requests cannot name yet"
+        yield f"has {_count(len(model.lora_choices), 'LoRA')} that requests may name"
     if model.embeddings:
         words = (f"{each.token} ({_count(vectors(Path(each.path)), 'token')})" for each in model.embeddings)
         yield f"has learned {', '.join(words)}"
@@ -71,8 +71,6 @@ def _troubles(model: ModelDeclaration) -> Iterator[Trouble | str]:
     except UnsupportedModel as error:
         yield str(error)
         return
-    for choice in model.lora_choices:
-        yield from loras.troubles(Path(choice.path), layout, model.family, found.parts)
     yield from _sizes(model, layout, found.parts)
     yield from _tokenizer(model, found)
 

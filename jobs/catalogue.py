@@ -14,14 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from jobs.declaration_errors import lines_of, shown
 from jobs.errors import InvalidCatalogue
-from p2p.spec import ModelName, SchedulerName
+from p2p.spec import MOST_LORA_WEIGHT, ModelName, SchedulerName
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-#: LoRAs are trained for 1. Twice that is beyond what any is used with; negative ones turn its change around.
-MOST_LORA_WEIGHT = 2.0
 LoraWeight = Annotated[float, Field(ge=-MOST_LORA_WEIGHT, le=MOST_LORA_WEIGHT)]
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 

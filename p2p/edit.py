@@ -3,6 +3,7 @@
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from p2p.blend import blend_mask
 from p2p.errors import SeveralSeeds
 from p2p.families.base import DrawnFrom, ModelFamily, to_images
 from p2p.masks import Mask
-from p2p.preparation import Prepared, assemble, prepare, sampler_of
+from p2p.preparation import Prepared, assemble, prepare, sampler_of, shared_loras
 from p2p.sampling import DenoisingStep, denoise
 from p2p.spec import EditSpec
 from p2p.stepping import made_of, result_of
@@ -56,6 +57,7 @@ class EditResult:
         masks: per target, (height, width) bool of the latents' size: where its local blend let it differ from the
             source after the last step; None if it has no blend.
         seed: what the noise was drawn from, unless it was given.
+        loras: those that it was drawn with: their ids, the digests of their files, their weights.
     """
 
     images: tuple[Image.Image, ...]
@@ -68,6 +70,7 @@ class EditResult:
     scheduler: str = "unknown"
     masks: tuple[np.ndarray | None, ...] = ()
     seed: int = 0
+    loras: tuple[Mapping[str, Any], ...] = ()
 
 
 def edit_steps(
@@ -86,6 +89,7 @@ def edit_steps(
         masks: those that blends name, by these names: of the picture's size, white where it may change.
     Raises:
         PromptTooLong: a prompt has more tokens than the model reads.
+        UnknownLora: the model does not offer a LoRA that is asked for.
         UnsupportedSize: the model cannot draw the size asked for.
         UnsupportedMask: a mask that a blend names is not there, or of another size.
         UnsupportedSampling: the scheduler cannot make so many steps.
@@ -121,14 +125,26 @@ def edit_batch_steps(
     """Runs specs of any edit kinds, windows, seeds and guidance together: yields every step, and returns all results.
 
     Raises:
-        MixedBatch: the specs differ in their number of steps, their scheduler or their size.
-        PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling, NotFinite: as in `edit_steps`.
+        MixedBatch: the specs differ in their number of steps, their scheduler, their size or their LoRAs.
+        PromptTooLong, UnknownLora, UnsupportedSize, UnsupportedMask, UnsupportedSampling, NotFinite: as in
+            `edit_steps`.
     """
+    with family.loras.applied(shared_loras(specs)):
+        return (yield from _together(specs, family, noises or [None] * len(specs), keep=keep, masks=masks))
+
+
+def _together(
+    specs: Sequence[EditSpec],
+    family: ModelFamily,
+    noises: Sequence[Tensor | None],
+    *,
+    keep: bool,
+    masks: Mapping[str, Mask] | None,
+) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
     clock = Clock()
     sampler = sampler_of(specs, family)
     jobs = [
-        prepare(spec, family, sampler, noise, keep=keep, masks=masks)
-        for spec, noise in zip(specs, noises or [None] * len(specs), strict=True)
+        prepare(spec, family, sampler, noise, keep=keep, masks=masks) for spec, noise in zip(specs, noises, strict=True)
     ]
     run = assemble(jobs, family, sampler)
     rows = [part.rows.slice for part in run.control.jobs]
@@ -142,9 +158,10 @@ def edit_batch_steps(
         yield step
         clock.skip()
     pixels = yield from finished(family, step, [row for job in jobs for row in job.drawn_from], clock)
+    loras = family.loras.digests(specs[0].loras)
     trajectories: Sequence[Trajectory | None] = [keeper.trajectory() for keeper in keepers] or [None] * len(jobs)
     return tuple(
-        _result(job, step.latents[of_job], pixels[of_job], clock, trajectory, sampler.name)
+        _result(job, step.latents[of_job], pixels[of_job], clock, trajectory, sampler.name, loras)
         for job, of_job, trajectory in zip(jobs, rows, trajectories, strict=True)
     )
 
@@ -156,8 +173,16 @@ def edit_again_steps(
 
     Raises:
         WrongTrajectory: the trajectory is of another source.
-        PromptTooLong, UnsupportedSize, UnsupportedMask, UnsupportedSampling, NotFinite: as in `edit_steps`.
+        PromptTooLong, UnknownLora, UnsupportedSize, UnsupportedMask, UnsupportedSampling, NotFinite: as in
+            `edit_steps`.
     """
+    with family.loras.applied(spec.loras):
+        return (yield from _again(spec, family, trajectory, masks))
+
+
+def _again(
+    spec: EditSpec, family: ModelFamily, trajectory: Trajectory, masks: Mapping[str, Mask] | None
+) -> Generator[DenoisingStep, None, EditResult]:
     clock = Clock()
     sampler = sampler_of([spec], family)
     job = prepare(spec, family, sampler, trajectory.noise, source_maps=trajectory.maps, masks=masks)
@@ -168,7 +193,8 @@ def edit_again_steps(
         yield step
         clock.skip()
     pixels = yield from finished(family, step, job.drawn_from, clock)
-    return _result(job, step.latents, pixels, clock, trajectory, sampler.name)
+    loras = family.loras.digests(spec.loras)
+    return _result(job, step.latents, pixels, clock, trajectory, sampler.name, loras)
 
 
 def finished(
@@ -199,7 +225,13 @@ class Clock:
 
 
 def _result(
-    job: Prepared, latents: Tensor, pixels: Tensor, clock: Clock, trajectory: Trajectory | None, scheduler: str
+    job: Prepared,
+    latents: Tensor,
+    pixels: Tensor,
+    clock: Clock,
+    trajectory: Trajectory | None,
+    scheduler: str,
+    loras: Sequence[Mapping[str, Any]],
 ) -> EditResult:
     if job.bounds is not None:
         within = job.bounds[:, None].to(pixels.device)
@@ -215,6 +247,7 @@ def _result(
         scheduler=scheduler,
         masks=blend_masks(job, (latents.shape[-2], latents.shape[-1])),
         seed=job.spec.seeds[0],
+        loras=tuple(loras),
     )
 
 

@@ -3,6 +3,7 @@
     P2PError
     ├── PromptTooLong        the prompt has more tokens than the model reads
     ├── WordWithinToken      a name begins or ends where no token does
+    ├── UnknownLora          a LoRA that this model does not offer
     ├── UnsupportedModel     the model cannot be controlled, and what about it cannot
     ├── UnsupportedSize      the model cannot draw this size
     ├── UnsupportedSampling  the scheduler cannot make so many steps
@@ -19,6 +20,7 @@ What is wrong with a request by itself (an unknown word, unequal word counts, a 
 `ValidationError` of `p2p.spec`, whose `type` is the stable code and whose `loc` points at the field.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -52,6 +54,18 @@ class WordWithinToken(P2PError):
             else f"no token stands for {name!r}, so it cannot be named: name another word"
         )
         self.name, self.tokens = name, tokens
+
+
+class UnknownLora(P2PError):
+    """A LoRA is asked for that the model does not offer."""
+
+    code = "unknown_lora"
+
+    def __init__(self, lora: str, offered: Iterable[str]) -> None:
+        known = ", ".join(offered)
+        do = f"choose one of {known}" if known else "leave it out"
+        super().__init__(f"this model has no LoRA {lora!r}: {do}")
+        self.lora = lora
 
 
 class UnsupportedModel(P2PError):
@@ -127,7 +141,7 @@ class SeedNotDrawn(P2PError):
 
 
 class MixedBatch(P2PError):
-    """Specs of different numbers of steps, schedulers or sizes were given as one batch."""
+    """Specs of different numbers of steps, schedulers, sizes or LoRAs were given as one batch."""
 
     code = "mixed_batch"
 

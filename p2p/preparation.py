@@ -19,7 +19,7 @@ from p2p.plan import EditPlan
 from p2p.samplers.base import Sampler
 from p2p.sampling import BatchDenoising, noise_streams
 from p2p.schedulers import shared_scheduler
-from p2p.spec import DRAW, EditSpec, Sampling
+from p2p.spec import DRAW, EditSpec, LoraUse, Sampling
 from p2p.tokens import TokenizedPrompt, chunks_needed, tokenize, tokenize_all
 
 #: Where neither the spec nor the model's declaration says: the paper's.
@@ -92,6 +92,14 @@ def sampler_of(specs: Sequence[EditSpec], family: ModelFamily) -> Sampler:
     first = specs[0].sampling
     shape = family.latent_shape(first.height, first.width)
     return family.sampler(shared_steps(specs), shared_scheduler(specs), shape)
+
+
+def shared_loras(specs: Sequence[EditSpec]) -> tuple[LoraUse, ...]:
+    """The LoRAs of specs that are to run together; raises `MixedBatch` where they differ."""
+    asked = {spec.loras for spec in specs}
+    if len(asked) > 1:
+        raise MixedBatch("one batch cannot run with different LoRAs: run them apart")
+    return asked.pop()
 
 
 def chunks_of(spec: EditSpec, family: ModelFamily) -> int:

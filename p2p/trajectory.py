@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ from p2p.plan import EditPlan
 from p2p.preparation import Prepared, chunks_of, with_defaults
 from p2p.samplers.base import Sampler
 from p2p.sampling import DenoisingStep, blended
-from p2p.spec import EditSpec, Sampling
+from p2p.spec import EditSpec, LoraUse, Sampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,18 +76,25 @@ def key_of(spec: EditSpec, family: ModelFamily, sampler: Sampler, inverted: Inve
     """
     if inverted is not None:
         shape = family.latent_shape(spec.sampling.height, spec.sampling.width)
-        return inverted_key(spec.source.prompt, spec.sampling, shape, family, sampler, inverted)
+        return inverted_key(spec.source.prompt, spec.sampling, shape, family, sampler, inverted, spec.loras)
     source = {"prompt": spec.source.prompt}
     # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
     sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds"})
     sampling["seed"] = spec.seeds[0]
     # Where its prompts have several chunks, the source's is read in as many, and gives another picture.
     chunks = chunks_of(spec, family)
-    return _digest(family, sampler, source=source, sampling=sampling, **({"chunks": chunks} if chunks > 1 else {}))
+    further = {"chunks": chunks} if chunks > 1 else {}
+    return _digest(family, sampler, source=source, sampling=sampling, **further, **_of_loras(spec.loras, family))
 
 
 def inverted_key(
-    prompt: str, sampling: Sampling, shape: Sequence[int], family: ModelFamily, sampler: Sampler, inverted: Inverted
+    prompt: str,
+    sampling: Sampling,
+    shape: Sequence[int],
+    family: ModelFamily,
+    sampler: Sampler,
+    inverted: Inverted,
+    loras: Sequence[LoraUse] = (),
 ) -> str:
     """The key of a picture's inversion with a prompt, known before it is made.
 
@@ -100,7 +108,13 @@ def inverted_key(
         sampling={name: getattr(with_defaults(sampling), name) for name in inverted.sampling},
         shape=list(shape),
         inverted=asdict(inverted),
+        **_of_loras(loras, family),
     )
+
+
+def _of_loras(uses: Sequence[LoraUse], family: ModelFamily) -> dict[str, Any]:
+    """What LoRAs add to a key; nothing if there are none, so that older keys stay right."""
+    return {"loras": family.loras.digests(uses)} if uses else {}
 
 
 def _digest(family: ModelFamily, sampler: Sampler, **determined_by) -> str:

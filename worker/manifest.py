@@ -36,7 +36,12 @@ def manifest(
         "job": job.id,
         "execution": job.execution,
         "attempt": job.attempt,
-        "model": {"id": declaration.id, "family": declaration.family, "revision": revision},
+        "model": {
+            "id": declaration.id,
+            "family": declaration.family,
+            "revision": revision,
+            **({"loras": list(result.loras)} if result.loras else {}),
+        },
         **(_sources(results, edited) if edited.photo is None else _of_photo(edited.photo, job)),
         "scheduler": result.scheduler,
         "spec": job.spec.model_dump(mode="json"),

@@ -82,6 +82,7 @@ class ModelSampler:
             method=asked.method,
             sampling=spec.sampling,
             settings=asked.settings,
+            loras=spec.loras,
         )
 
     def fidelity(self, picture: Image.Image, trajectory: Trajectory) -> Fidelity:
@@ -109,6 +110,7 @@ class ModelSampler:
             seconds={},
             trajectory=trajectory,
             scheduler=sampler_of([spec], self._family).name,
+            loras=tuple(self._family.loras.digests(spec.loras)),
         )
 
     def steps(

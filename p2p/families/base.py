@@ -13,6 +13,7 @@ from p2p.attention.control import AttentionControl
 from p2p.attention.sites import AttentionSite
 from p2p.families.conditioning import Conditioning
 from p2p.families.encoded import Encoded
+from p2p.families.lora_shelf import LoraShelf
 from p2p.samplers.base import Sampler
 from p2p.spec import SchedulerName
 from p2p.tokens import PromptTokenizer
@@ -45,6 +46,11 @@ class ModelFamily(Protocol):
     @property
     def map_factor(self) -> int:
         """The factor of the sites whose word maps are read (`AttentionSite.is_read`)."""
+        ...
+
+    @property
+    def loras(self) -> LoraShelf:
+        """The LoRAs that runs may ask for."""
         ...
 
     @property

@@ -1,5 +1,9 @@
-"""Fuses LoRAs into a pipeline's weights (Hu et al. 2022): afterwards they cost nothing, and nothing shows them."""
+"""Puts LoRAs beside a pipeline's weights, or fuses them into these (Hu et al. 2022).
 
+Fused they cost nothing, and nothing shows them; beside the weights they can be taken away again.
+"""
+
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,27 +28,43 @@ def fuse(pipeline: Any, lora: LoraFile) -> None:
     Raises:
         UnsupportedModel: the LoRA is another model's.
     """
-    file = Path(lora.path)
+    put_beside(pipeline, lora.path, _NAME)
+    pipeline.set_adapters([_NAME], [lora.weight])
+    pipeline.fuse_lora(components=[name for name, part in _named(pipeline) if _adapted(part, _NAME)])
+    pipeline.unload_lora_weights()
+
+
+def put_beside(pipeline: Any, path: str, name: str) -> None:
+    """Loads a LoRA's layers beside those that they change, as the adapter `name`.
+
+    Raises:
+        UnsupportedModel: the LoRA is another model's.
+    """
+    file = Path(path)
     wanted = layers(file)
     try:
-        # By its place, not as tensors: the file's header may hold the alphas. A folder and a name are no hub id.
-        pipeline.load_lora_weights(
-            str(file.parent), weight_name=file.name, use_safetensors=True, local_files_only=True, adapter_name=_NAME
-        )
+        with warnings.catch_warnings():
+            # Several adapters are what several LoRAs are: "Make sure to know what you are doing!"
+            warnings.filterwarnings("ignore", "Already found a `peft_config`")
+            # By its place, not as tensors: the file's header may hold the alphas. A folder and a name are no hub id.
+            pipeline.load_lora_weights(
+                str(file.parent), weight_name=file.name, use_safetensors=True, local_files_only=True, adapter_name=name
+            )
     except (ValueError, RuntimeError, LookupError, AttributeError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise UnsupportedModel(f"{lora.path} is not a LoRA of this model: {reason}") from error
+        raise UnsupportedModel(f"{path} is not a LoRA of this model: {reason}") from error
     # diffusers passes over layers that the model does not have, and says so in its log at most.
-    found = sum(_is_adapted(module) for part in _networks(pipeline) for module in part.modules())
+    found = sum(_adapted(part, name) for part in networks(pipeline))
     if found != wanted:
         pipeline.unload_lora_weights()
         raise UnsupportedModel(
-            f"{lora.path} changes {wanted} layers, and this model has {found} of them: name a LoRA of this model's "
-            "family"
+            f"{path} changes {wanted} layers, and this model has {found} of them: name a LoRA of this model's family"
         )
-    pipeline.set_adapters([_NAME], [lora.weight])
-    pipeline.fuse_lora(components=[name for name, part in _named(pipeline) if _has_adapters(part)])
-    pipeline.unload_lora_weights()
+
+
+def networks(pipeline: Any) -> list[Any]:
+    """The parts of a pipeline that LoRAs may change."""
+    return [part for _, part in _named(pipeline)]
 
 
 def _named(pipeline: Any) -> list[tuple[str, Any]]:
@@ -53,13 +73,6 @@ def _named(pipeline: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _networks(pipeline: Any) -> list[Any]:
-    return [part for _, part in _named(pipeline)]
-
-
-def _has_adapters(part: Any) -> bool:
-    return any(_is_adapted(module) for module in part.modules())
-
-
-def _is_adapted(module: Any) -> bool:
-    return _NAME in (getattr(module, "lora_A", None) or ())
+def _adapted(part: Any, name: str) -> int:
+    """How many layers of a part have the adapter."""
+    return sum(name in (getattr(module, "lora_A", None) or ()) for module in part.modules())

@@ -18,6 +18,7 @@ from p2p.errors import UnsupportedSampling, UnsupportedSize
 from p2p.families.base import DrawnFrom
 from p2p.families.conditioning import Conditioning
 from p2p.families.encoded import Encoded
+from p2p.families.lora_shelf import LoraShelf
 from p2p.finite import finite_or_again
 from p2p.samplers.gaussian import GaussianSampler
 from p2p.schedulers import fresh, name_of
@@ -35,7 +36,7 @@ class UNetFamily:
     """
 
     def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
-        self.pipeline, self.revision = pipeline, revision
+        self.pipeline, self.revision, self.loras = pipeline, revision, LoraShelf(pipeline)
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
         self.scale_factor = pipeline.vae_scale_factor
         # A gradient is only ever asked for by a text's embedding: for its weights, activations would be kept as well.

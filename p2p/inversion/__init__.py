@@ -22,7 +22,7 @@ from p2p.inversion.negative_prompt import negative_prompt
 from p2p.inversion.null_text import null_text
 from p2p.inversion.source_run import Found, InversionStep, SourceRun
 from p2p.preparation import with_defaults
-from p2p.spec import Sampling
+from p2p.spec import LoraUse, Sampling
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
 from p2p.trajectory import Inverted, Trajectory, inverted_key
@@ -101,6 +101,7 @@ def invert_steps(
     method: str = DEFAULT,
     sampling: Sampling | None = None,
     settings: Mapping[str, Any] | None = None,
+    loras: Sequence[LoraUse] = (),
 ) -> Generator[InversionStep, None, InversionResult]:
     """Inverts a picture: yields every `InversionStep`, and returns the `InversionResult`.
 
@@ -110,15 +111,30 @@ def invert_steps(
         method: a row of `INVERSIONS`.
         sampling: steps, guidance scale, negative prompt and seed, as the edits will have them.
         settings: the method's own, by name ("inner_steps" and "tolerance" of null-text).
+        loras: as the edits will have them.
     Raises:
+        UnknownLora: the model does not offer one.
         UnsupportedInversion: no such method, or it cannot be done on this scheduler or with this sampling.
         UnsupportedPicture, UnsupportedSize: the model cannot take the picture as it is.
         PromptTooLong: a prompt has more tokens than the model reads.
         NotFinite: the model's values were not finite on the way.
     """
+    with family.loras.applied(loras):
+        return (yield from _inverted(picture, prompt, family, method, sampling or Sampling(), settings or {}, loras))
+
+
+def _inverted(
+    picture: Image.Image | Tensor,
+    prompt: str,
+    family: ModelFamily,
+    method: str,
+    sampling: Sampling,
+    settings: Mapping[str, Any],
+    loras: Sequence[LoraUse],
+) -> Generator[InversionStep, None, InversionResult]:
     began = time.perf_counter()
-    inverted, settings = described(picture, method, settings), settings or {}
-    sampling = with_defaults(sampling or Sampling())
+    inverted = described(picture, method, settings)
+    sampling = with_defaults(sampling)
     for text in (prompt, sampling.negative_prompt):
         tokenize(text, family.tokenizer)
     sampler = family.sampler(cast(int, sampling.steps), sampling.scheduler, _shape_of(picture, family))
@@ -140,7 +156,7 @@ def invert_steps(
     source.watch.require()
     return InversionResult(
         trajectory=Trajectory(
-            key=inverted_key(prompt, sampling, latents.shape[1:], family, sampler, inverted),
+            key=inverted_key(prompt, sampling, latents.shape[1:], family, sampler, inverted, loras),
             noise=path.noise,
             latents=path.latents,
             maps=torch.stack(source.maps.of_source_by_step),
@@ -163,9 +179,11 @@ def invert(
     method: str = DEFAULT,
     sampling: Sampling | None = None,
     settings: Mapping[str, Any] | None = None,
+    loras: Sequence[LoraUse] = (),
 ) -> InversionResult:
     """Inverts a picture to the end; see `invert_steps`."""
-    return result_of(invert_steps(picture, prompt, family, method=method, sampling=sampling, settings=settings))
+    steps = invert_steps(picture, prompt, family, method=method, sampling=sampling, settings=settings, loras=loras)
+    return result_of(steps)
 
 
 def _shape_of(picture: Image.Image | Tensor, family: ModelFamily) -> Sequence[int]:

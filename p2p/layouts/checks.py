@@ -96,8 +96,8 @@ def wrong(family: str, layout: Layout, files: ModelFiles, model: Described) -> I
         yield from _on_hub(files, names_of(files, model), weighted(layout, model.parts))
     else:
         yield from troubles(model.folder, weighted(layout, model.parts), files.variant)
-    for lora in files.loras:
-        yield from loras.troubles(Path(lora.path), layout, family, model.parts)
+    for path in (*(lora.path for lora in files.loras), *files.lora_choices.values()):
+        yield from loras.troubles(Path(path), layout, family, model.parts)
     for embedding in files.embeddings:
         yield from embeddings.troubles(Path(embedding.path), model.parts)
 

@@ -1,7 +1,7 @@
 """Which files a model is made of, as a models file or a caller of the library names them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -13,6 +13,16 @@ class NamedLora(Protocol):
 
     @property
     def weight(self) -> float: ...
+
+
+class NamedChoice(Protocol):
+    """A LoRA that runs may ask for."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
 
 
 class NamedEmbedding(Protocol):
@@ -70,6 +80,9 @@ class Declared(Protocol):
     def loras(self) -> Sequence[NamedLora]: ...
 
     @property
+    def lora_choices(self) -> Sequence[NamedChoice]: ...
+
+    @property
     def embeddings(self) -> Sequence[NamedEmbedding]: ...
 
 
@@ -82,6 +95,8 @@ class ModelFiles:
         revision: of the hub id, which is `config` where that is given.
         config: of a single file, the diffusers directory or hub id that has its configurations and tokenizer.
         variant: of the weights that are to be loaded; the one that fits where absent.
+        loras: fused into the weights.
+        lora_choices: the files of those that runs may ask for, by their ids.
     """
 
     path: str
@@ -89,6 +104,7 @@ class ModelFiles:
     config: str | None = None
     variant: str | None = None
     loras: tuple[LoraFile, ...] = ()
+    lora_choices: Mapping[str, str] = field(default_factory=dict)
     embeddings: tuple[EmbeddingFile, ...] = ()
 
     @classmethod
@@ -100,6 +116,7 @@ class ModelFiles:
             declared.config,
             declared.variant,
             tuple(LoraFile(each.path, each.weight) for each in declared.loras),
+            {each.id: each.path for each in declared.lora_choices},
             tuple(EmbeddingFile(each.path, each.token) for each in declared.embeddings),
         )
 

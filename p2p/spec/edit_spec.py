@@ -11,6 +11,7 @@ from p2p.part import Part
 from p2p.spec.artifacts import Artifacts
 from p2p.spec.complaints import MAX_COMPLAINTS, MAX_NAMES, RECORDED, Complaint, Location, counted, invalid
 from p2p.spec.inversions import Direct, Inversion
+from p2p.spec.loras import LoraUses, repeated
 from p2p.spec.names import MODEL_FIELD, ModelName, Prompt, WordName
 from p2p.spec.pictures import MaskImage, SourceImage
 from p2p.spec.sampling import Sampling
@@ -52,6 +53,7 @@ class EditSpec(Part):
     )
     sampling: Sampling = Sampling()
     artifacts: Artifacts = Artifacts()
+    loras: LoraUses = Field((), description="With which the source and all targets are drawn, in this order.")
     long_prompts: LongPrompts = Field(
         "refuse",
         description='What happens to prompts of more tokens than the model reads: "chunks" has it read them piece by '
@@ -102,6 +104,7 @@ class EditSpec(Part):
                 yield ("inversion",), "inversion_without_image", message
         else:
             yield from self._complaints_of_inversion()
+        yield from repeated(self.loras)
         if self.long_prompts == "chunks" and (self.source.image is not None or self.compat is not None):
             what = "a picture that is given" if self.source.image is not None else "the published code"
             yield ("long_prompts",), "chunks_not_here", f"{what} has no chunks: shorten the prompts, or leave it out"

@@ -95,10 +95,26 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
         detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"
         field = "height" if all(height != sampling.height for height, _ in model.sizes) else "width"
         yield Complaint.at("sampling", field, code="size_not_offered", detail=detail)
+    yield from _of_loras(spec, model)
     long = list(too_long(_prompts(spec), model, counter, spec.long_prompts))
     yield from long
     if not long:
         yield from _within_tokens(spec, model, counter)
+
+
+def _of_loras(spec: EditSpec, model: ModelDeclaration) -> Iterator[Complaint]:
+    """The LoRAs that the model does not offer, or not so strong."""
+    offered = {choice.id: choice for choice in model.lora_choices}
+    for index, use in enumerate(spec.loras):
+        choice = offered.get(use.id)
+        if choice is None:
+            known = f"choose one of {', '.join(offered)}" if offered else "leave `loras` out"
+            detail = f"{model.id} has no LoRA {use.id}: {known}"
+            yield Complaint.at("loras", index, "id", code="unknown_lora", detail=detail)
+        elif abs(use.weight) > choice.max_weight:
+            most = choice.max_weight
+            detail = f"{use.weight:g}, and {model.id} takes {use.id} from {-most:g} to {most:g}: send a weight within"
+            yield Complaint.at("loras", index, "weight", code="out_of_range", detail=detail)
 
 
 def _within_tokens(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:

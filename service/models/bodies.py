@@ -7,6 +7,14 @@ from p2p.spec import SchedulerName
 from prompts.schedulers import Substitution
 
 
+class LoraView(BaseModel):
+    """A LoRA that edits can ask for."""
+
+    id: str
+    description: str
+    max_weight: float = Field(description="An edit's weight is this much at most, and its negative at least.")
+
+
 class ModelView(BaseModel):
     """A model that edits can name."""
 
@@ -24,6 +32,7 @@ class ModelView(BaseModel):
         description="The class of the model's own scheduler, if it is not handled and `scheduler` runs in its place "
         "for that reason."
     )
+    loras: tuple[LoraView, ...] = Field(description="Those that an edit may ask for in `loras`.")
     learned_words: tuple[str, ...] = Field(description="Words that textual inversions added, as prompts write them.")
     defaults: ModelDefaults
     limits: ModelLimits
@@ -39,6 +48,7 @@ class ModelView(BaseModel):
             "max_tokens": max_tokens,
             "scheduler": model.scheduler if instead is None else instead.by,
             "scheduler_replaces": None if instead is None else instead.own,
+            "loras": tuple(LoraView(**each.model_dump(exclude={"path"})) for each in model.lora_choices),
             "learned_words": tuple(each.token for each in model.embeddings),
         }
         return cls(**{name: said[name] if name in said else getattr(model, name) for name in cls.model_fields})

@@ -1334,6 +1334,12 @@ export interface components {
              */
             artifacts?: components["schemas"]["ArtifactsInput"] | null;
             /**
+             * Loras
+             * @description With which the source and all targets are drawn, in this order.
+             * @default []
+             */
+            loras?: components["schemas"]["LoraUseInput"][] | null;
+            /**
              * Long Prompts
              * @description What happens to prompts of more tokens than the model reads: "chunks" has it read them piece by piece, as other programs do. The source's picture is then another one than alone.
              * @default refuse
@@ -1466,6 +1472,12 @@ export interface components {
                  */
                 previews?: number;
             };
+            /**
+             * Loras
+             * @description With which the source and all targets are drawn, in this order.
+             * @default []
+             */
+            loras?: components["schemas"]["LoraUse"][];
             /**
              * Long Prompts
              * @description What happens to prompts of more tokens than the model reads: "chunks" has it read them piece by piece, as other programs do. The source's picture is then another one than alone.
@@ -1940,6 +1952,55 @@ export interface components {
             subtract_threshold?: number;
         };
         /**
+         * LoraUse
+         * @description A LoRA, and how strongly it changes the model: both the source and the targets are drawn with it.
+         */
+        LoraUseInput: {
+            /**
+             * Id
+             * @description One of the model's `loras` (GET /v1/models).
+             */
+            id: string;
+            /**
+             * Weight
+             * @description 1 as it was trained, 0 for nothing; below 0 the other way.
+             * @default 1
+             */
+            weight?: number | null;
+        };
+        /**
+         * LoraUse
+         * @description A LoRA, and how strongly it changes the model: both the source and the targets are drawn with it.
+         */
+        LoraUse: {
+            /**
+             * Id
+             * @description One of the model's `loras` (GET /v1/models).
+             */
+            id: string;
+            /**
+             * Weight
+             * @description 1 as it was trained, 0 for nothing; below 0 the other way.
+             * @default 1
+             */
+            weight?: number;
+        };
+        /**
+         * LoraView
+         * @description A LoRA that edits can ask for.
+         */
+        LoraView: {
+            /** Id */
+            id: string;
+            /** Description */
+            description: string;
+            /**
+             * Max Weight
+             * @description An edit's weight is this much at most, and its negative at least.
+             */
+            max_weight: number;
+        };
+        /**
          * MaskImage
          * @description A picture that says where another one may change: where this one is painted.
          *
@@ -2043,6 +2104,11 @@ export interface components {
              * @description The class of the model's own scheduler, if it is not handled and `scheduler` runs in its place for that reason.
              */
             scheduler_replaces: string | null;
+            /**
+             * Loras
+             * @description Those that an edit may ask for in `loras`.
+             */
+            loras: components["schemas"]["LoraView"][];
             /**
              * Learned Words
              * @description Words that textual inversions added, as prompts write them.

@@ -235,7 +235,7 @@ SINGLE = 'path = "painter.safetensors"\nconfig = "model"'
         (
             "",
             'lora_choices = [{ id = "a", path = "lora.safetensors" }]',
-            "has 1 LoRA in lora_choices, which requests cannot name yet",
+            "has 1 LoRA that requests may name",
         ),
         ("", 'embeddings = [{ path = "toy.safetensors", token = "<toy>" }]', "has learned <toy> (2 tokens)"),
     ],

@@ -11,7 +11,7 @@ import torch
 
 from jobs.catalogue import load_catalogue
 from p2p.errors import UnsupportedModel, UnsupportedSize
-from tests import tiny
+from tests import lora_files, tiny, tiny_xl
 from tests.cached_hub import COMMIT, ROOT, cached, python
 from tests.unit.p2p.test_layouts import changed
 from worker.__main__ import _declared
@@ -54,6 +54,20 @@ def test_more_tokens_than_the_model_reads_are_refused(declared):
 
 def test_fewer_tokens_than_the_model_reads_are_as_declared(declared):
     assert load_family(declared(added="max_tokens = 20"), device="cpu")
+
+
+def test_the_loras_that_requests_may_name_are_there_and_another_models_end_the_worker(declared, tmp_path):
+    lora_files.saved(tmp_path / "ink.safetensors", lora_files.trained(tiny.pipeline()))
+    other = tiny_xl.pipeline()
+    lora_files.saved(tmp_path / "foreign.safetensors", lora_files.trained(other, text=False))
+
+    def choices(file: str) -> str:
+        return f'lora_choices = [{{ id = "ink", path = "{file}.safetensors" }}]'
+
+    family = load_family(declared(added=choices("ink")), device="cpu")
+    assert family.loras.files == {"ink": str(tmp_path / "ink.safetensors")}
+    with pytest.raises(UnsupportedModel, match=r"foreign\.safetensors is of a model whose unet\.cross_attention_dim"):
+        load_family(declared(added=choices("foreign")), device="cpu")
 
 
 @pytest.mark.parametrize("sizes", ["[[31, 32]]", "[[32, 32], [40, 25]]"])

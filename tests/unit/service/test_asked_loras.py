@@ -1,0 +1,70 @@
+"""LoRAs in a request: from the model's own list, within what the models file allows."""
+
+from dataclasses import replace
+
+import pytest
+
+from jobs.catalogue import LoraChoice
+
+EDIT = {
+    "model": "tiny",
+    "source": {"prompt": "a cat on the beach"},
+    "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
+}
+
+
+@pytest.fixture(autouse=True)
+def offered(parts) -> None:
+    """The tiny model offers two LoRAs."""
+    choices = (
+        LoraChoice(id="ink", path="/ink.safetensors", description="As if drawn with ink."),
+        LoraChoice(id="clay", path="/clay.safetensors", max_weight=0.8),
+    )
+    tiny = parts.plane.catalogue["tiny"].model_copy(update={"lora_choices": choices})
+    parts.plane = replace(parts.plane, catalogue={**parts.plane.catalogue, "tiny": tiny})
+
+
+def test_what_a_model_offers_is_listed(client):
+    (tiny,) = [model for model in client.get("/v1/models").json()["models"] if model["id"] == "tiny"]
+
+    assert tiny["loras"] == [
+        {"id": "ink", "description": "As if drawn with ink.", "max_weight": 2.0},
+        {"id": "clay", "description": "", "max_weight": 0.8},
+    ]
+
+
+def test_a_lora_of_the_list_is_in_the_record(client, parts):
+    response = client.post("/v1/edits", json={**EDIT, "loras": [{"id": "clay", "weight": -0.5}, {"id": "ink"}]})
+
+    assert response.status_code == 202, response.text
+    assert [(use.id, use.weight) for use in parts.store.get(response.json()["id"]).spec.loras] == [
+        ("clay", -0.5),
+        ("ink", 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("loras", "pointer", "code", "said"),
+    [
+        ([{"id": "oil"}], "/loras/0/id", "unknown_lora", "tiny has no LoRA oil: choose one of ink, clay"),
+        ([{"id": "ink"}, {"id": "clay", "weight": 0.9}], "/loras/1/weight", "out_of_range", "takes clay from -0.8 to"),
+        ([{"id": "ink", "weight": 2.5}], "/loras/0/weight", "out_of_range", "2"),
+        ([{"id": "ink"}, {"id": "ink"}], "/loras/1/id", "lora_repeated", "ink is there already"),
+        ([{"id": "ink"}] * 5, "/loras", "too_many", "4"),
+        ([{"weight": 1}], "/loras/0/id", "missing_field", ""),
+        ("ink", "/loras", "wrong_type", ""),
+    ],
+)
+def test_a_bad_lora_is_pointed_at(client, loras, pointer, code, said):
+    response = client.post("/v1/edits", json={**EDIT, "loras": loras})
+
+    assert response.status_code == 422, response.text
+    (error,) = response.json()["errors"]
+    assert (error["pointer"], error["code"]) == (pointer, code)
+    assert said in error["detail"]
+
+
+def test_a_model_that_offers_none_says_so(client):
+    response = client.post("/v1/edits", json={**EDIT, "model": "tiny-too", "loras": [{"id": "ink"}]})
+
+    assert "leave `loras` out" in response.text
