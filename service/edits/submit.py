@@ -78,7 +78,9 @@ class Asked:
     @property
     def fingerprint(self) -> str:
         """The same for the same request, whatever its trace: taken before a seed is drawn, when its model is known."""
-        text = f"{self.spec.model_dump_json()} {self.priority} {self.start_within} {self.webhook}"
+        # Without what is left at its default: a field that a later version adds makes no retry another request.
+        said = self.spec.model_dump_json(exclude_defaults=True)
+        text = f"{said} {self.priority} {self.start_within} {self.webhook}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -61,3 +61,13 @@ def test_alignments_read_them_too(client):
     found = client.post("/v1/alignments", json={**asked, "long_prompts": "chunks"})
     assert found.status_code == 200, found.text
     assert [word["state"] for word in found.json()["targets"][0]["words"]].count("changed") == 4
+
+
+def test_a_retry_that_says_a_default_is_the_same_request(client):
+    """So that a field which a later version adds makes no retry another request."""
+    headers, plain = {"Idempotency-Key": "mine"}, edit("a cat at night")
+    once = client.post("/v1/edits", json=plain, headers=headers)
+    again = client.post("/v1/edits", json={**plain, "long_prompts": "refuse", "loras": []}, headers=headers)
+
+    assert (once.status_code, again.status_code) == (202, 202), again.text
+    assert again.json()["id"] == once.json()["id"]
