@@ -1,7 +1,6 @@
 """Which models this installation offers, and what each can do: read from one file by the API and by the workers."""
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,7 +20,6 @@ Seconds = Annotated[float, Field(gt=0)]
 
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 LoraWeight = Annotated[float, Field(ge=-MOST_LORA_WEIGHT, le=MOST_LORA_WEIGHT)]
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 
 
 class Part(BaseModel):
@@ -79,7 +77,8 @@ class Embedding(Part):
     @property
     def word(self) -> str:
         """The token without the punctuation around it."""
-        return _EDGES.sub("", self.token)
+        said = [index for index, character in enumerate(self.token) if character.isalnum()]
+        return self.token[said[0] : said[-1] + 1] if said else ""
 
 
 class ModelDeclaration(Part):

@@ -204,6 +204,14 @@ class ModelLimits(Result):
     max_targets: int
 
 
+class Lora(Result):
+    """A LoRA that an edit may ask for, with a weight of `max_weight` at most."""
+
+    id: str
+    description: str = ""
+    max_weight: float
+
+
 class Model(Result):
     """A model that edits can name; `sizes` are (height, width), the first is the default.
 
@@ -219,6 +227,7 @@ class Model(Result):
     vocabulary: tuple[str, ...] | None = None
     scheduler: str | None = None
     scheduler_replaces: str | None = None
+    loras: tuple[Lora, ...] = ()
     learned_words: tuple[str, ...] = ()
     defaults: ModelDefaults
     limits: ModelLimits
