@@ -43,6 +43,8 @@ EDIT: dict[str, Any] = {
     "artifacts": {"format": "png", "heatmaps": True, "raw_maps": False, "trajectory": False, "previews": 2},
     "webhook": {"url": "https://example.com/told", "events": ["edit.failed"]},
     "compat": "reference",
+    "loras": [{"id": "ink", "weight": 0.5}],
+    "long_prompts": "refuse",
     "priority": "high",
     "start_within": 60,
     "prompt_syntax": "text",
@@ -53,6 +55,7 @@ BATCH: dict[str, Any] = {
 }
 INVERSION: dict[str, Any] = {name: EDIT[name] for name in ("model", "source", "inversion", "sampling")}
 ALIGNMENT: dict[str, Any] = {
+    "long_prompts": "refuse",
     "model": "tiny",
     "source": {"prompt": "a cat on the beach"},
     "targets": [{"prompt": "a dog on the beach", "kind": "replace"}],

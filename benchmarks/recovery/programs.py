@@ -27,6 +27,7 @@ from outbox import __main__ as outbox
 from reaper import __main__ as reaper
 from worker.__main__ import serve
 from worker.engine import Engine
+from worker.events import Event, Started
 from worker.gpu_worker import GpuWorker
 from worker.models import load_family
 from worker.publishing import Publisher
@@ -77,12 +78,16 @@ def _work(wires: Wires, sampler: Callable[[ModelDeclaration], Sampler]) -> None:
     declaration, storage = load_catalogue(settings.models_file)[MODEL], open_storage(settings.storage_url)
     wires.across(GpuWorker, "execute_job", "after_pop", lambda worker, message, queue: job_of(message.id))
     wires.around(GpuWorker, "execute_job", lambda worker, message, queue: job_of(message.id))
-    wires.across(Publisher, "_start", "before_start", lambda publisher: publisher.job.id)
+    wires.across(Publisher, "handle", "before_start", _started)
     # The second of a job's artifacts: one is stored, and one is on its way.
     wires.across(type(storage), "put", "mid_upload", _second_artifact, within=UPLOAD)
     wires.across(RedisJobStore, "make", "before_commit", _finished)
     engine = Engine(cast(Sampler, Noted(sampler(declaration), wires)), declaration, revision="recovery")
     serve(engine, declaration, settings, storage)
+
+
+def _started(publisher: Publisher, event: Event) -> str | None:
+    return publisher.job.id if isinstance(event, Started) else None
 
 
 def _second_artifact(storage: object, key: str, *_: object) -> str | None:
