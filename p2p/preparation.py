@@ -1,5 +1,6 @@
 """Specs made ready to run: each by itself, then all of a batch side by side."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -10,7 +11,7 @@ from torch import Tensor
 from p2p.attention.control import AttentionControl, Controlled, PairRows
 from p2p.attention.maps import AttentionMaps
 from p2p.edits import compile_plan
-from p2p.errors import MixedBatch, SeedNotDrawn, SeveralSeeds
+from p2p.errors import MixedBatch, SeedNotDrawn, SeveralSeeds, UnsupportedSampling
 from p2p.families.base import DrawnFrom, ModelFamily
 from p2p.families.conditioning import Conditioning
 from p2p.families.encoded import Encoded
@@ -136,11 +137,17 @@ def prepare(
     Raises:
         SeveralSeeds: the spec has several: `EditSpec.of_seeds` gives it one.
         SeedNotDrawn: its seed is -1: `p2p.seeds.drawn` gives it one.
+        UnsupportedSampling: it has a negative prompt, and the model takes none.
         UnsupportedMask: one that a blend names is not there, or of another size.
     """
     if spec.sampling.seeds is not None:
         raise SeveralSeeds(spec.seeds)
     sampling = with_defaults(spec.sampling)
+    if sampling.negative_prompt and not family.guides(math.inf):
+        raise UnsupportedSampling(
+            "this model takes guidance as an input, so no negative prompt acts on it, and "
+            f"{sampling.negative_prompt!r} was given: leave it out"
+        )
     chunks = chunks_of(spec, family)
     tokenize(sampling.negative_prompt, family.tokenizer, chunks)
     prompts = tokenize_all(spec.prompts, family.tokenizer, chunks)

@@ -40,7 +40,4 @@ def load(
     """
     if family not in FAMILIES:
         raise UnsupportedModel(f"{family!r} is not a model family: use one of {', '.join(FAMILIES)}")
-    made = FAMILIES[family](path, revision=revision, device=device, dtype=dtype, scheduler=scheduler)
-    if isinstance(path, ModelFiles):
-        made.loras.files.update(path.lora_choices)
-    return made
+    return FAMILIES[family](path, revision=revision, device=device, dtype=dtype, scheduler=scheduler)

@@ -1,7 +1,7 @@
 """SDXL and everything of its layout: two CLIP text encoders, whose second one also says a prompt in a single vector."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers import StableDiffusionXLPipeline
@@ -9,17 +9,10 @@ from torch import Tensor
 
 from p2p.attention.sites import AttentionSite, Levels
 from p2p.errors import PromptTooLong
-from p2p.families.described import described
 from p2p.families.encoded import Encoded
-from p2p.families.loaded import loaded
 from p2p.families.text_ids import padded_ids, under_one_prompt
 from p2p.families.unet import UNetFamily
-from p2p.layouts import LAYOUTS
-from p2p.layouts.base import require
-from p2p.layouts.model_files import ModelFiles
-from p2p.spec import SchedulerName
 
-NAME = "stable_diffusion_xl"
 #: The name of the prompts' single vectors, as the network's call has it: (rows, channels).
 POOLED = "text_embeds"
 
@@ -31,33 +24,17 @@ class StableDiffusionXL(UNetFamily):
         UnsupportedModel: a part of it is not handled exactly (`p2p.layouts.stable_diffusion_xl`).
     """
 
+    name = "stable_diffusion_xl"
+    kind = StableDiffusionXLPipeline
+    options: ClassVar[Mapping[str, Any]] = {"add_watermarker": False}
+    tokenizers = ("tokenizer", "tokenizer_2")
+
     def __init__(self, pipeline: StableDiffusionXLPipeline, revision: str = "unknown") -> None:
-        parts = described(pipeline)
-        require(NAME, LAYOUTS[NAME], parts)
+        super().__init__(pipeline, revision)
         # In float16 this autoencoder overflows, encoding and decoding alike (vladmandic/sdnext 2193); those of
         # SD 1.x say `force_upcast` too, and do not need it.
         if pipeline.vae.dtype == torch.float16 and pipeline.vae.config.force_upcast:
             pipeline.vae.to(torch.float32)
-        super().__init__(pipeline, revision)
-        limit = LAYOUTS[NAME].tokens(parts) or self.tokenizer.model_max_length
-        for tokenizer in (pipeline.tokenizer, pipeline.tokenizer_2):
-            tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
-
-    @classmethod
-    def load(
-        cls,
-        path: str | ModelFiles,
-        *,
-        revision: str | None = None,
-        device: str,
-        dtype: torch.dtype,
-        scheduler: SchedulerName | None = None,
-    ) -> "StableDiffusionXL":
-        """The model of a diffusers directory, a hub id or further files; safetensors only, never a pickle."""
-        return cls(*loaded(
-            NAME, StableDiffusionXLPipeline, path, revision=revision, device=device, dtype=dtype, scheduler=scheduler,
-            add_watermarker=False,
-        ))  # fmt: skip
 
     def levels_of(self, sites: Sequence[AttentionSite]) -> Levels:
         # A 32nd of the picture's side for both, whatever the model's size: as the public port for SDXL has it.

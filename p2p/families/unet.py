@@ -6,7 +6,7 @@ latents, the timestep and the context.
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -17,9 +17,17 @@ from p2p.attention.sites import AttentionSite, Keys, Levels, levels
 from p2p.errors import UnsupportedSampling, UnsupportedSize
 from p2p.families.base import DrawnFrom
 from p2p.families.conditioning import Conditioning
+from p2p.families.described import described
 from p2p.families.encoded import Encoded
 from p2p.families.lora_shelf import LoraShelf
+from p2p.families.opening import opened
+from p2p.families.packed import pack
+from p2p.families.revision import revision_of
+from p2p.families.source import source_of
 from p2p.finite import finite_or_again
+from p2p.layouts import LAYOUTS
+from p2p.layouts.base import require
+from p2p.layouts.model_files import ModelFiles
 from p2p.samplers.gaussian import GaussianSampler
 from p2p.schedulers import fresh, name_of
 from p2p.spec import SchedulerName
@@ -31,11 +39,23 @@ DISTILLED = "lcm"
 class UNetFamily:
     """A pipeline's UNet, autoencoder and scheduler, as the part of a `ModelFamily` that does not read prompts.
 
+    Attributes:
+        name: its row of `LAYOUTS`.
+        kind, options: diffusers' class of the pipeline, and what it is made with.
+        tokenizers: their parts of the pipeline.
+
     Raises:
-        UnsupportedModel: an attention layer is not handled exactly.
+        UnsupportedModel: a part or an attention layer is not handled exactly.
     """
 
+    name: ClassVar[str]
+    kind: ClassVar[Any]
+    options: ClassVar[Mapping[str, Any]] = {}
+    tokenizers: ClassVar[tuple[str, ...]] = ("tokenizer",)
+
     def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
+        parts, layout = described(pipeline), LAYOUTS[self.name]
+        require(self.name, layout, parts)
         self.pipeline, self.revision, self.loras = pipeline, revision, LoraShelf(pipeline)
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
         self.scale_factor = pipeline.vae_scale_factor
@@ -49,9 +69,39 @@ class UNetFamily:
         }
         for name, layer in self.attention_layers.items():
             check(name, layer)
+        for tokenizer in (getattr(pipeline, part) for part in self.tokenizers):
+            # One whose files say nothing would let any prompt through, to fail in the text encoder.
+            limit = layout.tokens(parts) or tokenizer.model_max_length
+            tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
         sites = self._named_sites()
         at = self.levels_of(sites)
         self._sites, self.map_factor = at.of(sites), at.maps
+
+    @classmethod
+    def load(
+        cls,
+        path: str | ModelFiles,
+        *,
+        revision: str | None = None,
+        device: str,
+        dtype: torch.dtype,
+        scheduler: SchedulerName | None = None,
+    ) -> Self:
+        """The model of a diffusers directory, a hub id or further files; safetensors only, never a pickle.
+
+        Args:
+            revision: of a hub id that is given as a string.
+        Raises:
+            UnsupportedModel: naming what the family does not handle, or what is wrong with the files.
+        """
+        files = ModelFiles(path, revision) if isinstance(path, str) else path
+        source = source_of(cls.name, files, scheduler)
+        pipeline = opened(cls.kind, cls.name, source, device=device, dtype=dtype, **cls.options)
+        for network in (pipeline.unet, pipeline.vae.decoder):
+            pack(network)
+        made = cls(pipeline, revision_of(files, dtype))
+        made.loras = LoraShelf(pipeline, files.lora_choices)
+        return made
 
     def levels_of(self, sites: Sequence[AttentionSite]) -> Levels:
         """Where maps are read and self-attention is carried over."""

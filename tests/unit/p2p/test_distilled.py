@@ -7,10 +7,9 @@ from diffusers import LatentConsistencyModelPipeline, LCMScheduler
 from p2p.edit import edit, edit_again_steps
 from p2p.errors import UnsupportedInversion, UnsupportedSampling
 from p2p.inversion import invert
-from p2p.sampling import noise_streams
 from p2p.stepping import result_of
 from tests import families
-from tests.unit.p2p.test_edit import NO_MAPS, OFF, REFINE, SWAP, spec
+from tests.unit.p2p.test_edit import NO_MAPS, OFF, REFINE, SWAP, plainly, spec
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +23,7 @@ def pipeline(build):
 def test_an_empty_plan_is_the_plain_pipeline(pipeline, family, guidance_scale):
     ours = edit(spec(SWAP | OFF, REFINE | OFF, guidance_scale=guidance_scale, **NO_MAPS), family).latents
 
-    plain = pipeline(
-        ["a cat on a beach", SWAP["prompt"], REFINE["prompt"]],
-        num_inference_steps=4,
-        guidance_scale=guidance_scale,
-        generator=noise_streams(1, 3),
-        output_type="latent",
-    ).images
-    assert torch.equal(ours, plain)
+    assert torch.equal(ours, plainly(pipeline, guidance_scale))
 
 
 def test_the_guidance_scale_acts(family):
@@ -67,6 +59,11 @@ def test_an_edit_of_a_kept_source_is_the_edit(family):
 def test_another_scheduler_is_refused_by_name(family):
     with pytest.raises(UnsupportedSampling, match=r"runs on lcm alone, not on ddim"):
         edit(spec(SWAP, sampling={"scheduler": "ddim"}), family)
+
+
+def test_a_negative_prompt_which_could_do_nothing_is_refused(family):
+    with pytest.raises(UnsupportedSampling, match=r"no negative prompt .* leave it out"):
+        edit(spec(SWAP, sampling={"negative_prompt": "a house"}, **NO_MAPS), family)
 
 
 def test_a_picture_is_not_inverted(family):
