@@ -29,8 +29,8 @@ from jobs import moves
 from jobs.model import JobProgress
 from jobs.redis.store import RedisJobStore
 from service.api_keys import KeyRing
+from stack.ports import free_port
 from stack.processes import python, running
-from stack.redis_server import free_port
 from stack.services import stack
 
 #: Pairs, seconds of each measurement, edits whose overhead is taken.

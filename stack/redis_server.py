@@ -7,7 +7,6 @@ socket in a directory of this user's own, and on no port.
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -110,13 +109,6 @@ def server_program() -> str:
             if os.access(program, os.X_OK):
                 return str(program)
     raise NotStarted("no Redis: set REDIS_URL or install one (apt install redis-server, brew install redis)")
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(url: str, server: subprocess.Popen | None = None) -> None:

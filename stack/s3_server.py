@@ -12,8 +12,8 @@ from sysconfig import get_path
 import httpx
 
 from stack.patience import PATIENCE, PROBE
+from stack.ports import free_port
 from stack.processes import NotStarted, running, tail
-from stack.redis_server import free_port
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import httpx
 
 from process.interruption import look, pause
 from stack.patience import PATIENCE, PROBE
+from stack.ports import free_port
 from stack.processes import NotStarted, python, running, tail
-from stack.redis_server import free_port, redis_server
+from stack.redis_server import redis_server
 
 
 @dataclass(frozen=True, kw_only=True)

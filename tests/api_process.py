@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import httpx
 
+from stack.ports import free_port
 from stack.processes import python, running
-from stack.redis_server import free_port
 from tests.patience import ANSWER, eventually
 
 

@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 
 from benchmarks.hostile.corpus import LARGEST, Request, corpus
+from stack.ports import free_port
 from stack.processes import python, running
-from stack.redis_server import free_port, redis_server
+from stack.redis_server import redis_server
 
 #: Requests of each run.
 FULL, QUICK = 2_040, 102

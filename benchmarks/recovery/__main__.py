@@ -24,7 +24,7 @@ from benchmarks.recovery import faults, stock, windows
 from benchmarks.recovery.receiver import receiver
 from benchmarks.recovery.verdict import spread
 from benchmarks.recovery.world import World, settings_of
-from stack.redis_server import free_port
+from stack.ports import free_port
 from stack.s3_server import s3_server
 
 #: Kills a window; where it says nothing, the first.

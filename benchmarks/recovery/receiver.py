@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from benchmarks.recovery.world import World
-from stack.redis_server import free_port
+from stack.ports import free_port
 
 
 @asynccontextmanager

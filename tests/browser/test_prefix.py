@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from p2p_client import Client
-from stack.redis_server import free_port
+from stack.ports import free_port
 from stack.services import stack
 from tests.browser.conftest import SWAP
 from tests.browser.pages import run

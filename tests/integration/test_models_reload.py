@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from stack.ports import free_port
 from stack.processes import python, running
-from stack.redis_server import free_port
 from stack.services import Stack, stack
 from tests import lora_files, single_file, tiny
 from tests.integration.conftest import waiter

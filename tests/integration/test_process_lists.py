@@ -8,8 +8,9 @@ import psutil
 import pytest
 
 from picture_files.reading import _without_settings
+from stack.ports import free_port
 from stack.processes import running
-from stack.redis_server import free_port, guarded_command, wait_for
+from stack.redis_server import guarded_command, wait_for
 from stack.services import stack
 from tests.integration.conftest import poster, waiter
 from tests.patience import ANSWER

@@ -19,8 +19,9 @@ from jobs.redis.connection import patient_client, reached, refuse_wrong
 from process.redis_url import checked_redis_url
 from service.connections import redis_client
 from stack.patience import PATIENCE
+from stack.ports import free_port
 from stack.processes import python, running
-from stack.redis_server import free_port, guarded_command, private_socket, server_command
+from stack.redis_server import guarded_command, private_socket, server_command
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from PIL import Image
 
 from process.redis_url import checked_redis_url
 from stack import redis_server as module
+from stack.ports import free_port
 from stack.processes import NotStarted, python, running
 from stack.redis_server import (
-    free_port,
     guarded_command,
     private_socket,
     redis_server,
@@ -34,6 +34,13 @@ from stack.services import stack
 from tests.patience import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_a_free_port_is_never_one_that_an_outgoing_connection_is_given():
+    """Such a port was taken between its choice and the start of the program that was to listen there."""
+    linux = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(linux.read_text().split()[0]) if linux.exists() else 49152
+    assert all(free_port() < lowest for _ in range(200))
 
 
 def test_a_redis_is_up_for_as_long_as_it_is_needed(tmp_path, monkeypatch):

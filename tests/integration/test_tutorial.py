@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.redis_server import free_port
+from stack.ports import free_port
 from tests.patience import ANSWER
 from tools.tutorial import PORTS, TUTORIAL, blocks, on_ports, pasted
 

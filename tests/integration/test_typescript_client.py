@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stack.ports import free_port
 from stack.processes import running
-from stack.redis_server import free_port
 from tests.integration.node import NODE, ROOT, SOURCES, built, compiled, node
 from tests.patience import ANSWER, eventually
 from webhooks.signature import new_secret, signed
