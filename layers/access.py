@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from layers.heads import IS_HEAD
 from layers.request_headers import headers_of
-from process.logs import CONTEXT
+from process.logs import CONTEXT, info
 from process.metrics import HTTP_REQUEST_SECONDS
 from process.trace import Trace
 
@@ -54,10 +54,7 @@ class Access:
         finally:
             seconds = took if took >= 0 else perf_counter() - began
             self._child(method_of(scope), route_of(scope), status // 100).observe(seconds)
-            if log.isEnabledFor(logging.INFO):
-                log.info(
-                    "%s %s %d", scope["method"], scope["path"], status, extra={"fields": said(scope, status, seconds)}
-                )
+            info(log, f"{scope['method']} {scope['path']} {status}", said(scope, status, seconds))
 
     def _child(self, method: str, route: str, status: int) -> Histogram:
         key = (method, route, status)

@@ -117,3 +117,33 @@ def test_a_record_that_cannot_be_read_is_complained_of_without_what_stands_in_it
         Job.model_validate({"id": "x", "spec": {"source": {"prompt": ["a secret prompt"]}}})
 
     assert "a secret prompt" not in str(caught.value)
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_is_logged_with_every_request_is_written_as_any_other_line(log, log_format):
+    stream, access = log(log_format), logging.getLogger("layers.access")
+    with logs.bound(job_id="j1"):
+        logs.info(access, "GET / 200", {"status": 200})
+        access.info("GET / 200", extra={"fields": {"status": 200}})
+
+    ours, plain = stream.getvalue().splitlines()
+    if log_format == "json":
+        ours, plain = ({**json.loads(line), "time": ""} for line in (ours, plain))
+        assert ours == plain
+    else:
+        assert ours.partition(" INFO ")[2] == plain.partition(" INFO ")[2] != ""
+
+
+def test_what_is_logged_with_every_request_reaches_whoever_else_listens(log):
+    stream, heard = log(), []
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    listening = Listening()
+    logging.getLogger().addHandler(listening)
+    logs.info(logging.getLogger("layers.access"), "GET / 200", {})
+
+    assert heard == ["GET / 200"]
+    assert json.loads(stream.getvalue())["message"] == "GET / 200"
