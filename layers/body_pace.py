@@ -10,6 +10,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from layers.begun import Begun, begin
 from layers.body_errors import BodyTooSlow
 from layers.body_limit import WITHOUT_BODY
 
@@ -36,13 +37,15 @@ class BodyPace:
             nonlocal waited, length, is_whole
             if is_whole:  # what comes now is that the client leaves, and that may take long
                 return await receive()
-            began = perf_counter()
-            try:
-                async with asyncio.timeout(self._seconds + length / self._rate - waited):
-                    message = await receive()
-            except TimeoutError:
-                raise BodyTooSlow(length, perf_counter() - began + waited, self._rate) from None
-            waited += perf_counter() - began
+            message = begin(receive())
+            if isinstance(message, Begun):
+                began = perf_counter()
+                try:
+                    async with asyncio.timeout(self._seconds + length / self._rate - waited):
+                        message = await message
+                except TimeoutError:
+                    raise BodyTooSlow(length, perf_counter() - began + waited, self._rate) from None
+                waited += perf_counter() - began
             length += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
             return message

@@ -77,6 +77,7 @@ def paced(pieces: int, *, seconds: float, rate: float, busy: float = 0) -> int:
 
     async def receive():
         nonlocal now
+        await asyncio.sleep(0)
         now += 1
         return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
 
