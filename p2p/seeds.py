@@ -11,7 +11,7 @@ DrawSeed = Callable[[], int]
 
 def draw_seed() -> int:
     """A seed that nobody can foretell, from 0 to `MAX_SEED`."""
-    return secrets.randbelow(MAX_SEED + 1)
+    return secrets.randbits(MAX_SEED.bit_length())
 
 
 def drawn(spec: EditSpec, draw: DrawSeed = draw_seed) -> EditSpec:

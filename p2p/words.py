@@ -11,7 +11,6 @@ reader sees a word begin and end: "cat" is not in `caterpillar`, and a name has 
 
 from array import array
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -157,18 +156,18 @@ class WrittenPrompt:
 _READ: ContextVar[dict[str, WrittenPrompt] | None] = ContextVar("prompts that were read", default=None)
 
 
-@contextmanager
-def read_once() -> Iterator[None]:
+class ReadOnce:
     """Every prompt that is asked for within the block is read once, however many there are."""
-    token = _READ.set({})
-    try:
-        yield
-    finally:
-        _READ.reset(token)
+
+    def __enter__(self) -> None:
+        self._token = _READ.set({})
+
+    def __exit__(self, *_: object) -> None:
+        _READ.reset(self._token)
 
 
 def forget_prompts() -> None:
-    """Drops what `read_once` keeps, in the thread that has made it: to free it takes a part of the time."""
+    """Drops what `ReadOnce` keeps, in the thread that has made it: to free it takes a part of the time."""
     if (read := _READ.get()) is not None:
         read.clear()
 

@@ -44,7 +44,8 @@ class Trace:
         It says that it is sampled: what is logged under it is a record of it, and receivers that follow the flag do
         not drop their own part.
         """
-        return cls(token_hex(16), token_hex(8), "01")
+        drawn = token_hex(24)  # at once: each draw asks the system
+        return cls(drawn[:32], drawn[32:], "01")
 
     def child(self) -> "Trace":
         """The same trace with a span of its own."""

@@ -6,6 +6,7 @@ the two. RQ says once what such a hash holds; `tests/contract/test_rq.py` holds 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from secrets import token_hex
 
@@ -13,7 +14,6 @@ import redis
 from rq.job import Job as RqJob
 from rq.job import JobStatus as RqStatus
 from rq.serializers import JSONSerializer
-from rq.utils import now
 
 #: A name, not a function: the service must be able to ask for work it cannot import.
 TASK = "worker.tasks.run_edit"
@@ -54,7 +54,7 @@ class Message:
 def message_about(job_id: str, model: str) -> Message:
     """A new message about a job."""
     # As RQ's `utcformat` writes it, in a tenth of its time.
-    at = now().replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    at = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"
     fields = [
         *_template(),
         *("created_at", at),

@@ -5,12 +5,13 @@ A caller sees its own batches and no others: somebody else's is answered like no
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from jobs.admission import Admission
 from jobs.batches import MAX_EDITS, BatchStanding, BatchWebhook, gathered
+from jobs.catalogue import ModelDeclaration
 from jobs.errors import BatchNotFound, JobNotFound
 from jobs.follow.followed import Follower
 from jobs.model import Job, Notice
@@ -40,10 +41,9 @@ class AskedBatch:
     webhook: BatchWebhook | None = None
     traceparent: str = ""
 
-    @property
-    def fingerprint(self) -> str:
+    def fingerprint(self, catalogue: Mapping[str, ModelDeclaration]) -> str:
         """The same for the same request, whatever its trace."""
-        text = f"batch {self.webhook} {' '.join(edit.fingerprint for edit in self.edits)}"
+        text = f"batch {self.webhook} {' '.join(edit.fingerprint(catalogue) for edit in self.edits)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -60,7 +60,6 @@ async def submit(
         Refused: nothing was accepted, for now.
     """
     trace = Trace.parse(asked.traceparent) or Trace.new()
-    asked = replace(asked, edits=[edit.of_a_model(plane) for edit in asked.edits])
     bind(trace_id=trace.trace_id)
     characters = sum(edit.characters for edit in asked.edits)
     prepared = plane.computing.run(caller.owner, characters, _prepared, asked, plane, caller, trace, name)
@@ -85,7 +84,7 @@ def _prepared(
 ) -> tuple[Sequence[Job], str]:
     """The new jobs, and the fingerprint of a request that has a name; raises `InvalidEdit`."""
     try:
-        return _jobs(asked, plane, caller, trace), asked.fingerprint if name else ""
+        return _jobs(asked, plane, caller, trace), asked.fingerprint(plane.catalogue) if name else ""
     finally:
         forget_prompts()
 

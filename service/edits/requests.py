@@ -52,7 +52,6 @@ class WebhookRequest(Part):
 
 #: What was read of prompts that are text.
 _UNREAD = ReadPrompts()
-_OF_SPEC = tuple(EditSpec.model_fields)
 
 
 def _unread() -> ReadPrompts:
@@ -99,11 +98,9 @@ class EditRequest(EditSpec):
 
     def asked(self, traceparent: str) -> Asked:
         """What is to be made, and what concerns the job alone."""
-        said = vars(self)
-        spec = EditSpec.model_construct(**{name: said[name] for name in _OF_SPEC})
         within = None if self.start_within is None else timedelta(seconds=self.start_within)
         return Asked(
-            spec=spec,
+            spec=self,
             priority=self.priority,
             start_within=within,
             traceparent=traceparent,

@@ -16,6 +16,7 @@ from service.http.errors import InvalidEdit
 
 #: What a message says of prompts that would fit so.
 _IN_CHUNKS = 'say "long_prompts": "chunks"'
+_OF_SPEC = tuple(EditSpec.model_fields)
 
 
 def resolved(
@@ -43,7 +44,9 @@ def resolved(
             **drawn_fields(asked, draw),
         }
     )
-    complete = spec.model_copy(update={"model": model.id, "sampling": sampling})
+    # Nothing but a spec: a body has more, and a record takes no more.
+    said = {**vars(spec), "model": model.id, "sampling": sampling}
+    complete = EditSpec.model_construct(**{name: said[name] for name in _OF_SPEC})
     if complaints := list(islice(_beyond(complete, model, counters[model.id]), MAX_COMPLAINTS)):
         raise InvalidEdit(complaints)
     return complete

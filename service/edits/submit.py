@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from anyio import to_thread
 
 from jobs import moves
-from jobs.admission import Admission
+from jobs.admission import Admission, Limits
+from jobs.catalogue import ModelDeclaration
 from jobs.errors import IllegalTransition, JobNotFound, NameReused, StorageUnavailable
 from jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
 from p2p.spec import EditSpec
@@ -44,6 +46,8 @@ _OF_NAME = 11
 #: client's.
 _OURS = re.compile(r"[0-9a-f]{32}")
 
+_MODEL: set[str] = {"model"}
+
 Found = TypeVar("Found")
 
 
@@ -52,6 +56,7 @@ class Asked:
     """An edit as it is asked for: what is to be made, and what concerns the job alone.
 
     Attributes:
+        spec: as it was sent; a body that has more than a spec will do, for only the spec is kept.
         traceparent: the request's; one that is absent or invalid is made anew.
         read: what was read out of its prompts.
     """
@@ -69,18 +74,12 @@ class Asked:
         names = sum(len(name.word) + _OF_NAME for _, name, _ in self.spec.names())
         return sum(map(len, self.spec.prompts)) + len(self.spec.sampling.negative_prompt) + names
 
-    def of_a_model(self, plane: Plane) -> "Asked":
-        """The same edit with the models file's first model if it names none."""
-        if self.spec.model is not None:
-            return self
-        return replace(self, spec=self.spec.model_copy(update={"model": known_model(None, plane.catalogue).id}))
-
-    @property
-    def fingerprint(self) -> str:
-        """The same for the same request, whatever its trace: taken before a seed is drawn, when its model is known."""
+    def fingerprint(self, catalogue: Mapping[str, ModelDeclaration]) -> str:
+        """The same for the same request, whatever its trace; not to name a model is to name the models file's first."""
         # Without what is left at its default: a field that a later version adds makes no retry another request.
-        said = self.spec.model_dump_json(exclude_defaults=True)
-        text = f"{said} {self.priority} {self.start_within} {self.webhook}"
+        said = self.spec.model_dump_json(exclude_defaults=True, exclude=_MODEL)
+        model = known_model(self.spec.model, catalogue).id
+        text = f"{model} {said} {self.priority} {self.start_within} {self.webhook}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -95,13 +94,12 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
         Refused: nothing was accepted, for now.
     """
     trace = Trace.parse(asked.traceparent) or Trace.new()
-    asked = asked.of_a_model(plane)
-    bind(model=asked.spec.model, trace_id=trace.trace_id)
+    bind(model=known_model(asked.spec.model, plane.catalogue).id, trace_id=trace.trace_id)
     prepared = plane.computing.run(caller.owner, asked.characters, _prepared, asked, plane, caller, trace, name)
     job, fingerprint = await prepared
     if job.spec.names_pictures and not await is_known(name, plane, caller):
         job = await with_pictures(job, plane, caller)
-    limits = replace(caller.limits, backlog=plane.backlog)
+    limits = _limits_of(caller.limits, plane.backlog)
     admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=fingerprint)
     admitted = await plane.store.admit(admission)
     if admitted.replayed:
@@ -113,10 +111,16 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     return job, False
 
 
+@lru_cache(maxsize=1024)
+def _limits_of(limits: Limits, backlog: int | None) -> Limits:
+    """What a caller may post, and what a queue holds."""
+    return replace(limits, backlog=backlog)
+
+
 def _prepared(asked: Asked, plane: Plane, caller: Caller, trace: Trace, name: str | None) -> tuple[Job, str]:
     """The new job of an edit, and the fingerprint of a request that has a name; raises `InvalidEdit`."""
     try:
-        return job_for(asked, plane, caller, trace), asked.fingerprint if name else ""
+        return job_for(asked, plane, caller, trace), asked.fingerprint(plane.catalogue) if name else ""
     finally:
         forget_prompts()
 

@@ -33,7 +33,7 @@ from layers.body_errors import (
 )
 from layers.computing import SMALL
 from layers.request_headers import header_of
-from p2p.words import forget_prompts, read_once
+from p2p.words import ReadOnce, forget_prompts
 from service.http.body_models import BodyModel
 from service.http.dependencies import caller_of_request
 from service.http.keyed import Answering, key_first
@@ -76,7 +76,7 @@ class JsonRoute(APIRoute):
             _refuse_encoded(request)
             # Where Starlette keeps what `request.body()` and `request.json()` gave.
             request._body = body = await _whole(request.receive)
-            with read_once():
+            with ReadOnce():
                 request._json = await _read(request, body, model)
                 return await answered(request)
 

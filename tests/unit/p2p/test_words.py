@@ -267,7 +267,7 @@ def test_a_prompt_is_read_once_within_a_block_however_many_there_are(monkeypatch
     read, real = [], words.pieces_by_word
     monkeypatch.setattr(words, "pieces_by_word", lambda text: read.append(text) or real(text))
     prompts = [f"{number}: a cat, a dog and {number} houses" for number in range(100)]
-    with words.read_once():
+    with words.ReadOnce():
         for _ in range(3):
             for prompt in prompts:
                 for name in ("cat", "dog", "houses", "a"):
@@ -278,7 +278,7 @@ def test_a_prompt_is_read_once_within_a_block_however_many_there_are(monkeypatch
 
 
 def test_prompts_that_were_forgotten_are_read_again():
-    with words.read_once():
+    with words.ReadOnce():
         first = words.written("a cat")
         for number in range(40):
             words.written(f"{number} cats")
