@@ -4,6 +4,7 @@ Nothing of it stands in the way of the edit. Every pointer leads into the reques
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from jobs.catalogue import ModelDeclaration
 from jobs.model import Notice
@@ -46,8 +47,8 @@ def notices_of(
         for location in unused
     ]
     for location, prompt in _prompts(spec):
-        if prompt:
-            found += _of_prompt(location, prompt, model, weighted)
+        if prompt and (said := _of_prompt(prompt, model.id, model.known_words, weighted)):
+            found += [Notice(code=code, pointer=_pointer(location), detail=detail) for code, detail in said]
     return bounded(found)
 
 
@@ -71,17 +72,22 @@ def bounded(notices: Sequence[Notice]) -> tuple[Notice, ...]:
     return (*notices[: MAX_NOTICES - 1], more)
 
 
-def _of_prompt(location: Location, prompt: str, model: ModelDeclaration, weighted: bool) -> Iterator[Notice]:
+# Clients send the same prompts again, and a prompt has 2,000 characters at most.
+@lru_cache(maxsize=128)
+def _of_prompt(prompt: str, model_id: str, known: frozenset[str] | None, weighted: bool) -> Sequence[tuple[str, str]]:
+    """What there is to say about a prompt: a code and a detail each."""
+    said: list[tuple[str, str]] = []
     is_plain = not may_be_foreign(prompt)
     if not (weighted or is_plain) and (found := _listed(weight_syntax(prompt))):
         detail = f'{found} is read as text: send "prompt_syntax": "weights" if it weighs words'
-        yield Notice(code="weights_read_as_text", pointer=_pointer(location), detail=detail)
+        said.append(("weights_read_as_text", detail))
     if not is_plain and (found := _listed(other_syntax(prompt))):
         detail = f"{found} is another program's syntax and is read as text: leave it out"
-        yield Notice(code="syntax_read_as_text", pointer=_pointer(location), detail=detail)
-    if model.known_words is not None and (found := _listed(written(prompt).beyond(model.known_words))):
-        detail = f"{model.id} was not trained on {found}: say it in words of its `vocabulary` (GET /v1/models)"
-        yield Notice(code="unknown_word", pointer=_pointer(location), detail=detail)
+        said.append(("syntax_read_as_text", detail))
+    if known is not None and (found := _listed(written(prompt).beyond(known))):
+        detail = f"{model_id} was not trained on {found}: say it in words of its `vocabulary` (GET /v1/models)"
+        said.append(("unknown_word", detail))
+    return said
 
 
 def _listed(found: Sequence[str]) -> str:
