@@ -4,7 +4,7 @@ FastAPI's own `max_body_size` answers in plain text as soon as the client announ
 service is a problem document; so the limit stands here. It holds for what is read: a body without a length, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,11 +27,10 @@ class BodyLimit:
         self._app = app
         self._max_bytes, self._of_path = max_bytes, of_path or {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on with a counted body."""
         if scope["type"] != "http" or scope["method"] in WITHOUT_BODY:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         total, most = 0, self._of_path.get(path_of(scope), self._max_bytes)
 
         async def counted() -> Message:
@@ -44,7 +43,7 @@ class BodyLimit:
                 raise HTTPException(413)
             return message
 
-        await self._app(scope, counted, send)
+        return self._app(scope, counted, send)
 
 
 def _announced(scope: Scope) -> int:

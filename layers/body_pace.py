@@ -6,6 +6,7 @@ service is busy itself nothing is counted.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,11 +27,10 @@ class BodyPace:
         self._app = app
         self._seconds, self._rate = seconds, rate
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, with a body that is waited for so long."""
         if scope["type"] != "http" or scope["method"] in WITHOUT_BODY:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         waited, length, is_whole = 0.0, 0, False
 
         async def paced() -> Message:
@@ -50,4 +50,4 @@ class BodyPace:
             is_whole = not message.get("more_body", False)
             return message
 
-        await self._app(scope, paced, send)
+        return self._app(scope, paced, send)

@@ -5,6 +5,8 @@ has no known length is a stream of events: it is closed at once, so that asking 
 openapi.yaml does not list these operations: they would say everything twice.
 """
 
+from collections.abc import Awaitable
+
 from anyio import CancelScope
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,11 +20,12 @@ class Heads:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, as `GET` where it is for the head."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        return (self._head if is_head else self._app)(scope, receive, send)
+
+    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A scope of its own: the server looks at its own again, to know that no body follows.
         inner = {**scope, "method": "GET", IS_HEAD: True}
         try:

@@ -6,6 +6,7 @@ a second, and 140 MB of memory.
 """
 
 import asyncio
+from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,7 +20,7 @@ class Pieces:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, with an answer that is sent in pieces."""
 
         async def sent(message: Message) -> None:
@@ -32,4 +33,4 @@ class Pieces:
                 await send({**message, "body": body[begin : begin + PIECE], "more_body": more})
                 await asyncio.sleep(0)
 
-        await self._app(scope, receive, sent if scope["type"] == "http" else send)
+        return self._app(scope, receive, sent if scope["type"] == "http" else send)

@@ -6,6 +6,7 @@ there on every address of the request is the client's. A request that still has 
 links work without the proxy, too.
 """
 
+from collections.abc import Awaitable
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,7 +32,7 @@ class Prefixed:
         self._raw, self._prefix = prefix.encode(), unquote(prefix)
         self._takes_whole = self._prefix.split("/")[1] not in OWN
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on under its whole path."""
         if scope["type"] == "http":
             path, raw = scope["path"], scope.get("raw_path") or scope["path"].encode()
@@ -41,4 +42,4 @@ class Prefixed:
                 path, raw = f"{path}/", raw + b"/"
             # In place: what measures requests looks at the same scope again, for the route.
             scope.update(root_path=self._prefix, path=path, raw_path=raw)
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)

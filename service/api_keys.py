@@ -116,7 +116,7 @@ class KeyHolders:
         if scheme.lower() != "bearer" or (parsed := _FORM.fullmatch(token.strip())) is None:
             raise Unauthenticated
         key_id, secret = parsed.groups()
-        key = await self._key(key_id)
+        key = self._known.get(key_id) or await self._key(key_id)
         if key is None or key.revoked_at or not hmac.compare_digest(key.digest, _digest(secret)):
             raise Unauthenticated
         return key.caller
@@ -134,8 +134,8 @@ class KeyHolders:
         return True
 
     async def _key(self, key_id: str) -> ApiKey | None:
-        if (key := self._known.get(key_id)) is not None or key_id in self._unknown:
-            return key
+        if key_id in self._unknown:
+            return None
         text = cast(str | None, await self._client.hget(KEYS, key_id))
         if text is None:
             self._unknown[key_id] = True

@@ -6,6 +6,7 @@ A client must read it with `decode_responses=True`.
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -30,6 +31,7 @@ _DEFAULTS = {
 _KNOWN, _FIXED = frozenset(Job.model_fields), frozenset(FIXED)
 #: What may change, and what a new record leaves out of it.
 _CHANGING = [(name, _DEFAULTS.get(name, ...)) for name in Job.model_fields if name not in _FIXED]
+_fixed = itemgetter(*FIXED)
 _ABSENT: Mapping[str, Any] = from_json(to_json(_DEFAULTS))
 
 
@@ -39,16 +41,16 @@ def encode(fields: Mapping[str, object]) -> dict[str, str]:
     What never changes, which only a new record has, is one value; what says no more than its default is left out of a
     new record.
     """
-    if unknown := fields.keys() - _KNOWN:
-        raise TypeError(f"a job has no {', '.join(sorted(unknown))}")
+    if not fields.keys() <= _KNOWN:
+        raise TypeError(f"a job has no {', '.join(sorted(fields.keys() - _KNOWN))}")
     if "id" not in fields:
         return {name: _packed(to_json(value)) for name, value in fields.items() if name not in _FIXED}
-    kept = {}
-    for name, default in _CHANGING:
-        value = fields[name]
-        if value is not default and value != default:
-            kept[name] = _packed(to_json(value))
-    kept["fixed"] = _packed(to_json({name: fields[name] for name in FIXED}))
+    kept = {
+        name: _packed(to_json(value))
+        for name, default in _CHANGING
+        if (value := fields[name]) is not default and value != default
+    }
+    kept["fixed"] = _packed(to_json(dict(zip(FIXED, _fixed(fields), strict=True))))
     return kept
 
 

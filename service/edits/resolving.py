@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 
 from jobs.catalogue import ModelDeclaration
 from p2p.chunks import LongPrompts, most_tokens
@@ -17,6 +18,7 @@ from service.http.errors import InvalidEdit
 #: What a message says of prompts that would fit so.
 _IN_CHUNKS = 'say "long_prompts": "chunks"'
 _OF_SPEC = tuple(EditSpec.model_fields)
+_of_spec = itemgetter(*_OF_SPEC)
 
 
 def resolved(
@@ -46,7 +48,7 @@ def resolved(
     )
     # Nothing but a spec: a body has more, and a record takes no more.
     said = {**vars(spec), "model": model.id, "sampling": sampling}
-    complete = EditSpec.model_construct(**{name: said[name] for name in _OF_SPEC})
+    complete = EditSpec.model_construct(**dict(zip(_OF_SPEC, _of_spec(said), strict=True)))
     if complaints := list(islice(_beyond(complete, model, counters[model.id]), MAX_COMPLAINTS)):
         raise InvalidEdit(complaints)
     return complete
@@ -98,7 +100,8 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
         detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"
         field = "height" if all(height != sampling.height for height, _ in model.sizes) else "width"
         yield Complaint.at("sampling", field, code="size_not_offered", detail=detail)
-    yield from _of_loras(spec, model)
+    if spec.loras:
+        yield from _of_loras(spec, model)
     long = list(too_long(_prompts(spec), model, counter, spec.long_prompts))
     yield from long
     if not long:

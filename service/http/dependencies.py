@@ -26,23 +26,21 @@ _bearer = HTTPBearer(
 )
 
 
-async def caller_of(authorization: str, plane: Plane) -> Caller:
-    """Who asks, from here on in every line that is logged; raises `Unauthenticated`."""
-    caller = await plane.callers.of(authorization)
-    bind(key_id=caller.owner)
-    return caller
-
-
 #: Where a request's scope holds its caller, once the key was looked at.
 _CALLER = "p2p.caller"
 
 
 async def caller_of_request(request: Request) -> Caller:
-    """Who sends a request; the key is looked at once. Raises `Unauthenticated`."""
+    """Who sends a request, from here on in every line that is logged; the key is looked at once.
+
+    Raises:
+        Unauthenticated: nobody who has a key.
+    """
     caller = request.scope.get(_CALLER)
     if caller is None:
-        caller = await caller_of(header_of(request.scope, b"authorization"), request.app.state.plane)
-        request.scope[_CALLER] = caller
+        plane: Plane = request.app.state.plane
+        caller = request.scope[_CALLER] = await plane.callers.of(header_of(request.scope, b"authorization"))
+        bind(key_id=caller.owner)
     return caller
 
 

@@ -4,7 +4,7 @@ Within CORS, so that a page that may call the API can read every refusal.
 """
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Awaitable, Set
 
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -38,16 +38,14 @@ class Door:
         self._app = app
         self._hosts, self._origins, self._any_host = hosts, origins, any_host
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, or refuse it."""
         if scope["type"] == "http":
             try:
                 self._check(scope)
             except RequestRefused as refusal:
-                response = await problem_for(Request(scope), refusal)
-                await response(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+                return _refused(refusal, scope, receive, send)
+        return self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         fields, headers = scope["headers"], headers_of(scope)
@@ -65,3 +63,8 @@ class Door:
             raise HostNotAllowed
         if scope["method"] not in SAFE and not self._origins.allow(fields, host):
             raise OriginNotAllowed
+
+
+async def _refused(refusal: RequestRefused, scope: Scope, receive: Receive, send: Send) -> None:
+    response = await problem_for(Request(scope), refusal)
+    await response(scope, receive, send)
