@@ -86,7 +86,8 @@ class Queues(Protocol):
 
     def renew(self, model: str) -> None: ...
 
-    def release(self, model: str) -> None: ...
+    def release(self, model: str) -> None:
+        """Never raises: a claim that is not released runs out."""
 
 
 class Memory(Protocol):
@@ -177,7 +178,8 @@ class SeveralModels:
             self._failing.add(model)
             self._barred[model] = self._clock() + FAILED
             return False
+        else:
+            self._failing.discard(model)
+            return True
         finally:
             self._queues.release(model)
-        self._failing.discard(model)
-        return True

@@ -8,6 +8,7 @@ In between it waits for the notice that `lua/push.lua` publishes with every mess
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import cast
 
 import redis
@@ -80,5 +81,7 @@ class SeveralQueues:
     def release(self, model: str) -> None:
         """Others may load the model."""
         # Between the two commands the claim can run out and be another worker's: then two load, which does no harm.
-        if cast(bytes | None, self._client.get(keys.loading(model))) == self._holder:
-            self._client.delete(keys.loading(model))
+        # Where Redis does not answer, the claim runs out by itself.
+        with suppress(redis.RedisError):
+            if cast(bytes | None, self._client.get(keys.loading(model))) == self._holder:
+                self._client.delete(keys.loading(model))

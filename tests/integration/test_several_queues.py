@@ -15,7 +15,7 @@ from jobs.redis.several_queues import CLAIM, SeveralQueues
 from jobs.redis.store import RedisJobStore
 from p2p.spec import EditSpec
 from tests.edits import CAT_TO_DOG
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, eventually
 
 MODELS = ("here", "there", "nowhere")
 
@@ -75,9 +75,12 @@ def test_a_wait_ends_with_a_message_that_is_new_given_back_or_sent_again(message
 
 
 def test_it_hears_of_its_own_models_alone(messages):
-    SeveralQueues(messages, MODELS, "w").wait(0.01)
+    queues = SeveralQueues(messages, MODELS, "w")
+    queues.wait(0.01)
 
-    assert {channel.decode() for channel in messages.pubsub_channels()} == set(map(list_of, MODELS))
+    wanted = set(map(list_of, MODELS))
+    assert eventually(lambda: {channel.decode() for channel in messages.pubsub_channels()} == wanted)
+    assert queues.waiting() == frozenset()
 
 
 def test_it_goes_on_where_the_connection_is_lost_and_hears_again(messages, store, redis_client):
@@ -128,3 +131,8 @@ def test_a_message_stays_in_its_queue_until_it_is_moved(messages, store):
     SeveralQueues(messages, MODELS, "w").waiting()
 
     assert messages.llen(list_of("here")) == 1
+
+
+def test_a_claim_that_redis_does_not_hear_released_runs_out_by_itself():
+    with redis.Redis(host="127.0.0.1", port=1, retry=None) as client:
+        SeveralQueues(client, MODELS, "w").release("here")
