@@ -173,11 +173,13 @@ def test_pictures_are_those_of_a_fresh_worker_also_after_a_model_has_left_and_co
     assert loads == {"left": "2", "right": "2"}
 
 
-def test_models_that_fit_stay(served, worker, post, until):
+def test_models_that_fit_stay_and_no_message_does(served, worker, post, until):
     port = free_port()
     worker(METRICS_PORT=str(port))
     for model in (*MODELS, *MODELS):
         assert until(post(model))["status"] == "succeeded"
+    with redis.Redis.from_url(served.redis_url) as client:
+        assert [client.llen(f"{list_of(model)}:intermediate") for model in MODELS] == [0, 0]
 
     metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=ANSWER).text
     assert dict(re.findall(r'p2p_model_loads_total{model="(\w+)",result="loaded"} (\d)', metrics)) == {
@@ -215,6 +217,36 @@ def test_a_worker_told_to_stop_finishes_its_job_and_takes_none_of_the_other_mode
     assert until(other, "queued", "running", "succeeded")["status"] == "queued"
     worker()
     assert until(other)["status"] == "succeeded"
+
+
+#: Loads the model on the right once a file is there.
+SLOW = """
+import os, time
+import worker.models as models
+load = models.load_family
+def slow(declaration, **how):
+    if declaration.id == "right":
+        open({loads!r}, "w").close()
+        while not os.path.exists({go!r}):
+            time.sleep(0.01)
+    return load(declaration, **how)
+models.load_family = slow
+"""
+
+
+def test_a_worker_told_to_stop_while_it_loads_a_model_takes_no_job_of_it(served, worker, post, until, tmp_path):
+    loads, go = tmp_path / "loads", tmp_path / "go"
+    address, process = post("right", steps=2), worker(SLOW.format(loads=str(loads), go=str(go)))
+    assert eventually(loads.exists)
+    assert until(address, "queued")["status"] == "queued"
+
+    process.terminate()
+    go.touch()
+
+    assert process.wait(PATIENCE) == 0
+    assert (until(address, "queued")["attempt"], messages_left(served)["right"]) == (0, 1)
+    worker()
+    assert (until(address)["status"], until(address)["attempt"]) == ("succeeded", 1)
 
 
 #: Tries a model that could not be loaded again soon.
