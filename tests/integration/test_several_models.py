@@ -4,6 +4,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from subprocess import Popen
 
@@ -11,13 +12,18 @@ import httpx
 import pytest
 import redis
 
+from jobs.model import new_job
 from jobs.redis import keys
 from jobs.redis.message import list_of
 from jobs.redis.queue import RqJobQueue
+from jobs.redis.store import RedisJobStore
+from p2p.spec import EditSpec
 from stack.ports import free_port
-from stack.processes import python, running
+from stack.processes import python, running, stop
+from stack.redis_server import private_socket, server_command, url_of
 from stack.services import Stack, stack
 from tests import tiny
+from tests.edits import CAT_TO_DOG
 from tests.patience import ANSWER, LEASE, PATIENCE, eventually
 from worker.turns import PASSED_OVER
 
@@ -286,3 +292,44 @@ def test_jobs_of_a_model_in_memory_keep_those_of_another_one_waiting_for_a_few_t
 
     began = sorted((until(address)["started_at"], address) for address in (*many, one))
     assert [address for _, address in began].index(one) == PASSED_OVER
+
+
+def test_a_worker_outlasts_a_restart_of_redis(models_file, tmp_path):
+    with ExitStack() as servers:
+        path = servers.enter_context(private_socket())
+        command = [*server_command(path, tmp_path, keep=True), "--appendfsync", "always"]
+        server = servers.enter_context(running("redis", command, tmp_path / "redis.log"))
+        client = servers.enter_context(redis.Redis.from_url(url_of(path), decode_responses=True, retry=None))
+        assert eventually(lambda: answers(client))
+        environment = {"REDIS_URL": url_of(path), "MODELS_FILE": str(models_file), "OMP_NUM_THREADS": "1"}
+        environment["STORAGE_URL"] = str(tmp_path / "artifacts")
+        named = [argument for model in MODELS for argument in ("--model", model)]
+        log = tmp_path / "worker.log"
+        process = servers.enter_context(running("worker", python("-m", "worker", *named), log, environment))
+        first = created(client, "left")
+        assert eventually(lambda: RedisJobStore(client).get(first).status == "succeeded")
+
+        stop(server)
+        assert eventually(lambda: "cannot be reached" in log.read_text())
+        servers.enter_context(running("redis", command, tmp_path / "redis.log"))
+        assert eventually(lambda: answers(client))
+
+        job_id = created(client, "right")
+        assert eventually(lambda: RedisJobStore(client).get(job_id).status == "succeeded")
+        assert process.poll() is None
+
+
+def created(client: redis.Redis, model: str) -> str:
+    asked = CAT_TO_DOG.model_dump(exclude_unset=True)
+    sampling = {"steps": 2, "guidance_scale": 3.0, "height": 32, "width": 32}
+    spec = EditSpec.model_validate({**asked, "model": model, "sampling": sampling})
+    job = new_job(spec, lifetime=timedelta(hours=1))
+    RedisJobStore(client).create(job)
+    return job.id
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
