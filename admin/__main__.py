@@ -70,7 +70,7 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
 
 
 QUEUES = ("model", "waiting", "running", "oldest wait", "workers")
-WORKERS = ("worker", "model", "state", "job", "host", "pid", "last seen")
+WORKERS = ("worker", "models", "state", "job", "host", "pid", "last seen")
 
 
 def queue_row(standing: Standing) -> Sequence[str]:
@@ -81,8 +81,8 @@ def queue_row(standing: Standing) -> Sequence[str]:
 
 def worker_row(worker: SeenWorker) -> Sequence[str]:
     """A worker as a row of `WORKERS`."""
-    did = worker.job_id or "-"
-    return (worker.name, worker.model, worker.state, did, worker.host, worker.pid, worker.last_seen)
+    did, models = worker.job_id or "-", ", ".join(worker.models) or "-"
+    return (worker.name, models, worker.state, did, worker.host, worker.pid, worker.last_seen)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -148,6 +148,32 @@ PUBLICATION_SECONDS = _histogram(
     buckets=_STEP,
     meaning="Publication lag: from a job's last step done until its success is written.",
 )
+MODEL_LOADED = _gauge(
+    "p2p_model_loaded",
+    "model",
+    by=(WORKER,),
+    meaning="Of each model that the worker serves: 1 while it is in memory, else 0.",
+)
+MODEL_BYTES = _gauge(
+    "p2p_model_bytes",
+    "model",
+    by=(WORKER,),
+    meaning="Memory of a model's weights and their packed copies when it was loaded; 0 while it is not in memory.",
+)
+MODEL_LOADS = _counter(
+    "p2p_model_loads_total",
+    "model",
+    "result",
+    by=(WORKER,),
+    meaning="Times that a model was loaded by a worker that serves several; result is loaded or failed.",
+)
+MODEL_LOAD_SECONDS = _histogram(
+    "p2p_model_load_seconds",
+    "model",
+    by=(WORKER,),
+    buckets=_WAIT,
+    meaning="How long loading took, where a worker serves several models.",
+)
 
 REAPER_SWEEPS = _counter(
     "p2p_reaper_sweeps_total", "result", by=(REAPER,), meaning="Sweeps; result is complete or cut_short."
@@ -202,6 +228,21 @@ def begin_at_zero(process: str, model: str) -> None:
         ATTEMPTS.labels(model)
         JOBS_ENDED.labels(model, "succeeded", "")
         JOBS_ENDED.labels(model, "failed", "moderation_failed")
+        MODEL_LOADED.labels(model)
+        MODEL_BYTES.labels(model)
+        MODEL_LOADS.labels(model, "failed")
+
+
+def model_loaded(model: str, size: int) -> None:
+    """A worker has a model in memory, of so many bytes."""
+    MODEL_LOADED.labels(model).set(1)
+    MODEL_BYTES.labels(model).set(size)
+
+
+def model_left(model: str) -> None:
+    """A worker has a model in memory no more."""
+    MODEL_LOADED.labels(model).set(0)
+    MODEL_BYTES.labels(model).set(0)
 
 
 def job_ended(model: str, status: str, code: str) -> None:

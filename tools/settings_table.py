@@ -44,7 +44,7 @@ def settings_table() -> str:
 
 def _shown(default: object) -> str:
     value = int(default.total_seconds()) if isinstance(default, timedelta) else default
-    return f"`{value}`" if value != "" else ""
+    return f"`{value}`" if value not in ("", None) else ""
 
 
 if __name__ == "__main__":

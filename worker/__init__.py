@@ -1,1 +1,1 @@
-"""The worker: one model resident in one process, working off that model's queue."""
+"""The worker: one model or several in one process, working off their queues one job at a time."""

@@ -1,31 +1,29 @@
 """`python -m worker --model ID`: loads a model, then works off its queue until a signal comes.
 
-Without `--model` it is the first of the models file, which requests get that name none.
+Without `--model` it is the first of the models file, which requests get that name none. With several, each is loaded
+when its first job comes, and those leave that are used least recently where WORKER_MEMORY says so.
 """
 
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import redis
 
 from jobs.catalogue import ModelDeclaration, load_catalogue
-from jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis, UnsafeRedis
-from jobs.redis.connection import patient_client, refuse_wrong, wait_for
-from jobs.redis.queue import RqJobQueue
-from jobs.redis.sources import RedisKeptSources
-from jobs.redis.store import RedisJobStore
+from jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis
+from jobs.redis.connection import refuse_wrong
 from jobs.storage import ObjectStorage, open_storage
 from p2p.errors import P2PError
 from process.logs import set_up_logs
-from process.metrics import WORKER, MetricsUnavailable, begin_at_zero, serve_metrics
+from process.metrics import WORKER, MetricsUnavailable, model_loaded, serve_metrics
 from process.settings import settings_or_exit
-from worker.drain import Drain
-from worker.gpu_worker import GpuWorker
 from worker.library_logs import adopt_library_logs
 from worker.moderation import InvalidModeration, Judge, load_moderation
 from worker.settings import WorkerSettings
+from worker.taking import OneModel
 
 if TYPE_CHECKING:
     from worker.engine import Engine
@@ -36,10 +34,14 @@ log = logging.getLogger("worker")
 def main() -> None:
     """Load, then serve."""
     arguments = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
-    arguments.add_argument("--model", help="id of the model to serve, as in the models file; its first if absent")
+    arguments.add_argument(
+        "--model",
+        action="append",
+        help="id of a model to serve, as in the models file; its first if absent. May be given several times",
+    )
     settings = settings_or_exit(WorkerSettings)
     set_up_logs(settings.log_format)
-    declaration = _declared(arguments.parse_args().model, settings)
+    declaration, *further = _declared(arguments.parse_args().model, settings)
     try:
         storage = open_storage(settings.storage_url)
         judge = Judge(load_moderation(settings.moderation))
@@ -50,6 +52,11 @@ def main() -> None:
         sys.exit(str(error))
     # Not at the head of the file: diffusers and transformers log while their parts are imported.
     adopt_library_logs()
+    if further:
+        from worker.several import serve_several
+
+        return serve_several([declaration, *further], settings, storage, judge)
+    from p2p.families.occupied import occupied
     from worker.engine import Engine
     from worker.models import load_family
     from worker.sampler import ModelSampler
@@ -66,6 +73,7 @@ def main() -> None:
             "(`python -m admin models check` goes through all models)"
         )
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
+    model_loaded(declaration.id, occupied(family.networks))
     serve(
         Engine(ModelSampler(family), declaration, revision=family.revision, judge=judge), declaration, settings, storage
     )
@@ -73,45 +81,29 @@ def main() -> None:
 
 def serve(engine: "Engine", declaration: ModelDeclaration, settings: WorkerSettings, storage: ObjectStorage) -> None:
     """Work off the model's queue until a signal comes; ends the process where Redis cannot be had."""
-    from worker.tasks import WorkerContext, set_context
+    from worker.serving import ContextOf, work
+    from worker.tasks import set_context
 
-    client = patient_client(settings.redis_url)
-    try:
-        wait_for(settings.redis_url)
-    except (RefusedRedis, UnsafeRedis, redis.RedisError) as error:
-        sys.exit(str(error))
-    # RQ reads bytes: a client of its own.
-    messages = redis.Redis.from_url(settings.redis_url)
-    begin_at_zero(WORKER, declaration.id)
-    drain = Drain(settings.grace)
-    worker = GpuWorker(declaration.id, messages, drain)
-    set_context(
-        WorkerContext(
-            model=declaration.id,
-            engine=engine,
-            store=RedisJobStore(client),
-            queue=RqJobQueue(messages),
-            storage=storage,
-            sources=RedisKeptSources(client),
-            patience=declaration.patience,
-            drain=drain,
-            lease=settings.lease,
-            alive=worker.heartbeat,
-        )
-    )
-    worker.work(logging_level="INFO")
+    def taking(_: redis.Redis, context_of: ContextOf) -> OneModel:
+        set_context(context_of(declaration, engine))
+        return OneModel(declaration.id)
+
+    work(taking, settings, storage)
 
 
-def _declared(model: str | None, settings: WorkerSettings) -> ModelDeclaration:
+def _declared(models: Sequence[str] | None, settings: WorkerSettings) -> Sequence[ModelDeclaration]:
     try:
         catalogue = load_catalogue(settings.models_file)
     except InvalidCatalogue as error:
         sys.exit(str(error))
-    if model is None:
-        return next(iter(catalogue.values()))
-    if model not in catalogue:
-        sys.exit(f"{settings.models_file} declares no model {model!r}: choose one of {', '.join(catalogue)}")
-    return catalogue[model]
+    if models is None:
+        return [next(iter(catalogue.values()))]
+    for model in models:
+        if model not in catalogue:
+            sys.exit(f"{settings.models_file} declares no model {model!r}: choose one of {', '.join(catalogue)}")
+        if models.count(model) > 1:
+            sys.exit(f"--model {model} is given {models.count(model)} times: name each model once")
+    return [catalogue[model] for model in models]
 
 
 if __name__ == "__main__":

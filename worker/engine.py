@@ -6,7 +6,7 @@ Knows neither Redis nor the storage, and lets no exception out: whatever goes wr
 
 import gc
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import torch
 
@@ -34,6 +34,11 @@ def nothing_kept(source: str) -> Trajectory | None:
     return None
 
 
+def no_room() -> bool:
+    """Where a model is alone in memory, none can leave for it."""
+    return False
+
+
 class DeviceLost(Exception):
     """The GPU has failed: nothing in this process can use it any more (a CUDA error other than its memory's)."""
 
@@ -41,13 +46,23 @@ class DeviceLost(Exception):
 class Engine:
     """One model, ready to edit.
 
+    Args:
+        make_room: has other models leave memory that are not used now; says whether any did.
+
     Attributes:
         judge: of prompts, pictures and previews.
     """
 
     def __init__(
-        self, sampler: Sampler, declaration: ModelDeclaration, *, revision: str, judge: Judge = NOBODY
+        self,
+        sampler: Sampler,
+        declaration: ModelDeclaration,
+        *,
+        revision: str,
+        judge: Judge = NOBODY,
+        make_room: Callable[[], bool] = no_room,
     ) -> None:
+        self._make_room = make_room
         self._sampler = sampler
         self._declaration = declaration
         self._revision = revision
@@ -113,14 +128,19 @@ class Engine:
         job, photo = edited.job, edited.photo
         if photo is not None and not job.spec.targets:
             return (self._sampler.source_alone(job.spec, photo.trajectory, photo.fidelity.reconstruction),)
-        *larger, smallest = ways(job.spec, edited.kept)
-        for runs in larger:
+        to_try = list(ways(job.spec, edited.kept))
+        while True:
+            runs = to_try[0]
             try:
                 return (yield from run_all(self._sampler, runs, job.spec.seeds, edited.masks.seen))
             except (MemoryError, torch.OutOfMemoryError):
                 log.warning("job %s: %d runs do not fit into memory", job.id, len(runs), exc_info=True)
+                # Rather than in smaller runs it goes on without the other models, as in a worker of this one alone.
+                if not self._make_room():
+                    if len(to_try) == 1:
+                        raise
+                    del to_try[0]
             # Outside the handler: what the exception holds on to is free by now.
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        return (yield from run_all(self._sampler, smallest, job.spec.seeds, edited.masks.seen))

@@ -8,27 +8,28 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from time import sleep
 from types import FrameType
 from uuid import uuid4
 
 import redis
-from rq import Queue, SimpleWorker
+from rq import Queue, SimpleWorker, worker_registration
 from rq.job import Job as Message
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
+from rq.worker import WorkerStatus
 
 from jobs.redis.message import queue_name
 from worker.drain import Drain
 from worker.edit_message import EditMessage
+from worker.taking import TURN, Taking
 
 log = logging.getLogger(__name__)
 
 #: Seconds until an idle worker that was killed no longer counts as alive (RQ adds 60).
 WORKER_TTL = 30
-#: Seconds a worker waits for a job before it looks whether it is to stop.
-TURN = 1
 #: What RQ raises over the fields of a message, which anyone who can write to Redis may have written.
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, redis.ResponseError)
 #: Seconds until it looks again after a message that could not be read.
@@ -49,18 +50,32 @@ class CooperativeDeadline(BaseDeathPenalty):
 
 
 class GpuWorker(SimpleWorker):
-    """Works off one model's queue. Made once the model is in memory, so that a registered worker is a ready one."""
+    """Works off the queues of its models. Made once these can be served, so that a registered worker is a ready one."""
 
     death_penalty_class = CooperativeDeadline
     job_class = EditMessage
 
-    def __init__(self, model: str, client: redis.Redis, drain: Drain) -> None:
-        self._drain = drain
-        # From exactly one queue RQ moves a message instead of popping it, so that a crash does not lose it.
-        # Its class of messages is named as well: RQ's maintenance reads abandoned messages by that of the queue.
-        queue = Queue(queue_name(model), connection=client, serializer=JSONSerializer, job_class=EditMessage)
-        name = f"{model}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
-        super().__init__([queue], name=name, connection=client, serializer=JSONSerializer, worker_ttl=WORKER_TTL)
+    def __init__(self, taking: Taking, client: redis.Redis, drain: Drain) -> None:
+        self._taking, self._drain = taking, drain
+        self.queues: list[Queue]
+        # The class of messages is named as well: RQ's maintenance reads abandoned messages by that of the queue.
+        self._queue_of = {
+            model: Queue(queue_name(model), connection=client, serializer=JSONSerializer, job_class=EditMessage)
+            for model in taking.models
+        }
+        name = f"{'+'.join(taking.models)}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        super().__init__(
+            list(self._queue_of.values()),
+            name=name,
+            connection=client,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL,
+        )
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Whose queues it works off."""
+        return self._taking.models
 
     def subscribe(self) -> None:
         """Hear no commands: RQ would end this process, or kill its process group, for any client that publishes.
@@ -95,6 +110,10 @@ class GpuWorker(SimpleWorker):
         except UNREADABLE as error:
             log.error("message %s cannot be worked off and is left: %s", job.id, type(error).__name__)
 
+    def prepare_job_execution(self, job: Message, remove_from_intermediate_queue: bool = False) -> None:
+        """Note that a message is worked on. It was moved, whatever RQ thinks of a worker with several queues."""
+        super().prepare_job_execution(job, True)
+
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Message, Queue] | None:
@@ -102,13 +121,57 @@ class GpuWorker(SimpleWorker):
         is_burst = timeout is None  # whatever is there, and no waiting
         while not self._stop_requested:
             try:
-                taken = super().dequeue_job_and_maintain_ttl(*((None, max_idle_time) if is_burst else (TURN, TURN)))
+                model = self._taking.ready(self.heartbeat)
+                self._register_served()
+                if self._stop_requested:  # it may have come while a model was loaded
+                    return None
+                if model is None:
+                    if is_burst:
+                        return None
+                    self._idle()
+                    self._taking.wait(TURN)
+                    continue
+                # From exactly one queue RQ moves a message instead of popping it, so that a crash does not lose it.
+                self._ordered_queues = [self._queue_of[model]]
+                waits = self._taking.may_block and not is_burst
+                taken = super().dequeue_job_and_maintain_ttl(*((TURN, TURN) if waits else (None, max_idle_time)))
             except UNREADABLE as error:
                 # RQ reads each field of a message before it is ours, and ends the worker over one that it cannot read.
                 log.error("a message that cannot be read is left out: %s", type(error).__name__)
                 if not is_burst:
                     sleep(PAUSE)
                 continue
-            if taken or is_burst:
+            except (redis.ConnectionError, redis.TimeoutError) as error:  # of `ready`; RQ waits for its own calls
+                log.error("Redis cannot be reached, and is asked again: %s", error)
+                sleep(TURN)
+                continue
+            if taken:
+                self._taking.took(model)
                 return taken
+            if is_burst and self._taking.may_block:
+                return None
         return None
+
+    def _idle(self) -> None:
+        """What RQ does in a turn that finds no message."""
+        self.set_state(WorkerStatus.IDLE)
+        self.heartbeat()
+        if self.should_run_maintenance_tasks:
+            self.run_maintenance_tasks()
+
+    def _register_served(self) -> None:
+        """Counts as a worker of those models alone that it can serve."""
+        served = [queue for model, queue in self._queue_of.items() if model in self._taking.served]
+        if served == self.queues:
+            return
+        before = self.queues
+        with self.connection.pipeline() as pipeline:
+            worker_registration.unregister(self, pipeline)
+            self.queues = served
+            worker_registration.register(self, pipeline)
+            pipeline.hset(self.key, "queues", ",".join(self.queue_names()))
+            try:
+                pipeline.execute()
+            except redis.RedisError:
+                self.queues = before
+                raise

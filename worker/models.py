@@ -16,12 +16,11 @@ def load_family(declaration: ModelDeclaration, *, device: str = "auto", dtype: s
         UnsupportedModel: its family does not handle it, or it reads fewer tokens than are declared.
         UnsupportedSize: it cannot draw a size that is declared.
     """
-    chosen = _device(device)
     family = load(
         declaration.family,
         ModelFiles.of(declaration),
-        device=chosen,
-        dtype=_dtype(dtype, declaration.torch_dtype, chosen),
+        device=_device(device),
+        dtype=precision(declaration, device, dtype),
         scheduler=declaration.scheduler,
     )
     _require_what_is_declared(declaration, family)
@@ -45,10 +44,10 @@ def _device(asked: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _dtype(asked: str, declared: str | None, device: str) -> torch.dtype:
+def precision(declaration: ModelDeclaration, device: str, dtype: str) -> torch.dtype:
     """The precision that the worker's setting names, else the model's declaration, else the device's own."""
-    name = declared if asked == "auto" else asked
+    name = declaration.torch_dtype if dtype == "auto" else dtype
     if name is not None:
         return getattr(torch, name)
     # CPUs compute float16 slowly where they do at all.
-    return torch.float16 if device.startswith("cuda") else torch.float32
+    return torch.float16 if _device(device).startswith("cuda") else torch.float32

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ByteSize, Field
 
 from process.settings import MetricsSettings, Span
 
@@ -16,6 +16,12 @@ class WorkerSettings(MetricsSettings):
     device: str = Field("auto", description='Where the model runs: "cpu", "cuda", "cuda:1"; "auto" prefers CUDA.')
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto", description='Precision of the model; "auto" is float16 on CUDA and float32 elsewhere.'
+    )
+    worker_memory: ByteSize | None = Field(
+        None,
+        gt=0,
+        description="How much memory the weights of a worker's models may occupy together, such as 20GB, where it "
+        "serves several: the least recently used leave. Any amount if absent.",
     )
     moderation: str = Field(
         "",

@@ -57,6 +57,11 @@ def pace(model: str) -> str:
     return f"pace:{model}"
 
 
+def loading(model: str) -> str:
+    """The worker of several models that loads a model just now: a text, which goes soon after its worker."""
+    return f"loading:{model}"
+
+
 def active(owner: str) -> str:
     """An owner's jobs that have not ended, by when their records would go: a sorted set."""
     return f"active:{owner}"

@@ -49,13 +49,14 @@ class SeenWorker:
     """A worker as it last described itself.
 
     Attributes:
+        models: that it can serve.
         state: RQ's word: "idle", "busy", "suspended".
         job_id: what it works on.
         last_seen: its last sign of life, as it wrote it.
     """
 
     name: str
-    model: str
+    models: Sequence[str]
     state: str
     job_id: str | None
     host: str
@@ -118,7 +119,7 @@ class RqJobQueue:
         taken = cast(set[bytes], self._client.smembers(WORKER_EXECUTIONS_KEY_TEMPLATE.format(name)))
         return SeenWorker(
             name=name,
-            model=said.get("queues", "").removeprefix(queue_name("")),
+            models=[queue.removeprefix(queue_name("")) for queue in said.get("queues", "").split(",") if queue],
             state=said.get("state", "unknown"),
             # RQ names what a worker has taken by the message and by an execution of its own.
             job_id=next((job_of(each.decode().partition(":")[0]) for each in taken), None),

@@ -54,6 +54,11 @@ class ModelFamily(Protocol):
         ...
 
     @property
+    def networks(self) -> Sequence[torch.nn.Module]:
+        """All that has weights, for what it occupies (`p2p.families.occupied`)."""
+        ...
+
+    @property
     def device(self) -> torch.device: ...
 
     @property

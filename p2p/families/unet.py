@@ -103,6 +103,10 @@ class UNetFamily:
         made.loras = LoraShelf(pipeline, files.lora_choices)
         return made
 
+    @property
+    def networks(self) -> Sequence[torch.nn.Module]:
+        return [part for part in self.pipeline.components.values() if isinstance(part, torch.nn.Module)]
+
     def levels_of(self, sites: Sequence[AttentionSite]) -> Levels:
         """Where maps are read and self-attention is carried over."""
         return levels(sites, self.network.config.sample_size)

@@ -20,7 +20,17 @@ def test_it_is_the_rq_that_was_read():
     assert rq.VERSION.startswith("3.0")
 
 
-@pytest.mark.parametrize("name", ["request_stop", "dequeue_job_and_maintain_ttl", "subscribe"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "request_stop",
+        "dequeue_job_and_maintain_ttl",
+        "subscribe",
+        "prepare_job_execution",
+        "execute_job",
+        "run_maintenance_tasks",
+    ],
+)
 def test_an_overridden_method_takes_what_rqs_takes(name):
     ours, theirs = (inspect.signature(getattr(cls, name)) for cls in (GpuWorker, SimpleWorker))
 
@@ -36,6 +46,14 @@ def test_a_deadline_is_no_alarm():
 
 def test_a_message_is_moved_not_popped_from_a_single_queue():
     assert "len(queue_keys) == 1" in inspect.getsource(Queue.dequeue_any)
+
+
+def test_rq_looks_into_the_queue_that_stands_alone_in_its_order():
+    """A worker of several models puts one of its queues there."""
+    assert "self._ordered_queues," in inspect.getsource(SimpleWorker.dequeue_job_and_maintain_ttl)
+    assert "self.prepare_job_execution(job, remove_from_intermediate_queue)" in inspect.getsource(
+        SimpleWorker.perform_job
+    )
 
 
 def test_rq_is_asked_for_work_by_name():

@@ -13,6 +13,7 @@ from jobs.redis.message import hash_of, list_of, message_about, queue_name
 from stack.redis_server import redis_server
 from worker.drain import Drain
 from worker.gpu_worker import GpuWorker
+from worker.taking import OneModel
 from worker.tasks import run_edit
 
 MODEL = "tiny"
@@ -41,7 +42,9 @@ def send(client: redis.Redis, job_id: str, **altered: bytes | str) -> None:
 
 def work_off(client: redis.Redis) -> None:
     """A worker takes what is in the queue, and ends."""
-    assert GpuWorker(MODEL, client, Drain(timedelta(seconds=1))).work(burst=True), "nothing was taken from the queue"
+    assert GpuWorker(OneModel(MODEL), client, Drain(timedelta(seconds=1))).work(burst=True), (
+        "nothing was taken from the queue"
+    )
 
 
 def call(function: object, *arguments: object, instance: object = None, **named: object) -> str:
@@ -142,7 +145,7 @@ def test_nothing_that_a_message_names_is_called_when_it_looks_abandoned(client, 
 )
 def test_a_command_that_is_published_to_a_worker_is_not_heard(client, command):
     """RQ ends a worker, or kills its process group, for anybody who can publish."""
-    worker = GpuWorker(MODEL, client, Drain(timedelta(seconds=1)))
+    worker = GpuWorker(OneModel(MODEL), client, Drain(timedelta(seconds=1)))
     worker.subscribe()
 
     assert client.publish(worker.pubsub_channel_name, json.dumps(command)) == 0
@@ -164,7 +167,7 @@ def test_its_own_task_is_the_one_that_is_run(client):
     message = GpuWorker.job_class.fetch(
         client.lindex(list_of(MODEL), 0).decode(),
         client,
-        GpuWorker(MODEL, client, Drain(timedelta(seconds=1))).serializer,
+        GpuWorker(OneModel(MODEL), client, Drain(timedelta(seconds=1))).serializer,
     )
 
     assert message.func is run_edit

@@ -6,6 +6,9 @@ local function push(list, order, message, turn, fields)
   redis.call('ZADD', order, turn, message)
   keep(order, WEEK)
   redis.call('SADD', 'rq:queues', list)
+  -- Wakes workers of several models (`jobs.redis.several_queues`), which cannot wait at all of their lists at once. A
+  -- Redis user without the right to publish fails here alone: those workers look once a second anyway.
+  redis.pcall('PUBLISH', list, message)
   local rank = redis.call('ZRANK', order, message)
   local later = redis.call('ZRANGE', order, rank + 1, rank + 8)
   if #later == 8 then

@@ -163,5 +163,5 @@ def test_a_model_on_the_hub_that_is_not_handled_is_refused_by_its_small_files(de
 def test_a_worker_that_is_given_no_model_serves_the_first_of_the_file(tiny_models):
     settings = WorkerSettings(models_file=tiny_models)
 
-    assert _declared(None, settings).id == next(iter(load_catalogue(tiny_models)))
-    assert _declared("tiny-too", settings).id == "tiny-too"
+    assert _declared(None, settings)[0].id == next(iter(load_catalogue(tiny_models)))
+    assert [each.id for each in _declared(["tiny-too"], settings)] == ["tiny-too"]

@@ -48,6 +48,30 @@ def test_a_job_that_does_not_fit_even_so_fails(plane):
     assert events[-1].code == "out_of_memory"
 
 
+@pytest.mark.parametrize(("gives", "steps"), [(2, 4), (1, 8)])
+def test_a_job_that_does_not_fit_has_other_models_leave_before_it_is_made_in_parts(plane, gives, steps):
+    sampler, others = Cramped(0), ["other"]
+
+    def make_room() -> bool:
+        sampler._room = gives
+        return bool(others) and bool(others.pop())
+
+    engine = Engine(sampler, plane.declaration, revision="x", make_room=make_room)
+    events = list(engine.run(plane.job))
+
+    assert isinstance(events[-1], Finished)
+    assert [event.steps for event in events if isinstance(event, Progress)] == [steps] * steps
+
+
+def test_a_job_for_which_the_room_of_all_other_models_is_too_little_fails(plane):
+    others = ["other"]
+    engine = Engine(Cramped(0), plane.declaration, revision="x", make_room=lambda: bool(others) and bool(others.pop()))
+
+    events = list(engine.run(plane.job))
+
+    assert (others, events[-1].code) == ([], "out_of_memory")
+
+
 def test_edits_made_apart_are_the_edits_made_together(plane):
     sampler = ModelSampler(StableDiffusion(tiny.pipeline()))
     at_once, one_by_one = ways(plane.job.spec, {})

@@ -1,0 +1,63 @@
+"""What a worker needs beside its models, whether it serves one or several."""
+
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+import redis
+
+from jobs.catalogue import ModelDeclaration
+from jobs.errors import RefusedRedis, UnsafeRedis
+from jobs.redis.connection import patient_client, wait_for
+from jobs.redis.queue import RqJobQueue
+from jobs.redis.sources import RedisKeptSources
+from jobs.redis.store import RedisJobStore
+from jobs.storage import ObjectStorage
+from process.metrics import WORKER, begin_at_zero
+from worker.drain import Drain
+from worker.engine import Engine
+from worker.gpu_worker import GpuWorker
+from worker.settings import WorkerSettings
+from worker.taking import Taking
+from worker.tasks import WorkerContext
+
+
+class ContextOf(Protocol):
+    """What jobs of a model are worked off with, on its engine."""
+
+    def __call__(self, declaration: ModelDeclaration, engine: Engine) -> WorkerContext: ...
+
+
+def work(taking: Callable[[redis.Redis, ContextOf], Taking], settings: WorkerSettings, storage: ObjectStorage) -> None:
+    """Work off queues until a signal comes; ends the process where Redis cannot be had.
+
+    Args:
+        taking: says whose queues, over a client that does not decode; gets what contexts are made with.
+    """
+    client = patient_client(settings.redis_url)
+    try:
+        wait_for(settings.redis_url)
+    except (RefusedRedis, UnsafeRedis, redis.RedisError) as error:
+        sys.exit(str(error))
+    # RQ reads bytes: a client of its own.
+    messages = redis.Redis.from_url(settings.redis_url)
+    drain = Drain(settings.grace)
+
+    def context_of(declaration: ModelDeclaration, engine: Engine) -> WorkerContext:
+        return WorkerContext(
+            model=declaration.id,
+            engine=engine,
+            store=RedisJobStore(client),
+            queue=RqJobQueue(messages),
+            storage=storage,
+            sources=RedisKeptSources(client),
+            patience=declaration.patience,
+            drain=drain,
+            lease=settings.lease,
+            alive=lambda: worker.heartbeat(),  # made below
+        )
+
+    worker = GpuWorker(taking(messages, context_of), messages, drain)
+    for model in worker.models:
+        begin_at_zero(WORKER, model)
+    worker.work(logging_level="INFO")
