@@ -53,11 +53,13 @@ class Checkpoint:
         parts: by the part of a diffusers model, names of tensors of which the file has one.
         sides: tensors by how their names begin and end, an axis, and the "part.key" which that side must be.
         network: how the names of all tensors of the denoising network begin.
+        own: of the pieces of names by which other files are known, those that these files have as well.
     """
 
     network: str
     parts: Mapping[str, Sequence[str]]
     sides: Sequence[tuple[str, str, int, str]]
+    own: Sequence[str] = ()
 
 
 #: The values of a key that are handled, or the type that its value must have.

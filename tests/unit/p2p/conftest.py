@@ -6,9 +6,15 @@ from tests import families
 
 
 @pytest.fixture(scope="module", params=families.PIPELINES)
-def build(request):
+def family_name(request) -> str:
+    """The family's name in a models file."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def build(family_name):
     """Makes a tiny pipeline of the family, by `tests.tiny.pipeline`'s arguments."""
-    return families.PIPELINES[request.param]
+    return families.PIPELINES[family_name]
 
 
 @pytest.fixture(scope="module")
