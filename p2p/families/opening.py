@@ -38,7 +38,7 @@ def opened(kind: Any, family: str, source: Source, *, device: str, dtype: torch.
     pipeline = pipeline.to(device)
     for lora in source.files.loras:
         fuse(pipeline, lora)
-    learn_words(pipeline, source.files.embeddings)
+    learn_words(pipeline, source.files.embeddings, LAYOUTS[family])
     return pipeline
 
 

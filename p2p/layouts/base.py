@@ -62,6 +62,20 @@ class Checkpoint:
     own: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Reader:
+    """A text encoder of a model, with the tokenizer whose tokens it reads.
+
+    Attributes:
+        tokenizer, encoder: their parts of the model.
+        learned: the tensor of a textual inversion that holds vectors for it; None for a file's only one.
+    """
+
+    tokenizer: str = "tokenizer"
+    encoder: str = "text_encoder"
+    learned: str | None = None
+
+
 #: The values of a key that are handled, or the type that its value must have.
 Handled = tuple[Any, ...] | type
 
@@ -79,6 +93,7 @@ class Layout:
         mends: what to do where a part is not handled, by the part.
         token_limit: "part.key" of how many tokens the text encoder reads, or the number itself.
         cell: pixels of a picture along one cell of the latents: its sides must be multiples of it.
+        readers: its text encoders. Words have the places that they have among the first one's tokens.
         checkpoint: what its single files hold; None if it has none.
     """
 
@@ -90,6 +105,7 @@ class Layout:
     mends: Mapping[str, str] = field(default_factory=dict)
     token_limit: str | int
     cell: Callable[[Parts], int]
+    readers: tuple[Reader, ...] = (Reader(),)
     checkpoint: Checkpoint | None = None
 
     def tokens(self, parts: Parts) -> int | None:

@@ -1,6 +1,6 @@
 """SDXL and everything of its layout. The keys are those of diffusers 0.42's configurations."""
 
-from p2p.layouts.base import Checkpoint, Layout
+from p2p.layouts.base import Checkpoint, Layout, Reader
 from p2p.layouts.stable_diffusion import STABLE_DIFFUSION
 
 _UNET = STABLE_DIFFUSION.configs["unet"]
@@ -41,6 +41,11 @@ STABLE_DIFFUSION_XL = Layout(
     mends=STABLE_DIFFUSION.mends,
     token_limit="text_encoder.max_position_embeddings",
     cell=STABLE_DIFFUSION.cell,
+    # Published textual inversions have CLIP's two names, whatever trained them.
+    readers=(
+        Reader("tokenizer", "text_encoder", learned="clip_l"),
+        Reader("tokenizer_2", "text_encoder_2", learned="clip_g"),
+    ),
     # The names of Stability's code: the first text encoder is OpenAI's CLIP, the second one OpenCLIP.
     checkpoint=Checkpoint(
         network="model.diffusion_model.",
