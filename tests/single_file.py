@@ -57,7 +57,7 @@ def state_dict(pipeline: DiffusionPipeline, *, second_version: bool = False) -> 
     """
     found = {}
     for name, weight in pipeline.unet.state_dict().items():
-        found[f"model.diffusion_model.{_of_unet(name, pipeline.unet.config.layers_per_block)}"] = weight
+        found[f"model.diffusion_model.{unet_name(name, pipeline.unet.config.layers_per_block)}"] = weight
     levels = len(pipeline.vae.config.block_out_channels)
     for name, weight in pipeline.vae.state_dict().items():
         own = _of_vae(name, levels)
@@ -101,7 +101,12 @@ def save(pipeline: DiffusionPipeline, file: Path) -> Path:
     return file
 
 
-def _of_unet(name: str, layers: int) -> str:
+def unet_name(name: str, layers: int) -> str:
+    """Of a UNet's weight, the name that its authors' code gives it.
+
+    Args:
+        layers: of a block, as diffusers counts them.
+    """
     if found := re.fullmatch(r"down_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\.(.*)", name):
         block, kind, layer, rest = int(found[1]), found[2], int(found[3]), found[4]
         place = f"input_blocks.{block * (layers + 1) + layer + 1}.{kind == 'attentions':d}"
