@@ -52,11 +52,13 @@ class OpenedTokenizer:
     Attributes:
         limit: by the tokenizer's and the text encoder's files; None if neither says.
         learned: words that textual inversions added.
+        further: the tokenizers of the model's further text encoders.
     """
 
     tokenizer: Tokenizer
     limit: int | None
     learned: LearnedWords = field(default_factory=LearnedWords)
+    further: tuple["OpenedTokenizer", ...] = ()
 
 
 def open_tokenizer(place: Path) -> OpenedTokenizer:
@@ -84,14 +86,14 @@ def tokenizer_of(declaration: ModelDeclaration) -> OpenedTokenizer:
         InvalidCatalogue: there is none, it cannot be read or fetched, or a learned word cannot be one.
     """
     opened, layout = tokenizer_alone(declaration), LAYOUTS.get(declaration.family)
-    # A family that is not known is said elsewhere: its files are not.
-    if not declaration.embeddings or layout is None:
-        return opened
+    if layout is None:
+        return opened  # a family that is not known is said elsewhere: its files are not
+    all_ = [opened, *_further(declaration, layout)]
     try:
-        found = [(each.token, vectors(Path(each.path), layout)) for each in declaration.embeddings]
-        for further in _further(declaration, layout):
-            learn(further.tokenizer, found)  # a word of the model must be one to each of its tokenizers
-        return replace(opened, learned=learn(opened.tokenizer, found))
+        words = [(each.token, vectors(Path(each.path), layout)) for each in declaration.embeddings]
+        # A word of the model is one to each of its tokenizers.
+        first, *others = (replace(each, learned=learn(each.tokenizer, words)) if words else each for each in all_)
+        return replace(first, further=tuple(others))
     except UnusableToken as error:
         raise InvalidCatalogue(str(error)) from error
     except (OSError, ValueError, AttributeError) as error:
