@@ -384,13 +384,21 @@ def test_a_variant_that_is_not_there_is_refused_with_those_that_are(both, tmp_pa
         opened(ModelFiles(str(model), variant=variant))
 
 
-@once
-@pytest.mark.parametrize(("variant", "said"), [("fp16", ""), ("bf16", "no weights of the variant bf16 of")])
-def test_a_variant_on_the_hub_is_looked_for_by_the_files_names(both, tmp_path, variant, said):
+@pytest.mark.parametrize(
+    ("family_name", "variant", "said"),
+    [
+        ("stable_diffusion", "fp16", ""),
+        ("stable_diffusion", "bf16", "no weights of the variant bf16 of"),
+        ("stable_diffusion_xl", "fp16", ""),
+    ],
+    indirect=["family_name"],
+    scope="module",
+)
+def test_a_variant_on_the_hub_is_looked_for_by_the_files_names(both, family_name, tmp_path, variant, said):
     cached(tmp_path / "cache", "somebody/painter", both)
     code = (
         "from p2p.families import load; from p2p.layouts.model_files import ModelFiles; "
-        f"print(load('stable_diffusion', ModelFiles('somebody/painter', {COMMIT!r}, variant={variant!r})).revision)"
+        f"print(load({family_name!r}, ModelFiles('somebody/painter', {COMMIT!r}, variant={variant!r})).revision)"
     )
 
     ran = python(code, tmp_path / "cache")
