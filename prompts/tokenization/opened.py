@@ -111,9 +111,10 @@ def tokenizer_alone(declaration: ModelDeclaration) -> OpenedTokenizer:
 
 def _further(declaration: ModelDeclaration, layout: Layout) -> Iterator[OpenedTokenizer]:
     """The tokenizers of a model's further text encoders, where its own are at hand."""
-    if declaration.tokenizer is None:
+    further = layout.readers[1:]
+    if declaration.tokenizer is None and further:
         folder = _folder(declaration)
-        for place in (folder / reader.tokenizer for reader in layout.readers[1:]):
+        for place in (folder / reader.tokenizer for reader in further):
             if place.is_dir():
                 yield open_tokenizer(place)
 
