@@ -44,7 +44,7 @@ def remarks(model: ModelDeclaration) -> Iterator[str]:
     if model.lora_choices:
         yield f"has {_count(len(model.lora_choices), 'LoRA')} that requests may name"
     if model.embeddings:
-        words = (f"{each.token} ({_count(vectors(Path(each.path)), 'token')})" for each in model.embeddings)
+        words = (f"{each.token} ({_count(vectors(Path(each.path), layout), 'token')})" for each in model.embeddings)
         yield f"has learned {', '.join(words)}"
     if unused := [part for part in layout.unused if part in found.parts]:
         yield f"is served without its {', '.join(unused)}"

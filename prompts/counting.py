@@ -27,6 +27,7 @@ class TokenCounter:
     def __init__(self, source: Path | OpenedTokenizer, limit: int | None = None) -> None:
         opened = open_tokenizer(source) if isinstance(source, Path) else source
         self._tokenizer, self._learned = opened.tokenizer, opened.learned
+        self._further = tuple(map(TokenCounter, opened.further))
         #: Tokens that a prompt may have.
         self.limit = limit or opened.limit or _UNSAID
         # The file may say to cut and to fill up to the model's length; then every prompt would count as just that.
@@ -39,12 +40,15 @@ class TokenCounter:
 
     def may_exceed(self, prompt: str, limit: int) -> bool:
         """Whether a prompt may take more tokens than that: most are so short that nobody has to count."""
-        return not prompt.isascii() or self._around + self._each * len(prompt) > limit
+        if not prompt.isascii() or self._around + self._each * len(prompt) > limit:
+            return True
+        return any(each.may_exceed(prompt, limit) for each in self._further)
 
     def count(self, prompt: str) -> int:
-        """Tokens of a prompt as the text encoder reads it."""
+        """Tokens of a prompt as the text encoder reads it; of several, as the one reads it that finds the most."""
         ids = self._tokenizer.encode(prompt).ids
-        return len(self._learned.expanded(ids)) if self._learned else len(ids)
+        own = len(self._learned.expanded(ids)) if self._learned else len(ids)
+        return max(own, *(each.count(prompt) for each in self._further)) if self._further else own
 
     def tokenized(self, prompt: str, limit: int) -> TokenizedPrompt:
         """A prompt of at most `limit` tokens as the text encoder reads it."""

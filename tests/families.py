@@ -13,8 +13,10 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
 )
+from torch import Tensor
 
 from p2p.families.base import ModelFamily
+from p2p.families.conditioning import Conditioning
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
 from tests import tiny, tiny_xl
@@ -61,3 +63,18 @@ def bounds_of(family: ModelFamily) -> Bounds:
 def of(pipeline: DiffusionPipeline) -> ModelFamily:
     """The family of a pipeline, around it."""
     return _FAMILIES[type(pipeline)](pipeline)
+
+
+class _Counting:
+    """A family that counts the rows that go through its network."""
+
+    rows = 0
+
+    def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        self.rows += len(conditioning.prompts)
+        return super().predict(latents, timestep, conditioning)  # type: ignore[misc]
+
+
+def counted(pipeline: DiffusionPipeline) -> Any:
+    """The family of a pipeline, which counts in `rows` what goes through its network."""
+    return type("Counted", (_Counting, _FAMILIES[type(pipeline)]), {})(pipeline)  # type: ignore[arg-type]

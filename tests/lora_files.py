@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor
+
+from tests.single_file import unet_name
 
 RANK = 4
 #: The layers that trainers adapt by themselves.
@@ -24,12 +26,13 @@ def trained(
     """Adapters as if they had been trained, in diffusers' layout; the pipeline is not changed for good.
 
     Args:
-        text: whether the text encoder is adapted as well.
+        text: whether the text encoders are adapted as well.
         more: whether layers besides the attention's are; then under peft's own names, as diffusers has none for them.
     """
     torch.manual_seed(seed)
     made: dict[str, Tensor] = {}
-    parts = {"unet": TARGETS + MORE * more} | ({"text_encoder": TEXT + MORE_TEXT * more} if text else {})
+    encoders = [name for name in ("text_encoder", "text_encoder_2") if getattr(pipeline, name, None)]
+    parts = {"unet": TARGETS + MORE * more} | (dict.fromkeys(encoders, TEXT + MORE_TEXT * more) if text else {})
     for part, targets in parts.items():
         network = getattr(pipeline, part)
         network.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets), "made")
@@ -47,21 +50,27 @@ def saved(file: Path, state: dict[str, Tensor]) -> Path:
     return file
 
 
-def as_kohya(state: dict[str, Tensor], alpha: float = RANK) -> dict[str, Tensor]:
+def as_kohya(pipeline: DiffusionPipeline, state: dict[str, Tensor], alpha: float = RANK) -> dict[str, Tensor]:
     """Adapters of `trained` as kohya's scripts write them: names in one piece, and an alpha a layer.
+
+    Those of SDXL have the names of Stability's code for the network, and two text encoders.
 
     Args:
         alpha: divided by the rank, what their change is multiplied with.
     """
+    is_xl = isinstance(pipeline, StableDiffusionXLPipeline)
+    prefixes = {"unet": "lora_unet", "text_encoder": "lora_te1" if is_xl else "lora_te", "text_encoder_2": "lora_te2"}
     made = {}
     for name, weight in state.items():
         part, _, layer = name.partition(".")
         layer, _, end = layer.rpartition(".lora")
         first = "down" if any(end.endswith(each) for each in ("_A.weight", ".down.weight")) else "up"
-        prefix = "lora_unet" if part == "unet" else "lora_te"
-        if part == "text_encoder" and not layer.startswith("text_model"):
+        layer = layer.removesuffix(".")
+        if part == "unet" and is_xl:
+            layer = unet_name(f"{layer}.weight", pipeline.unet.config.layers_per_block).removesuffix(".weight")
+        if part != "unet" and not layer.startswith("text_model"):
             layer = f"text_model.{layer}"
-        key = f"{prefix}_{layer.replace('.', '_')}"
+        key = f"{prefixes[part]}_{layer.replace('.', '_')}"
         made[f"{key}.lora_{first}.weight"] = weight
         made[f"{key}.alpha"] = torch.tensor(float(alpha))
     return made

@@ -1,41 +1,56 @@
-"""Textual inversions (Gal et al. 2022) as words of a pipeline: its tokenizer and its text encoder learn them."""
+"""Textual inversions (Gal et al. 2022) as words of a pipeline: its tokenizers and its text encoders learn them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from torch import Tensor
 
 from p2p.errors import UnsupportedModel
-from p2p.layouts.embeddings import vectors
+from p2p.layouts.base import Layout, Reader
+from p2p.layouts.embeddings import tensor_name, vectors
 from p2p.layouts.model_files import EmbeddingFile
 from p2p.learned_words import LearnedWords, UnusableToken, learn
 
 
-def learn_words(pipeline: Any, embeddings: Sequence[EmbeddingFile]) -> None:
-    """Adds words to a pipeline of one text encoder.
+def learn_words(pipeline: Any, embeddings: Sequence[EmbeddingFile], layout: Layout) -> None:
+    """Adds words to the text encoders of a pipeline, of as many tokens to each.
 
     Raises:
         UnsupportedModel: a token is a word already, or is none.
     """
     if not embeddings:
         return
-    from safetensors.torch import load_file
+    for reader in layout.readers:
+        tokenizer, encoder = getattr(pipeline, reader.tokenizer), getattr(pipeline, reader.encoder)
+        counts = [(each.token, vectors(Path(each.path), layout)) for each in embeddings]
+        try:
+            words = learn(tokenizer.backend_tokenizer, counts)
+        except UnusableToken as error:
+            raise UnsupportedModel(str(error)) from error
+        _write(encoder, words, [_vectors_of(Path(each.path), layout, reader) for each in embeddings])
+        # Published configurations call the end token 2, which has transformers take the token of the highest number
+        # for it: a learned word's, whose state would then stand for the whole prompt.
+        getattr(encoder, "text_model", encoder).eos_token_id = tokenizer.eos_token_id
+        _read_words(tokenizer, words)
 
-    tokenizer, encoder = pipeline.tokenizer, pipeline.text_encoder
-    try:
-        words = learn(tokenizer.backend_tokenizer, [(each.token, vectors(Path(each.path))) for each in embeddings])
-    except UnusableToken as error:
-        raise UnsupportedModel(str(error)) from error
-    table = encoder.get_input_embeddings().weight
-    rows = max(len(table), 1 + max(max(word.ids) for word in words.words))
+
+def _write(encoder: Any, words: LearnedWords, learned: Sequence[Tensor]) -> None:
+    """Puts the vectors of words, (tokens, channels) each, into a text encoder."""
+    rows = max(len(encoder.get_input_embeddings().weight), 1 + max(max(word.ids) for word in words.words))
     encoder.resize_token_embeddings(rows, mean_resizing=False)
     table = encoder.get_input_embeddings().weight
-    for word, each in zip(words.words, embeddings, strict=True):
-        (learned,) = load_file(each.path).values()
-        with torch.no_grad():
-            table[list(word.ids)] = learned.reshape(len(word.ids), -1).to(table.device, table.dtype)
-    _read_words(tokenizer, words)
+    with torch.no_grad():
+        for word, of_word in zip(words.words, learned, strict=True):
+            table[list(word.ids)] = of_word.to(table.device, table.dtype)
+
+
+def _vectors_of(file: Path, layout: Layout, reader: Reader) -> Tensor:
+    with safe_open(file, "pt") as opened:
+        found = opened.get_tensor(tensor_name(file, layout, reader))
+    return found.reshape(-1, found.shape[-1])
 
 
 class ReadsLearnedWords:

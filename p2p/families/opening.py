@@ -38,7 +38,7 @@ def opened(kind: Any, family: str, source: Source, *, device: str, dtype: torch.
     pipeline = pipeline.to(device)
     for lora in source.files.loras:
         fuse(pipeline, lora)
-    learn_words(pipeline, source.files.embeddings)
+    learn_words(pipeline, source.files.embeddings, LAYOUTS[family])
     return pipeline
 
 
@@ -52,6 +52,11 @@ def _from_single_file(kind: Any, family: str, source: Source, how: dict[str, Any
         # diffusers makes the networks without memory, and those weights that it does not find stay so.
         reason = "it lacks weights" if "meta tensor" in str(error) else " ".join(str(error).split())[:300]
         raise UnsupportedModel(f"{path} is not of the model that `config` describes: {reason}") from error
+    # The same of text encoders, of which it makes no error.
+    if lacking := [name for name, part in pipeline.components.items() if _lacks_weights(part)]:
+        raise UnsupportedModel(
+            f"{path} is not of the model that `config` describes: it lacks weights of its {' and '.join(lacking)}"
+        )
     # diffusers passes over what it has no place for; the names differ from its own, and their number does not.
     checkpoint = LAYOUTS[family].checkpoint
     held = sum(name.startswith(checkpoint.network) for name in shapes(Path(path))) if checkpoint else 0
@@ -62,3 +67,7 @@ def _from_single_file(kind: Any, family: str, source: Source, how: dict[str, Any
             "configurations of this file's model"
         )
     return pipeline
+
+
+def _lacks_weights(part: Any) -> bool:
+    return isinstance(part, torch.nn.Module) and any(weight.is_meta for weight in part.parameters())

@@ -27,7 +27,6 @@ class StableDiffusionXL(UNetFamily):
     name = "stable_diffusion_xl"
     kind = StableDiffusionXLPipeline
     options: ClassVar[Mapping[str, Any]] = {"add_watermarker": False}
-    tokenizers = ("tokenizer", "tokenizer_2")
 
     def __init__(self, pipeline: StableDiffusionXLPipeline, revision: str = "unknown") -> None:
         super().__init__(pipeline, revision)

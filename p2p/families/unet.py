@@ -42,7 +42,6 @@ class UNetFamily:
     Attributes:
         name: its row of `LAYOUTS`.
         kind, options: diffusers' class of the pipeline, and what it is made with.
-        tokenizers: their parts of the pipeline.
 
     Raises:
         UnsupportedModel: a part or an attention layer is not handled exactly.
@@ -51,7 +50,6 @@ class UNetFamily:
     name: ClassVar[str]
     kind: ClassVar[Any]
     options: ClassVar[Mapping[str, Any]] = {}
-    tokenizers: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
         parts, layout = described(pipeline), LAYOUTS[self.name]
@@ -69,7 +67,7 @@ class UNetFamily:
         }
         for name, layer in self.attention_layers.items():
             check(name, layer)
-        for tokenizer in (getattr(pipeline, part) for part in self.tokenizers):
+        for tokenizer in (getattr(pipeline, reader.tokenizer) for reader in layout.readers):
             # One whose files say nothing would let any prompt through, to fail in the text encoder.
             limit = layout.tokens(parts) or tokenizer.model_max_length
             tokenizer.model_max_length = min(tokenizer.model_max_length, limit)

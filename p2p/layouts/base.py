@@ -53,11 +53,27 @@ class Checkpoint:
         parts: by the part of a diffusers model, names of tensors of which the file has one.
         sides: tensors by how their names begin and end, an axis, and the "part.key" which that side must be.
         network: how the names of all tensors of the denoising network begin.
+        own: of the pieces of names by which other files are known, those that these files have as well.
     """
 
     network: str
     parts: Mapping[str, Sequence[str]]
     sides: Sequence[tuple[str, str, int, str]]
+    own: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A text encoder of a model, with the tokenizer whose tokens it reads.
+
+    Attributes:
+        tokenizer, encoder: their parts of the model.
+        learned: the tensor of a textual inversion that holds vectors for it; None for a file's only one.
+    """
+
+    tokenizer: str = "tokenizer"
+    encoder: str = "text_encoder"
+    learned: str | None = None
 
 
 #: The values of a key that are handled, or the type that its value must have.
@@ -77,6 +93,7 @@ class Layout:
         mends: what to do where a part is not handled, by the part.
         token_limit: "part.key" of how many tokens the text encoder reads, or the number itself.
         cell: pixels of a picture along one cell of the latents: its sides must be multiples of it.
+        readers: its text encoders. Words have the places that they have among the first one's tokens.
         checkpoint: what its single files hold; None if it has none.
     """
 
@@ -88,6 +105,7 @@ class Layout:
     mends: Mapping[str, str] = field(default_factory=dict)
     token_limit: str | int
     cell: Callable[[Parts], int]
+    readers: tuple[Reader, ...] = (Reader(),)
     checkpoint: Checkpoint | None = None
 
     def tokens(self, parts: Parts) -> int | None:

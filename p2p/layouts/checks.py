@@ -99,7 +99,7 @@ def wrong(family: str, layout: Layout, files: ModelFiles, model: Described) -> I
     for path in (*(lora.path for lora in files.loras), *files.lora_choices.values()):
         yield from loras.troubles(Path(path), layout, family, model.parts)
     for embedding in files.embeddings:
-        yield from embeddings.troubles(Path(embedding.path), model.parts)
+        yield from embeddings.troubles(Path(embedding.path), layout, model.parts)
 
 
 def _on_hub(files: ModelFiles, found: Sequence[str], parts: Sequence[str]) -> Iterator[Trouble]:

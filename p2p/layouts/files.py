@@ -8,6 +8,7 @@ from typing import Any
 from p2p.errors import UnsupportedModel
 from p2p.layouts.base import PIPELINE, Part, Parts, Trouble
 from p2p.layouts.model_files import ModelFiles
+from p2p.layouts.single_file import pipeline_of
 
 INDEX = "model_index.json"
 #: What a part's configuration is called, where it is not config.json.
@@ -50,7 +51,7 @@ def inside(path: Path) -> Trouble | None:
 def converted_from_file(path: Path, folder: Path) -> str:
     """The command that makes a diffusers directory of a single-file checkpoint; it fetches configurations."""
     made = f"P.from_single_file({str(path)!r}).save_pretrained({str(folder)!r})"
-    return f'python -c "from diffusers import StableDiffusionPipeline as P; {made}"'
+    return f'python -c "from diffusers import {pipeline_of(path)} as P; {made}"'
 
 
 def misplaced(files: ModelFiles) -> Trouble | None:

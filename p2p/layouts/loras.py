@@ -26,6 +26,8 @@ _WIDTHS = (
     ("unet", "attn2_to_v", "unet.cross_attention_dim"),
     ("text_encoder", "self_attn_q_proj", "text_encoder.hidden_size"),
     ("text_encoder", "self_attn_v_proj", "text_encoder.hidden_size"),
+    ("text_encoder_2", "self_attn_q_proj", "text_encoder_2.hidden_size"),
+    ("text_encoder_2", "self_attn_v_proj", "text_encoder_2.hidden_size"),
 )
 #: Of which models a text of so many channels is.
 _TEXTS = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x", 2048: "SDXL"}
@@ -53,7 +55,8 @@ def troubles(file: Path, layout: Layout, family: str, parts: Parts) -> Iterator[
         sides.setdefault((part, layer), set()).add(side)
     of = {part for part, _ in sides}
     if foreign := sorted(part for part in of if part not in layout.kinds):
-        wanted = " and ".join(part for part in ("unet", "transformer", "text_encoder") if part in layout.kinds)
+        own = [part for part in ("unet", "transformer", "text_encoder", "text_encoder_2") if part in layout.kinds]
+        wanted = f"{', '.join(own[:-1])} and {own[-1]}"
         hint = " (SDXL's)" if "text_encoder_2" in foreign else ""
         yield Trouble(f"{file} changes {' and '.join(foreign)}{hint}, and {family} has {wanted}", _ANOTHER)
         return

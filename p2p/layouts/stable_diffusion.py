@@ -89,5 +89,6 @@ STABLE_DIFFUSION = Layout(
             ("cond_stage_model.", "token_embedding.weight", 0, "text_encoder.vocab_size"),
             ("cond_stage_model.", "position_embedding.weight", 0, "text_encoder.max_position_embeddings"),
         ],
+        own=["cond_stage_model.transformer.", "cond_stage_model.model."],
     ),
 )

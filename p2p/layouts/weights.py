@@ -112,7 +112,7 @@ def _pickles(part: str, names: Sequence[str]) -> Sequence[str]:
 def converted(folder: Path) -> str:
     """The command that writes safetensors beside a directory's pickles; it reads weights alone, never code."""
     load = f"P.from_pretrained({str(folder)!r}, safety_checker=None, feature_extractor=None)"
-    return f'python -c "from diffusers import StableDiffusionPipeline as P; {load}.save_pretrained({str(folder)!r})"'
+    return f'python -c "from diffusers import DiffusionPipeline as P; {load}.save_pretrained({str(folder)!r})"'
 
 
 def _missing_shards(index: Path) -> Iterator[Trouble]:

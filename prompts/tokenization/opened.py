@@ -1,6 +1,6 @@
 """Opens a model's tokenizer: by the files that are there, wherever a declaration says or leaves out that they are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,25 +11,36 @@ from jobs.catalogue import ModelDeclaration
 from jobs.errors import InvalidCatalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
+from p2p.layouts.base import Layout
 from p2p.layouts.embeddings import troubles, vectors
 from p2p.layouts.files import misplaced, parts_of
 from p2p.layouts.hub import fetched
 from p2p.layouts.model_files import ModelFiles
 from p2p.learned_words import LearnedWords, UnusableToken, learn
 from prompts.tokenization.clip import MERGES, VOCABULARY, clip_tokenizer
-from prompts.tokenization.special import CONFIG, read
+from prompts.tokenization.special import CONFIG, SpecialTokens, read
 from prompts.tokenization.t5 import PIECES, t5_tokenizer
 
 WHOLE = "tokenizer.json"
+
+
+def _whole(folder: Path) -> Tokenizer:
+    """The tokenizer of one file. Special tokens that only the configuration names are cut out too, as transformers does
+    it: the second tokenizer of SDXL pads with "!"."""
+    tokenizer = Tokenizer.from_file(str(folder / WHOLE))
+    SpecialTokens.of(folder, {}).add_to(tokenizer)
+    return tokenizer
+
+
 #: How a tokenizer is made of a folder's files, by the file that decides it; the first that is there.
 KINDS: Mapping[str, Callable[[Path], Tokenizer]] = {
-    WHOLE: lambda folder: Tokenizer.from_file(str(folder / WHOLE)),
+    WHOLE: _whole,
     VOCABULARY: clip_tokenizer,
     PIECES: t5_tokenizer,
 }
 #: The files of a hub id that are fetched: the tokenizer, and those that say how many tokens are read and which
 #: scheduler the model has.
-FILES = ("tokenizer/*", "text_encoder/config.json", "model_index.json")
+FILES = ("tokenizer/*", "tokenizer_2/*", "text_encoder/config.json", "model_index.json")
 #: transformers writes 1e30 where nobody says; no text encoder reads a million tokens.
 _NO_LIMIT = 1_000_000
 
@@ -41,11 +52,13 @@ class OpenedTokenizer:
     Attributes:
         limit: by the tokenizer's and the text encoder's files; None if neither says.
         learned: words that textual inversions added.
+        further: the tokenizers of the model's further text encoders.
     """
 
     tokenizer: Tokenizer
     limit: int | None
     learned: LearnedWords = field(default_factory=LearnedWords)
+    further: tuple["OpenedTokenizer", ...] = ()
 
 
 def open_tokenizer(place: Path) -> OpenedTokenizer:
@@ -72,17 +85,20 @@ def tokenizer_of(declaration: ModelDeclaration) -> OpenedTokenizer:
     Raises:
         InvalidCatalogue: there is none, it cannot be read or fetched, or a learned word cannot be one.
     """
-    opened = tokenizer_alone(declaration)
-    if not declaration.embeddings:
-        return opened
+    opened, layout = tokenizer_alone(declaration), LAYOUTS.get(declaration.family)
+    if layout is None:
+        return opened  # a family that is not known is said elsewhere: its files are not
+    all_ = [opened, *_further(declaration, layout)]
     try:
-        found = [(each.token, vectors(Path(each.path))) for each in declaration.embeddings]
-        return replace(opened, learned=learn(opened.tokenizer, found))
+        words = [(each.token, vectors(Path(each.path), layout)) for each in declaration.embeddings]
+        # A word of the model is one to each of its tokenizers.
+        first, *others = (replace(each, learned=learn(each.tokenizer, words)) if words else each for each in all_)
+        return replace(first, further=tuple(others))
     except UnusableToken as error:
         raise InvalidCatalogue(str(error)) from error
     except (OSError, ValueError, AttributeError) as error:
         # `embeddings.troubles` says all that is wrong with a file; without the text encoder's width it is asked here.
-        said = "; ".join(str(each) for one in declaration.embeddings for each in troubles(Path(one.path), {}))
+        said = "; ".join(str(each) for one in declaration.embeddings for each in troubles(Path(one.path), layout, {}))
         raise InvalidCatalogue(said or f"a file of `embeddings` cannot be read: {error}") from error
 
 
@@ -90,6 +106,21 @@ def tokenizer_alone(declaration: ModelDeclaration) -> OpenedTokenizer:
     """A declared model's tokenizer as its files have it; raises `InvalidCatalogue`."""
     if declaration.tokenizer is not None:
         return open_tokenizer(declaration.tokenizer)
+    return open_tokenizer(_folder(declaration))
+
+
+def _further(declaration: ModelDeclaration, layout: Layout) -> Iterator[OpenedTokenizer]:
+    """The tokenizers of a model's further text encoders, where its own are at hand."""
+    further = layout.readers[1:]
+    if declaration.tokenizer is None and further:
+        folder = _folder(declaration)
+        for place in (folder / reader.tokenizer for reader in further):
+            if place.is_dir():
+                yield open_tokenizer(place)
+
+
+def _folder(declaration: ModelDeclaration) -> Path:
+    """Where the small files of a declared model are; raises `InvalidCatalogue`."""
     files = ModelFiles.of(declaration)
     folder = Path(files.described_by)
     try:
@@ -101,7 +132,7 @@ def tokenizer_alone(declaration: ModelDeclaration) -> OpenedTokenizer:
             parts_of(folder)  # says it better where there is no model at all
     except UnsupportedModel as error:
         raise InvalidCatalogue(str(error)) from error
-    return open_tokenizer(folder)
+    return folder
 
 
 def own_limit(declaration: ModelDeclaration, opened: OpenedTokenizer) -> int | None:

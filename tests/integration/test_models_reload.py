@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from stack.ports import free_port
 from stack.processes import python, running
 from stack.services import Stack, stack
-from tests import lora_files, single_file, tiny
+from tests import families, lora_files, single_file, tiny
 from tests.integration.conftest import waiter
 from tests.patience import ANSWER, eventually
 
@@ -187,20 +187,28 @@ def test_a_hangup_has_the_file_read_at_once_and_ends_nothing(served, models_file
         assert "was read again: new: late" in (tmp_path / "api.log").read_text()
 
 
-def test_a_single_file_with_a_lora_and_a_learned_word_is_added_and_edited(served, models_file, tmp_path):
+#: Per family the tensors of a textual inversion, with their widths.
+LEARNED = {"stable_diffusion": {"emb_params": 16}, "stable_diffusion_xl": {"clip_l": 16, "clip_g": 32}}
+
+
+@pytest.mark.parametrize("family", families.PIPELINES)
+def test_a_single_file_with_a_lora_and_a_learned_word_is_added_and_edited(served, models_file, tmp_path, family):
     """All that a declaration may name, from the models file to a picture over HTTP."""
-    folder, pipeline = models_file.parent, tiny.pipeline()
+    folder, pipeline = models_file.parent / family, families.PIPELINES[family]()
+    pipeline.save_pretrained(folder / "model")
     single_file.save(pipeline, folder / "painter.safetensors")
     lora_files.saved(folder / "lora.safetensors", lora_files.trained(pipeline))
-    save_file(
-        {"emb_params": torch.randn(2, 16, generator=torch.Generator().manual_seed(0))}, folder / "toy.safetensors"
-    )
-    declared = MODEL.format(id="whole").replace('path = "model"', 'path = "painter.safetensors"\nconfig = "model"')
-    declared += 'loras = [{ path = "lora.safetensors", weight = 0.5 }]\n'
-    declared += 'embeddings = [{ path = "toy.safetensors", token = "<cat-toy>" }]\n'
+    drawn = torch.Generator().manual_seed(0)
+    vectors = {name: torch.randn(2, width, generator=drawn) for name, width in LEARNED[family].items()}
+    save_file(vectors, folder / "toy.safetensors")
+    declared = MODEL.format(id=family).replace('family = "stable_diffusion"', f'family = "{family}"')
+    files = f'path = "{family}/painter.safetensors"\nconfig = "{family}/model"'
+    declared = declared.replace('path = "model"', files)
+    declared += f'loras = [{{ path = "{family}/lora.safetensors", weight = 0.5 }}]\n'
+    declared += f'embeddings = [{{ path = "{family}/toy.safetensors", token = "<cat-toy>" }}]\n'
     replaced(models_file, MODEL.format(id="tiny") + declared)
-    until(lambda: offered(served.url) == ["tiny", "whole"])
-    worker = python("-m", "worker", "--model", "whole")
+    until(lambda: offered(served.url) == ["tiny", family])
+    worker = python("-m", "worker", "--model", family)
     weights = [{"word": "<cat-toy>", "weight": 4}]
     targets = [
         {"prompt": "a <cat-toy> on the beach", "edits": [{"kind": "refine"}]},
@@ -212,7 +220,7 @@ def test_a_single_file_with_a_lora_and_a_learned_word_is_added_and_edited(served
         running("worker", worker, tmp_path / "worker.log", served.environment),
     ):
         assert api.get("/v1/models").json()["models"][1]["learned_words"] == ["<cat-toy>"]
-        posted = api.post("/v1/edits", json={**body("whole"), "targets": targets})
+        posted = api.post("/v1/edits", json={**body(family), "targets": targets})
         assert posted.status_code == 202, posted.text
         assert posted.json()["notices"] == []
         job = waiter(api)(posted.headers["Location"])

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from scenes.font import FontMissing, font_path
-from tests import tiny
+from tests import families, tiny
 
 
 @pytest.fixture
@@ -14,6 +14,18 @@ def font():
         font_path()
     except FontMissing as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module", params=families.PIPELINES)
+def family_name(request) -> str:
+    """A family's name in a models file: a test that asks for it runs for each in turn, all of a file for one first."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def build(family_name):
+    """Makes a tiny pipeline of the family, by `tests.tiny.pipeline`'s arguments."""
+    return families.PIPELINES[family_name]
 
 
 @pytest.fixture(scope="module")

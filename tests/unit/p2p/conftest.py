@@ -1,14 +1,8 @@
-"""The model that a file's tests run on: each family's in turn, once a file."""
+"""The model that a file's tests run on."""
 
 import pytest
 
 from tests import families
-
-
-@pytest.fixture(scope="module", params=families.PIPELINES)
-def build(request):
-    """Makes a tiny pipeline of the family, by `tests.tiny.pipeline`'s arguments."""
-    return families.PIPELINES[request.param]
 
 
 @pytest.fixture(scope="module")

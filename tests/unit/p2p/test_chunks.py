@@ -9,6 +9,7 @@ from p2p.alignment import refinement_mapper, replacement_mapper
 from p2p.chunks import MAX_CHUNKS, most_tokens
 from p2p.edit import edit, edit_again_steps
 from p2p.errors import PromptTooLong
+from p2p.families.text_ids import padded_ids
 from p2p.spec import EditSpec
 from p2p.stepping import result_of
 from p2p.tokens import chunks_needed, tokenize, tokenize_all
@@ -59,6 +60,13 @@ def test_more_than_the_most_chunks_is_refused():
     with pytest.raises(PromptTooLong, match=f"{22 * MAX_CHUNKS + 3} tokens"):
         chunks_needed([long], tiny.tokenizer(), "chunks")
     assert most_tokens(24, "chunks") == 22 * MAX_CHUNKS + 2
+
+
+def test_a_text_encoder_whose_tokenizer_finds_more_tokens_than_the_first_cuts_none():
+    """The second one of SDXL reads each "!" as a token of its own, and the first one "!!!" as one."""
+    assert padded_ids(tiny.tokenizer(), [" ".join(["cat"] * 44)], 2).shape == (2, 24)
+    with pytest.raises(PromptTooLong, match="47 tokens"):
+        padded_ids(tiny.tokenizer(), [" ".join(["cat"] * 45)], 2)
 
 
 def test_long_prompts_are_refused_where_nobody_asks_for_chunks(family):

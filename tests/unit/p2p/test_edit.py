@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler, EDMEulerScheduler, EulerAncestralDiscreteScheduler, LCMScheduler
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    EDMEulerScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+)
 from PIL import Image
 
 from p2p.attention.control import grid
@@ -54,6 +61,48 @@ def test_an_empty_plan_is_the_plain_pipeline_bit_for_bit(pipeline, kind, guidanc
     ours = edit(spec(SWAP | OFF, REFINE | OFF, guidance_scale=guidance_scale, **NO_MAPS), family).latents
 
     assert torch.equal(ours, plainly(pipeline, guidance_scale))
+
+
+#: How models are run that were made for few steps, and those that were trained to the very end of the noise.
+SETTINGS = {
+    "Lightning": (EulerDiscreteScheduler, {"timestep_spacing": "trailing"}, 0.0, "epsilon"),
+    "Turbo": (EulerAncestralDiscreteScheduler, {"timestep_spacing": "trailing"}, 0.0, "epsilon"),
+    "v prediction": (EulerDiscreteScheduler, {"rescale_betas_zero_snr": True}, 5.0, "v_prediction"),
+    "v prediction, trailing": (
+        DDIMScheduler,
+        {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"},
+        5.0,
+        "v_prediction",
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "settings", "guidance_scale", "prediction"), SETTINGS.values(), ids=SETTINGS)
+def test_an_empty_plan_is_the_plain_pipeline_with_the_settings_that_models_come_with(
+    build, kind, settings, guidance_scale, prediction
+):
+    pipeline = build(prediction_type=prediction)
+    pipeline.scheduler = kind.from_config(pipeline.scheduler.config, **settings)
+
+    family = families.of(pipeline)
+    ours = edit(spec(SWAP | OFF, REFINE | OFF, guidance_scale=guidance_scale, **NO_MAPS), family).latents
+
+    assert torch.equal(ours, plainly(pipeline, guidance_scale))
+
+
+def test_windows_of_few_steps_are_counted_in_steps(build):
+    """Of two steps, without guidance: the first one alone is carried over."""
+    pipeline = build()
+    pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config, timestep_spacing="trailing")
+    family = families.of(pipeline)
+    first = {"cross_window": {"stop": 1, "unit": "steps"}, "self_window": {"stop": 1, "unit": "steps"}}
+
+    def of(windows: dict) -> torch.Tensor:
+        return edit(spec(SWAP | windows, steps=2, guidance_scale=0.0, **NO_MAPS), family).latents
+
+    carried, free = of(first), of(OFF)
+    assert torch.allclose(carried[0], free[0], atol=1e-5)  # the source; other rows choose other kernels
+    assert not torch.allclose(carried[1], free[1], atol=1e-3)
 
 
 def test_with_a_negative_prompt_too_an_empty_plan_is_the_plain_pipeline(pipeline):

@@ -1,14 +1,17 @@
 """Values that are no numbers never become pictures: the model's, the autoencoder's, and those of a photo."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from diffusers import DiffusionPipeline
 from PIL import Image
 
 from p2p.edit import edit, edit_again_steps, edit_steps
 from p2p.errors import NotFinite
+from p2p.families.base import ModelFamily
 from p2p.families.packed import pack
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.finite import FiniteWatch, in_float32
@@ -17,7 +20,7 @@ from p2p.previews import preview
 from p2p.sampling import DenoisingStep, denoise
 from p2p.spec import Sampling
 from p2p.stepping import result_of
-from tests import tiny
+from tests import families, tiny
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, SWAP, spec
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -25,26 +28,33 @@ NAN, INFINITE = float("nan"), float("inf")
 TOO_LARGE = 6e4
 
 
-def spoilt(*path: str, value: float = NAN, dtype: torch.dtype = torch.float32) -> StableDiffusion:
+def spoilt(
+    *path: str,
+    value: float = NAN,
+    dtype: torch.dtype = torch.float32,
+    build: Callable[[], DiffusionPipeline] = tiny.pipeline,
+) -> ModelFamily:
     """A tiny model with one weight of one layer that is no number."""
-    pipeline = tiny.pipeline()
+    pipeline = build()
     layer = getattr(pipeline, path[0]).get_submodule(".".join(path[1:]))
     with torch.no_grad():
         layer.weight.view(-1)[0] = value
-    return StableDiffusion(pipeline.to(dtype))
+    return families.of(pipeline.to(dtype))
 
 
-def overflowing(part: str, dtype: torch.dtype = torch.float16) -> StableDiffusion:
+def overflowing(
+    part: str, dtype: torch.dtype = torch.float16, build: Callable[[], DiffusionPipeline] = tiny.pipeline
+) -> ModelFamily:
     """A tiny model whose autoencoder goes beyond float16's largest number in its first layer; the next one normalises.
 
     Args:
         part: "encoder" or "decoder".
     """
-    pipeline = tiny.pipeline()
+    pipeline = build()
     first = pipeline.vae.get_submodule(part).conv_in
     with torch.no_grad():
         first.weight.mul_(TOO_LARGE / first.weight.abs().max())
-    return StableDiffusion(pipeline.to(dtype))
+    return families.of(pipeline.to(dtype))
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from p2p.layouts.hub import fetched
 from p2p.layouts.schedulers import SCHEDULER_CLASSES, SUBSTITUTES
 from p2p.layouts.weights import variant_of
 from p2p.schedulers import SCHEDULERS
-from tests import tiny
+from tests import single_file, tiny
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
 
 FAMILY = "stable_diffusion"
@@ -332,15 +332,18 @@ def test_parts_that_are_named_and_never_used_need_not_be_there(model, saved):
     assert same_pictures(model, saved)
 
 
-def test_pickles_are_refused_with_the_command_that_converts_them(tmp_path, saved):
-    tiny.pipeline().save_pretrained(tmp_path, safe_serialization=False)
+def test_pickles_are_refused_with_the_command_that_converts_them(tmp_path, build, family_name):
+    build().save_pretrained(tmp_path, safe_serialization=False)
 
     with pytest.raises(UnsupportedModel, match=r"diffusion_pytorch_model\.bin of .* are pickles") as refused:
-        load(FAMILY, str(tmp_path))
+        load(family_name, str(tmp_path))
     command = str(refused.value).split("in their place: ")[1].split("; ")
     said = "; ".join(command[:2]).removeprefix('python -c "').removesuffix('"')
     subprocess.run([sys.executable, "-c", said], check=True, capture_output=True)
-    assert same_pictures(tmp_path, saved)
+    converted, plain = load(family_name, str(tmp_path)).pipeline, build()
+    for part in (name for name, each in plain.components.items() if isinstance(each, torch.nn.Module)):
+        found = getattr(converted, part).state_dict()
+        assert all(torch.equal(found[name], weight) for name, weight in getattr(plain, part).state_dict().items())
 
 
 def test_a_single_file_checkpoint_is_refused_with_the_command_that_converts_it(tmp_path):
@@ -351,6 +354,14 @@ def test_a_single_file_checkpoint_is_refused_with_the_command_that_converts_it(t
             UnsupportedModel, match=r"single-file checkpoint.*from_single_file\('.*civitai.safetensors'"
         ):
             load(FAMILY, str(path))
+
+
+def test_the_command_that_converts_a_single_file_names_the_class_that_reads_it(tmp_path, build, family_name):
+    file = single_file.save(build(), tmp_path / "civitai.safetensors")
+    kind = {"stable_diffusion": "StableDiffusionPipeline", "stable_diffusion_xl": "StableDiffusionXLPipeline"}
+
+    with pytest.raises(UnsupportedModel, match=f"from diffusers import {kind[family_name]} as P; P.from_single_file"):
+        load(family_name, str(file))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`python -m admin models check` says what keeps a model from being served, and what mends it."""
 
+import itertools
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from admin.__main__ import check_models
 from admin.models_check import checked, remarks
 from jobs.catalogue import load_catalogue
 from jobs.errors import InvalidCatalogue
-from tests import lora_files, single_file, tiny
+from tests import families, lora_files, single_file, tiny
 from tests.cached_hub import COMMIT, ROOT, cached, python
 from tests.unit.p2p.test_layouts import changed
 
@@ -271,6 +272,48 @@ def test_what_is_wrong_with_further_files_of_a_model_is_said_once(check, files, 
     (found,) = check('path = "model"' if new else "", new, added=added)
 
     assert said in found
+
+
+#: Vectors of a textual inversion of each family.
+LEARNED = {
+    "stable_diffusion": {"emb_params": torch.zeros(2, 16)},
+    "stable_diffusion_xl": {"clip_l": torch.zeros(2, 16), "clip_g": torch.zeros(2, 32)},
+}
+
+
+@pytest.fixture
+def of_each_family(tmp_path) -> Path:
+    """Per family a folder with a model, a single file, a LoRA and a textual inversion of it."""
+    for family, build in families.PIPELINES.items():
+        folder, pipeline = tmp_path / family, build()
+        pipeline.save_pretrained(folder / "model")
+        single_file.save(pipeline, folder / "painter.safetensors")
+        lora_files.saved(folder / "lora.safetensors", lora_files.trained(pipeline))
+        save_file(LEARNED[family], folder / "toy.safetensors")
+    return tmp_path
+
+
+def test_the_files_of_each_family_are_checked_and_those_of_another_one_are_refused(of_each_family):
+    """Each family's model with its own files, and with those of each other family."""
+    models = of_each_family / "models.toml"
+    for own, other in itertools.product(families.PIPELINES, repeat=2):
+        declared = DECLARED.format(id="tiny").replace("stable_diffusion", own)
+        declared = declared.replace('"model"', f'"{other}/painter.safetensors"\nconfig = "{own}/model"')
+        further = f"""
+            loras = [{{ path = "{other}/lora.safetensors" }}]
+            embeddings = [{{ path = "{other}/toy.safetensors", token = "<toy>" }}]
+        """
+        models.write_text(declared + further)
+        model = load_catalogue(models)["tiny"]
+
+        said = checked(model)
+
+        if own == other:
+            assert said == []
+            assert {"is a single file", "has 1 LoRA fused", "has learned <toy> (2 tokens)"} <= set(remarks(model))
+        else:
+            files = {line.split()[0].removeprefix(f"{of_each_family}/{other}/") for line in said}
+            assert files == {"painter.safetensors", "lora.safetensors", "toy.safetensors"}
 
 
 def test_everything_that_is_wrong_is_said_at_once(check, model):

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer, T5Tokenizer
 
+from jobs.catalogue import load_catalogue
 from jobs.errors import InvalidCatalogue
+from prompts.counting import counter_of
 from prompts.tokenization.opened import open_tokenizer
 from tests import tiny
 
@@ -194,6 +196,33 @@ def test_t5s_tokenizer_reads_odd_text_as_transformers_does(t5_pair, text):
 @given(text=st.text(max_size=40))
 def test_t5s_tokenizer_reads_any_text_as_transformers_does(t5_pair, text):
     read_alike(*t5_pair, text)
+
+
+def test_a_prompt_has_as_many_tokens_as_the_tokenizer_finds_that_finds_the_most(tmp_path):
+    """SDXL's first tokenizer joins "!!" as the published one does; its second one pads with "!", and cuts it out."""
+    first = written(tmp_path / "model" / "tokenizer", SD_1)
+    vocabulary = json.loads((first / "vocab.json").read_text())
+    joined = {"!!</w>" if token == "ÿ</w>" else token: number for token, number in vocabulary.items()}
+    (first / "vocab.json").write_text(json.dumps(joined))
+    (first / "merges.txt").write_text((first / "merges.txt").read_text() + "\n! !</w>")
+    written(tmp_path / "model" / "tokenizer_2", PUBLISHED["SDXL's second"])
+    (tmp_path / "models.toml").write_text(
+        """
+        [[models]]
+        id = "tiny"
+        path = "model"
+        family = "stable_diffusion_xl"
+        max_tokens = 24
+        sizes = [[32, 32]]
+        defaults = { steps = 3, guidance_scale = 3.0 }
+        limits = { max_steps = 40, max_targets = 3 }
+        """
+    )
+    counter = counter_of(load_catalogue(tmp_path / "models.toml")["tiny"])
+
+    assert counter.count("a cat !!") == 6
+    assert len(counter.tokenized("a cat !!", 24)) == 5  # words stand where the first one has them
+    assert counter.may_exceed("!" * 23, 24)
 
 
 @pytest.mark.parametrize("named", ["tokenizer/vocab.json", "tokenizer", "."])

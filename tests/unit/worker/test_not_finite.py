@@ -9,8 +9,8 @@ from PIL import Image
 
 from jobs.catalogue import load_catalogue
 from jobs.images import image_key
-from p2p.families.stable_diffusion import StableDiffusion
-from tests import tiny
+from p2p.families.base import ModelFamily
+from tests import families
 from tests.unit.p2p.test_finite import overflowing, spoilt
 from tests.unit.worker.test_fitting import slope
 from tests.unit.worker.test_photo import UPLOAD, photo_spec
@@ -24,7 +24,7 @@ from worker.sampler import ModelSampler
 def run(plane, tiny_models):
     """The events of the plane's job, or of another spec, on a model."""
 
-    def ran(family: StableDiffusion, spec=None) -> list:
+    def ran(family: ModelFamily, spec=None) -> list:
         job = plane.job if spec is None else plane.job.model_copy(update={"spec": spec})
         engine = Engine(ModelSampler(family), load_catalogue(tiny_models)["tiny"], revision="sha256:0")
         photo = encoded(slope((32, 32)), ENCODINGS["png"])
@@ -35,36 +35,36 @@ def run(plane, tiny_models):
 
 DAMAGED = {
     "unet": ("unet", "conv_in"),
-    "text encoder": ("text_encoder", "final_layer_norm"),
+    "text encoder": ("text_encoder", "encoder", "layers", "0", "layer_norm1"),
     "decoder": ("vae", "decoder", "conv_out"),
 }
 
 
 @pytest.mark.parametrize("part", DAMAGED.values(), ids=DAMAGED)
-def test_a_job_on_damaged_weights_fails_as_not_finite_and_leaves_no_picture(run, part):
-    events = run(spoilt(*part))
+def test_a_job_on_damaged_weights_fails_as_not_finite_and_leaves_no_picture(run, build, part):
+    events = run(spoilt(*part, build=build))
 
     assert [type(event) for event in events if isinstance(event, ArtifactReady | Failed)] == [Failed]
     assert (events[-1].code, "weights are damaged" in events[-1].message) == ("not_finite", True)
 
 
 @pytest.mark.parametrize("part", [*DAMAGED.values(), ("vae", "encoder", "conv_in")])
-def test_a_photos_job_on_damaged_weights_fails_as_not_finite(run, part):
-    events = run(spoilt(*part), photo_spec("a dog"))
+def test_a_photos_job_on_damaged_weights_fails_as_not_finite(run, build, part):
+    events = run(spoilt(*part, build=build), photo_spec("a dog"))
 
     assert (type(events[-1]), events[-1].code) == (Failed, "not_finite")
 
 
-def test_a_job_whose_decoder_overflows_has_its_pictures(run):
-    events = run(overflowing("decoder"))
+def test_a_job_whose_decoder_overflows_has_its_pictures(run, build):
+    events = run(overflowing("decoder", build=build))
 
     pictures = [event for event in events if isinstance(event, ArtifactReady) and event.kind == "image"]
     assert len(pictures) == 3
     assert all(np.asarray(Image.open(BytesIO(picture.data))).std() > 0 for picture in pictures)
 
 
-def test_previews_that_are_no_numbers_are_left_out_and_the_job_goes_on(plane, run, monkeypatch):
-    family = StableDiffusion(tiny.pipeline())
+def test_previews_that_are_no_numbers_are_left_out_and_the_job_goes_on(plane, run, build, monkeypatch):
+    family = families.of(build())
     monkeypatch.setattr(
         "p2p.samplers.gaussian.GaussianSampler.clean", lambda *_: torch.full((3, 4, 16, 24), float("nan"))
     )

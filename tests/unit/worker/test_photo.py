@@ -12,9 +12,8 @@ from PIL import Image
 from jobs import moves
 from jobs.images import image_key, mask_key
 from jobs.model import JobStatus, new_job
-from p2p.families.stable_diffusion import StableDiffusion
 from p2p.spec import METHODS, EditSpec, Source
-from tests import tiny
+from tests import families
 from tests.unit.worker.test_fitting import slope
 from worker.engine import Engine
 from worker.moderation import Judge
@@ -38,26 +37,16 @@ def photo_spec(*prompts: str, fit: str = "cover", **changes) -> EditSpec:
     )
 
 
-class Counted(StableDiffusion):
-    """A family that counts the rows that go through its UNet."""
-
-    rows = 0
-
-    def predict(self, latents, timestep, conditioning):
-        self.rows += len(conditioning.prompts)
-        return super().predict(latents, timestep, conditioning)
-
-
 @pytest.fixture
-def family() -> Counted:
-    return Counted(tiny.pipeline())
+def family(build):
+    return families.counted(build())
 
 
 @pytest.fixture
 def serve(plane, family):
     """Works a job off, by this worker or by another that shares the plane with it."""
 
-    def post(model: Counted, judge: Judge) -> WorkerContext:
+    def post(model, judge: Judge) -> WorkerContext:
         return WorkerContext(
             model="tiny",
             engine=Engine(ModelSampler(model), plane.declaration, revision="sha256:0123", judge=judge),
@@ -69,7 +58,7 @@ def serve(plane, family):
             drain=plane.drain,
         )
 
-    def work(spec: EditSpec, model: Counted = family, judge: Judge = Judge(), owner: str = "somebody"):  # noqa: B008
+    def work(spec: EditSpec, model=family, judge: Judge = Judge(), owner: str = "somebody"):  # noqa: B008
         job = new_job(spec, lifetime=timedelta(hours=1), owner=owner)
         plane.store.create(job)
         set_context(post(model, judge))
@@ -135,10 +124,12 @@ def test_the_steps_of_the_inversion_are_told_before_those_of_the_edit(serve, pic
     assert told == [f"progress {step}/{3 * STEPS}" for step in range(1, 3 * STEPS + 1)]
 
 
-def test_a_second_edit_of_the_picture_spends_no_step_on_inverting_it_also_on_another_worker(serve, picture, family):
+def test_a_second_edit_of_the_picture_spends_no_step_on_inverting_it_also_on_another_worker(
+    serve, picture, family, build
+):
     first = serve(photo_spec("a dog"))
     spent = family.rows
-    other = Counted(tiny.pipeline())
+    other = families.counted(build())
     second = serve(photo_spec("a car"), other)
 
     # One edit of a kept source: two rows of the edit a step, and at most one of the source.
@@ -225,12 +216,12 @@ def test_the_names_in_a_spec_are_those_of_the_inversions():
     assert Direct().method == DEFAULT
 
 
-def test_a_model_of_another_scheduler_inverts_by_ddim(serve, picture, file_of):
-    pipeline = tiny.pipeline()
+def test_a_model_of_another_scheduler_inverts_by_ddim(serve, picture, file_of, build):
+    pipeline = build()
     pipeline.scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear")
     sampling = {"steps": STEPS, "guidance_scale": 3.0, "height": 32, "width": 32, "scheduler": "ddim"}
 
-    job = serve(photo_spec("a dog", sampling=sampling), Counted(pipeline))
+    job = serve(photo_spec("a dog", sampling=sampling), families.counted(pipeline))
 
     assert job.status is JobStatus.SUCCEEDED, job.error
     assert job.reconstruction.psnr == job.reconstruction.autoencoder_psnr

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from jobs.model import Job
-from p2p.families.stable_diffusion import StableDiffusion
 from p2p.stepping import result_of
-from tests import tiny
+from tests import families
 from tests.unit.worker.conftest import KEPT, PaintingSampler, source_of
 from worker.engine import Engine
 from worker.events import ArtifactReady, Failed, Finished, Progress
@@ -72,8 +71,8 @@ def test_a_job_for_which_the_room_of_all_other_models_is_too_little_fails(plane)
     assert (others, events[-1].code) == ([], "out_of_memory")
 
 
-def test_edits_made_apart_are_the_edits_made_together(plane):
-    sampler = ModelSampler(StableDiffusion(tiny.pipeline()))
+def test_edits_made_apart_are_the_edits_made_together(plane, build):
+    sampler = ModelSampler(families.of(build()))
     at_once, one_by_one = ways(plane.job.spec, {})
     (together,) = result_of(run_all(sampler, at_once, plane.job.spec.seeds, {}))
     (apart,) = result_of(run_all(sampler, one_by_one, plane.job.spec.seeds, {}))
@@ -121,8 +120,8 @@ def test_a_seed_whose_source_is_kept_runs_by_itself_and_stands_where_it_was_aske
     assert [event.seed for event in events if isinstance(event, ArtifactReady) and event.kind == "maps"] == [7, 1, 9]
 
 
-def test_the_pictures_of_a_seed_are_those_of_a_job_with_that_seed_alone(plane):
-    sampler = ModelSampler(StableDiffusion(tiny.pipeline()))
+def test_the_pictures_of_a_seed_are_those_of_a_job_with_that_seed_alone(plane, build):
+    sampler = ModelSampler(families.of(build()))
     spec = plane.job.spec.of_seeds(7, 1, 9)
     together = result_of(run_all(sampler, ways(spec, {})[0], spec.seeds, {}))
 

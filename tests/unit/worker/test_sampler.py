@@ -3,17 +3,16 @@
 import pytest
 
 from p2p.edit import EditResult
-from p2p.families.stable_diffusion import StableDiffusion
 from p2p.stepping import result_of
 from p2p.trajectory_file import dumped, loaded
-from tests import tiny
+from tests import families
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
 from worker.sampler import ModelSampler
 
 
 @pytest.fixture
-def family():
-    return StableDiffusion(tiny.pipeline())
+def family(build):
+    return families.of(build())
 
 
 def result(steps) -> EditResult:
