@@ -5,6 +5,9 @@ from dataclasses import replace
 import pytest
 
 from jobs.catalogue import LoraChoice
+from p2p.spec import LoraUse
+from tests.kept_inversions import kept_inversion
+from tests.unit.service.test_images import file_of, halves
 
 EDIT = {
     "model": "tiny",
@@ -43,7 +46,7 @@ def test_a_lora_of_the_list_is_in_the_record(client, parts):
     ]
 
 
-@pytest.mark.parametrize(
+BAD_LORAS = pytest.mark.parametrize(
     ("loras", "pointer", "code", "said"),
     [
         ([{"id": "oil"}], "/loras/0/id", "unknown_lora", "tiny has no LoRA oil: choose one of ink, clay"),
@@ -55,9 +58,19 @@ def test_a_lora_of_the_list_is_in_the_record(client, parts):
         ("ink", "/loras", "wrong_type", ""),
     ],
 )
-def test_a_bad_lora_is_pointed_at(client, loras, pointer, code, said):
-    response = client.post("/v1/edits", json={**EDIT, "loras": loras})
 
+
+@BAD_LORAS
+def test_a_bad_lora_is_pointed_at(client, loras, pointer, code, said):
+    pointed_at(client.post("/v1/edits", json={**EDIT, "loras": loras}), pointer, code, said)
+
+
+@BAD_LORAS
+def test_a_bad_lora_of_an_inversion_is_pointed_at_as_an_edits_is(client, photo, loras, pointer, code, said):
+    pointed_at(client.post("/v1/inversions", json={**photo, "loras": loras}), pointer, code, said)
+
+
+def pointed_at(response, pointer: str, code: str, said: str) -> None:
     assert response.status_code == 422, response.text
     (error,) = response.json()["errors"]
     assert (error["pointer"], error["code"]) == (pointer, code)
@@ -68,3 +81,43 @@ def test_a_model_that_offers_none_says_so(client):
     response = client.post("/v1/edits", json={**EDIT, "model": "tiny-too", "loras": [{"id": "ink"}]})
 
     assert "leave `loras` out" in response.text
+
+
+@pytest.fixture
+def photo(client) -> dict:
+    """The body of an inversion."""
+    upload = client.post("/v1/images", files={"image": file_of(halves())}).json()["id"]
+    return {"model": "tiny", "source": {"prompt": "a cat on the beach", "image": {"upload": upload}}}
+
+
+def test_an_inversion_made_ahead_is_made_with_the_loras_of_its_edits(client, parts, photo):
+    response = client.post("/v1/inversions", json={**photo, "loras": [{"id": "clay", "weight": -0.5}]})
+
+    assert response.status_code == 202, response.text
+    assert parts.store.get(response.json()["id"]).spec.loras == (LoraUse(id="clay", weight=-0.5),)
+
+
+def test_the_same_name_with_other_loras_is_another_inversion(client, photo):
+    def asked(**more):
+        return client.post("/v1/inversions", json=photo | more, headers={"Idempotency-Key": "ahead"}).json()
+
+    first, again = asked(loras=[{"id": "ink"}]), asked(loras=[{"id": "ink"}])
+
+    assert first["id"] == again["id"]
+    for other in ({}, {"loras": [{"id": "ink", "weight": 0.5}]}):
+        assert asked(**other)["code"] == "idempotency_key_reused"
+
+
+def test_a_kept_inversion_says_its_loras(client, parts):
+    uses = (LoraUse(id="ink", weight=0.5),)
+    parts.inversions.kept["with"] = kept_inversion("with", "img").model_copy(update={"loras": uses})
+    parts.inversions.kept["without"] = kept_inversion("without", "img")
+
+    said = {each["id"]: each["loras"] for each in client.get("/v1/inversions").json()["inversions"]}
+    assert said == {"with": [{"id": "ink", "weight": 0.5}], "without": []}
+
+
+def test_a_record_of_an_inversion_from_before_has_no_loras():
+    record = kept_inversion("old", "img").model_dump(exclude={"loras"}, mode="json")
+
+    assert type(kept_inversion("old", "img")).model_validate(record).loras == ()
