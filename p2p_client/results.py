@@ -213,10 +213,11 @@ class ModelLimits(Result):
 
 
 class Lora(Result):
-    """A LoRA that an edit may ask for, with a weight of `max_weight` at most."""
+    """A LoRA that an edit may ask for, with a weight of `max_weight` at most; its `words` stand for what it adds."""
 
     id: str
     description: str = ""
+    words: tuple[str, ...] = ()
     max_weight: float
 
 

@@ -45,9 +45,10 @@ def notices_of(
         )
         for location in unused
     ]
+    known = model.known_with(use.id for use in spec.loras)
     for location, prompt in _prompts(spec):
         if prompt:
-            found += _of_prompt(location, prompt, model, weighted)
+            found += _of_prompt(location, prompt, model, known, weighted)
     return bounded(found)
 
 
@@ -71,7 +72,9 @@ def bounded(notices: Sequence[Notice]) -> tuple[Notice, ...]:
     return (*notices[: MAX_NOTICES - 1], more)
 
 
-def _of_prompt(location: Location, prompt: str, model: ModelDeclaration, weighted: bool) -> Iterator[Notice]:
+def _of_prompt(
+    location: Location, prompt: str, model: ModelDeclaration, known: frozenset[str] | None, weighted: bool
+) -> Iterator[Notice]:
     is_plain = not may_be_foreign(prompt)
     if not (weighted or is_plain) and (found := _listed(weight_syntax(prompt))):
         detail = f'{found} is read as text: send "prompt_syntax": "weights" if it weighs words'
@@ -79,9 +82,17 @@ def _of_prompt(location: Location, prompt: str, model: ModelDeclaration, weighte
     if not is_plain and (found := _listed(other_syntax(prompt))):
         detail = f"{found} is another program's syntax and is read as text: leave it out"
         yield Notice(code="syntax_read_as_text", pointer=_pointer(location), detail=detail)
-    if model.known_words is not None and (found := _listed(written(prompt).beyond(model.known_words))):
-        detail = f"{model.id} was not trained on {found}: say it in words of its `vocabulary` (GET /v1/models)"
+    if known is not None and (unknown := written(prompt).beyond(known)):
+        said = f"{model.id} was not trained on {_listed(unknown)}"
+        detail = f"{said}: say it in words of its `vocabulary` (GET /v1/models){_taught(unknown, model)}"
         yield Notice(code="unknown_word", pointer=_pointer(location), detail=detail)
+
+
+def _taught(unknown: Sequence[str], model: ModelDeclaration) -> str:
+    """Which of the model's LoRAs has words that it does not know itself."""
+    words = {word.casefold() for word in unknown}
+    having = [one.id for one in model.lora_choices if words & {word.casefold() for word in one.words}]
+    return f", or ask for {_listed(having)} in `loras`" if having else ""
 
 
 def _listed(found: Sequence[str]) -> str:

@@ -2006,6 +2006,11 @@ export interface components {
             /** Description */
             description: string;
             /**
+             * Words
+             * @description Words that it was trained on: a prompt asks by them for what it adds.
+             */
+            words: string[];
+            /**
              * Max Weight
              * @description An edit's weight is this much at most, and its negative at least.
              */

@@ -15,12 +15,14 @@ EDIT = {
     "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}]}],
 }
 
+VOCABULARY = "say it in words of its `vocabulary` (GET /v1/models)"
+
 
 @pytest.fixture(autouse=True)
 def offered(parts) -> None:
     """The tiny model offers two LoRAs."""
     choices = (
-        LoraChoice(id="ink", path="/ink.safetensors", description="As if drawn with ink."),
+        LoraChoice(id="ink", path="/ink.safetensors", description="As if drawn with ink.", words=("Inky",)),
         LoraChoice(id="clay", path="/clay.safetensors", max_weight=0.8),
     )
     tiny = parts.plane.catalogue["tiny"].model_copy(update={"lora_choices": choices})
@@ -31,8 +33,8 @@ def test_what_a_model_offers_is_listed(client):
     (tiny,) = [model for model in client.get("/v1/models").json()["models"] if model["id"] == "tiny"]
 
     assert tiny["loras"] == [
-        {"id": "ink", "description": "As if drawn with ink.", "max_weight": 2.0},
-        {"id": "clay", "description": "", "max_weight": 0.8},
+        {"id": "ink", "description": "As if drawn with ink.", "words": ["Inky"], "max_weight": 2.0},
+        {"id": "clay", "description": "", "words": [], "max_weight": 0.8},
     ]
 
 
@@ -121,3 +123,32 @@ def test_a_record_of_an_inversion_from_before_has_no_loras():
     record = kept_inversion("old", "img").model_dump(exclude={"loras"}, mode="json")
 
     assert type(kept_inversion("old", "img")).model_validate(record).loras == ()
+
+
+@pytest.fixture
+def of_few_words(client, parts):
+    """The API whose model lists its vocabulary."""
+    tiny = parts.plane.catalogue["tiny"].model_copy(update={"vocabulary": ("a", "cat", "dog", "on", "the", "beach")})
+    client.app.state.plane = replace(parts.plane, catalogue={**parts.plane.catalogue, "tiny": tiny})
+    return client
+
+
+def notices_of(client, prompt: str, *loras: str) -> list[str]:
+    targets = [{"prompt": prompt, "edits": [{"kind": "refine"}]}]
+    sent = {**EDIT, "targets": targets, "loras": [{"id": lora, "weight": 0.5} for lora in loras]}
+    answer = client.post("/v1/edits", json=sent)
+    assert answer.status_code == 202, answer.text
+    return [notice["detail"] for notice in answer.json()["notices"]]
+
+
+def test_a_word_of_a_lora_that_is_asked_for_is_known(of_few_words):
+    assert notices_of(of_few_words, "an INKY cat on the beach", "ink") == ["tiny was not trained on an: " + VOCABULARY]
+    assert notices_of(of_few_words, "a inky cat on the beach", "clay", "ink") == []
+
+
+def test_a_word_of_a_lora_that_is_not_asked_for_is_said_to_be_its(of_few_words):
+    said = f"tiny was not trained on inky: {VOCABULARY}, or ask for ink in `loras`"
+
+    assert notices_of(of_few_words, "a inky cat on the beach") == [said]
+    assert notices_of(of_few_words, "a inky cat on the beach", "clay") == [said]
+    assert notices_of(of_few_words, "a mossy cat on the beach") == [f"tiny was not trained on mossy: {VOCABULARY}"]
