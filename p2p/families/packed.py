@@ -40,6 +40,8 @@ class WatchedWeight(nn.Parameter):
         torch.Tensor.data.__set__(self, value)  # type: ignore[attr-defined]
 
 
+#: The attributes of a layer that are of its packed copy.
+PACKED_STATE = ("packed", "packed_for", "packed_of")
 #: Which weights a packed copy is of, and how they stood: it is good for as long as this is the same.
 State = tuple[nn.Parameter, int, int, int]
 

@@ -5,6 +5,8 @@ import torch
 
 from p2p.edit import edit, edit_again_steps, edit_batch_steps, edit_steps
 from p2p.errors import MixedBatch, UnknownLora, UnsupportedModel, WrongTrajectory
+from p2p.families.loras import put_beside
+from p2p.families.packed import pack
 from p2p.inversion import invert
 from p2p.spec import LoraUse
 from p2p.stepping import result_of
@@ -86,6 +88,49 @@ def test_a_run_that_is_canceled_leaves_the_model_as_it_was(fresh):
     steps.close()
 
     assert torch.equal(latents(family), before)
+
+
+def test_a_run_that_begins_within_one_with_loras_is_refused(fresh):
+    family = fresh()
+    steps = edit_steps(asked(FIRST), family)
+    next(steps)
+
+    for loras in ((), (FIRST,), (SECOND,)):
+        with pytest.raises(RuntimeError, match="has not ended"):
+            latents(family, *loras)
+    result_of(steps)
+    assert torch.equal(latents(family), latents(fresh()))
+
+
+@pytest.mark.parametrize("loras", [(FIRST,), (FIRST, SECOND), (SECOND | {"weight": -0.7},)], ids=["one", "two", "less"])
+def test_fused_for_a_run_is_beside_the_weights(fresh, loras):
+    family, beside = fresh(), fresh()
+    for index, lora in enumerate(loras):
+        put_beside(beside.pipeline, beside.loras.files[lora["id"]], f"beside_{index}")
+    names = [f"beside_{index}" for index in range(len(loras))]
+    beside.pipeline.set_adapters(names, [lora.get("weight", 1.0) for lora in loras])
+
+    fused, unfused = latents(family, *loras), latents(beside)
+
+    # The bound that was promised; W x + B A x and (W + B A) x differ by rounding.
+    assert (fused - unfused).norm() <= 1e-5 * unfused.norm()
+    assert (fused - latents(family)).norm() > 1e-2 * unfused.norm()
+
+
+def test_a_models_own_weights_are_the_very_same_after_a_run_and_stay_packed(fresh):
+    family = fresh()
+    pack(family.network)
+    latents(family)
+    layers = [layer for layer in family.network.modules() if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)]
+    before = [(layer.weight, layer.weight.detach().clone(), getattr(layer, "packed", None)) for layer in layers]
+
+    latents(family, FIRST)
+
+    assert any(packed is not None for *_, packed in before)
+    for layer, (weight, values, packed) in zip(layers, before, strict=True):
+        assert layer.weight is weight
+        assert torch.equal(weight, values)
+        assert getattr(layer, "packed", None) is packed
 
 
 def test_a_lora_that_is_not_offered_is_refused_by_name(fresh):
