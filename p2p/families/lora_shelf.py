@@ -83,7 +83,7 @@ class LoraShelf:
 
     def _weights(self, uses: Sequence[LoraUse]) -> OtherWeights:
         """The weights of a run with some LoRAs."""
-        if self._fused is None or tuple(self._fused[0]) != tuple(uses):
+        if self._fused is None or tuple(self._fused[0]) != tuple(uses) or not self._fused[1].are_current:
             self._fused = None  # before others are made: one set at most is in memory
             self._take_up([use.id for use in uses])
             self._fused = uses, OtherWeights(_fused([(self._resident[use.id], use.weight) for use in uses]))

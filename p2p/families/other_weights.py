@@ -10,15 +10,22 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from p2p.families.packed import PACKED_STATE
+from p2p.families.packed import PACKED_STATE, stands, watched
 
 
 class OtherWeights:
-    """Weights for some layers, of the shape, precision and device of their own."""
+    """Weights for some layers, of the shape, precision and device of their own, from which they were made."""
 
     def __init__(self, weights: Mapping[nn.Module, Tensor]) -> None:
         self._layers = list(weights)
+        self._made_of = [watched(layer.weight) for layer in weights]
         self._held = [_Held(nn.Parameter(weight, requires_grad=False)) for weight in weights.values()]
+
+    @property
+    def are_current(self) -> bool:
+        """Whether the layers' own weights are those that these were made from."""
+        layers = zip(self._layers, self._made_of, strict=True)
+        return all(stands(layer._parameters["weight"], state) for layer, state in layers)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

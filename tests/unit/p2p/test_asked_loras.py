@@ -133,6 +133,22 @@ def test_a_models_own_weights_are_the_very_same_after_a_run_and_stay_packed(fres
         assert getattr(layer, "packed", None) is packed
 
 
+@pytest.mark.parametrize("through_data", [False, True], ids=["in place", "through data"])
+def test_a_run_with_loras_sees_what_has_become_of_the_models_weights(fresh, through_data):
+    family, other = fresh(), fresh()
+    latents(family, FIRST)
+    for each in (family, other):
+        weight = each.network.get_submodule("mid_block.attentions.0.transformer_blocks.0.attn1.to_q").weight
+        with torch.no_grad():
+            if through_data:
+                weight.data *= 1.5
+            else:
+                weight.mul_(1.5)
+
+    assert torch.equal(latents(family, FIRST), latents(other, FIRST))
+    assert not torch.equal(latents(family, FIRST), latents(fresh(), FIRST))
+
+
 def test_a_lora_that_is_not_offered_is_refused_by_name(fresh):
     with pytest.raises(UnknownLora, match=r"no LoRA 'third': choose one of first, se\.cond"):
         latents(fresh(), {"id": "third"})
