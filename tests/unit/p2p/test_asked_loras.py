@@ -1,5 +1,7 @@
 """LoRAs that an edit asks for: there for its run alone, and no trace of them afterwards."""
 
+import logging
+
 import pytest
 import torch
 
@@ -147,6 +149,14 @@ def test_a_run_with_loras_sees_what_has_become_of_the_models_weights(fresh, thro
 
     assert torch.equal(latents(family, FIRST), latents(other, FIRST))
     assert not torch.equal(latents(family, FIRST), latents(fresh(), FIRST))
+
+
+def test_a_lora_that_leaves_the_text_encoder_as_it_is_warns_of_nothing(fresh, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("diffusers"), "propagate", True)  # as in a worker
+
+    latents(fresh(), SECOND)
+
+    assert caplog.records == []
 
 
 def test_a_lora_that_is_not_offered_is_refused_by_name(fresh):
