@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.pages import body, start
+from tests.browser.pages import body, edit_of, run, start, write
 
 INK = {"id": "ink", "description": "As if drawn with ink.", "words": ["inky"], "max_weight": 0.8}
 CLAY = {"id": "clay", "description": "", "words": [], "max_weight": 2.0}
@@ -86,3 +86,40 @@ def test_what_the_service_says_of_a_lora_stands_beside_it(offering, watched):
         place = page.locator(f"[data-lora='{name}']")
         place.get_by_text(f"Scenes has no LoRA {name}").wait_for()
         assert lora(page, name).get_attribute("aria-invalid") == "true"
+
+
+def test_an_edit_with_a_lora_is_made_and_shown_again_with_it(page, api):
+    write(page, "#target-1", "a fox on a beach")
+    lora(page, "fox").check()
+    page.get_by_role("slider", name="Weight of fox").fill("0.9")
+    page.locator(".card.target .word.changed").get_by_text("fox").wait_for()
+    run(page, steps=4)
+
+    made = api.get(edit_of(page)).json()
+    assert made["spec"]["loras"] == [{"id": "fox", "weight": 0.9}]
+    assert made["notices"] == []
+    page.reload()
+    page.locator(".edit .w").first.wait_for()
+    assert lora(page, "fox").is_checked()
+    assert page.get_by_role("spinbutton", name="Weight of fox").input_value() == "0.9"
+    assert body(page)["loras"] == [{"id": "fox", "weight": 0.9}]
+
+
+def test_a_lora_that_is_offered_no_more_can_be_taken_out(page, offering, api):
+    accepted = api.post(
+        "/v1/edits",
+        json={
+            "source": {"prompt": "a cat"},
+            "targets": [{"prompt": "a fox", "edits": [{"kind": "replace"}]}],
+            "loras": [{"id": "fox"}],
+            "sampling": {"steps": 1, "seed": 1},
+        },
+    ).json()
+    there = offering(scenes=[])
+
+    there.evaluate(f"location.hash = '{accepted['id']}'")
+    lora(there, "fox").wait_for()
+
+    assert body(there)["loras"] == [{"id": "fox"}]
+    lora(there, "fox").uncheck()
+    assert "loras" not in body(there)
