@@ -33,5 +33,6 @@ COPY requirements/worker.txt requirements/worker-cpu.txt requirements/
 RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/worker-cpu.txt
 COPY worker worker
 COPY scenes/model scenes/model
+COPY scenes/loras scenes/loras
 USER 1000
 CMD ["python", "-m", "worker", "--model", "scenes"]

@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +63,9 @@ class LoraChoice(Part):
     id: Annotated[str, Field(pattern=_ID)]
     path: str = Field(description="A safetensors file, relative to the models file.")
     description: str = ""
+    words: tuple[str, ...] = Field(
+        (), description="Words that it was trained on, by which prompts ask for what it adds."
+    )
     max_weight: Annotated[float, Field(gt=0, le=MOST_LORA_WEIGHT)] = Field(
         MOST_LORA_WEIGHT, description="A request's weight is this much at most, and its negative at least."
     )
@@ -157,6 +160,14 @@ class ModelDeclaration(Part):
         if isinstance(self.vocabulary, str):
             changes["vocabulary"] = _words_of(folder / self.vocabulary)
         return self.model_copy(update=changes)
+
+    def known_with(self, loras: Iterable[str]) -> frozenset[str] | None:
+        """`known_words`, and those of some of its LoRAs, by their ids."""
+        asked = set(loras)
+        if self.known_words is None or not asked:
+            return self.known_words
+        added = (word.casefold() for choice in self.lora_choices if choice.id in asked for word in choice.words)
+        return self.known_words.union(added)
 
     @cached_property
     def known_words(self) -> frozenset[str] | None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pydantic import Field
 
 from jobs.model import Reconstruction, Record
+from p2p.spec import LoraUse
 
 
 class KeptInversion(Record):
@@ -26,6 +27,7 @@ class KeptInversion(Record):
     seed: int | None = Field(
         None, description="Of the job that made it; one method depends on it. Older ones say none."
     )
+    loras: tuple[LoraUse, ...] = Field((), description="With which it was made. Older ones were made without.")
     reconstruction: Reconstruction
     unet_evaluations: int = Field(description="Rows that went through the UNet for it.")
     bytes: int

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from p2p.spec import AligningKind, EditSpec, Sampling, Source
+from p2p.spec import AligningKind, EditSpec, LoraUse, Sampling, Source
 from p2p.spec import Inversion as HowInverted
 from p2p_client.asking import Api, ask, parsed
 from p2p_client.effects import Operation, Pause, Tell, Work
@@ -160,10 +160,17 @@ def invert(
     model: str | None = None,
     inversion: HowInverted | Body | None = None,
     sampling: Sampling | Body | None = None,
+    loras: Sequence[LoraUse | Body] | None = None,
     idempotency_key: str | None = None,
 ) -> Operation[Edit]:
-    """Inverts a photo ahead of its edits: an edit without targets, which tells how faithful the inversion is."""
-    body = _given(model=model, source=_plain(source), inversion=_plain(inversion), sampling=_plain(sampling))
+    """Inverts a photo ahead of its edits: an edit without targets, which tells how faithful the inversion is.
+
+    Name the LoRAs of those edits: one with others inverts the photo anew.
+    """
+    asked = None if loras is None else [_plain(each) for each in loras]
+    body = _given(
+        model=model, source=_plain(source), inversion=_plain(inversion), sampling=_plain(sampling), loras=asked
+    )
     return parsed(Edit, (yield from _created(api, "/v1/inversions", body, idempotency_key)))
 
 

@@ -168,8 +168,15 @@ class Image(Result):
     links: Mapping[str, str]
 
 
+class AskedLora(Result):
+    """A LoRA, and how strongly it changes the model."""
+
+    id: str
+    weight: float
+
+
 class Inversion(Result):
-    """An inversion that is kept, for the next edits of its picture."""
+    """An inversion that is kept, for the next edits of its picture that name the same LoRAs."""
 
     id: str
     image: str
@@ -178,6 +185,7 @@ class Inversion(Result):
     method: str
     steps: int
     seed: int | None = None
+    loras: tuple[AskedLora, ...] = ()
     reconstruction: Reconstruction
     unet_evaluations: int
     created_at: datetime
@@ -205,10 +213,11 @@ class ModelLimits(Result):
 
 
 class Lora(Result):
-    """A LoRA that an edit may ask for, with a weight of `max_weight` at most."""
+    """A LoRA that an edit may ask for, with a weight of `max_weight` at most; its `words` stand for what it adds."""
 
     id: str
     description: str = ""
+    words: tuple[str, ...] = ()
     max_weight: float
 
 

@@ -40,6 +40,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.latents)
 
+    def chosen(self, indices: torch.Tensor) -> "Examples":
+        """Those of some indices, in their order."""
+        return Examples(*(getattr(self, name)[indices] for name in Examples.__annotations__))
+
     @classmethod
     def together(cls, shards: Sequence["Examples"]) -> "Examples":
         return cls(*(torch.cat([getattr(s, name) for s in shards]) for name in cls.__annotations__))
@@ -73,26 +77,35 @@ def drawn(index: int) -> tuple[list[Scene], list[Picture]]:
     """The scenes of shard `index` and their pictures."""
     rng = np.random.default_rng([11, index])
     scenes = [random_scene(rng) for _ in range(SHARD)]
+    return scenes, pictures_of(scenes, rng)
+
+
+def pictures_of(scenes: Sequence[Scene], rng: np.random.Generator) -> list[Picture]:
+    """A picture of each scene, its layout drawn at random."""
     # A lone thing is drawn small and aside now and then: that is what is left when the other one is removed.
     rooms = [2 if len(scene.things) == 2 or rng.random() < 0.2 else 1 for scene in scenes]
-    return scenes, [
-        draw(s, Layout.drawn(int(rng.integers(2**31)), room)) for s, room in zip(scenes, rooms, strict=True)
-    ]
+    return [draw(s, Layout.drawn(int(rng.integers(2**31)), room)) for s, room in zip(scenes, rooms, strict=True)]
 
 
-@torch.no_grad()
 def shard(folder: Path, index: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> Examples:
     """Shard `index`, from `folder/shards` where it was drawn before."""
     path = folder / "shards" / f"{index:04d}.pt"
     if kept := checkpoint.load(path):
         return Examples(**kept)
-    scenes, pictures = drawn(index)
+    examples = examples_of(*drawn(index), vae, tokenizer)
+    checkpoint.save(path, vars(examples))
+    return examples
+
+
+@torch.no_grad()
+def examples_of(
+    scenes: Sequence[Scene], pictures: Sequence[Picture], vae: AutoencoderKL, tokenizer: CLIPTokenizer
+) -> Examples:
+    """Scenes and their pictures as training examples."""
     latents = []
-    for start in range(0, SHARD, CHUNK):
+    for start in range(0, len(scenes), CHUNK):
         images = np.stack([picture.image for picture in pictures[start : start + CHUNK]])
         latents.append(vae.encode(to_pixels(images).to(vae.device)).latent_dist.mean.half().cpu())
     tokens, named = zip(*(tokens_naming(scene, tokenizer) for scene in scenes), strict=True)
     cells = torch.from_numpy(np.stack([cells_of(picture.masks) for picture in pictures]))
-    examples = Examples(torch.cat(latents), torch.tensor(tokens), torch.tensor(named), cells)
-    checkpoint.save(path, vars(examples))
-    return examples
+    return Examples(torch.cat(latents), torch.tensor(tokens), torch.tensor(named), cells)

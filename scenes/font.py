@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from scenes.world import COLOURS, THINGS
+from scenes.world import COLOURS, NEW_THINGS, THINGS
 
 #: Names the font file (Noto Color Emoji, OFL) where the usual places do not hold it.
 FONT_SETTING = "SCENES_FONT"
@@ -56,7 +56,7 @@ def sprite(thing: str, tint: str | None = None) -> Image.Image:
         return Image.fromarray(np.concatenate([colour, pixels[..., 3:]], -1).astype(np.uint8), "RGBA")
     canvas = Image.new("RGBA", (160, 160))
     font = ImageFont.truetype(str(font_path()), GLYPH_SIZE)
-    ImageDraw.Draw(canvas).text((10, 10), THINGS[thing], font=font, embedded_color=True)
+    ImageDraw.Draw(canvas).text((10, 10), (THINGS | NEW_THINGS)[thing], font=font, embedded_color=True)
     return canvas.crop(canvas.getbbox())
 
 

@@ -1,24 +1,16 @@
-"""The text encoder and the UNet, trained together on cached latents.
-
-Three choices make a small network learn in hours what can be edited: v-prediction paints the asked-for place and style
-where epsilon-prediction paints nothing recognisable; each noun's cross-attention is asked to lie on the thing it names
-(`scenes.attention_terms`), without which there is no local blend; and each word has to speak for itself
-(`scenes.words_apart`), without which there is no fader.
-"""
+"""The text encoder and the UNet, trained together on cached latents, by the error of `scenes.objective`."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
-from torch.nn import functional
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from scenes import checkpoint
-from scenes.attention_terms import CatchAttention, attention_missing, attention_outside
 from scenes.dataset import Examples, shard
-from scenes.words_apart import WordsApart
+from scenes.objective import BETAS, Objective
 
 BATCH = 32
 PEAK_LEARNING_RATE = 1.2e-3
@@ -27,22 +19,11 @@ WARM_UP = 150
 COOL_DOWN = 0.3
 #: Captions dropped, so that the empty prompt is learnt and guidance has something to push away from.
 DROPPED = 0.1
-ATTENTION_WEIGHT = 0.05
-#: Above this timestep the picture is noise and a word cannot know its place.
-ATTENTION_BELOW = 800
-#: Cap of the signal-to-noise weight (min-SNR, Hang et al. 2023, arXiv 2303.09556).
-MAX_SNR = 5
 #: A new shard of scenes every so many steps: each scene is seen about twice.
 STEPS_PER_SHARD = 250
 FIRST_SHARDS = 3
 SAVE_EVERY = 100
 LOOK_EVERY = 1000
-
-#: Deviation of the noise that a picture's parts share: some times what shows of the picture at its noisiest, .07 of it.
-OFFSET = 0.15
-
-#: Stable Diffusion's betas.
-BETAS = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction")
 
 
 def sampler() -> DDIMScheduler:
@@ -78,21 +59,6 @@ def build(tokenizer: CLIPTokenizer) -> tuple[UNet2DConditionModel, CLIPTextModel
         )
     )
     return unet, text_encoder
-
-
-def offset_noise(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
-    """Noise of unit deviation and, in addition, noise that is the same over the whole picture or a quarter of it.
-
-    At its noisiest a picture still shows, and a network that looks for its mean colour finds it (Lin et al. 2023,
-    arXiv 2305.08891): a picture's inversion then holds its old background, whatever the prompt asks for. Noise in
-    the mean and in the coarsest differences hides it (Guttenberg 2023, "Diffusion with offset noise").
-    """
-    batch, channels, height, width = shape
-    noise = torch.randn(shape, generator=generator)
-    for cells in (1, 2):
-        coarse = torch.randn(batch, channels, cells, cells, generator=generator)
-        noise += OFFSET * functional.interpolate(coarse, size=(height, width), mode="nearest")
-    return noise
 
 
 def train(
@@ -133,10 +99,7 @@ class _Painting:
         self._folder, self._device = folder, device
         self.vae = AutoencoderKL.from_pretrained(folder / "vae").to(device).eval()
         self._unet, self._text_encoder = (module.to(device) for module in build(tokenizer))
-        self._words_apart = WordsApart(self._text_encoder, tokenizer, device)
-        self._caught: list[torch.Tensor] = []
-        self._stock = self._unet.attn_processors
-        self._catching = {n: CatchAttention(self._caught) if "attn2" in n else p for n, p in self._stock.items()}
+        self._objective = Objective(self._unet, self._text_encoder, tokenizer, self.vae.config.scaling_factor)
         self._parameters = [*self._unet.parameters(), *self._text_encoder.parameters()]
         self._optimizer = torch.optim.AdamW(
             self._parameters, lr=PEAK_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-2, fused=True
@@ -145,9 +108,6 @@ class _Painting:
         self._path, self.start, self.warm_from = folder / "painter.pt", 0, 0
         if state := checkpoint.load(self._path):
             self._go_on(state)
-        self._schedule = DDPMScheduler(**BETAS)
-        self._snr = (self._schedule.alphas_cumprod / (1 - self._schedule.alphas_cumprod)).to(device)
-        self._empty = torch.tensor(tokenizer("", padding="max_length").input_ids)
 
     def _go_on(self, state: dict) -> None:
         self.start = state["step"]
@@ -163,40 +123,20 @@ class _Painting:
         """One step; gives the terms of its loss by name, each with the decimals that are worth showing."""
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        loss, outside, missing = self._loss(examples, step)
+        generator = torch.Generator().manual_seed(step)
+        chosen = torch.randint(0, len(examples), (BATCH,), generator=generator)
+        dropped = torch.rand(BATCH, generator=generator) < DROPPED
+        terms = self._objective(examples.chosen(chosen), dropped, generator)
         self._optimizer.zero_grad()
-        (loss + ATTENTION_WEIGHT * (outside + missing)).backward()
+        terms.total.backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
         self._ema.update(step)
-        return {"loss": (loss, 4), "outside": (outside, 3), "missing": (missing, 3)}
-
-    def _loss(self, examples: Examples, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Of a batch that the step's number draws: the error of the velocity, and the two terms of attention."""
-        device, schedule = self._device, self._schedule
-        generator = torch.Generator().manual_seed(step)
-        chosen = torch.randint(0, len(examples), (BATCH,), generator=generator)
-        z = (examples.latents[chosen].float() * self.vae.config.scaling_factor).to(device)
-        dropped = torch.rand(BATCH, generator=generator) < DROPPED
-        tokens = torch.where(dropped[:, None], self._empty, examples.tokens[chosen]).to(device)
-        t = torch.randint(0, schedule.config.num_train_timesteps, (BATCH,), generator=generator)
-        named = torch.where((dropped | (t >= ATTENTION_BELOW))[:, None], -1, examples.named[chosen]).to(device)
-        noise, t = offset_noise(z.shape, generator).to(device), t.to(device)
-        self._unet.set_attn_processor(dict(self._catching))
-        self._caught.clear()
-        with torch.autocast(device.type, torch.bfloat16):
-            embeddings = self._words_apart(tokens, generator)
-            velocity = self._unet(schedule.add_noise(z, noise, t), t, embeddings).sample.float()
-        weight = self._snr[t].clamp(max=MAX_SNR) / (self._snr[t] + 1)
-        error = ((velocity - schedule.get_velocity(z, noise, t)) ** 2).mean((1, 2, 3))
-        cells = examples.cells[chosen].to(device)
-        outside = attention_outside(self._caught, named, cells)
-        missing = attention_missing(self._caught, named, cells)
-        return (error * weight).mean(), outside, missing
+        return {"loss": (terms.error, 4), "outside": (terms.outside, 3), "missing": (terms.missing, 3)}
 
     def save(self, step: int) -> None:
         """Writes the checkpoint, and the averaged weights as a model."""
-        self._unet.set_attn_processor(dict(self._stock))
+        self._objective.let_go()
         models = {"unet": self._unet.state_dict(), "text_encoder": self._text_encoder.state_dict()}
         state = {"step": step, **models, "optimizer": self._optimizer.state_dict(), "ema": self._ema.averages}
         checkpoint.save(self._path, state)

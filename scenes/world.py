@@ -13,6 +13,9 @@ THINGS = {
     "apple": "🍎", "pizza": "🍕", "strawberry": "🍓", "mushroom": "🍄", "sunflower": "🌻", "tree": "🌳",
     "car": "🚗", "house": "🏠", "robot": "🤖",
 }  # fmt: skip
+#: A thing that no caption of the model's training has: a LoRA adds it (`scenes.lora`).
+NEW_THING = "fox"
+NEW_THINGS = {NEW_THING: "🦊"}
 COLOURS = {
     "red": (220, 40, 40), "green": (40, 170, 60), "blue": (50, 90, 220), "yellow": (240, 210, 50),
     "purple": (150, 60, 200), "pink": (250, 130, 180), "white": (245, 245, 245),

@@ -53,7 +53,7 @@ BATCH: dict[str, Any] = {
     "edits": [EDIT],
     "webhook": {"url": "https://example.com/told", "events": ["batch.ended", "edit.failed"]},
 }
-INVERSION: dict[str, Any] = {name: EDIT[name] for name in ("model", "source", "inversion", "sampling")}
+INVERSION: dict[str, Any] = {name: EDIT[name] for name in ("model", "source", "inversion", "sampling", "loras")}
 ALIGNMENT: dict[str, Any] = {
     "long_prompts": "refuse",
     "model": "tiny",

@@ -14,7 +14,7 @@ from worker.edited import Edited
 from worker.photo import InvertedPhoto
 
 #: Packages whose version can change a picture.
-_PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "numpy", "pillow")
+_PACKAGES = ("torch", "diffusers", "transformers", "peft", "tokenizers", "numpy", "pillow")
 
 
 def manifest(

@@ -135,6 +135,7 @@ class Publisher:
             method=(spec.inversion or Direct()).method,
             steps=spec.sampling.steps or 0,
             seed=spec.seeds[0],
+            loras=spec.loras,
             reconstruction=inverted.reconstruction,
             unet_evaluations=inverted.unet_evaluations,
             bytes=len(inverted.data),

@@ -1,19 +1,26 @@
-"""LoRAs that runs ask for, put beside a model's weights for a run and taken away again (Hu et al. 2022).
+"""LoRAs that runs ask for, in a model's weights for a run and out of them again (Hu et al. 2022).
 
-They are not fused: to take a change back out of rounded weights does not give the same weights. Beside them it does,
-bit for bit. What the last run asked for stays in memory, switched off, until a run asks for something else: jobs of one
-LoRA mostly follow each other.
+To take a change back out of rounded weights does not give the same weights. So a run's weights are made beside the
+model's own, which are put aside and come back as they were, bit for bit. Layers beside the weights, as peft runs them,
+would do as well, and cost time at each call (`python -m benchmarks.loras`). What the last run asked for stays in
+memory until a run asks for something else: jobs of one LoRA mostly follow each other.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from torch import Tensor, nn
 
 from p2p.errors import UnknownLora
 from p2p.families.loras import networks, put_beside
+from p2p.families.other_weights import OtherWeights
 from p2p.spec.loras import LoraUse
+
+#: peft's layers of one LoRA, each holding the layer that it changes.
+Adapters = Sequence[Any]
 
 
 class LoraShelf:
@@ -26,8 +33,10 @@ class LoraShelf:
 
     def __init__(self, pipeline: Any, files: Mapping[str, str] | None = None) -> None:
         self._pipeline, self.files = pipeline, dict(files or {})
-        self._resident: tuple[str, ...] = ()
+        self._resident: dict[str, Adapters] = {}
+        self._fused: tuple[Sequence[LoraUse], OtherWeights] | None = None
         self._digests: dict[str, str] = {}
+        self._in_place = False
         self.loaded = 0
 
     @contextmanager
@@ -38,20 +47,19 @@ class LoraShelf:
             UnknownLora: one is not offered.
             UnsupportedModel: one is another model's.
         """
+        if self._in_place:
+            # Its weights would be this run's too, and no error would say so.
+            raise RuntimeError("a run with LoRAs has not ended: run it to its end, or close it, before another begins")
         if not uses:
             yield
             return
         self._require(uses)
-        ids = tuple(use.id for use in uses)
-        try:
-            self._take_up(ids)
-            # By their place: an id may hold characters that no module's name has.
-            self._pipeline.set_adapters([_name(index) for index in range(len(uses))], [use.weight for use in uses])
-            self._pipeline.enable_lora()
-            yield
-        finally:
-            if self._resident:
-                self._pipeline.disable_lora()
+        with self._weights(uses).in_place():
+            self._in_place = True
+            try:
+                yield
+            finally:
+                self._in_place = False
 
     def digests(self, uses: Sequence[LoraUse]) -> list[dict[str, Any]]:
         """What decides about a run with some LoRAs: of each its file's digest and its weight.
@@ -73,28 +81,48 @@ class LoraShelf:
                 self._digests[lora] = hashlib.file_digest(opened, "sha256").hexdigest()
         return self._digests[lora]
 
-    def _take_up(self, ids: tuple[str, ...]) -> None:
-        if ids == self._resident:
-            return
-        self.empty()
+    def _weights(self, uses: Sequence[LoraUse]) -> OtherWeights:
+        """The weights of a run with some LoRAs."""
+        if self._fused is None or tuple(self._fused[0]) != tuple(uses) or not self._fused[1].are_current:
+            self._fused = None  # before others are made: one set at most is in memory
+            self._take_up([use.id for use in uses])
+            self._fused = uses, OtherWeights(_fused([(self._resident[use.id], use.weight) for use in uses]))
+        return self._fused[1]
+
+    def _take_up(self, ids: Sequence[str]) -> None:
+        self._resident = {lora: adapters for lora, adapters in self._resident.items() if lora in ids}
+        for lora in ids:
+            if lora not in self._resident:
+                self._resident[lora] = self._read(lora)
+
+    def _read(self, lora: str) -> Adapters:
+        # The file stands for it, for an id may hold characters that no module's name has.
         try:
-            for index, lora in enumerate(ids):
-                put_beside(self._pipeline, self.files[lora], _name(index))
-                self.loaded += 1
-        except Exception:
+            put_beside(self._pipeline, self.files[lora], ADAPTER)
+            self.loaded += 1
+            modules = [module for network in networks(self._pipeline) for module in network.modules()]
+            return [module for module in modules if ADAPTER in (getattr(module, "lora_A", None) or ())]
+        finally:
+            # The layers live on in what was found; the pipeline has its own again.
             self._pipeline.unload_lora_weights()
-            raise
-        self._resident = ids
-        # A gradient is only ever asked for by a text's embedding.
-        for network in networks(self._pipeline):
-            network.requires_grad_(False)
 
     def empty(self) -> None:
         """Takes what the last run asked for out of memory."""
-        if self._resident:
-            self._pipeline.unload_lora_weights()
-            self._resident = ()
+        self._resident, self._fused = {}, None
 
 
-def _name(index: int) -> str:
-    return f"asked_{index}"
+#: What peft knows a LoRA by while it is read.
+ADAPTER = "asked"
+
+
+def _fused(loras: Sequence[tuple[Adapters, float]]) -> dict[nn.Module, Tensor]:
+    """The weights of all layers that LoRAs change, each LoRA's change times its weight added, rounded once."""
+    changed: dict[nn.Module, Tensor] = {}
+    for adapters, weight in loras:
+        for adapter in adapters:
+            for side in (adapter.lora_A, adapter.lora_B):
+                side[ADAPTER].requires_grad_(False).float()
+            layer = adapter.get_base_layer()
+            before = changed[layer] if layer in changed else layer.weight.detach().float()
+            changed[layer] = before + weight * adapter.get_delta_weight(ADAPTER).to(before.device)
+    return {layer: weight.to(cast(Tensor, layer.weight).dtype) for layer, weight in changed.items()}

@@ -3,8 +3,10 @@
 Fused they cost nothing, and nothing shows them; beside the weights they can be taken away again.
 """
 
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,7 @@ def put_beside(pipeline: Any, path: str, name: str) -> None:
     file = Path(path)
     wanted = layers(file)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _quiet():
             # Several adapters are what several LoRAs are: "Make sure to know what you are doing!"
             warnings.filterwarnings("ignore", "Already found a `peft_config`")
             # By its place, not as tensors: the file's header may hold the alphas. A folder and a name are no hub id.
@@ -60,6 +62,18 @@ def put_beside(pipeline: Any, path: str, name: str) -> None:
         raise UnsupportedModel(
             f"{path} changes {wanted} layers, and this model has {found} of them: name a LoRA of this model's family"
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without diffusers' warning of each part that a LoRA leaves as it is: what is missing is counted here."""
+    log = logging.getLogger("diffusers.loaders.lora_base")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def networks(pipeline: Any) -> list[Any]:

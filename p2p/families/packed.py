@@ -40,22 +40,27 @@ class WatchedWeight(nn.Parameter):
         torch.Tensor.data.__set__(self, value)  # type: ignore[attr-defined]
 
 
+#: The attributes of a layer that are of its packed copy.
+PACKED_STATE = ("packed", "packed_for", "packed_of")
 #: Which weights a packed copy is of, and how they stood: it is good for as long as this is the same.
 State = tuple[nn.Parameter, int, int, int]
 
 
-def _watched(weight: Any) -> State:
-    """How a weight stands that is about to be packed; from now on it is watched."""
+def watched(weight: Any) -> State:
+    """How a weight stands that is about to be copied; from now on it is watched."""
     weight.__class__ = WatchedWeight
     return weight, weight._version, weight.data_uses, weight.data_ptr()
 
 
 def _is_packed(layer: "PackedConv2d | PackedLinear") -> bool:
-    """Whether the packed copy is of the weights as they are now. Asked at each call of each layer, so it is short."""
-    state, weight = layer.packed_of, layer._parameters["weight"]
+    """Whether the packed copy is of the weights as they are now."""
+    return layer.packed_of is not None and stands(layer._parameters["weight"], layer.packed_of)
+
+
+def stands(weight: object, state: State) -> bool:
+    """Whether a weight is as it was in a state. Asked at each call of each layer, so it is short."""
     return (
-        state is not None
-        and weight is state[0]
+        weight is state[0]
         and isinstance(weight, WatchedWeight)
         and weight._version == state[1]
         and weight.data_uses == state[2]
@@ -82,7 +87,7 @@ class PackedConv2d(nn.Conv2d):
         if not _is_packed(self) or self.packed_for != input.shape[2:]:
             if not _is_packable(self.weight):
                 return super().forward(input)
-            self.packed_of = _watched(self.weight)
+            self.packed_of = watched(self.weight)
             # The number of rows in the hint makes no difference that could be measured; height and width do.
             plain = self.weight.detach().to_mkldnn()
             self.packed = torch._C._nn.mkldnn_reorder_conv2d_weight(plain, *shape, input.shape)  # type: ignore
@@ -102,7 +107,7 @@ class PackedLinear(nn.Linear):
         if not _is_packed(self):
             if not _is_packable(self.weight):
                 return super().forward(input)
-            self.packed_of = _watched(self.weight)
+            self.packed_of = watched(self.weight)
             self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), None)
         return torch.ops.mkldnn._linear_pointwise(input, self.packed, self.bias, "none", [], "")
 

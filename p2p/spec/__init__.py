@@ -34,6 +34,7 @@ from p2p.spec.inversions import Inversion as Inversion
 from p2p.spec.inversions import InversionMethod as InversionMethod
 from p2p.spec.loras import MOST_LORA_WEIGHT as MOST_LORA_WEIGHT
 from p2p.spec.loras import LoraUse as LoraUse
+from p2p.spec.loras import LoraUses as LoraUses
 from p2p.spec.names import MAX_PROMPT_CHARACTERS as MAX_PROMPT_CHARACTERS
 from p2p.spec.names import MAX_WEIGHT as MAX_WEIGHT
 from p2p.spec.names import MODEL_FIELD as MODEL_FIELD

@@ -46,9 +46,10 @@ def notices_of(
         )
         for location in unused
     ]
+    known = model.known_with(use.id for use in spec.loras)
     for location, prompt in _prompts(spec):
-        if prompt and (said := _of_prompt(prompt, model.id, model.known_words, weighted)):
-            found += [Notice(code=code, pointer=_pointer(location), detail=detail) for code, detail in said]
+        if prompt:
+            found += _of_prompt(location, prompt, model, known, weighted)
     return bounded(found)
 
 
@@ -72,22 +73,37 @@ def bounded(notices: Sequence[Notice]) -> tuple[Notice, ...]:
     return (*notices[: MAX_NOTICES - 1], more)
 
 
+def _of_prompt(
+    location: Location, prompt: str, model: ModelDeclaration, known: frozenset[str] | None, weighted: bool
+) -> Iterator[Notice]:
+    weights, other, unknown = _looked_at(prompt, known)
+    if weights and not weighted:
+        detail = f'{weights} is read as text: send "prompt_syntax": "weights" if it weighs words'
+        yield Notice(code="weights_read_as_text", pointer=_pointer(location), detail=detail)
+    if other:
+        detail = f"{other} is another program's syntax and is read as text: leave it out"
+        yield Notice(code="syntax_read_as_text", pointer=_pointer(location), detail=detail)
+    if unknown:
+        said = f"{model.id} was not trained on {_listed(unknown)}"
+        detail = f"{said}: say it in words of its `vocabulary` (GET /v1/models){_taught(unknown, model)}"
+        yield Notice(code="unknown_word", pointer=_pointer(location), detail=detail)
+
+
 # Clients send the same prompts again, and a prompt has 2,000 characters at most.
 @lru_cache(maxsize=128)
-def _of_prompt(prompt: str, model_id: str, known: frozenset[str] | None, weighted: bool) -> Sequence[tuple[str, str]]:
-    """What there is to say about a prompt: a code and a detail each."""
-    said: list[tuple[str, str]] = []
-    is_plain = not may_be_foreign(prompt)
-    if not (weighted or is_plain) and (found := _listed(weight_syntax(prompt))):
-        detail = f'{found} is read as text: send "prompt_syntax": "weights" if it weighs words'
-        said.append(("weights_read_as_text", detail))
-    if not is_plain and (found := _listed(other_syntax(prompt))):
-        detail = f"{found} is another program's syntax and is read as text: leave it out"
-        said.append(("syntax_read_as_text", detail))
-    if known is not None and (found := _listed(written(prompt).beyond(known))):
-        detail = f"{model_id} was not trained on {found}: say it in words of its `vocabulary` (GET /v1/models)"
-        said.append(("unknown_word", detail))
-    return said
+def _looked_at(prompt: str, known: frozenset[str] | None) -> tuple[str, str, Sequence[str]]:
+    """The parts of a prompt that look like weights, those like other programs' syntax, and its unknown words."""
+    unknown = () if known is None else written(prompt).beyond(known)
+    if not may_be_foreign(prompt):
+        return "", "", unknown
+    return _listed(weight_syntax(prompt)), _listed(other_syntax(prompt)), unknown
+
+
+def _taught(unknown: Sequence[str], model: ModelDeclaration) -> str:
+    """Which of the model's LoRAs has words that it does not know itself."""
+    words = {word.casefold() for word in unknown}
+    having = [one.id for one in model.lora_choices if words & {word.casefold() for word in one.words}]
+    return f", or ask for {_listed(having)} in `loras`" if having else ""
 
 
 def _listed(found: Sequence[str]) -> str:

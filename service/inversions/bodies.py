@@ -15,6 +15,8 @@ from p2p.spec import (
     EditSpec,
     Inversion,
     InversionMethod,
+    LoraUse,
+    LoraUses,
     ModelName,
     Part,
     Sampling,
@@ -25,7 +27,7 @@ from service.edits.submit import Asked
 
 class InversionRequest(Part):
     """A picture that is to be inverted before it is edited; its edits must agree in all of this but the guidance scale,
-    and with some methods in that, too (docs/inversion.md)."""
+    and with some methods in that, too; and in its LoRAs (docs/inversion.md)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -39,6 +41,7 @@ class InversionRequest(Part):
     source: Source
     inversion: Inversion = Direct()
     sampling: Sampling = Sampling()
+    loras: LoraUses = Field((), description="With which its edits are drawn: one with others inverts the picture anew.")
 
     @model_validator(mode="after")
     def _of_a_picture(self) -> Self:
@@ -60,6 +63,7 @@ class InversionRequest(Part):
             targets=(),
             sampling=self.sampling,
             artifacts=maps,
+            loras=self.loras,
         )
 
     def asked(self, traceparent: str) -> Asked:
@@ -77,6 +81,7 @@ class InversionView(BaseModel):
     method: InversionMethod
     steps: int
     seed: int | None = Field(description="Of the job that made it. Of edit_friendly, give it to the edits.")
+    loras: tuple[LoraUse, ...] = Field(description="With which it was made; it serves edits that name the same ones.")
     reconstruction: Reconstruction
     unet_evaluations: int = Field(description="Rows that went through the UNet for it, which an edit now spares.")
     created_at: datetime

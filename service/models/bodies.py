@@ -12,6 +12,7 @@ class LoraView(BaseModel):
 
     id: str
     description: str
+    words: tuple[str, ...] = Field(description="Words that it was trained on: a prompt asks by them for what it adds.")
     max_weight: float = Field(description="An edit's weight is this much at most, and its negative at least.")
 
 

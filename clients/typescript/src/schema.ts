@@ -1720,7 +1720,7 @@ export interface components {
         /**
          * InversionRequest
          * @description A picture that is to be inverted before it is edited; its edits must agree in all of this but the guidance scale,
-         *     and with some methods in that, too (docs/inversion.md).
+         *     and with some methods in that, too; and in its LoRAs (docs/inversion.md).
          * @example {
          *       "source": {
          *         "image": {
@@ -1750,6 +1750,12 @@ export interface components {
              *     }
              */
             sampling?: components["schemas"]["SamplingInput"] | null;
+            /**
+             * Loras
+             * @description With which its edits are drawn: one with others inverts the picture anew.
+             * @default []
+             */
+            loras?: components["schemas"]["LoraUseInput"][] | null;
         };
         /**
          * InversionView
@@ -1779,6 +1785,11 @@ export interface components {
              * @description Of the job that made it. Of edit_friendly, give it to the edits.
              */
             seed: number | null;
+            /**
+             * Loras
+             * @description With which it was made; it serves edits that name the same ones.
+             */
+            loras: components["schemas"]["LoraUse"][];
             reconstruction: components["schemas"]["Reconstruction"];
             /**
              * Unet Evaluations
@@ -1994,6 +2005,11 @@ export interface components {
             id: string;
             /** Description */
             description: string;
+            /**
+             * Words
+             * @description Words that it was trained on: a prompt asks by them for what it adds.
+             */
+            words: string[];
             /**
              * Max Weight
              * @description An edit's weight is this much at most, and its negative at least.

@@ -35,6 +35,7 @@ export const draft = {
   seed: null, // the service draws one for each run
   steps: null,
   guidance_scale: null,
+  loras: new Map(), // the weight of each that is chosen, in the order of choosing
   rest: {},
 };
 
@@ -135,7 +136,8 @@ export function bodyOf(from = draft) {
   if (from.guidance_scale !== null) sampling.guidance_scale = from.guidance_scale;
   if (Object.keys(sampling).length) body.sampling = sampling;
   body.artifacts = { previews: PREVIEWS, ...rest.artifacts };
-  for (const name of ["inversion", "compat"]) if (rest[name]) body[name] = rest[name];
+  if (from.loras.size) body.loras = [...from.loras].map(([id, weight]) => (weight === 1 ? { id } : { id, weight }));
+  for (const name of ["inversion", "long_prompts", "compat"]) if (rest[name]) body[name] = rest[name];
   return body;
 }
 
@@ -183,11 +185,13 @@ export function take(spec, model) {
   draft.seed = sampling.seed ?? null;
   draft.steps = unlessDefault(sampling.steps, model?.defaults.steps);
   draft.guidance_scale = unlessDefault(sampling.guidance_scale, model?.defaults.guidance_scale);
+  draft.loras = new Map((spec.loras ?? []).map(({ id, weight }) => [id, weight ?? 1]));
   const [height, width] = model?.sizes[0] ?? [];
   draft.rest = {
     sampling: beyond(sampling, { negative_prompt: "", height, width }, ["seed", "steps", "guidance_scale"]),
     artifacts: beyond(spec.artifacts, { format: "png", heatmaps: true, raw_maps: true, trajectory: false }, ["previews"]),
     inversion: spec.inversion && Object.keys(beyond(spec.inversion, { method: "direct" }, [])).length ? spec.inversion : null,
+    long_prompts: spec.long_prompts === "chunks" ? "chunks" : null,
     compat: spec.compat ?? null,
   };
 }

@@ -1,8 +1,9 @@
-// Seed, steps, guidance and model, with the model's own defaults and limits.
+// Seed, steps, guidance, model and its LoRAs, with the model's own defaults and limits.
 
 import { align } from "./aligner.js";
 import { changed, draft } from "./draft.js";
 import { $, h, icon, ICONS } from "./dom.js";
+import { loraFields } from "./loras.js";
 import { fill } from "./words.js";
 
 export function drawSampling(models) {
@@ -13,6 +14,7 @@ export function drawSampling(models) {
     slid({ name: "guidance_scale", label: "Guidance", min: 0, max: 15, most: 50, step: 0.5, usual: model.defaults.guidance_scale }),
     seed(),
     ...modelField(models),
+    ...loraFields(model),
   );
 }
 
@@ -60,6 +62,7 @@ function modelField(models) {
     onchange: () => {
       draft.model = select.value;
       [draft.steps, draft.guidance_scale] = [null, null];
+      draft.loras.clear(); // the other model has its own
       changed(true);
       align({ now: true });
     } }, models.map(({ id }) => h("option", { value: id }, id)));

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from p2p.spec import EditSpec
+from p2p.spec import EditSpec, LoraUse
 from p2p_client import BadAnswer, Conflict, NotAllowed, NotFound, Refused, ServiceFault, TooBusy, Unreachable
 from tests.unit.client.answering import JOB, SPEC, URL, Answering, edit, problem
 
@@ -33,6 +33,14 @@ def test_every_call_that_makes_something_has_a_name_of_its_own(call):
     call(service, "submit_batch", [SPEC])
 
     assert len({request.headers["Idempotency-Key"] for request in service.asked}) == 4
+
+
+def test_an_inversion_is_asked_for_with_loras(call):
+    service = Answering(edit())
+
+    call(service, "invert", {"prompt": "a cat", "image": {"upload": "img"}}, loras=[{"id": "ink"}, LoraUse(id="clay")])
+
+    assert json.loads(service.asked[0].content)["loras"] == [{"id": "ink"}, {"id": "clay", "weight": 1.0}]
 
 
 def test_a_name_or_an_id_of_ones_own_is_sent(call):

@@ -3,6 +3,7 @@
 import pytest
 
 from jobs import catalogue, images, model
+from p2p.spec import LoraUse
 from p2p_client import results
 from service.alignments import aligning as alignments
 from service.batches import bodies as batch_bodies
@@ -23,7 +24,9 @@ PAIRS = [
     (results.Image, image_bodies.ImageView),
     (results.AsMask, images.AsMask),
     (results.Inversion, inversion_bodies.InversionView),
+    (results.AskedLora, LoraUse),
     (results.Model, model_bodies.ModelView),
+    (results.Lora, model_bodies.LoraView),
     (results.ModelDefaults, catalogue.ModelDefaults),
     (results.ModelLimits, catalogue.ModelLimits),
     (results.Batch, batch_bodies.BatchView),

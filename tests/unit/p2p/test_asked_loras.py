@@ -1,10 +1,14 @@
 """LoRAs that an edit asks for: there for its run alone, and no trace of them afterwards."""
 
+import logging
+
 import pytest
 import torch
 
 from p2p.edit import edit, edit_again_steps, edit_batch_steps, edit_steps
 from p2p.errors import MixedBatch, UnknownLora, UnsupportedModel, WrongTrajectory
+from p2p.families.loras import put_beside
+from p2p.families.packed import pack
 from p2p.inversion import invert
 from p2p.spec import LoraUse
 from p2p.stepping import result_of
@@ -86,6 +90,73 @@ def test_a_run_that_is_canceled_leaves_the_model_as_it_was(fresh):
     steps.close()
 
     assert torch.equal(latents(family), before)
+
+
+def test_a_run_that_begins_within_one_with_loras_is_refused(fresh):
+    family = fresh()
+    steps = edit_steps(asked(FIRST), family)
+    next(steps)
+
+    for loras in ((), (FIRST,), (SECOND,)):
+        with pytest.raises(RuntimeError, match="has not ended"):
+            latents(family, *loras)
+    result_of(steps)
+    assert torch.equal(latents(family), latents(fresh()))
+
+
+@pytest.mark.parametrize("loras", [(FIRST,), (FIRST, SECOND), (SECOND | {"weight": -0.7},)], ids=["one", "two", "less"])
+def test_fused_for_a_run_is_beside_the_weights(fresh, loras):
+    family, beside = fresh(), fresh()
+    for index, lora in enumerate(loras):
+        put_beside(beside.pipeline, beside.loras.files[lora["id"]], f"beside_{index}")
+    names = [f"beside_{index}" for index in range(len(loras))]
+    beside.pipeline.set_adapters(names, [lora.get("weight", 1.0) for lora in loras])
+
+    fused, unfused = latents(family, *loras), latents(beside)
+
+    # The bound that was promised; W x + B A x and (W + B A) x differ by rounding.
+    assert (fused - unfused).norm() <= 1e-5 * unfused.norm()
+    assert (fused - latents(family)).norm() > 1e-2 * unfused.norm()
+
+
+def test_a_models_own_weights_are_the_very_same_after_a_run_and_stay_packed(fresh):
+    family = fresh()
+    pack(family.network)
+    latents(family)
+    layers = [layer for layer in family.network.modules() if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)]
+    before = [(layer.weight, layer.weight.detach().clone(), getattr(layer, "packed", None)) for layer in layers]
+
+    latents(family, FIRST)
+
+    assert any(packed is not None for *_, packed in before)
+    for layer, (weight, values, packed) in zip(layers, before, strict=True):
+        assert layer.weight is weight
+        assert torch.equal(weight, values)
+        assert getattr(layer, "packed", None) is packed
+
+
+@pytest.mark.parametrize("through_data", [False, True], ids=["in place", "through data"])
+def test_a_run_with_loras_sees_what_has_become_of_the_models_weights(fresh, through_data):
+    family, other = fresh(), fresh()
+    latents(family, FIRST)
+    for each in (family, other):
+        weight = each.network.get_submodule("mid_block.attentions.0.transformer_blocks.0.attn1.to_q").weight
+        with torch.no_grad():
+            if through_data:
+                weight.data *= 1.5
+            else:
+                weight.mul_(1.5)
+
+    assert torch.equal(latents(family, FIRST), latents(other, FIRST))
+    assert not torch.equal(latents(family, FIRST), latents(fresh(), FIRST))
+
+
+def test_a_lora_that_leaves_the_text_encoder_as_it_is_warns_of_nothing(fresh, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("diffusers"), "propagate", True)  # as in a worker
+
+    latents(fresh(), SECOND)
+
+    assert caplog.records == []
 
 
 def test_a_lora_that_is_not_offered_is_refused_by_name(fresh):

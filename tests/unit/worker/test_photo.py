@@ -13,7 +13,7 @@ from jobs import moves
 from jobs.images import image_key, mask_key
 from jobs.model import JobStatus, new_job
 from p2p.spec import METHODS, EditSpec, Source
-from tests import families
+from tests import families, lora_files, tiny
 from tests.unit.worker.test_fitting import slope
 from worker.engine import Engine
 from worker.moderation import Judge
@@ -191,6 +191,35 @@ def test_what_determines_an_inversion_makes_another_one(serve, picture, changes)
     serve(photo_spec("a dog"))
 
     assert serve(photo_spec("a dog", **changes)).reconstruction.inversion == "made"
+
+
+@pytest.fixture
+def lora(family, tmp_path_factory) -> str:
+    """The id of a LoRA that the model offers."""
+    file = tmp_path_factory.mktemp("loras") / "ink.safetensors"
+    family.loras.files["ink"] = str(lora_files.saved(file, lora_files.trained(tiny.pipeline(), text=False)))
+    return "ink"
+
+
+def test_an_inversion_serves_the_edits_with_its_loras_and_no_others(serve, picture, plane, lora):
+    asked = [(), ({"id": lora},), ({"id": lora, "weight": 0.5},)]
+    for loras in asked:
+        ahead = serve(photo_spec(loras=loras))
+        assert (ahead.status, ahead.reconstruction.inversion) == (JobStatus.SUCCEEDED, "made")
+
+    for loras in asked:
+        assert serve(photo_spec("a dog", loras=loras)).reconstruction.inversion == "kept"
+    assert [inversion.loras for inversion in plane.sources.inversions] == [
+        photo_spec(loras=loras).loras for loras in asked
+    ]
+
+
+def test_the_manifest_of_an_inversion_names_its_loras(serve, picture, file_of, lora):
+    ahead, edited = serve(photo_spec(loras=({"id": lora},))), serve(photo_spec("a dog", loras=({"id": lora},)))
+
+    (said,) = json.loads(file_of(ahead, "manifest.json"))["model"]["loras"]
+    assert (said["id"], said["weight"]) == (lora, 1.0)
+    assert json.loads(file_of(edited, "manifest.json"))["model"]["loras"] == [said]
 
 
 def test_an_inversion_is_its_owners_alone(serve, picture):
