@@ -13,7 +13,7 @@ from jobs import moves
 from jobs.images import image_key, mask_key
 from jobs.model import JobStatus, new_job
 from p2p.spec import METHODS, EditSpec, Source
-from tests import families, lora_files, tiny
+from tests import families, lora_files
 from tests.unit.worker.test_fitting import slope
 from worker.engine import Engine
 from worker.moderation import Judge
@@ -194,10 +194,10 @@ def test_what_determines_an_inversion_makes_another_one(serve, picture, changes)
 
 
 @pytest.fixture
-def lora(family, tmp_path_factory) -> str:
+def lora(family, build, tmp_path_factory) -> str:
     """The id of a LoRA that the model offers."""
     file = tmp_path_factory.mktemp("loras") / "ink.safetensors"
-    family.loras.files["ink"] = str(lora_files.saved(file, lora_files.trained(tiny.pipeline(), text=False)))
+    family.loras.files["ink"] = str(lora_files.saved(file, lora_files.trained(build(), text=False)))
     return "ink"
 
 
