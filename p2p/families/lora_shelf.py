@@ -117,12 +117,18 @@ ADAPTER = "asked"
 
 def _fused(loras: Sequence[tuple[Adapters, float]]) -> dict[nn.Module, Tensor]:
     """The weights of all layers that LoRAs change, each LoRA's change times its weight added, rounded once."""
-    changed: dict[nn.Module, Tensor] = {}
+    changes: dict[nn.Module, list[tuple[Any, float]]] = {}
     for adapters, weight in loras:
         for adapter in adapters:
-            for side in (adapter.lora_A, adapter.lora_B):
-                side[ADAPTER].requires_grad_(False).float()
-            layer = adapter.get_base_layer()
-            before = changed[layer] if layer in changed else layer.weight.detach().float()
-            changed[layer] = before + weight * adapter.get_delta_weight(ADAPTER).to(before.device)
-    return {layer: weight.to(cast(Tensor, layer.weight).dtype) for layer, weight in changed.items()}
+            changes.setdefault(adapter.get_base_layer(), []).append((adapter, weight))
+    # One layer after the other: in float32 all of them would take as much memory as the model and more.
+    return {layer: _changed(cast(Tensor, layer.weight).detach(), of_layer) for layer, of_layer in changes.items()}
+
+
+def _changed(own: Tensor, changes: Sequence[tuple[Any, float]]) -> Tensor:
+    made = own.float()
+    for adapter, weight in changes:
+        for side in (adapter.lora_A, adapter.lora_B):
+            side[ADAPTER].requires_grad_(False).float()
+        made = made + weight * adapter.get_delta_weight(ADAPTER).to(own.device)
+    return made.to(own.dtype)
