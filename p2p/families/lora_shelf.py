@@ -27,6 +27,7 @@ class LoraShelf:
     def __init__(self, pipeline: Any, files: Mapping[str, str] | None = None) -> None:
         self._pipeline, self.files = pipeline, dict(files or {})
         self._resident: tuple[str, ...] = ()
+        self._applied: tuple[LoraUse, ...] = ()
         self._digests: dict[str, str] = {}
         self.loaded = 0
 
@@ -34,24 +35,34 @@ class LoraShelf:
     def applied(self, uses: Sequence[LoraUse]) -> Iterator[None]:
         """The model with some LoRAs; afterwards it is as it was, bit for bit, whatever happens.
 
+        May be entered while others are applied: it replaces them until it is left.
+
         Raises:
             UnknownLora: one is not offered.
             UnsupportedModel: one is another model's.
         """
-        if not uses:
+        before = self._applied
+        if tuple(uses) == before:
             yield
             return
         self._require(uses)
-        ids = tuple(use.id for use in uses)
         try:
-            self._take_up(ids)
-            # By their place: an id may hold characters that no module's name has.
-            self._pipeline.set_adapters([_name(index) for index in range(len(uses))], [use.weight for use in uses])
-            self._pipeline.enable_lora()
+            self._switch(tuple(uses))
             yield
         finally:
+            self._switch(before)
+
+    def _switch(self, uses: tuple[LoraUse, ...]) -> None:
+        if not uses:
             if self._resident:
                 self._pipeline.disable_lora()
+            self._applied = ()
+            return
+        self._take_up(tuple(use.id for use in uses))
+        # By their place: an id may hold characters that no module's name has.
+        self._pipeline.set_adapters([_name(index) for index in range(len(uses))], [use.weight for use in uses])
+        self._pipeline.enable_lora()
+        self._applied = uses
 
     def digests(self, uses: Sequence[LoraUse]) -> list[dict[str, Any]]:
         """What decides about a run with some LoRAs: of each its file's digest and its weight.

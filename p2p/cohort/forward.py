@@ -1,0 +1,96 @@
+"""One forward pass of the model for the rows of several jobs, with the control of their attention.
+
+Its layout is made again only when a job joins, leaves, or changes its rows; what the attention does, when a window of
+some job opens or closes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from p2p.attention.control import AttentionControl, Controlled, PairRows, controlled
+from p2p.cohort.given import Answer, Asked, Given
+from p2p.families.base import ModelFamily
+from p2p.families.conditioning import Conditioning
+
+#: Makes the attention processors of a control, as `ModelFamily.attention_processors` does.
+Processors = Callable[[AttentionControl], Mapping[str, Any]]
+
+
+class ForwardPass:
+    """The forward passes of jobs that share them.
+
+    Args:
+        processors: of the family, or others to compare with.
+    """
+
+    def __init__(self, family: ModelFamily, processors: Processors | None = None) -> None:
+        self._family, self._made = family, processors or family.attention_processors
+        self._given: list[Given] = []
+        self._arrangement: object = None
+        self._conditioning: Conditioning
+        self._control: AttentionControl
+        self._processors: Mapping[str, Any]
+
+    def __call__(self, asked: Sequence[Asked]) -> list[Answer]:
+        """The model's answer to each job. Changes no job: after an error the same step can be asked for again."""
+        try:
+            return self._answers(asked)
+        except BaseException:
+            self.forget()  # with the maps that some layers had read
+            raise
+
+    def forget(self) -> None:
+        """Lets go of the layout, and of all that it holds of the jobs."""
+        self._given, self._arrangement = [], None
+
+    def _answers(self, asked: Sequence[Asked]) -> list[Answer]:
+        self._lay_out([each.given for each in asked], asked[0].seen)
+        self._control.at_steps([each.index for each in asked])
+        counts = [len(each.given.texts) for each in asked]
+        # As float32: jobs' schedulers count in whole numbers or not, and a network makes float32 of either.
+        timesteps = [each.timestep.reshape(1).float().expand(rows) for each, rows in zip(asked, counts, strict=True)]
+        # Installed for the model's call alone: a caller that stops between steps leaves nothing behind.
+        with controlled(self._family.attention_layers, self._processors):
+            output = self._family.predict(
+                _joined([each.seen for each in asked]), _joined(timesteps), self._conditioning
+            )
+        maps = self._control.step_maps()
+        return [Answer(*each) for each in zip(output.split(counts), maps, strict=True)]
+
+    def _lay_out(self, given: Sequence[Given], like: Tensor) -> None:
+        if len(given) == len(self._given) and all(one is other for one, other in zip(given, self._given, strict=True)):
+            return
+        rows = [each for one in given for each in [one] * len(one.texts)]
+        firsts = [sum(len(one.texts) for one in given[:number]) for number in range(len(given))]
+        unconditional = [text for one in given for text in one.unconditional]
+        self._conditioning = Conditioning.of(
+            [*unconditional, *(text for one in given for text in one.texts)],
+            [one.guidance_scale for one in rows],
+            guided=[first + row for one, first in zip(given, firsts, strict=True) for row in one.guided],
+        )
+        size = like.shape[-2], like.shape[-1]
+        # An unconditional embedding may change with every step (null-text inversion). That alone moves no row.
+        arrangement = [(one.plan, one.has_source) for one in given], self._conditioning.prompts, size
+        if arrangement != self._arrangement:
+            self._control = AttentionControl(
+                [Controlled(one.plan, _pair(first, one), one.maps) for one, first in zip(given, firsts, strict=True)],
+                self._family.map_factor,
+                size,
+                prompts=self._conditioning.prompts,
+                unconditional=len(unconditional),
+                device=self._family.device,
+            )
+            self._processors = self._made(self._control)
+        self._given, self._arrangement = list(given), arrangement
+
+
+def _pair(first: int, given: Given) -> PairRows:
+    targets = first + given.has_source
+    return PairRows(first if given.has_source else None, tuple(range(targets, first + len(given.texts))))
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
