@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 class Passes:
     """The forward passes of a cohort.
 
-    A pass that fails is split, and its halves do the same step. So an error ends with the one job whose error it is,
+    A pass that fails is divided, and its parts do the same step. So an error ends with the one job whose error it is,
     and memory that is short costs time but no job.
 
     Attributes:
@@ -25,8 +25,13 @@ class Passes:
 
     def __init__(self, family: ModelFamily, processors: Processors | None = None) -> None:
         self._family, self._processors = family, processors
+        self.forget()
+
+    def forget(self) -> None:
+        """Lets go of all layouts, and of the limit: other programs may have freed memory since."""
         self._passes: list[ForwardPass] = []
         self.most_rows: int | None = None
+        self._fitted = 0  # the most rows that a pass had without failing
 
     def answers(self, asked: Sequence[Asked]) -> list[Answer | Exception]:
         """The model's answer to each job, or the error that the job alone meets.
@@ -35,14 +40,9 @@ class Passes:
             torch.AcceleratorError: the device is lost, and all jobs with it.
         """
         found: list[Answer | Exception] = []
-        while len(found) < len(asked):  # the limit may fall on the way
-            together = self._next(asked[len(found) :])
-            found += self._tried(together, self._pass(len(found)))
+        while len(found) < len(asked):
+            found += self._tried(self._next(asked[len(found) :]), self._pass(len(found)))
         return found
-
-    def forget(self) -> None:
-        """Lets go of all layouts, and of the limit: the memory may be another's loss no more."""
-        self._passes, self.most_rows = [], None
 
     def _next(self, asked: Sequence[Asked]) -> Sequence[Asked]:
         """As many of the jobs as one pass may have; at least one."""
@@ -60,9 +60,13 @@ class Passes:
             self._passes.append(ForwardPass(self._family, self._processors))
         return self._passes[number]
 
-    def _tried(self, asked: Sequence[Asked], forward: ForwardPass) -> list[Answer | Exception]:
+    def _tried(self, asked: Sequence[Asked], forward: ForwardPass) -> Sequence[Answer | Exception]:
+        """The answers to jobs; none if they were too many, and the limit is lower now."""
+        rows = sum(each.given.rows for each in asked)
         try:
-            return list(forward(asked))
+            answers = forward(asked)
+            self._fitted = max(self._fitted, rows)
+            return answers
         except torch.AcceleratorError:
             raise
         except Exception as error:
@@ -70,9 +74,14 @@ class Passes:
         # Outside the handler, so that what the failed pass held is free by now.
         if len(asked) == 1:
             return [failure]
-        rows = sum(each.given.rows for each in asked)
         if out_of_memory(failure):
-            self.most_rows = max(1, rows // 2)
-            log.warning("%d rows of %d jobs do not fit into memory: %d a pass", rows, len(asked), self.most_rows)
+            self._lower(rows)
+            return ()
         first, second = halves(asked)
-        return [*self._tried(first, forward), *self._tried(second, forward)]
+        return [*self.answers(first), *self.answers(second)]
+
+    def _lower(self, rows: int) -> None:
+        if self._fitted >= rows:  # the memory was another one then
+            self._fitted = 0
+        self.most_rows = max(self._fitted, rows // 2)
+        log.warning("%d rows do not fit into memory: at most %d in a forward pass", rows, self.most_rows)
