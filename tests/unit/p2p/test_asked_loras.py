@@ -3,12 +3,14 @@
 import pytest
 import torch
 
+from p2p.cohort.cohort import Cohort
 from p2p.edit import edit, edit_again_steps, edit_batch_steps, edit_steps
-from p2p.errors import MixedBatch, UnknownLora, UnsupportedModel, WrongTrajectory
+from p2p.errors import MixedBatch, UnknownLora, UnsupportedModel, UnsupportedSampling, WrongTrajectory
 from p2p.inversion import invert
 from p2p.spec import LoraUse
 from p2p.stepping import result_of
 from tests import families, lora_files
+from tests.cohorts import to_the_end
 from tests.unit.p2p.test_edit import NO_MAPS, REFINE, SWAP, spec
 
 FIRST, SECOND = {"id": "first"}, {"id": "se.cond", "weight": 0.6}
@@ -134,6 +136,36 @@ def test_a_photo_is_inverted_with_the_loras_of_its_edits(fresh):
 def test_specs_with_different_loras_share_no_batch(fresh):
     with pytest.raises(MixedBatch, match="LoRAs"):
         next(edit_batch_steps([asked(FIRST), asked()], fresh()))
+
+
+def test_another_run_between_a_cohorts_turns_has_its_own_loras_and_so_has_the_cohort(fresh):
+    family, plain = fresh(), latents(fresh())
+    alone = latents(fresh(), FIRST)
+    cohort = Cohort(family)
+    member = cohort.join(asked(FIRST))
+    cohort.turn()
+
+    assert torch.equal(latents(family), plain)
+    assert torch.equal(latents(family, SECOND), latents(fresh(), SECOND))
+    assert torch.equal(to_the_end(cohort).results[member].latents, alone)
+    assert torch.equal(latents(family), plain)
+
+
+@pytest.mark.parametrize("ends", ["leaves", "closed", "fails to join"])
+def test_the_loras_of_a_cohort_go_with_its_last_member(fresh, ends):
+    family, plain = fresh(), latents(fresh())
+    cohort = Cohort(family)
+    if ends == "fails to join":
+        with pytest.raises(UnsupportedSampling):
+            cohort.join(asked(FIRST, steps=60, sampling={"scheduler": "lcm"}))
+    else:
+        member = cohort.join(asked(FIRST))
+        cohort.turn()
+        cohort.leave(member) if ends == "leaves" else cohort.close()
+
+    assert cohort.key is None
+    assert torch.equal(latents(family), plain)
+    assert cohort.join(asked(SECOND)).key.loras == (LoraUse(**SECOND),)
 
 
 def test_the_result_says_what_it_was_drawn_with(fresh, files):

@@ -11,7 +11,7 @@ from p2p.edit import edit, edit_again_steps, edit_steps
 from p2p.errors import NotFinite
 from p2p.families.packed import pack
 from p2p.families.stable_diffusion import StableDiffusion
-from p2p.finite import FiniteWatch, in_float32
+from p2p.finite import FiniteWatch, finite_or_again, in_float32
 from p2p.inversion import INVERSIONS, invert
 from p2p.previews import preview
 from p2p.samplers.gaussian import GaussianSampler
@@ -202,6 +202,21 @@ def test_an_encoder_that_overflows_in_half_precision_is_run_again_in_float32(pic
 
     assert torch.equal(family.encode(pixels), wanted.half())
     assert family.pipeline.vae.dtype == torch.float16
+
+
+def test_a_run_whose_pictures_overflow_is_made_again_and_the_run_beside_it_is_not():
+    vae, calls = tiny.pipeline().to(torch.float16).vae, []
+
+    def made(rows):
+        calls.append((len(rows), vae.dtype))
+        return rows.to(vae.dtype) * TOO_LARGE
+
+    rows = torch.tensor([0.3, 2.0, 0.3, 0.7], dtype=torch.float16)[:, None]
+    found = finite_or_again(made, rows, vae, "the pixels", runs=[0, 0, 1, 1])
+
+    assert calls == [(4, torch.float16), (1, torch.float32), (1, torch.float32)]
+    assert torch.equal(found[2:], (rows[2:] * TOO_LARGE).float())
+    assert torch.equal(found[:2], rows[:2].float() * TOO_LARGE)
 
 
 def test_a_photo_is_inverted_and_edited_by_a_model_whose_autoencoder_overflows(picture):
