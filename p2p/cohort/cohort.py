@@ -83,13 +83,17 @@ class Cohort:
             keep: whether the result holds the source's trajectory; always the case if it is `kept`.
             masks: those that blends name, by these names: of the picture's size, white where it may change.
         Raises:
+            ValueError: the spec has no targets: an inverted photo alone has nothing to denoise.
             MixedBatch: the members have another key.
             WrongTrajectory: `kept` is of another source.
             SeveralSeeds: the spec has several seeds: `EditSpec.of_seeds` gives each of them.
             PromptTooLong, UnknownLora, UnsupportedSize, UnsupportedMask, UnsupportedSampling: as in
                 `p2p.edit.edit_steps`.
         """
-        began, key = time.perf_counter(), batch_key(spec, self.family)
+        began = time.perf_counter()
+        if not spec.targets:
+            raise ValueError("the spec has no targets, so there is nothing to denoise: add a target")
+        key = batch_key(spec, self.family)
         if self.key is not None and key != self.key:
             differences = ", ".join(self.key.differences(key))
             raise MixedBatch(f"one forward pass cannot have {differences}: run them apart")

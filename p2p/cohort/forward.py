@@ -4,7 +4,9 @@ Its layout is made again only when a job joins, leaves, or changes its rows; wha
 some job opens or closes.
 """
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,6 +21,22 @@ from p2p.families.conditioning import Conditioning
 Processors = Callable[[AttentionControl], Mapping[str, Any]]
 
 
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """The rows of a pass.
+
+    Attributes:
+        given: of each job.
+        arrangement: on which the control depends.
+    """
+
+    given: Sequence[Given]
+    arrangement: object
+    conditioning: Conditioning
+    control: AttentionControl
+    processors: Mapping[str, Any]
+
+
 class ForwardPass:
     """The forward passes of jobs that share them.
 
@@ -27,64 +45,55 @@ class ForwardPass:
     """
 
     def __init__(self, family: ModelFamily, processors: Processors | None = None) -> None:
-        self._family, self._made = family, processors or family.attention_processors
-        self._given: list[Given] = []
-        self._arrangement: object = None
-        self._conditioning: Conditioning
-        self._control: AttentionControl
-        self._processors: Mapping[str, Any]
+        self._family, self._processors = family, processors or family.attention_processors
+        self._layout: _Layout | None = None
 
     def __call__(self, asked: Sequence[Asked]) -> list[Answer]:
         """The model's answer to each job. Changes no job: after an error the same step can be asked for again."""
         try:
             return self._answers(asked)
         except BaseException:
-            self.forget()  # with the maps that some layers had read
+            self._layout = None  # with the maps that some layers had read
             raise
 
-    def forget(self) -> None:
-        """Lets go of the layout, and of all that it holds of the jobs."""
-        self._given, self._arrangement = [], None
-
     def _answers(self, asked: Sequence[Asked]) -> list[Answer]:
-        self._lay_out([each.given for each in asked], asked[0].seen)
-        self._control.at_steps([each.index for each in asked])
+        layout = self._layout = self._laid_out([each.given for each in asked], asked[0].seen)
+        layout.control.at_steps([each.index for each in asked])
         counts = [len(each.given.texts) for each in asked]
         # As float32: jobs' schedulers count in whole numbers or not, and a network makes float32 of either.
         timesteps = [each.timestep.reshape(1).float().expand(rows) for each, rows in zip(asked, counts, strict=True)]
         # Installed for the model's call alone: a caller that stops between steps leaves nothing behind.
-        with controlled(self._family.attention_layers, self._processors):
-            output = self._family.predict(
-                _joined([each.seen for each in asked]), _joined(timesteps), self._conditioning
-            )
-        maps = self._control.step_maps()
-        return [Answer(*each) for each in zip(output.split(counts), maps, strict=True)]
+        with controlled(self._family.attention_layers, layout.processors):
+            seen = _joined([each.seen for each in asked])
+            output = self._family.predict(seen, _joined(timesteps), layout.conditioning)
+        return [Answer(*each) for each in zip(output.split(counts), layout.control.step_maps(), strict=True)]
 
-    def _lay_out(self, given: Sequence[Given], like: Tensor) -> None:
-        if len(given) == len(self._given) and all(one is other for one, other in zip(given, self._given, strict=True)):
-            return
-        rows = [each for one in given for each in [one] * len(one.texts)]
+    def _laid_out(self, given: Sequence[Given], like: Tensor) -> _Layout:
+        """The layout of before as far as it holds, and the rest anew."""
+        before = self._layout
+        if before and len(given) == len(before.given) and all(map(operator.is_, given, before.given)):
+            return before
         firsts = [sum(len(one.texts) for one in given[:number]) for number in range(len(given))]
         unconditional = [text for one in given for text in one.unconditional]
-        self._conditioning = Conditioning.of(
+        conditioning = Conditioning.of(
             [*unconditional, *(text for one in given for text in one.texts)],
-            [one.guidance_scale for one in rows],
+            [one.guidance_scale for one in given for _ in one.texts],
             guided=[first + row for one, first in zip(given, firsts, strict=True) for row in one.guided],
         )
         size = like.shape[-2], like.shape[-1]
         # An unconditional embedding may change with every step (null-text inversion). That alone moves no row.
-        arrangement = [(one.plan, one.has_source) for one in given], self._conditioning.prompts, size
-        if arrangement != self._arrangement:
-            self._control = AttentionControl(
-                [Controlled(one.plan, _pair(first, one), one.maps) for one, first in zip(given, firsts, strict=True)],
-                self._family.map_factor,
-                size,
-                prompts=self._conditioning.prompts,
-                unconditional=len(unconditional),
-                device=self._family.device,
-            )
-            self._processors = self._made(self._control)
-        self._given, self._arrangement = list(given), arrangement
+        arrangement = [(one.plan, one.has_source) for one in given], conditioning.prompts, size
+        if before and arrangement == before.arrangement:
+            return replace(before, given=given, conditioning=conditioning)
+        control = AttentionControl(
+            [Controlled(one.plan, _pair(first, one), one.maps) for one, first in zip(given, firsts, strict=True)],
+            self._family.map_factor,
+            size,
+            prompts=conditioning.prompts,
+            unconditional=len(unconditional),
+            device=self._family.device,
+        )
+        return _Layout(given, arrangement, conditioning, control, self._processors(control))
 
 
 def _pair(first: int, given: Given) -> PairRows:

@@ -30,7 +30,7 @@ class KeptRun:
             again = "generate it anew" if trajectory.inverted is None else "invert the picture anew"
             raise WrongTrajectory(f"the kept source was made otherwise (model, sampling or prompt): {again}")
         self.job, self.sampler, self._trajectory = job, sampler, trajectory
-        self._targets = len(job.prompts) - 1
+        self._targets = len(job.spec.targets)
         self._blended = Blending(job, family.device)
         self._away = _away(job, trajectory)
         self._given: tuple[tuple[bool, int], Given] | None = None

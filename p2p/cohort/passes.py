@@ -29,7 +29,7 @@ class Passes:
 
     def forget(self) -> None:
         """Lets go of all layouts, and of the limit: other programs may have freed memory since."""
-        self._passes: list[ForwardPass] = []
+        self._passes: dict[int, ForwardPass] = {}  # by the number of their first job
         self.most_rows: int | None = None
         self._fitted = 0  # the most rows that a pass had without failing
 
@@ -40,8 +40,13 @@ class Passes:
             torch.AcceleratorError: the device is lost, and all jobs with it.
         """
         found: list[Answer | Exception] = []
+        passes: dict[int, ForwardPass] = {}
         while len(found) < len(asked):
-            found += self._tried(self._next(asked[len(found) :]), self._pass(len(found)))
+            first = len(found)
+            # With the same neighbours, a pass that begins with the same job keeps its layout.
+            forward = passes[first] = self._passes.get(first) or ForwardPass(self._family, self._processors)
+            found += self._tried(self._next(asked[first:]), forward)
+        self._passes = passes
         return found
 
     def _next(self, asked: Sequence[Asked]) -> Sequence[Asked]:
@@ -53,12 +58,6 @@ class Passes:
             rows += asked[count].given.rows
             count += 1
         return asked[:count]
-
-    def _pass(self, number: int) -> ForwardPass:
-        """The pass that begins with a job of this number: with the same neighbours it keeps its layout."""
-        while len(self._passes) <= number:
-            self._passes.append(ForwardPass(self._family, self._processors))
-        return self._passes[number]
 
     def _tried(self, asked: Sequence[Asked], forward: ForwardPass) -> Sequence[Answer | Exception]:
         """The answers to jobs; none if they were too many, and the limit is lower now."""

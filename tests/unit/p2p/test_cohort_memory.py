@@ -1,10 +1,13 @@
 """Memory that is short costs a cohort time and no job: a pass is split, and the same step is done again."""
 
+import gc
 import logging
+import weakref
 
 import pytest
 import torch
 
+from p2p.attention.control import AttentionControl
 from p2p.cohort.cohort import Cohort
 from p2p.edit import edit
 from tests.cohorts import packed, to_the_end
@@ -104,6 +107,23 @@ def test_an_error_that_holds_on_to_nothing_is_given_out(family, monkeypatch):
         frame = frame.tb_next
 
     assert not held
+
+
+def test_a_pass_that_failed_lets_go_of_what_its_layers_had_read(family, monkeypatch):
+    """Else nothing would be free for the parts."""
+    texts, found = [], AttentionControl.text_projections
+    monkeypatch.setattr(
+        AttentionControl, "text_projections", lambda self, *a: texts.append(weakref.ref(self)) or found(self, *a)
+    )
+    Short(family.network, monkeypatch, 1, MemoryError())
+    cohort = Cohort(family)
+    cohort.join(spec(REFINE))
+    error = cohort.turn().errors
+
+    gc.collect()
+    assert error
+    assert texts
+    assert not any(control() is not None for control in texts)
 
 
 def test_an_empty_cohort_forgets_that_memory_was_short(family, monkeypatch):
