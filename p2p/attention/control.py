@@ -9,10 +9,9 @@ Several jobs may share the batch, each at a step of its own. What holds until a 
 once (`p2p.attention.layout`); inside a layer there is no branch on jobs, targets or edit kinds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -109,8 +108,7 @@ class AttentionControl:
         self._first_row_of_prompt = rows_of(
             [self.prompts.index(prompt) for prompt in range(max(self.prompts) + 1)], rows, device
         )
-        #: At which step each job is.
-        self.steps: tuple[int, ...] = ()
+        self.steps: tuple[int, ...] = ()  # at which each job is
         self._cross_phases: list[int] = []
         self._self_phases: list[int] = []
         self._text: dict[str, TextProjections] = {}
@@ -250,22 +248,3 @@ class AttentionControl:
 def grid(size: tuple[int, int], factor: int) -> tuple[int, int]:
     """Height and width of a level: a UNet halves with rounding up."""
     return -(-size[0] // factor), -(-size[1] // factor)
-
-
-@contextmanager
-def controlled(layers: Mapping[str, Any], processors: Mapping[str, Any]) -> Iterator[None]:
-    """Installs attention processors, and always puts back what was there.
-
-    Args:
-        layers: diffusers' `Attention` modules by the name of their processor.
-        processors: by the same names.
-    """
-    # Not by the model's `set_attn_processor`: that walks all modules, which small models feel at every step.
-    before = {name: layers[name].processor for name in processors}
-    try:
-        for name, processor in processors.items():
-            layers[name].set_processor(processor)
-        yield
-    finally:
-        for name, processor in before.items():
-            layers[name].set_processor(processor)

@@ -97,13 +97,11 @@ class Cohort:
         if self.key is not None and key != self.key:
             differences = ", ".join(self.key.differences(key))
             raise MixedBatch(f"one forward pass cannot have {differences}: run them apart")
-        try:
-            if self.key is None:
-                self._loras.enter_context(self.family.loras.applied(spec.loras))
+        with self.family.loras.applied(key.loras):
             member = self._prepared(spec, key, kept, noise, keep, masks)
-        except BaseException:
-            self._rest()
-            raise
+            if self.key is None and key.loras:
+                # Held for as long as there are members: to switch them at every turn would take as long as a step.
+                self._loras.enter_context(self.family.loras.applied(key.loras))
         self._denoised.append(member)
         member.spent("encode", time.perf_counter() - began)
         return member
@@ -141,7 +139,9 @@ class Cohort:
             raise ValueError("a cohort without members has no turn: let a job join first")
         began = time.perf_counter()
         finishes = bool(self._finishing) and (self._finish_next or not self._denoised)
-        turn = self._finish(began) if finishes else self._step(began)
+        # Others may be in the middle of a run with LoRAs of their own.
+        with self.family.loras.applied(self.members[0].key.loras):
+            turn = self._finish(began) if finishes else self._step(began)
         self._finish_next = not finishes
         for member in turn.rows:
             member.spent(turn.part, turn.seconds)
@@ -220,7 +220,7 @@ class Cohort:
                 except torch.AcceleratorError:
                     raise
                 except Exception as error:
-                    errors[member] = error
+                    errors[member] = let_go(error)
         return Turn(part="decode", seconds=time.perf_counter() - began, rows=rows, results=results, errors=errors)
 
     def _rest(self) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from p2p.attention.control import AttentionControl, Controlled, PairRows, controlled
+from p2p.attention.control import AttentionControl, Controlled, PairRows
+from p2p.attention.installing import controlled
 from p2p.cohort.given import Answer, Asked, Given
 from p2p.families.base import ModelFamily
 from p2p.families.conditioning import Conditioning

@@ -1,6 +1,6 @@
 """What jobs must share to be neighbours in one forward pass, and how many rows of it a job takes; both before it joins.
 
-No torch needed.
+A key is a plain value; torch is needed to make one of a spec.
 """
 
 from dataclasses import dataclass
@@ -78,6 +78,7 @@ def rows_of(spec: "EditSpec", family: "ModelFamily", *, is_kept: bool = False) -
     """
     from p2p.preparation import with_defaults
 
+    # Without its seed, which may be still to be drawn.
     scale = with_defaults(spec.sampling.model_copy(update={"seed": None})).guidance_scale
     guided = 2 if family.guides(cast(float, scale)) else 1
     targets = len(spec.targets)

@@ -28,6 +28,7 @@ class LoraShelf:
         self._pipeline, self.files = pipeline, dict(files or {})
         self._resident: tuple[str, ...] = ()
         self._applied: tuple[LoraUse, ...] = ()
+        self._entered: list[list[tuple[LoraUse, ...]]] = []
         self._digests: dict[str, str] = {}
         self.loaded = 0
 
@@ -35,33 +36,34 @@ class LoraShelf:
     def applied(self, uses: Sequence[LoraUse]) -> Iterator[None]:
         """The model with some LoRAs; afterwards it is as it was, bit for bit, whatever happens.
 
-        May be entered while others are applied: it replaces them until it is left.
+        Runs may be in the middle of their work at the same time, each with its own: the last that entered has the
+        model, and when one leaves, the last of the others has it. Nothing is done if they are the same.
 
         Raises:
             UnknownLora: one is not offered.
             UnsupportedModel: one is another model's.
         """
-        before = self._applied
-        if tuple(uses) == before:
-            yield
-            return
         self._require(uses)
+        entry = [tuple(uses)]  # told from others by identity
+        self._entered.append(entry)
         try:
-            self._switch(tuple(uses))
+            self._switch(entry[0])
             yield
         finally:
-            self._switch(before)
+            self._entered = [other for other in self._entered if other is not entry]
+            self._switch(self._entered[-1][0] if self._entered else ())
 
     def _switch(self, uses: tuple[LoraUse, ...]) -> None:
-        if not uses:
-            if self._resident:
-                self._pipeline.disable_lora()
-            self._applied = ()
+        if uses == self._applied:
             return
-        self._take_up(tuple(use.id for use in uses))
-        # By their place: an id may hold characters that no module's name has.
-        self._pipeline.set_adapters([_name(index) for index in range(len(uses))], [use.weight for use in uses])
-        self._pipeline.enable_lora()
+        self._applied = ()
+        if uses:
+            self._take_up(tuple(use.id for use in uses))
+            # By their place: an id may hold characters that no module's name has.
+            self._pipeline.set_adapters([_name(index) for index in range(len(uses))], [use.weight for use in uses])
+            self._pipeline.enable_lora()
+        elif self._resident:
+            self._pipeline.disable_lora()
         self._applied = uses
 
     def digests(self, uses: Sequence[LoraUse]) -> list[dict[str, Any]]:

@@ -151,6 +151,26 @@ def test_another_run_between_a_cohorts_turns_has_its_own_loras_and_so_has_the_co
     assert torch.equal(latents(family), plain)
 
 
+def test_runs_that_take_turns_have_each_their_own_loras_whichever_ends_first(fresh):
+    """A paused inversion or edit beside a cohort: neither is the other's context."""
+    alone = {uses: latents(fresh(), *map(dict, uses)) for uses in ((), (tuple(SECOND.items()),))}
+    for uses, expected in alone.items():
+        for paused_first in (True, False):
+            family = fresh()
+            cohort, paused = Cohort(family), edit_steps(asked(FIRST, steps=3 if paused_first else 6), family)
+            next(paused)
+            member, results = cohort.join(asked(*map(dict, uses))), {}
+            while cohort.members:
+                results.update(cohort.turn().results)
+                next(paused, None)
+            (other,) = result_of(paused) if not paused_first else (None,)
+
+            assert torch.equal(results[member].latents, expected)
+            if other is not None:
+                assert torch.equal(other.latents, edit(asked(FIRST, steps=6), fresh()).latents)
+            assert torch.equal(latents(family), alone[()])
+
+
 @pytest.mark.parametrize("ends", ["leaves", "closed", "fails to join"])
 def test_the_loras_of_a_cohort_go_with_its_last_member(fresh, ends):
     family, plain = fresh(), latents(fresh())
