@@ -33,7 +33,7 @@ class ExplicitAttention:
         return self.first + self.job.rows.source
 
     def _cross(self, probs: Tensor) -> None:
-        step = self.control.step
+        (step,) = self.control.steps
         mappers, alphas, equalizers, schedules = self._arrays(probs)
         source = probs[self._source]
         for index, target in enumerate(self.job.rows.targets):
@@ -52,5 +52,5 @@ class ExplicitAttention:
         if not self.site.is_carried:
             return
         for index, target in enumerate(self.job.rows.targets):
-            if self.job.plan.self_schedule[self.control.step, index]:
+            if self.job.plan.self_schedule[self.control.steps[0], index]:
                 probs[self.first + target] = probs[self._source]

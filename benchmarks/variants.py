@@ -14,14 +14,16 @@ from benchmarks.explicit import ExplicitAttention
 from benchmarks.plain_inputs import plain_inputs
 from benchmarks.random_weights import random_pipeline
 from benchmarks.random_weights_xl import random_xl_pipeline
+from p2p.attention.control import AttentionControl
+from p2p.cohort.cohort import Cohort
+from p2p.cohort.forward import Processors
 from p2p.families import load
 from p2p.families.packed import pack
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
-from p2p.preparation import assemble, prepare, sampler_of
-from p2p.sampling import BatchDenoising
+from p2p.preparation import sampler_of
 from p2p.spec import EditSpec
-from p2p.trajectory import Redenoising, Trajectory, key_of
+from p2p.trajectory import Trajectory, key_of
 
 STEPS = {"scenes": 20, "sd15": 50, "sd21": 50, "sdxl": 50}
 COLOURS = ("red", "green", "blue", "yellow", "purple", "pink", "white")
@@ -115,35 +117,44 @@ def _scheduler(family: Family, made: EditSpec) -> Any:
     return family.scheduler(made.sampling.steps)
 
 
-def ours(family: Family, made: EditSpec) -> BatchDenoising:
-    """The sampler."""
-    sampler = sampler_of([made], family)
-    return assemble([prepare(made, family, sampler)], family, sampler)
+class Cohorts:
+    """The sampler, with one job."""
+
+    def __init__(
+        self, family: Family, made: EditSpec, kept: Trajectory | None = None, processors: Processors | None = None
+    ) -> None:
+        self.cohort = Cohort(family, processors)
+        self.member = self.cohort.join(made, kept=kept)
+        self.num_steps = self.member.num_steps
+
+    def step(self, index: int) -> Tensor:
+        return self.cohort.turn().steps[self.member].latents
 
 
-def oracle(family: Family, made: EditSpec) -> BatchDenoising:
+def oracle(family: Family, made: EditSpec) -> Cohorts:
     """The sampler with every attention matrix written out."""
-    run = ours(family, made)
-    (job,), first = run.control.jobs, len(run.conditioning.guided)
-    run.processors = {site.name: ExplicitAttention(site, job, first, run.control) for site in family.attention_sites()}
-    return run
+
+    def explicit(control: AttentionControl) -> Mapping[str, Any]:
+        (job,) = control.jobs
+        return {site.name: ExplicitAttention(site, job, control.first, control) for site in family.attention_sites()}
+
+    return Cohorts(family, made, processors=explicit)
 
 
-def again(family: Family, made: EditSpec) -> Redenoising:
+def again(family: Family, made: EditSpec) -> Cohorts:
     """An edit of a kept source, whose latents and maps here are noise: what they hold changes no time."""
-    sampler = sampler_of([made], family)
-    job = prepare(made, family, sampler)
-    steps, (height, width) = sampler.num_steps, job.noise.shape[-2:]
+    sampler = sampler_of(made, family)
+    shape = family.latent_shape(made.sampling.height, made.sampling.width)
+    noise = torch.randn((1, *shape), generator=torch.Generator().manual_seed(0))
     source = Trajectory(
         key=key_of(made, family, sampler),
-        noise=job.noise,
-        latents=job.noise.to(family.dtype).expand(steps, -1, -1, -1),
-        maps=torch.zeros(steps, family.tokenizer.model_max_length, height, width),
-        unconditional=job.unconditional,
+        noise=noise,
+        latents=noise.to(family.device, family.dtype).expand(sampler.num_steps, -1, -1, -1),
+        maps=torch.zeros(sampler.num_steps, family.tokenizer.model_max_length, *shape[1:]),
     )
-    return Redenoising(family, sampler, job, source)
+    return Cohorts(family, made, source)
 
 
 VARIANTS: dict[str, Callable[[Family, EditSpec], Loop]] = {
-    "plain": Plain, "ours": ours, "maps": ours, "again": again, "oracle": oracle,
+    "plain": Plain, "ours": Cohorts, "maps": Cohorts, "again": again, "oracle": oracle,
 }  # fmt: skip

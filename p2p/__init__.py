@@ -5,8 +5,8 @@ Theory of operation
     source and its edits are denoised together from one noise, and the source's maps are carried over to the edits
     within a window of steps. From left to right, each arrow a function that knows nothing of what is to its right:
 
-        EditSpec --> TokenizedPrompt --> EditPlan --> AttentionControl --> denoise() --> EditResult
-         spec         tokens, words      edits, plan   attention/           sampling      edit
+        EditSpec --> TokenizedPrompt --> EditPlan --> AttentionControl --> Cohort --> EditResult
+         spec         tokens, words      edits, plan   attention/           cohort/    result
 
 Names
     source: the picture that is edited. target: an edited picture. mapper, alphas, equalizer, schedule: the four arrays

@@ -141,7 +141,7 @@ class SeedNotDrawn(P2PError):
 
 
 class MixedBatch(P2PError):
-    """Specs of different numbers of steps, schedulers, sizes or LoRAs were given as one batch."""
+    """Specs that cannot share a forward pass were given as one batch: their `p2p.cohort.key.BatchKey` differs."""
 
     code = "mixed_batch"
 

@@ -4,7 +4,7 @@ float16 ends at 65504. A model whose activations go beyond it computes infinity,
 black. This happens to autoencoders most: SDXL's does it in float16 always, some of SD 1.x do it for some pictures.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -55,16 +55,19 @@ class FiniteWatch:
             raise NotFinite(self._what, str(self._dtype))
 
 
-def finite_or_again(run: Callable[[Tensor], Tensor], rows: Tensor, network, what: str) -> Tensor:
+def finite_or_again(
+    run: Callable[[Tensor], Tensor], rows: Tensor, network, what: str, runs: Sequence[int] | None = None
+) -> Tensor:
     """What a network makes of rows, once more in float32 where its own precision overflowed.
 
-    All rows are made again, since a picture and its edits should differ by the edit alone; one at a time, since float32
-    takes twice the memory.
+    All rows of a run are made again, since a picture and its edits should differ by the edit alone; one at a time,
+    since float32 takes twice the memory.
 
     Args:
         run: calls the network, in whatever precision it has by then.
         network: a diffusers model.
         what: is made, for the message.
+        runs: of each row the number of its run; one run if it is None. Other runs keep what was made at first.
     Raises:
         NotFinite: the rows were not finite, or what is made of them is not finite in float32 either.
     """
@@ -73,8 +76,13 @@ def finite_or_again(run: Callable[[Tensor], Tensor], rows: Tensor, network, what
         return made
     require_finite(rows, "the latents")
     if network.dtype in HALF:
+        numbers = [0] * len(rows) if runs is None else runs
+        overflowed = {number for number, row in zip(numbers, made, strict=True) if not bool(row.isfinite().all())}
         with in_float32(network):
-            made = torch.cat([run(row) for row in rows.split(1)])
+            again = [number in overflowed for number in numbers]
+            made = torch.cat(
+                [run(rows[row : row + 1]) if anew else made[row : row + 1].float() for row, anew in enumerate(again)]
+            )
     require_finite(made, what)
     return made
 

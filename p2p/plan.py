@@ -16,6 +16,7 @@ which is two fused attention calls with the edit folded into the values.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -88,6 +89,16 @@ class EditPlan:
     self_schedule: Tensor
     blend: BlendPlan | None
 
+    @cached_property
+    def cross_phases(self) -> list[int]:
+        """Of every step the number of its phase: what is carried over between text and picture changes with it."""
+        return phases(self.cross.schedule)
+
+    @cached_property
+    def self_phases(self) -> list[int]:
+        """The same of the self-attention."""
+        return phases(self.self_schedule)
+
     @classmethod
     def empty(cls, steps: int, targets: int, tokens: int) -> "EditPlan":
         """A plan that changes nothing: every row keeps its own attention."""
@@ -99,3 +110,10 @@ class EditPlan:
             schedule=torch.zeros(steps, targets, tokens),
         )
         return cls(steps=steps, cross=cross, self_schedule=torch.zeros(steps, targets, dtype=torch.bool), blend=None)
+
+
+def phases(schedule: Tensor) -> list[int]:
+    """Of every step the number of its phase, from a (steps, ...) schedule: steps of one phase are alike in all."""
+    together = schedule.flatten(1).float()
+    changed = (together[1:] != together[:-1]).any(1)
+    return [0, *changed.cumsum(0).tolist()]

@@ -1,4 +1,4 @@
-"""Specs made ready to run: each by itself, then all of a batch side by side."""
+"""Specs made ready to run, each by itself."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,19 +8,16 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from p2p.attention.control import AttentionControl, Controlled, PairRows
 from p2p.attention.maps import AttentionMaps
 from p2p.edits import compile_plan
-from p2p.errors import MixedBatch, SeedNotDrawn, SeveralSeeds, UnsupportedSampling
+from p2p.errors import SeedNotDrawn, SeveralSeeds, UnsupportedSampling
 from p2p.families.base import DrawnFrom, ModelFamily
-from p2p.families.conditioning import Conditioning
 from p2p.families.encoded import Encoded
 from p2p.masks import Mask, bounds, cells
 from p2p.plan import EditPlan
 from p2p.samplers.base import Sampler
-from p2p.sampling import BatchDenoising, noise_streams
-from p2p.schedulers import shared_scheduler
-from p2p.spec import DRAW, EditSpec, LoraUse, Sampling
+from p2p.sampling import noise_streams
+from p2p.spec import DRAW, EditSpec, Sampling
 from p2p.tokens import TokenizedPrompt, chunks_needed, tokenize, tokenize_all
 
 #: Where neither the spec nor the model's declaration says: the paper's.
@@ -66,54 +63,25 @@ class Prepared:
     bounds: Tensor | None = None
 
     @property
-    def rows(self) -> list[tuple[str, Encoded]]:
-        """Each prompt and its encoding, as the rows of a batch."""
-        return [(tokens.prompt, encoded) for tokens, encoded in zip(self.prompts, self.text.rows(), strict=True)]
-
-    @property
-    def unconditional_rows(self) -> list[tuple[str, Encoded]]:
-        """The same of the unconditional rows: one for each prompt; empty if no row is guided by another."""
-        if self.unconditional is None:
-            return []
-        return [(self.spec.sampling.negative_prompt, self.unconditional)] * len(self.prompts)
-
-    @property
     def drawn_from(self) -> list[DrawnFrom]:
         """Of each row, what it is drawn from."""
-        return [DrawnFrom(text, self.unconditional, self.spec.seeds[0]) for _, text in self.rows]
+        return [DrawnFrom(text, self.unconditional, self.spec.seeds[0]) for text in self.text.rows()]
 
 
-def sampler_of(specs: Sequence[EditSpec], family: ModelFamily) -> Sampler:
-    """A fresh sampler for specs that are to run together.
+def sampler_of(spec: EditSpec, family: ModelFamily) -> Sampler:
+    """A fresh sampler for a spec.
 
     Raises:
-        MixedBatch: they differ in their number of steps or their scheduler.
         UnsupportedSize, UnsupportedSampling: the model cannot draw the size, or be sampled so.
     """
-    first = specs[0].sampling
-    shape = family.latent_shape(first.height, first.width)
-    return family.sampler(shared_steps(specs), shared_scheduler(specs), shape)
-
-
-def shared_loras(specs: Sequence[EditSpec]) -> tuple[LoraUse, ...]:
-    """The LoRAs of specs that are to run together; raises `MixedBatch` where they differ."""
-    asked = {spec.loras for spec in specs}
-    if len(asked) > 1:
-        raise MixedBatch("one batch cannot run with different LoRAs: run them apart")
-    return asked.pop()
+    sampling = with_defaults(spec.sampling)
+    shape = family.latent_shape(sampling.height, sampling.width)
+    return family.sampler(cast(int, sampling.steps), sampling.scheduler, shape)
 
 
 def chunks_of(spec: EditSpec, family: ModelFamily) -> int:
     """How many chunks each prompt of a spec is read in; raises `PromptTooLong`."""
     return chunks_needed([*spec.prompts, spec.sampling.negative_prompt], family.tokenizer, spec.long_prompts)
-
-
-def shared_steps(specs: Sequence[EditSpec]) -> int:
-    """The number of steps of specs that are to run together; raises `MixedBatch` where they differ."""
-    steps = {cast(int, with_defaults(spec.sampling).steps) for spec in specs}
-    if len(steps) > 1:
-        raise MixedBatch(f"one batch cannot run {' and '.join(map(str, sorted(steps)))} steps: run them apart")
-    return steps.pop()
 
 
 def prepare(
@@ -188,37 +156,3 @@ def _tokens_read(spec: EditSpec, prompts: Sequence[TokenizedPrompt], plan: EditP
         named = (plan.blend.words + plan.blend.subtract_words).sum((0, 1))
         wanted.update(named.nonzero().flatten().tolist())
     return sorted(wanted)
-
-
-def assemble(jobs: Sequence[Prepared], family: ModelFamily, sampler: Sampler) -> BatchDenoising:
-    """The run of jobs side by side.
-
-    Raises:
-        MixedBatch: they differ in size.
-    """
-    sizes = {(job.noise.shape[-2], job.noise.shape[-1]) for job in jobs}
-    if len(sizes) > 1:
-        raise MixedBatch(f"one batch cannot hold latents of {sorted(sizes)}: run sizes apart")
-    unconditional = [row for job in jobs for row in job.unconditional_rows]
-    of_rows = [job for job in jobs for _ in job.prompts]
-    conditioning = Conditioning.of(
-        [*unconditional, *(row for job in jobs for row in job.rows)],
-        [job.guidance_scale for job in of_rows],
-        guided=[row for row, job in enumerate(of_rows) if job.unconditional is not None],
-    )
-    controlled, first = [], 0
-    for job in jobs:
-        rows = PairRows(first, tuple(range(first + 1, first + len(job.prompts))))
-        controlled.append(Controlled(job.plan, rows, job.maps))
-        first += len(job.prompts)
-    control = AttentionControl(
-        controlled,
-        family.map_factor,
-        sizes.pop(),
-        prompts=conditioning.prompts,
-        unconditional=len(unconditional),
-        device=family.device,
-    )
-    start = torch.cat([job.noise.expand(len(job.prompts), -1, -1, -1) for job in jobs])
-    streams = [stream for job in jobs for stream in job.streams]
-    return BatchDenoising(family, sampler, conditioning, start, streams, control)

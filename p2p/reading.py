@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from p2p.attention.control import AttentionControl, Controlled, PairRows, controlled
+from p2p.attention.control import AttentionControl, Controlled, PairRows
+from p2p.attention.installing import controlled
 from p2p.attention.maps import AttentionMaps
 from p2p.families.base import ModelFamily
 from p2p.families.conditioning import Conditioning

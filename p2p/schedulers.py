@@ -1,6 +1,6 @@
 """The schedulers that a run can be asked for, by the names that a spec gives them (`p2p.spec.SchedulerName`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from diffusers import (
@@ -15,8 +15,8 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
-from p2p.errors import MixedBatch, UnsupportedSampling
-from p2p.spec import EditSpec, SchedulerName
+from p2p.errors import UnsupportedSampling
+from p2p.spec import SchedulerName
 
 #: Those compared with the plain pipeline in the tests: a model call for each of their timesteps, of which Heun has two
 #: a step, and noise from a given generator.
@@ -72,12 +72,3 @@ def name_of(scheduler: Any) -> str:
     """The name by which a spec asks for a scheduler; its class's where none does."""
     found = (name for name, kind in SCHEDULERS.items() if isinstance(scheduler, kind))
     return next(found, type(scheduler).__name__)
-
-
-def shared_scheduler(specs: Sequence[EditSpec]) -> SchedulerName | None:
-    """The scheduler that specs which are to run together ask for; raises `MixedBatch` where they differ."""
-    names = {spec.sampling.scheduler for spec in specs}
-    if len(names) > 1:
-        said = " and ".join(sorted(name or "the model's own" for name in names))
-        raise MixedBatch(f"one batch cannot run the schedulers {said}: run them apart")
-    return names.pop()

@@ -1,29 +1,21 @@
-"""A source that is kept: later edits of it run its row only where they carry something over.
+"""The run of a source as a value, which later edits reuse: what it holds, what determines it, and how it is noted.
 
-A generated source needs its unconditional row to be generated, and its conditional one at every step. An edit of a
-kept source needs neither picture nor guidance of it: only its queries and keys, and those only inside the windows.
-So one edit costs three rows, then two, instead of four.
+How an edit of it runs is `p2p.cohort.kept`.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from p2p.attention.control import AttentionControl, Controlled, PairRows, controlled
-from p2p.errors import WrongTrajectory
 from p2p.families.base import ModelFamily
-from p2p.families.conditioning import Conditioning
 from p2p.families.encoded import Encoded
-from p2p.plan import EditPlan
 from p2p.preparation import Prepared, chunks_of, with_defaults
 from p2p.samplers.base import Sampler
-from p2p.sampling import DenoisingStep, blended
 from p2p.spec import EditSpec, LoraUse, Sampling
 
 
@@ -127,123 +119,20 @@ def _digest(family: ModelFamily, sampler: Sampler, **determined_by) -> str:
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True, default=str).encode()).hexdigest()
 
 
-class Redenoising:
-    """The denoising of edits of a kept source.
-
-    Raises:
-        WrongTrajectory: it is of another source.
-    """
-
-    def __init__(self, family: ModelFamily, sampler: Sampler, job: Prepared, trajectory: Trajectory) -> None:
-        if trajectory.key != key_of(job.spec, family, sampler, trajectory.inverted):
-            again = "generate it anew" if trajectory.inverted is None else "invert the picture anew"
-            raise WrongTrajectory(f"the kept source was made otherwise (model, sampling or prompt): {again}")
-        self.family, self.sampler, self.job, self.trajectory = family, sampler, job, trajectory
-        self.num_steps, self.num_targets = sampler.num_steps, len(job.prompts) - 1
-        size = job.noise.shape[-2], job.noise.shape[-1]
-        unconditional = _unconditional(job, trajectory)
-        self.with_source, self.alone = (_part(family, job, size, unconditional, source) for source in (True, False))
-        self.source = sampler.state(job.noise)
-        self.latents = self.source.expand(self.num_targets, -1, -1, -1)
-
-    def step(self, index: int) -> Tensor:
-        """Does a step; the source's latents come first."""
-        needed = _carries(self.job.plan, index)
-        part = self.with_source if needed else self.alone
-        rows = torch.cat([self.source, self.latents]) if needed else self.latents
-        part.control.at_step(index)
-        with controlled(self.family.attention_layers, part.processors):
-            seen = self.sampler.seen(rows, index)
-            output = self.family.predict(seen, self.sampler.timestep(index), part.conditioning(index))
-        prediction = output[-self.num_targets :]
-        self._last = index, seen[-self.num_targets :], prediction
-        latents = self.sampler.step(prediction, index, self.latents, self.job.streams[1:], self._found(index))
-        part.control.end_step()
-        self.source = self.trajectory.latents[index : index + 1].to(latents)
-        pictures = blended(torch.cat([self.source, latents]), self.with_source.control, index)
-        self.latents = pictures[1:]
-        return pictures
-
-    def clean(self) -> Tensor:
-        """Of the source what it is known to end as."""
-        index, seen, prediction = self._last
-        targets = self.sampler.clean(seen, prediction, index)
-        source = self.trajectory.latents[-1:].to(targets)
-        return blended(torch.cat([source, targets]), self.with_source.control, index)
-
-    def _found(self, index: int) -> Tensor | None:
-        """The noise that a picture's inversion found for a step; None if the sampler draws its own."""
-        noise = self.trajectory.step_noise
-        return None if self.trajectory.inverted is None or noise is None else noise[index : index + 1]
-
-
-def _unconditional(job: Prepared, trajectory: Trajectory) -> Encoded | None:
-    """What the targets are guided away from, one row or one for each step; None if no row is guided by another."""
-    if job.unconditional is None or trajectory.unconditional is None:
-        return job.unconditional
-    return trajectory.unconditional.to(job.text.context)
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """How a step is run: with the source's row or without."""
-
-    control: AttentionControl
-    processors: dict
-    conditioning: Callable[[int], Conditioning]  # of a step
-
-
-def _part(
-    family: ModelFamily, job: Prepared, size: tuple[int, int], unconditional: Encoded | None, with_source: bool
-) -> _Part:
-    first = 1 if with_source else 0
-    targets = tuple(range(first, first + len(job.prompts) - 1))
-    # The source's own prediction is not used, so it needs no unconditional row. Its scale is the job's all the same:
-    # models that take the scale as an input make other queries and keys with another one.
-    scale = [job.guidance_scale] * (first + len(targets))
-    # Of no prompt: a target's words may be those of the negative prompt, whose place another embedding may have taken.
-    away = [] if unconditional is None else [(None, embedding) for embedding in unconditional.rows()]
-
-    @lru_cache(maxsize=1)  # the same tensor for as long as it stays: layers keep what they made of it
-    def of(place: int) -> Conditioning:
-        rows = [*(away[place : place + 1] * len(targets)), *job.rows[1 - first :]]
-        return Conditioning.of(rows, scale, guided=targets if away else ())
-
-    control = AttentionControl(
-        [Controlled(job.plan, PairRows(0 if with_source else None, targets), job.maps)],
-        family.map_factor,
-        size,
-        prompts=of(0).prompts,
-        unconditional=len(targets) if away else 0,
-        device=family.device,
-    )
-    processors = dict(family.attention_processors(control))
-    return _Part(control, processors, lambda step: of(step if len(away) > 1 else 0))
-
-
-def _carries(plan: EditPlan, step: int) -> bool:
-    """Whether anything of the source's attention is carried over at a step."""
-    return bool(plan.cross.schedule[step].any() or plan.self_schedule[step].any())
-
-
 class Keeper:
-    """Notes a source's run as it goes.
+    """Notes a source's run as it goes."""
 
-    Args:
-        row: of the run, the source's.
-    """
-
-    def __init__(self, job: Prepared, row: int, family: ModelFamily, sampler: Sampler) -> None:
+    def __init__(self, job: Prepared, family: ModelFamily, sampler: Sampler) -> None:
         if job.maps is None:
             raise ValueError("a source is kept with its maps: prepare the job so (`keep=True`)")
-        self.job, self.row, self.family, self.sampler, self.maps = job, row, family, sampler, job.maps
+        self.job, self.family, self.sampler, self.maps = job, family, sampler, job.maps
         self.latents: list[Tensor] = []
         self.added: list[Tensor | None] = []
         self._stream = job.streams[0].get_state()
 
-    def keep(self, step: DenoisingStep) -> None:
-        """Notes a step that has just been done."""
-        self.latents.append(step.latents[self.row].clone())
+    def keep(self, latents: Tensor) -> None:
+        """Notes a step that has just been done, by the source's latents after it, (channels, height, width)."""
+        self.latents.append(latents.clone())
         self.added.append(self.sampler.drawn(self._stream, self.job.streams[0], self.latents[-1]))
         self._stream = self.job.streams[0].get_state()
 

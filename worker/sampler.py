@@ -65,12 +65,12 @@ class ModelSampler:
         self._processors = {name: layer.processor for name, layer in family.attention_layers.items()}
 
     def source_of(self, spec: EditSpec) -> str:
-        return key_of(spec, self._family, sampler_of([spec], self._family))
+        return key_of(spec, self._family, sampler_of(spec, self._family))
 
     def inversion_of(self, spec: EditSpec, picture: Image.Image) -> str:
         asked = spec.inversion or Direct()
         inverted = described(picture, asked.method, asked.settings)
-        return key_of(spec, self._family, sampler_of([spec], self._family), inverted)
+        return key_of(spec, self._family, sampler_of(spec, self._family), inverted)
 
     def invert(self, spec: EditSpec, picture: Image.Image) -> Generator[InversionStep, None, InversionResult]:
         self._make_sure_it_is_whole()
@@ -109,7 +109,7 @@ class ModelSampler:
             noise=trajectory.noise,
             seconds={},
             trajectory=trajectory,
-            scheduler=sampler_of([spec], self._family).name,
+            scheduler=sampler_of(spec, self._family).name,
             loras=tuple(self._family.loras.digests(spec.loras)),
         )
 

@@ -1,17 +1,17 @@
 """Attention control: the only thing that sees a run's attention.
 
-The loop tells it the step (`at_step`, `end_step`); it never counts calls, so a layer that is skipped or evaluated
-twice cannot put it out of step. It takes queries, keys and values and gives the layer's output, never probabilities:
-every rule of the method is linear in the source's and the target's maps and folds into the values (`p2p.plan`).
+The loop says at which step each job is (`at_steps`, `end_step`); it never counts calls, so a layer that is skipped or
+evaluated twice cannot put it out of step. It takes queries, keys and values and gives the layer's output, never
+probabilities: every rule of the method is linear in the source's and the target's maps and folds into the values
+(`p2p.plan`).
 
-Several jobs may share the batch. What a phase of the run needs is laid out once (`p2p.attention.layout`); inside a
-layer there is no branch on jobs, targets or edit kinds.
+Several jobs may share the batch, each at a step of its own. What holds until a window of one of them moves is laid out
+once (`p2p.attention.layout`); inside a layer there is no branch on jobs, targets or edit kinds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,7 +23,6 @@ from p2p.attention.layout import (
     Rows,
     SelfLayout,
     cross_layout,
-    phases,
     rows_of,
     self_layout,
     take,
@@ -81,10 +80,10 @@ class TextProjections(NamedTuple):
 
 
 class AttentionControl:
-    """Plans applied to the rows of one batch. Lives for one run.
+    """Plans applied to the rows of one batch. Lives for as long as the same jobs share it.
 
     Args:
-        jobs: the parts of the batch, which share their number of steps.
+        jobs: the parts of the batch.
         map_factor: of the sites whose maps are read.
         size: height and width of the latents.
         prompts: of every row of the batch the number of its prompt, as they first appear; rows of one text share
@@ -109,32 +108,46 @@ class AttentionControl:
         self._first_row_of_prompt = rows_of(
             [self.prompts.index(prompt) for prompt in range(max(self.prompts) + 1)], rows, device
         )
-        self._cross_phases = phases([job.plan.cross.schedule for job in jobs])
-        self._self_phases = phases([job.plan.self_schedule for job in jobs])
-        self._phase = (-1, -1)
-        self.step = -1
+        self.steps: tuple[int, ...] = ()  # at which each job is
+        self._cross_phases: list[int] = []
+        self._self_phases: list[int] = []
         self._text: dict[str, TextProjections] = {}
         self._cross: CrossLayout
         self._self: SelfLayout | None
+        self._readings: list[Reading | None]  # of each job
         self._reading: list[Reading]
 
     def at_step(self, step: int) -> None:
-        """Tells the step; 0 is the noisiest. Only where a window opens or closes is there anything to lay out."""
-        self.step = step
+        """Says at which step all jobs are; 0 is the noisiest."""
+        self.at_steps([step] * len(self.jobs))
+
+    def at_steps(self, steps: Sequence[int]) -> None:
+        """Says at which step each job is. Only if a window of some job opens or closes is there anything to lay out."""
+        self.steps = tuple(steps)
         # Plans stay on the CPU until here: what they hold decides the layout, and looking at a tensor on a GPU waits.
-        cross, own = self._cross_phases[step], self._self_phases[step]
-        if cross != self._phase[0]:
-            self._cross = cross_layout(self.prompts, self._edited(step), self._tokens, self.device)
-            self._reading = [self._read_by(job, job.maps, step) for job in self.jobs if job.maps]
+        at = list(zip(self.jobs, steps, strict=True))
+        cross, own = (
+            [job.plan.cross_phases[step] for job, step in at],
+            [job.plan.self_phases[step] for job, step in at],
+        )
+        if cross != self._cross_phases:
+            self._cross = cross_layout(self.prompts, self._edited(), self._tokens, self.device)
+            self._readings = [self._read_by(job, job.maps, step) if job.maps else None for job, step in at]
+            self._reading = [reading for reading in self._readings if reading is not None]
             self._text.clear()
-        if own != self._phase[1]:
-            self._self = self_layout(len(self.prompts), self._carried(step), self.device)
-        self._phase = (cross, own)
+        if own != self._self_phases:
+            self._self = self_layout(len(self.prompts), self._carried(), self.device)
+        self._cross_phases, self._self_phases = cross, own
+
+    def step_maps(self) -> list[Tensor | None]:
+        """Each job's maps of this step, after the last model call of it; None if none were read. Changes no job."""
+        return [None if reading is None else reading.step_maps() for reading in self._readings]
 
     def end_step(self) -> None:
-        """Closes the step, after the last model call of it."""
-        for reading in self._reading:
-            reading.end_step()
+        """Closes the step: what was read of it now counts in the maps of each job."""
+        for job, of_step in zip(self.jobs, self.step_maps(), strict=True):
+            if job.maps is not None and of_step is not None:
+                job.maps.add_step(of_step)
 
     def is_active(self, site: AttentionSite) -> bool:
         """Whether anything is done at this site and step that the plain model does not do."""
@@ -200,19 +213,19 @@ class AttentionControl:
     def _tokens(self) -> int:
         return self.jobs[0].plan.cross.alphas.shape[1]
 
-    def _edited(self, step: int) -> dict[int, EditedRow]:
+    def _edited(self) -> dict[int, EditedRow]:
         edited = {}
-        for job in self.jobs:
+        for job, step in zip(self.jobs, self.steps, strict=True):
             mapper, own = job.plan.cross.folded(step)
             for index, target in enumerate(job.rows.targets):
                 if job.rows.source is not None and job.plan.cross.schedule[step, index].any():
                     edited[self.first + target] = EditedRow(self.first + job.rows.source, mapper[index], own[index])
         return edited
 
-    def _carried(self, step: int) -> dict[int, int]:
+    def _carried(self) -> dict[int, int]:
         return {
             self.first + target: self.first + job.rows.source
-            for job in self.jobs
+            for job, step in zip(self.jobs, self.steps, strict=True)
             for index, target in enumerate(job.rows.targets)
             if job.rows.source is not None and job.plan.self_schedule[step, index]
         }
@@ -235,22 +248,3 @@ class AttentionControl:
 def grid(size: tuple[int, int], factor: int) -> tuple[int, int]:
     """Height and width of a level: a UNet halves with rounding up."""
     return -(-size[0] // factor), -(-size[1] // factor)
-
-
-@contextmanager
-def controlled(layers: Mapping[str, Any], processors: Mapping[str, Any]) -> Iterator[None]:
-    """Installs attention processors, and always puts back what was there.
-
-    Args:
-        layers: diffusers' `Attention` modules by the name of their processor.
-        processors: by the same names.
-    """
-    # Not by the model's `set_attn_processor`: that walks all modules, which small models feel at every step.
-    before = {name: layers[name].processor for name in processors}
-    try:
-        for name, processor in processors.items():
-            layers[name].set_processor(processor)
-        yield
-    finally:
-        for name, processor in before.items():
-            layers[name].set_processor(processor)

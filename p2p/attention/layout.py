@@ -159,10 +159,3 @@ def rows_of(indices: Sequence[int], of: int, device) -> Rows:
 def take(tensor: Tensor, rows: Rows) -> Tensor:
     """Rows of a tensor's first axis."""
     return tensor[rows] if isinstance(rows, slice) else tensor.index_select(0, rows)
-
-
-def phases(schedules: Sequence[Tensor]) -> list[int]:
-    """Of every step the number of its phase, from (steps, ...) schedules: steps of one phase are alike in all."""
-    together = torch.cat([schedule.flatten(1).float() for schedule in schedules], 1)
-    changed = (together[1:] != together[:-1]).any(1)
-    return [0, *changed.cumsum(0).tolist()]

@@ -40,8 +40,9 @@ class AttentionMaps:
         """Adds a step's mean over heads and layers, (pictures, tokens, height, width)."""
         if self.of_source is not None:
             maps = torch.cat([self.of_source[self.steps, None].to(maps), maps])
-        self.of_source_by_step.append(maps[0].clone())  # a view would keep the targets' maps too
+        source = maps[0].clone()  # a view would keep the targets' maps too
         self.total = maps if self.total is None else self.total + maps
+        self.of_source_by_step.append(source)
         self.steps += 1
 
     def mean(self) -> Tensor:
@@ -88,10 +89,10 @@ class Reading:
         self._total = probs if self._total is None else self._total + probs
         self._layers += 1
 
-    def end_step(self) -> None:
-        """Hands the step's maps on; what was read now counts."""
+    def step_maps(self) -> Tensor | None:
+        """The mean over heads and layers of what was read since the last call, (pictures, tokens, height, width)."""
         if self._total is None:
-            return
+            return None
         probs, self._total = self._total / self._layers, None
         self._layers = 0
         if self.has_source:
@@ -101,4 +102,4 @@ class Reading:
             probs = edited if known else torch.cat([self.maps.columns(source, 2), edited])
         else:
             probs = self.maps.columns(probs, 2)
-        self.maps.add_step(probs.transpose(1, 2).unflatten(-1, self.size))
+        return probs.transpose(1, 2).unflatten(-1, self.size)

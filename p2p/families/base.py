@@ -27,11 +27,13 @@ class DrawnFrom:
         text: of its prompt, one row.
         unconditional: of the negative prompt, one row; None if no row is guided by another.
         seed: of its noise.
+        run: a number that tells its run from the others that are finished beside it.
     """
 
     text: Encoded
     unconditional: Encoded | None
     seed: int
+    run: int = 0
 
 
 class ModelFamily(Protocol):
@@ -109,7 +111,11 @@ class ModelFamily(Protocol):
         ...
 
     def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
-        """The model's guided output for the rows."""
+        """The model's guided output for the rows.
+
+        Args:
+            timestep: (), or (rows,) of each row: jobs that share a batch may be at different steps.
+        """
         ...
 
     def predict_differentiable(self, latents: Tensor, timestep: Tensor, text: Encoded) -> Tensor:
@@ -124,6 +130,9 @@ class ModelFamily(Protocol):
         """What is made of the last latents: pictures, as `decode` gives them.
 
         Yields after each piece of work that takes as long as a step, so that a caller can stop in between.
+
+        Args:
+            rows: what each is drawn from. Rows of several runs may be finished together, and no run may notice.
         """
         ...
 

@@ -1,6 +1,6 @@
 """What the rows of a batch are conditioned on, and how their guidance is combined where it is rows of the batch."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,34 +31,38 @@ class Conditioning:
     @classmethod
     def of(
         cls,
-        texts: Sequence[tuple[str | None, Encoded]],
+        texts: Sequence[tuple[Hashable, Encoded]],
         guidance_scale: Sequence[float],
         guided: Sequence[int] = (),
     ) -> "Conditioning":
-        """The conditioning of a batch by its rows: each one's prompt, and what it encodes to.
+        """The conditioning of a batch by its rows: the name of each one's text, and what it encodes to.
 
-        Rows of one prompt have one encoding; those of an embedding that is no prompt's (None) too.
+        Rows of one name have one encoding. A name may be the prompt, or anything else that tells texts apart.
         """
-        numbers: dict[str | None, int] = {}
+        numbers: dict[Hashable, int] = {}
         prompts = tuple(numbers.setdefault(prompt, len(numbers)) for prompt, _ in texts)
         return cls(joined([encoded for _, encoded in texts]), torch.tensor(guidance_scale), prompts, tuple(guided))
 
     @cached_property
     def _scale(self) -> Tensor:
-        return self.guidance_scale[list(self.guided)][:, None, None, None]
+        return self.guidance_scale[list(self.guided)][:, None, None, None].to(self.texts.context.device)
+
+    @cached_property
+    def _guided_rows(self) -> Tensor:
+        return torch.tensor(self.guided, dtype=torch.long, device=self.texts.context.device)
 
     def batch(self, rows: Tensor) -> Tensor:
         """What belongs to the rows, (rows, ...), for the whole batch: (unconditional + rows, ...)."""
         everyone = len(self.guided) == len(rows)
-        return torch.cat([rows if everyone else rows[list(self.guided)], rows])
+        return torch.cat([rows if everyone else rows.index_select(0, self._guided_rows), rows])
 
     def combine(self, output: Tensor) -> Tensor:
         """The guided output of the rows, of the model's for the batch (Ho and Salimans 2021, equation 6)."""
         if not self.guided:
             return output
         without, rows = output[: len(self.guided)], output[len(self.guided) :]
-        scale = self._scale.to(output.device, output.dtype)
+        scale = self._scale.to(output.dtype)
         if len(self.guided) == len(rows):
             return without + scale * (rows - without)
-        guided = without + scale * (rows[list(self.guided)] - without)
-        return rows.index_copy(0, torch.tensor(self.guided, device=rows.device), guided)
+        guided = without + scale * (rows.index_select(0, self._guided_rows) - without)
+        return rows.index_copy(0, self._guided_rows, guided)

@@ -8,7 +8,7 @@ memory until a run asks for something else: jobs of one LoRA mostly follow each 
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,32 +34,42 @@ class LoraShelf:
     def __init__(self, pipeline: Any, files: Mapping[str, str] | None = None) -> None:
         self._pipeline, self.files = pipeline, dict(files or {})
         self._resident: dict[str, Adapters] = {}
-        self._fused: tuple[Sequence[LoraUse], OtherWeights] | None = None
+        self._fused: tuple[tuple[LoraUse, ...], OtherWeights] | None = None
+        self._place = ExitStack()
+        self._applied: tuple[LoraUse, ...] = ()
+        self._entered: list[list[tuple[LoraUse, ...]]] = []
         self._digests: dict[str, str] = {}
-        self._in_place = False
         self.loaded = 0
 
     @contextmanager
     def applied(self, uses: Sequence[LoraUse]) -> Iterator[None]:
         """The model with some LoRAs; afterwards it is as it was, bit for bit, whatever happens.
 
+        Runs may be in the middle of their work at the same time, each with its own: the last that entered has the
+        model, and when one leaves, the last of the others has it. Nothing is done if they are the same.
+
         Raises:
             UnknownLora: one is not offered.
             UnsupportedModel: one is another model's.
         """
-        if self._in_place:
-            # Its weights would be this run's too, and no error would say so.
-            raise RuntimeError("a run with LoRAs has not ended: run it to its end, or close it, before another begins")
-        if not uses:
-            yield
-            return
         self._require(uses)
-        with self._weights(uses).in_place():
-            self._in_place = True
-            try:
-                yield
-            finally:
-                self._in_place = False
+        entry = [tuple(uses)]  # told from others by identity
+        self._entered.append(entry)
+        try:
+            self._switch(entry[0])
+            yield
+        finally:
+            self._entered = [other for other in self._entered if other is not entry]
+            self._switch(self._entered[-1][0] if self._entered else ())
+
+    def _switch(self, uses: tuple[LoraUse, ...]) -> None:
+        if uses == self._applied:
+            return
+        self._place.close()  # the model has its own weights, of which the next ones are made
+        self._applied = ()
+        if uses:
+            self._place.enter_context(self._weights(uses).in_place())
+            self._applied = uses
 
     def digests(self, uses: Sequence[LoraUse]) -> list[dict[str, Any]]:
         """What decides about a run with some LoRAs: of each its file's digest and its weight.
@@ -81,9 +91,9 @@ class LoraShelf:
                 self._digests[lora] = hashlib.file_digest(opened, "sha256").hexdigest()
         return self._digests[lora]
 
-    def _weights(self, uses: Sequence[LoraUse]) -> OtherWeights:
+    def _weights(self, uses: tuple[LoraUse, ...]) -> OtherWeights:
         """The weights of a run with some LoRAs."""
-        if self._fused is None or tuple(self._fused[0]) != tuple(uses) or not self._fused[1].are_current:
+        if self._fused is None or self._fused[0] != uses or not self._fused[1].are_current:
             self._fused = None  # before others are made: one set at most is in memory
             self._take_up([use.id for use in uses])
             self._fused = uses, OtherWeights(_fused([(self._resident[use.id], use.weight) for use in uses]))

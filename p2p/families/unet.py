@@ -160,6 +160,8 @@ class UNetFamily:
     @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
         batch, scale = conditioning.batch(latents), conditioning.guidance_scale
+        if timestep.ndim:
+            timestep = conditioning.batch(timestep)
         return conditioning.combine(self._called(batch, timestep, conditioning.texts, scale))
 
     def predict_differentiable(self, latents: Tensor, timestep: Tensor, text: Encoded) -> Tensor:
@@ -187,19 +189,22 @@ class UNetFamily:
         found = finite_or_again(mean, pixels * 2 - 1, vae, "the latents of the picture")
         return (found * vae.config.scaling_factor).to(self.dtype)
 
-    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
+        return self._decoded(latents)
+
+    @torch.no_grad()
+    def _decoded(self, latents: Tensor, runs: Sequence[int] | None = None) -> Tensor:
         vae = self.pipeline.vae
 
         def drawn(rows: Tensor) -> Tensor:
             return vae.decode(rows.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
 
-        pixels = finite_or_again(drawn, latents, vae, "the pixels")
+        pixels = finite_or_again(drawn, latents, vae, "the pixels", runs)
         return (pixels.float() / 2 + 0.5).clamp(0, 1)
 
     def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
         yield from ()  # the autoencoder is one call
-        return self.decode(latents)
+        return self._decoded(latents, [row.run for row in rows])
 
 
 @contextmanager

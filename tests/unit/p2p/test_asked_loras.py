@@ -5,14 +5,16 @@ import logging
 import pytest
 import torch
 
+from p2p.cohort.cohort import Cohort
 from p2p.edit import edit, edit_again_steps, edit_batch_steps, edit_steps
-from p2p.errors import MixedBatch, UnknownLora, UnsupportedModel, WrongTrajectory
+from p2p.errors import MixedBatch, UnknownLora, UnsupportedModel, UnsupportedSampling, WrongTrajectory
 from p2p.families.loras import put_beside
 from p2p.families.packed import pack
 from p2p.inversion import invert
 from p2p.spec import LoraUse
 from p2p.stepping import result_of
 from tests import families, lora_files
+from tests.cohorts import to_the_end
 from tests.unit.p2p.test_edit import NO_MAPS, REFINE, SWAP, spec
 
 FIRST, SECOND = {"id": "first"}, {"id": "se.cond", "weight": 0.6}
@@ -90,18 +92,6 @@ def test_a_run_that_is_canceled_leaves_the_model_as_it_was(fresh):
     steps.close()
 
     assert torch.equal(latents(family), before)
-
-
-def test_a_run_that_begins_within_one_with_loras_is_refused(fresh):
-    family = fresh()
-    steps = edit_steps(asked(FIRST), family)
-    next(steps)
-
-    for loras in ((), (FIRST,), (SECOND,)):
-        with pytest.raises(RuntimeError, match="has not ended"):
-            latents(family, *loras)
-    result_of(steps)
-    assert torch.equal(latents(family), latents(fresh()))
 
 
 @pytest.mark.parametrize("loras", [(FIRST,), (FIRST, SECOND), (SECOND | {"weight": -0.7},)], ids=["one", "two", "less"])
@@ -205,6 +195,56 @@ def test_a_photo_is_inverted_with_the_loras_of_its_edits(fresh):
 def test_specs_with_different_loras_share_no_batch(fresh):
     with pytest.raises(MixedBatch, match="LoRAs"):
         next(edit_batch_steps([asked(FIRST), asked()], fresh()))
+
+
+def test_another_run_between_a_cohorts_turns_has_its_own_loras_and_so_has_the_cohort(fresh):
+    family, plain = fresh(), latents(fresh())
+    alone = latents(fresh(), FIRST)
+    cohort = Cohort(family)
+    member = cohort.join(asked(FIRST))
+    cohort.turn()
+
+    assert torch.equal(latents(family), plain)
+    assert torch.equal(latents(family, SECOND), latents(fresh(), SECOND))
+    assert torch.equal(to_the_end(cohort).results[member].latents, alone)
+    assert torch.equal(latents(family), plain)
+
+
+def test_runs_that_take_turns_have_each_their_own_loras_whichever_ends_first(fresh):
+    """A paused inversion or edit beside a cohort: neither is the other's context."""
+    alone = {uses: latents(fresh(), *map(dict, uses)) for uses in ((), (tuple(SECOND.items()),))}
+    for uses, expected in alone.items():
+        for paused_first in (True, False):
+            family = fresh()
+            cohort, paused = Cohort(family), edit_steps(asked(FIRST, steps=3 if paused_first else 6), family)
+            next(paused)
+            member, results = cohort.join(asked(*map(dict, uses))), {}
+            while cohort.members:
+                results.update(cohort.turn().results)
+                next(paused, None)
+            (other,) = result_of(paused) if not paused_first else (None,)
+
+            assert torch.equal(results[member].latents, expected)
+            if other is not None:
+                assert torch.equal(other.latents, edit(asked(FIRST, steps=6), fresh()).latents)
+            assert torch.equal(latents(family), alone[()])
+
+
+@pytest.mark.parametrize("ends", ["leaves", "closed", "fails to join"])
+def test_the_loras_of_a_cohort_go_with_its_last_member(fresh, ends):
+    family, plain = fresh(), latents(fresh())
+    cohort = Cohort(family)
+    if ends == "fails to join":
+        with pytest.raises(UnsupportedSampling):
+            cohort.join(asked(FIRST, steps=60, sampling={"scheduler": "lcm"}))
+    else:
+        member = cohort.join(asked(FIRST))
+        cohort.turn()
+        cohort.leave(member) if ends == "leaves" else cohort.close()
+
+    assert cohort.key is None
+    assert torch.equal(latents(family), plain)
+    assert cohort.join(asked(SECOND)).key.loras == (LoraUse(**SECOND),)
 
 
 def test_the_result_says_what_it_was_drawn_with(fresh, files):

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.attention.control import AttentionControl, Controlled, PairRows
-from p2p.attention.layout import EditedRow, cross_layout, phases, take
+from p2p.attention.layout import EditedRow, cross_layout, take
 from p2p.attention.maps import AttentionMaps
 from p2p.attention.sites import AttentionSite, Keys, Levels, levels
-from p2p.plan import CrossAttentionEdit, EditPlan
+from p2p.plan import CrossAttentionEdit, EditPlan, phases
 from tests import oracle
 
 TOKENS, STEPS = 6, 3
@@ -193,10 +193,9 @@ def test_rows_of_one_prompt_share_their_keys_and_values():
 
 
 def test_steps_are_one_phase_for_as_long_as_nothing_changes():
-    first = torch.tensor([[1.0], [1.0], [0.0], [0.0]])
-    second = torch.tensor([[1.0], [1.0], [1.0], [0.0]])
+    schedule = torch.tensor([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
 
-    assert phases([first, second]) == [0, 0, 1, 2]
+    assert phases(schedule) == [0, 0, 1, 2]
 
 
 def test_nothing_is_active_outside_the_windows():

@@ -326,15 +326,13 @@ def test_a_run_that_is_canceled_or_timed_out_leaves_the_model_as_it_was(family, 
 
 
 def test_specs_that_cannot_share_a_run_are_refused(family):
-    with pytest.raises(MixedBatch, match="4 and 5 steps"):
-        run_together([spec(SWAP), spec(SWAP, steps=5)], family)
-    with pytest.raises(MixedBatch, match="run sizes apart"):
+    with pytest.raises(MixedBatch, match="sizes"):
         run_together([spec(SWAP), spec(SWAP, sampling={"height": 32, "width": 48})], family)
 
 
 def test_what_is_done_between_two_steps_is_no_part_of_the_runs_time(family, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("p2p.edit.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
 
     def later(step):
         yield step
@@ -376,13 +374,13 @@ def test_each_distinct_prompt_is_projected_once_a_run(family):
 
 def test_only_the_maps_that_are_asked_for_are_gathered(family):
     dog, all_words = (
-        prepare(made, family, sampler_of([made], family)).maps for made in (spec(BLEND, **NO_MAPS), spec(REFINE))
+        prepare(made, family, sampler_of(made, family)).maps for made in (spec(BLEND, **NO_MAPS), spec(REFINE))
     )
 
     assert dog.tokens == [2]
     assert all_words.tokens == [1, 2, 3, 4, 5, 6, 7, 8]
     unread = spec(SWAP, **NO_MAPS)
-    assert prepare(unread, family, sampler_of([unread], family)).maps is None
+    assert prepare(unread, family, sampler_of(unread, family)).maps is None
 
 
 def _recording(forward, seen):

@@ -14,12 +14,13 @@ from p2p.errors import NotFinite
 from p2p.families.base import ModelFamily
 from p2p.families.packed import pack
 from p2p.families.stable_diffusion import StableDiffusion
-from p2p.finite import FiniteWatch, in_float32
+from p2p.finite import FiniteWatch, finite_or_again, in_float32
 from p2p.inversion import INVERSIONS, invert
 from p2p.previews import preview
-from p2p.sampling import DenoisingStep, denoise
+from p2p.samplers.gaussian import GaussianSampler
+from p2p.sampling import DenoisingStep
 from p2p.spec import Sampling
-from p2p.stepping import result_of
+from p2p.stepping import made_of, result_of
 from tests import families, tiny
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, SWAP, spec
 
@@ -85,34 +86,24 @@ def test_the_attention_of_a_model_that_failed_is_the_stock_one_again():
     assert family.network.attn_processors == before
 
 
-class Poisoned:
-    """A run whose latents are not finite after one step, and are again after the next (a scheduler may clip them)."""
-
-    num_steps = 4
-
-    def __init__(self, at: int, value: float) -> None:
-        self.at, self.value, self.asked = at, value, []
-
-    def step(self, index: int) -> torch.Tensor:
-        self.asked.append(index)
-        latents = torch.zeros(2, 4, 8, 8)
-        if index == self.at:
-            latents[1, 2, 3, 4] = self.value
-        return latents
-
-    def clean(self) -> torch.Tensor:
-        return torch.zeros(2, 4, 8, 8)
-
-
 @pytest.mark.parametrize("value", [NAN, INFINITE, -INFINITE])
 @pytest.mark.parametrize("at", [0, 2, 3])
-def test_a_run_fails_at_the_step_that_was_not_finite_even_if_later_ones_would_be(at, value):
-    run = Poisoned(at, value)
+def test_a_run_fails_at_the_step_that_was_not_finite_even_if_later_ones_would_be(at, value, monkeypatch):
+    """A scheduler may clip them."""
+    done, step = [], GaussianSampler.step
 
+    def poisoned(self, prediction, index, *args):
+        latents = step(self, prediction, index, *args).nan_to_num()
+        if index == at:
+            latents[1, 2, 3, 4] = value
+        return latents
+
+    monkeypatch.setattr(GaussianSampler, "step", poisoned)
+    steps = made_of(edit_steps(spec(SWAP, **NO_MAPS), StableDiffusion(tiny.pipeline())), lambda made: [made.index])
     with pytest.raises(NotFinite):
-        list(denoise(run))
+        done.extend(steps)
 
-    assert run.asked == list(range(at + 1))
+    assert done == list(range(at))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -221,6 +212,21 @@ def test_an_encoder_that_overflows_in_half_precision_is_run_again_in_float32(pic
 
     assert torch.equal(family.encode(pixels), wanted.half())
     assert family.pipeline.vae.dtype == torch.float16
+
+
+def test_a_run_whose_pictures_overflow_is_made_again_and_the_run_beside_it_is_not():
+    vae, calls = tiny.pipeline().to(torch.float16).vae, []
+
+    def made(rows):
+        calls.append((len(rows), vae.dtype))
+        return rows.to(vae.dtype) * TOO_LARGE
+
+    rows = torch.tensor([0.3, 2.0, 0.3, 0.7], dtype=torch.float16)[:, None]
+    found = finite_or_again(made, rows, vae, "the pixels", runs=[0, 0, 1, 1])
+
+    assert calls == [(4, torch.float16), (1, torch.float32), (1, torch.float32)]
+    assert torch.equal(found[2:], (rows[2:] * TOO_LARGE).float())
+    assert torch.equal(found[:2], rows[:2].float() * TOO_LARGE)
 
 
 def test_a_photo_is_inverted_and_edited_by_a_model_whose_autoencoder_overflows(picture):

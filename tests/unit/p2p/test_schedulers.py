@@ -7,10 +7,11 @@ import torch
 from diffusers import EulerDiscreteScheduler
 
 from p2p.edit import edit, edit_batch_steps
-from p2p.errors import MixedBatch, UnsupportedSampling
+from p2p.errors import UnsupportedSampling
 from p2p.preparation import sampler_of
 from p2p.schedulers import SCHEDULERS
 from p2p.spec import SchedulerName
+from p2p.stepping import result_of
 from p2p.trajectory import key_of
 from tests import families
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
@@ -22,7 +23,7 @@ def asking_for(name: str | None, **sampling):
 
 def key(family, name: str | None) -> str:
     made = asking_for(name)
-    return key_of(made, family, sampler_of([made], family))
+    return key_of(made, family, sampler_of(made, family))
 
 
 def test_a_spec_can_name_every_scheduler_that_the_sampler_supports():
@@ -66,9 +67,10 @@ def test_steps_that_a_scheduler_cannot_make_are_refused_by_name(family):
         edit(asking_for("lcm", steps=60), family)
 
 
-def test_specs_of_different_schedulers_share_no_batch(family):
-    with pytest.raises(MixedBatch, match="euler and the model's own"):
-        next(edit_batch_steps([asking_for(None), asking_for("euler")], family))
+def test_specs_of_different_schedulers_share_a_batch(family):
+    together = result_of(edit_batch_steps([asking_for(None), asking_for("euler")], family))
+
+    assert [result.scheduler for result in together] == ["ddim", "euler"]
 
 
 def test_a_kept_source_is_another_one_under_another_scheduler(family):
