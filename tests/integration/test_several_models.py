@@ -308,6 +308,8 @@ def test_a_worker_outlasts_a_restart_of_redis(models_file, tmp_path):
         process = servers.enter_context(running("worker", python("-m", "worker", *named), log, environment))
         first = created(client, "left")
         assert eventually(lambda: RedisJobStore(client).get(first).status == "succeeded")
+        # Without Redis, RQ ends a worker that still notes how a job went.
+        assert eventually(lambda: states(client) == {"idle"})
 
         stop(server)
         assert eventually(lambda: "cannot be reached" in log.read_text())
@@ -326,6 +328,11 @@ def created(client: redis.Redis, model: str) -> str:
     job = new_job(spec, lifetime=timedelta(hours=1))
     RedisJobStore(client).create(job)
     return job.id
+
+
+def states(client: redis.Redis) -> set[str]:
+    """Of all workers, as RQ notes them."""
+    return {client.hget(key, "state") for key in client.scan_iter("rq:worker:*")}
 
 
 def answers(client: redis.Redis) -> bool:
