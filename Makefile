@@ -22,10 +22,10 @@ demo: $(READY) ## run two edit jobs through the whole stack, one of a photo; pic
 serve: $(READY) ## the same stack, kept running until Ctrl-C
 	$(BIN)/python -m stack
 
-# Three files at a time: tests of whole stacks wait for their processes half of the time. And half of the cores for each
+# Four files at a time: tests of whole stacks wait for their processes half of the time. And half of the cores for each
 # one's torch: threads that wait for a core hold up all others of their process, on two cores many times over.
 test: $(READY) font ## all tests
-	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 coverage: $(READY) font ## which lines of the product the unit tests run; fails below the floor in pyproject.toml
 	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m coverage run -m pytest -q $(COVERING)
