@@ -5,7 +5,6 @@ event also publishes it, on a channel of the stream's own name, with the id of t
 to the streams that it follows. What it hears saves a read; where an id is missing in between it reads the stream.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,6 +13,8 @@ from typing import Any, NamedTuple, Protocol, cast
 import redis
 import redis.asyncio
 from redis.asyncio.client import PubSub
+
+from jobs.follow.cancellation import heed_cancellation
 
 #: The id that stands before every event of a stream.
 START = "0-0"
@@ -100,11 +101,9 @@ class _RedisSubscription:
     async def news(self) -> AsyncIterator[News]:
         heard_at = time.monotonic()
         while True:
+            heed_cancellation()
             message = await self._pubsub.get_message(timeout=PING)
             if message is None:
-                if (task := asyncio.current_task()) is not None and task.cancelling():
-                    # redis-py takes a cancellation that comes with the end of its own time limit for that.
-                    raise asyncio.CancelledError
                 if time.monotonic() - heard_at > DEAD:
                     raise redis.ConnectionError("Redis has been silent for too long")
                 await self._pubsub.ping()

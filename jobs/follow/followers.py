@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 
+from jobs.follow.cancellation import heed_cancellation
 from jobs.follow.feed import START, Feed, News, Subscription
 from jobs.follow.followed import Followed, Follower, id_of
 
@@ -136,6 +137,7 @@ class Followers:
 
     async def _change(self, subscription: Subscription) -> None:
         while True:
+            heed_cancellation()
             await self._has_changed.wait()
             self._has_changed.clear()
             joined, left = self._joined, self._left
@@ -153,6 +155,7 @@ class Followers:
 
     async def _read(self) -> None:
         while True:
+            heed_cancellation()
             await self._has_unread.wait()
             streams = list(self._unread)[:READ_AT_ONCE]
             for stream in streams:

@@ -43,7 +43,7 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
                 "message_fields": message.fields,
             }
         )
-    life = max([job.expires_at - job.created_at for job in admission.jobs])
+    life = max(job.expires_at - job.created_at for job in admission.jobs)
     asked = {
         "fingerprint": admission.fingerprint if admission.name is not None else None,
         "per_minute": limits.per_minute,

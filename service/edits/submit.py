@@ -111,6 +111,7 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     return job, False
 
 
+# Kept, for they are the same at every request of a key.
 @lru_cache(maxsize=1024)
 def _limits_of(limits: Limits, backlog: int | None) -> Limits:
     """What a caller may post, and what a queue holds."""

@@ -1,16 +1,18 @@
 """Followers of streams: each receives every event once, however it comes, and holds nobody up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
 
 from jobs import moves
-from jobs.follow.feed import News
+from jobs.follow.feed import News, _RedisSubscription
 from jobs.follow.followed import LOG, Follower, StreamEvent
 from jobs.follow.followers import Followers
 from jobs.model import new_job
@@ -21,6 +23,7 @@ from service.edits import event_stream
 from service.edits.event_stream import encoded
 from service.edits.following import ended, events
 from tests.edits import CAT_TO_DOG
+from tests.patience import ANSWER
 
 KEY = "job:1:events"
 
@@ -105,6 +108,85 @@ async def taken(follower: Follower, count: int) -> list[str]:
         found += await follower.take()
     assert len({event.id for event in found}) == len(found)
     return [event.name for event in found]
+
+
+async def deaf_to_cancellation() -> None:
+    """Waits, and takes a cancellation for the end of it, as `asyncio.wait_for` of Python 3.11 may."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(3600)
+
+
+def ends(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+    """Whether something comes to its end; in a thread, for nothing could cancel what hangs here."""
+    thread = threading.Thread(target=lambda: asyncio.run(work()), daemon=True)
+    thread.start()
+    thread.join(ANSWER)
+    return not thread.is_alive()
+
+
+class DeafFeed(HeardFeed):
+    """A feed in which one call loses a cancellation.
+
+    Attributes:
+        call: which one.
+        waits: set once it waits.
+    """
+
+    def __init__(self, call: str) -> None:
+        super().__init__()
+        self.call, self.waits = call, asyncio.Event()
+
+    async def _lose(self, call: str) -> None:
+        if call == self.call:
+            self.waits.set()
+            await deaf_to_cancellation()
+
+    async def read(self, after: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]] | None]:
+        await self._lose("read")
+        return await super().read(after)
+
+    async def change(self, joined: Collection[str], left: Collection[str]) -> None:
+        await self._lose("change")
+        await super().change(joined, left)
+
+
+@pytest.mark.parametrize("call", ["read", "change"])
+def test_followers_end_though_a_call_to_redis_loses_their_cancellation(call):
+    async def whole() -> None:
+        feed = DeafFeed(call)
+        async with Followers(feed) as followers:
+            with followers.follow(KEY):
+                await feed.waits.wait()
+
+    assert ends(whole)
+
+
+def test_a_subscription_ends_though_redis_py_loses_its_cancellation():
+    class Silent:
+        """Of redis-py's, what is asked of it."""
+
+        def __init__(self) -> None:
+            self.waits = asyncio.Event()
+
+        async def get_message(self, timeout: float) -> None:
+            self.waits.set()
+            await deaf_to_cancellation()
+
+        async def ping(self) -> None:
+            """Sent."""
+
+    async def hear(silent: Silent) -> None:
+        async for _ in _RedisSubscription(silent).news():
+            raise AssertionError
+
+    async def whole() -> None:
+        silent = Silent()
+        hearing = asyncio.create_task(hear(silent))
+        await silent.waits.wait()
+        hearing.cancel()
+        await asyncio.wait({hearing})
+
+    assert ends(whole)
 
 
 def test_a_follower_receives_what_was_before_it_and_what_comes_after():

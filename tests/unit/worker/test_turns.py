@@ -78,6 +78,6 @@ def test_no_model_that_waits_is_passed_over_more_often_than_is_promised(seed):
         assert model in waiting
         turns.took(model)
         for other in waiting:
-            since[other] += 1  # whoever waits goes on waiting until its turn
+            since[other] += 1  # a model that waits goes on waiting until its turn
         since[model] = 0
         assert max(since.values()) <= PASSED_OVER + len(models) - 1
