@@ -16,24 +16,17 @@ from stack.ports import free_port
 from stack.processes import python, running
 from stack.services import Stack, stack
 from tests import families, lora_files, single_file, tiny
+from tests.declared import declared as declaration
 from tests.integration.conftest import waiter
 from tests.patience import ANSWER, eventually
 
-MODEL = """
-[[models]]
-id = "{id}"
-path = "model"
-family = "stable_diffusion"
-sizes = [[32, 32]]
-defaults = {{ steps = 3, guidance_scale = 3.0 }}
-limits = {{ max_steps = 400, max_targets = 3 }}
-"""
+TINY = declaration("tiny", max_steps=400)
 WRONG = {
     "no TOML": "[[models",
     "no model": "",
-    "an unknown field": MODEL.format(id="tiny") + "colour = 1\n",
-    "no tokenizer": MODEL.format(id="tiny") + MODEL.format(id="odd").replace('"model"', '"gone"'),
-    "a word that is none": MODEL.format(id="tiny") + 'embeddings = [{ path = "gone.safetensors", token = "<x>" }]\n',
+    "an unknown field": TINY + "colour = 1\n",
+    "no tokenizer": TINY + declaration("odd", max_steps=400).replace('"model"', '"gone"'),
+    "a word that is none": TINY + 'embeddings = [{ path = "gone.safetensors", token = "<x>" }]\n',
 }
 
 
@@ -42,7 +35,7 @@ def models_file(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     tiny.save(folder / "model")
     file = folder / "models.toml"
-    file.write_text(MODEL.format(id="tiny"))
+    file.write_text(TINY)
     return file
 
 
@@ -103,7 +96,7 @@ def body(model: str) -> dict:
 @pytest.fixture(autouse=True)
 def _as_before(models_file, served):
     yield
-    replaced(models_file, MODEL.format(id="tiny"))
+    replaced(models_file, TINY)
     until(lambda: offered(served.url) == ["tiny"] and not metric(served.url, "p2p_models_file_refused"))
 
 
@@ -114,7 +107,7 @@ def test_a_new_model_is_offered_by_every_api_and_served_once_it_has_a_worker(ser
     ):
         before = api.post("/v1/edits", json=body("late"))
 
-        replaced(models_file, MODEL.format(id="tiny") + MODEL.format(id="late"))
+        replaced(models_file, TINY + declaration("late", max_steps=400))
 
         for url in (served.url, other):
             until(lambda url=url: offered(url) == ["tiny", "late"])
@@ -152,14 +145,14 @@ def test_a_file_that_is_gone_leaves_what_was_offered_in_force(served, models_fil
 
 
 def test_jobs_of_a_model_that_is_taken_out_are_kept_and_done(served, models_file, tmp_path):
-    replaced(models_file, MODEL.format(id="tiny") + MODEL.format(id="leaving"))
+    replaced(models_file, TINY + declaration("leaving", max_steps=400))
     until(lambda: offered(served.url) == ["tiny", "leaving"])
     with httpx.Client(base_url=served.url, timeout=ANSWER) as api:
         posted = api.post("/v1/edits", json=body("leaving"))
         both = (models_file.parent / "both.toml").absolute()
         shutil.copy(models_file, both)
 
-        replaced(models_file, MODEL.format(id="tiny"))
+        replaced(models_file, TINY)
 
         until(lambda: offered(served.url) == ["tiny"])
         refused = api.post("/v1/edits", json=body("leaving"))
@@ -174,7 +167,7 @@ def test_jobs_of_a_model_that_is_taken_out_are_kept_and_done(served, models_file
 def test_a_hangup_has_the_file_read_at_once_and_ends_nothing(served, models_file, tmp_path):
     """Without looks at the file; also where the file itself is as it was, for files that it names may have changed."""
     with another_api(served, tmp_path, MODELS_FILE_SECONDS="0") as (url, process):
-        replaced(models_file, MODEL.format(id="tiny") + MODEL.format(id="late"))
+        replaced(models_file, TINY + declaration("late", max_steps=400))
         until(lambda: offered(served.url) == ["tiny", "late"])
         assert offered(url) == ["tiny"]  # it does not look by itself
 
@@ -201,12 +194,12 @@ def test_a_single_file_with_a_lora_and_a_learned_word_is_added_and_edited(served
     drawn = torch.Generator().manual_seed(0)
     vectors = {name: torch.randn(2, width, generator=drawn) for name, width in LEARNED[family].items()}
     save_file(vectors, folder / "toy.safetensors")
-    declared = MODEL.format(id=family).replace('family = "stable_diffusion"', f'family = "{family}"')
+    declared = declaration(family, max_steps=400).replace('family = "stable_diffusion"', f'family = "{family}"')
     files = f'path = "{family}/painter.safetensors"\nconfig = "{family}/model"'
     declared = declared.replace('path = "model"', files)
     declared += f'loras = [{{ path = "{family}/lora.safetensors", weight = 0.5 }}]\n'
     declared += f'embeddings = [{{ path = "{family}/toy.safetensors", token = "<cat-toy>" }}]\n'
-    replaced(models_file, MODEL.format(id="tiny") + declared)
+    replaced(models_file, TINY + declared)
     until(lambda: offered(served.url) == ["tiny", family])
     worker = python("-m", "worker", "--model", family)
     weights = [{"word": "<cat-toy>", "weight": 4}]

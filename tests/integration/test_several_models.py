@@ -23,20 +23,12 @@ from stack.processes import python, running, stop
 from stack.redis_server import private_socket, server_command, url_of
 from stack.services import Stack, stack
 from tests import tiny
+from tests.declared import declared as declaration
 from tests.edits import CAT_TO_DOG
 from tests.patience import ANSWER, LEASE, PATIENCE, eventually
 from worker.turns import PASSED_OVER
 
 MODELS = ("left", "right")
-DECLARED = """
-[[models]]
-id = "{id}"
-path = "{id}"
-family = "stable_diffusion"
-sizes = [[32, 32]]
-defaults = {{ steps = 3, guidance_scale = 3.0 }}
-limits = {{ max_steps = 400, max_targets = 3 }}
-"""
 #: Bytes: more than one of the models occupies, and less than both do.
 ROOM_FOR_ONE = "1600KB"
 
@@ -48,7 +40,7 @@ def models_file(tmp_path_factory) -> Path:
     tiny.save(folder / "left")
     tiny.pipeline(unet={"layers_per_block": 2}).save_pretrained(folder / "right")
     file = folder / "models.toml"
-    file.write_text("".join(DECLARED.format(id=model) for model in MODELS))
+    file.write_text("".join(declaration(model, path=model, max_steps=400) for model in MODELS))
     return file
 
 

@@ -21,17 +21,8 @@ from jobs.catalogue import load_catalogue
 from jobs.errors import InvalidCatalogue
 from tests import families, lora_files, single_file, tiny
 from tests.cached_hub import COMMIT, ROOT, cached, python
+from tests.declared import declared as declaration
 from tests.unit.p2p.test_layouts import changed
-
-DECLARED = """
-[[models]]
-id = "{id}"
-path = "model"
-family = "stable_diffusion"
-sizes = [[32, 32]]
-defaults = {{ steps = 3, guidance_scale = 3.0 }}
-limits = {{ max_steps = 40, max_targets = 3 }}
-"""
 
 
 @pytest.fixture
@@ -39,7 +30,7 @@ def check(model, tmp_path):
     """What is said of the model, declared with other lines."""
 
     def said(old: str = "", new: str = "", *, added: str = "") -> list[str]:
-        (tmp_path / "models.toml").write_text(DECLARED.format(id="tiny").replace(old, new) + added + "\n")
+        (tmp_path / "models.toml").write_text(declaration("tiny").replace(old, new) + added + "\n")
         return list(checked(load_catalogue(tmp_path / "models.toml")["tiny"]))
 
     return said
@@ -297,7 +288,7 @@ def test_the_files_of_each_family_are_checked_and_those_of_another_one_are_refus
     """Each family's model with its own files, and with those of each other family."""
     models = of_each_family / "models.toml"
     for own, other in itertools.product(families.PIPELINES, repeat=2):
-        declared = DECLARED.format(id="tiny").replace("stable_diffusion", own)
+        declared = declaration("tiny").replace("stable_diffusion", own)
         declared = declared.replace('"model"', f'"{other}/painter.safetensors"\nconfig = "{own}/model"')
         further = f"""
             loras = [{{ path = "{other}/lora.safetensors" }}]
@@ -339,7 +330,7 @@ main()
 def test_the_command_goes_through_all_models_and_ends_with_1_where_one_is_wrong(model, saved, tmp_path):
     _other_scheduler(model)
     file = tmp_path / "models.toml"
-    file.write_text(DECLARED.format(id="spoilt") + DECLARED.format(id="whole").replace('"model"', f'"{saved}"'))
+    file.write_text(declaration("spoilt") + declaration("whole").replace('"model"', f'"{saved}"'))
 
     ran = admin(file)
 
@@ -416,9 +407,9 @@ MISDECLARED = {
 def test_a_declaration_that_may_not_be_is_one_plain_line_and_the_other_models_are_checked(
     model, tmp_path, capsys, old, new, line
 ):
-    odd = DECLARED.format(id="odd")
+    odd = declaration("odd")
     file = tmp_path / "models.toml"
-    file.write_text(DECLARED.format(id="whole") + (odd.replace(old, new) if old else f"{odd}{new}\n"))
+    file.write_text(declaration("whole") + (odd.replace(old, new) if old else f"{odd}{new}\n"))
 
     with pytest.raises(SystemExit, match=f"^1 of 2 models of {file} cannot be served$"):
         check_models(file)
@@ -501,7 +492,7 @@ def test_a_models_file_that_cannot_be_read_is_one_line(tmp_path):
 def test_a_model_on_the_hub_is_checked_by_its_small_files(model, tmp_path):
     changed(model / "unet/config.json", in_channels=9)
     cached(tmp_path / "cache", "somebody/painter", model)
-    declared = DECLARED.format(id="hub").replace('path = "model"', f'path = "somebody/painter"\nrevision = "{COMMIT}"')
+    declared = declaration("hub").replace('path = "model"', f'path = "somebody/painter"\nrevision = "{COMMIT}"')
     (tmp_path / "models.toml").write_text(declared)
 
     ran = python(

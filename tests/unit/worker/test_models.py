@@ -13,20 +13,11 @@ from jobs.catalogue import load_catalogue
 from p2p.errors import UnsupportedModel, UnsupportedSize
 from tests import lora_files, tiny, tiny_xl
 from tests.cached_hub import COMMIT, ROOT, cached, python
+from tests.declared import declared as declaration
 from tests.unit.p2p.test_layouts import changed
 from worker.__main__ import _declared
 from worker.models import load_family
 from worker.settings import WorkerSettings
-
-DECLARED = """
-[[models]]
-id = "tiny"
-path = "model"
-family = "stable_diffusion"
-sizes = [[32, 32]]
-defaults = { steps = 3, guidance_scale = 3.0 }
-limits = { max_steps = 40, max_targets = 3 }
-"""
 
 
 @pytest.fixture
@@ -35,7 +26,7 @@ def declared(tmp_path):
     tiny.save(tmp_path / "model")
 
     def of(old: str = "", new: str = "", *, added: str = ""):
-        (tmp_path / "models.toml").write_text(DECLARED.replace(old, new) + added + "\n")
+        (tmp_path / "models.toml").write_text(declaration().replace(old, new) + added + "\n")
         return load_catalogue(tmp_path / "models.toml")["tiny"]
 
     return of

@@ -10,21 +10,12 @@ import torch
 from jobs.catalogue import load_catalogue
 from tests import lora_files, single_file, tiny, tiny_xl
 from tests.cached_hub import ROOT
+from tests.declared import declared as declaration
 from tests.unit.p2p.test_layouts import changed
 from worker.checks import weights_of_checked
 from worker.models import load_family
 from worker.settings import WorkerSettings
 from worker.several import _expected
-
-MODEL = """
-[[models]]
-id = "{id}"
-path = "{id}"
-family = "stable_diffusion"
-sizes = [[32, 32]]
-defaults = {{ steps = 3, guidance_scale = 3.0 }}
-limits = {{ max_steps = 40, max_targets = 3 }}
-"""
 
 
 @pytest.fixture
@@ -34,7 +25,7 @@ def declared(tmp_path):
     def of(*names: str, old: str = "", new: str = "", added: str = "", settings: dict | None = None):
         for name in names:
             tiny.save(tmp_path / name)
-        text = "".join(MODEL.format(id=name).replace(old, new) + added + "\n" for name in names)
+        text = "".join(declaration(name, path=name).replace(old, new) + added + "\n" for name in names)
         (tmp_path / "models.toml").write_text(text)
         return list(load_catalogue(tmp_path / "models.toml").values())
 
@@ -135,7 +126,7 @@ def test_the_weights_of_every_kind_of_files_are_counted_as_they_are_loaded(decla
 
 
 def _declared_again(folder, old: str = "", new: str = "", added: str = ""):
-    (folder / "models.toml").write_text(MODEL.format(id="one").replace(old, new) + added + "\n")
+    (folder / "models.toml").write_text(declaration("one", path="one").replace(old, new) + added + "\n")
     return load_catalogue(folder / "models.toml").values()
 
 
