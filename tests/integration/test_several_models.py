@@ -323,8 +323,8 @@ def created(client: redis.Redis, model: str) -> str:
 
 
 def states(client: redis.Redis) -> set[str]:
-    """Of all workers, as RQ notes them."""
-    return {client.hget(key, "state") for key in client.scan_iter("rq:worker:*")}
+    """Of all workers, as RQ notes them; other keys of RQ, of other types, begin like theirs."""
+    return {client.hget(key, "state") for key in client.scan_iter("rq:worker:*", _type="hash")}
 
 
 def answers(client: redis.Redis) -> bool:

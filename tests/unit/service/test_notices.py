@@ -11,8 +11,8 @@ from prompts.notices.foreign import other_syntax, weight_syntax
 from prompts.schedulers import Substitution
 from tests import tiny
 from tests.cached_hub import python
+from tests.declared import declared
 from tests.unit.p2p.test_layouts import changed
-from tests.unit.service.test_models_check import DECLARED
 
 
 def edit(source="a cat on the beach", prompt="a dog on the beach", kind="replace", **rest) -> dict:
@@ -256,8 +256,8 @@ def test_every_edit_of_a_batch_says_which_scheduler_runs(of_another_scheduler):
 def test_the_substitute_is_read_from_the_models_files_without_torch(tmp_path):
     tiny.save(tmp_path / "model")
     changed(tmp_path / "model" / "model_index.json", scheduler=["diffusers", "LMSDiscreteScheduler"])
-    declared = DECLARED.format(id="own") + DECLARED.format(id="chosen") + 'scheduler = "ddim"\n'
-    (tmp_path / "models.toml").write_text(declared)
+    two = declared("own") + declared("chosen") + 'scheduler = "ddim"\n'
+    (tmp_path / "models.toml").write_text(two)
     code = f"""
 import sys
 from pathlib import Path
