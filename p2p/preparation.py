@@ -81,7 +81,7 @@ def sampler_of(spec: EditSpec, family: ModelFamily) -> Sampler:
 
 def chunks_of(spec: EditSpec, family: ModelFamily) -> int:
     """How many chunks each prompt of a spec is read in; raises `PromptTooLong`."""
-    return chunks_needed([*spec.prompts, spec.sampling.negative_prompt], family.tokenizer, spec.long_prompts)
+    return chunks_needed([*spec.prompts, spec.sampling.negative_prompt], family.tokenizers, spec.long_prompts)
 
 
 def prepare(

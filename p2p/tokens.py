@@ -158,17 +158,25 @@ def tokenize_all(prompts: Sequence[str], tokenizer: PromptTokenizer, chunks: int
     return tuple(tokenize(prompt, tokenizer, chunks) for prompt in prompts)
 
 
-def chunks_needed(prompts: Sequence[str], tokenizer: PromptTokenizer, long_prompts: LongPrompts) -> int:
+def chunks_needed(prompts: Sequence[str], tokenizers: Sequence[PromptTokenizer], long_prompts: LongPrompts) -> int:
     """How many chunks each prompt of a run has: 1 where long ones are refused.
 
+    Args:
+        tokenizers: of all text encoders. Each may count otherwise, and all read a prompt in as many chunks.
     Raises:
         PromptTooLong: one has more tokens than `MAX_CHUNKS` hold.
     """
     if long_prompts == "refuse":
         return 1
-    limit, counts = tokenizer.model_max_length, {}
-    for prompt in prompts:
-        counts[prompt] = len(tokenizer(prompt, return_offsets_mapping=True)["input_ids"])
-        if counts[prompt] > (most := most_tokens(limit, long_prompts)):
-            raise PromptTooLong(prompt, counts[prompt], most)
-    return chunks_for(counts.values(), limit)
+    return max(
+        _chunks(prompts, tokenizer, most_tokens(tokenizer.model_max_length, long_prompts)) for tokenizer in tokenizers
+    )
+
+
+def _chunks(prompts: Sequence[str], tokenizer: PromptTokenizer, most: int) -> int:
+    counts = []
+    for prompt in dict.fromkeys(prompts):
+        counts.append(len(tokenizer(prompt, return_offsets_mapping=True)["input_ids"]))
+        if counts[-1] > most:
+            raise PromptTooLong(prompt, counts[-1], most)
+    return chunks_for(counts, tokenizer.model_max_length)

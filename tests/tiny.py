@@ -9,13 +9,14 @@ from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
+WORDS = ("a", "cat", "dog", "on", "beach", "the", "red", "car", "at", "night")
 
 
-def tokenizer(limit: int = 24) -> CLIPTokenizer:
+def tokenizer(limit: int = 24, words: tuple[str, ...] = WORDS) -> CLIPTokenizer:
     """A CLIP tokenizer that knows a few words whole; every other word is one token a letter."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = []
-    for word in ("a", "cat", "dog", "on", "beach", "the", "red", "car", "at", "night"):
+    for word in words:
         pieces = [*word[:-1], word[-1] + "</w>"]
         while len(pieces) > 1:
             if (pieces[0], pieces[1]) not in merges:

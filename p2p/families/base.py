@@ -43,7 +43,14 @@ class ModelFamily(Protocol):
     def revision(self) -> str: ...
 
     @property
-    def tokenizer(self) -> PromptTokenizer: ...
+    def tokenizer(self) -> PromptTokenizer:
+        """The one whose tokens are the positions of the context that words are found at."""
+        ...
+
+    @property
+    def tokenizers(self) -> Sequence[PromptTokenizer]:
+        """Those of all text encoders, of which each may count a prompt's tokens otherwise."""
+        ...
 
     @property
     def map_factor(self) -> int:

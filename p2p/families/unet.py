@@ -67,7 +67,8 @@ class UNetFamily:
         }
         for name, layer in self.attention_layers.items():
             check(name, layer)
-        for tokenizer in (getattr(pipeline, reader.tokenizer) for reader in layout.readers):
+        self.tokenizers = tuple(getattr(pipeline, reader.tokenizer) for reader in layout.readers)
+        for tokenizer in self.tokenizers:
             # One whose files say nothing would let any prompt through, to fail in the text encoder.
             limit = layout.tokens(parts) or tokenizer.model_max_length
             tokenizer.model_max_length = min(tokenizer.model_max_length, limit)

@@ -10,13 +10,14 @@ from p2p.chunks import MAX_CHUNKS, most_tokens
 from p2p.edit import edit, edit_again_steps
 from p2p.errors import PromptTooLong
 from p2p.families.text_ids import padded_ids
+from p2p.preparation import chunks_of
 from p2p.spec import EditSpec
 from p2p.stepping import result_of
 from p2p.tokens import chunks_needed, tokenize, tokenize_all
-from tests import tiny
+from tests import families, tiny, tiny_xl
 from tests.unit.p2p.test_edit import NO_MAPS, OFF
 
-WORDS = ("a", "cat", "dog", "on", "beach", "the", "red", "car", "at", "night")
+WORDS = tiny.WORDS
 #: 30 words, one token each: a chunk of the tiny encoder holds 22.
 LONG = " ".join(WORDS * 3)
 CHUNKS = {"long_prompts": "chunks"}
@@ -51,14 +52,14 @@ def test_chunks_without_words_are_empty():
 def test_a_run_has_as_many_chunks_as_its_longest_prompt_needs(words, chunks):
     prompts = [" ".join(["cat"] * words), "a dog"]
 
-    assert chunks_needed(prompts, tiny.tokenizer(), "chunks") == chunks
+    assert chunks_needed(prompts, [tiny.tokenizer()], "chunks") == chunks
 
 
 def test_more_than_the_most_chunks_is_refused():
     long = " ".join(["cat"] * (22 * MAX_CHUNKS + 1))
 
     with pytest.raises(PromptTooLong, match=f"{22 * MAX_CHUNKS + 3} tokens"):
-        chunks_needed([long], tiny.tokenizer(), "chunks")
+        chunks_needed([long], [tiny.tokenizer()], "chunks")
     assert most_tokens(24, "chunks") == 22 * MAX_CHUNKS + 2
 
 
@@ -67,6 +68,20 @@ def test_a_text_encoder_whose_tokenizer_finds_more_tokens_than_the_first_cuts_no
     assert padded_ids(tiny.tokenizer(), [" ".join(["cat"] * 44)], 2).shape == (2, 24)
     with pytest.raises(PromptTooLong, match="47 tokens"):
         padded_ids(tiny.tokenizer(), [" ".join(["cat"] * 45)], 2)
+
+
+def test_a_prompt_has_as_many_chunks_as_the_tokenizer_needs_that_finds_the_most():
+    """SDXL's tokenizers count otherwise: the first joins "!!!", the second cuts it into what it pads with."""
+    pipeline = tiny_xl.pipeline()
+    pipeline.tokenizer_2 = tiny.tokenizer(words=())  # one token a letter
+    family = families.of(pipeline)
+    asked = spec(" ".join(["cat"] * 10), " ".join(["cat"] * 9 + ["dog"]), {"kind": "replace"})
+
+    drawn = edit(asked, family)
+
+    assert chunks_needed(asked.prompts, [family.tokenizer], "chunks") == 1
+    assert chunks_of(asked, family) == 2
+    assert torch.isfinite(drawn.latents).all()
 
 
 def test_long_prompts_are_refused_where_nobody_asks_for_chunks(family):
@@ -81,7 +96,7 @@ def test_what_words_correspond_to_does_not_depend_on_where_chunks_end(before, af
     prompts = [" ".join(before), " ".join(after or before)]
     whole, short = tiny.tokenizer(limit=64), tiny.tokenizer(limit=24)
     at_once = tokenize_all(prompts, whole)
-    in_chunks = tokenize_all(prompts, short, chunks_needed(prompts, short, "chunks"))
+    in_chunks = tokenize_all(prompts, short, chunks_needed(prompts, [short], "chunks"))
 
     wanted, found = refinement_mapper(*at_once), refinement_mapper(*in_chunks)
 
@@ -97,7 +112,7 @@ def test_what_words_correspond_to_does_not_depend_on_where_chunks_end(before, af
 def test_a_swap_across_chunks_takes_each_words_own_map(before, random):
     after = [random.choice(WORDS) if random.random() < 0.3 else word for word in before]
     prompts, short = [" ".join(before), " ".join(after)], tiny.tokenizer(limit=24)
-    source, target = tokenize_all(prompts, short, chunks_needed(prompts, short, "chunks"))
+    source, target = tokenize_all(prompts, short, chunks_needed(prompts, [short], "chunks"))
 
     mapper = replacement_mapper(source, target)
 
