@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import hiredis
 import redis
 import redis.asyncio
 from redis.asyncio.connection import parse_url
@@ -42,8 +43,13 @@ class Packing:
     """Packs commands in C, which redis-py 8.1 does by itself for blocking connections only."""
 
     def pack_command(self, *args: Any) -> list[bytes]:
-        """A command as it goes over the wire."""
-        return HiredisRespSerializer().pack(*args)
+        """A command as it goes over the wire; raises `redis.DataError` where it has a value of no kind that is sent."""
+        name = args[0]
+        try:
+            return [hiredis.pack_command((*name.encode().split(), *args[1:]))]
+        except (TypeError, AttributeError):
+            # What hiredis does not take as it is, redis-py looks at value by value, or says what is wrong with it.
+            return HiredisRespSerializer().pack(*args)
 
 
 class PackingConnection(Packing, redis.asyncio.Connection):

@@ -78,8 +78,7 @@ class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
         self._unread.end()
         super().connection_lost(exc)
         # So that nothing refers back to it, and what it holds is free at once: garbage is hardly ever looked for
-        # (`service.__main__`). uvicorn leaves its timer where the client has reset the connection.
-        self._unset_keepalive_if_required()
+        # (`service.__main__`).
         self.flow.forget()
         self._unread.forget()
 
@@ -106,7 +105,6 @@ class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
         """Take what has come, once it is its turn."""
         if self._is_ended or self.conn.ends:
             return
-        self._unset_keepalive_if_required()
         self.conn.receive_data(data)
         if self.conn.is_long():
             self._wait_for(self._shares.go_on)
@@ -156,7 +154,7 @@ class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
             return self._waiting.body if is_within and not self.flow.read_paused else None
         if is_within:
             return self._waiting.rest
-        return self._waiting.head if self.cycle is None or self.conn.left() else self._waiting.idle
+        return self._waiting.head if self.cycle is None or self.conn.has_left() else self._waiting.idle
 
     def _is_answering(self) -> bool:
         """Whether a request is being answered."""
@@ -169,7 +167,7 @@ class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
         """It has waited for as long as it may."""
         if self._is_ended:
             self.transport.abort()
-        elif self.conn.their_state is h11.IDLE and self.conn.left():
+        elif self.conn.their_state is h11.IDLE and self.conn.has_left():
             self._refuse(HeadTooSlow(self._bounds.head_seconds))
         else:  # a client that has sent nothing gets nothing
             self.transport.close()
@@ -195,12 +193,18 @@ class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         # A request that came before this answer was there takes its turn, so that it delays nobody who waits for his.
-        self.conn.allow(0 if self.conn.left() else AT_ONCE)
+        self.conn.allow(0 if self.conn.has_left() else AT_ONCE)
         if self.conn.ends:
             self._end()
-        else:
-            super().on_response_complete()
-            self._settle()
+            return
+        # As uvicorn does, without its timer for the next request: `Waiting.idle` keeps the time of all connections.
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.conn.our_state is h11.DONE and self.conn.their_state is h11.DONE:
+                self.conn.start_next_cycle()
+                self.handle_events()
+        self._settle()
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is sent to."""

@@ -56,6 +56,8 @@ class Metered(h11.Connection):
         # What came and h11 was not given yet.
         self._later = memoryview(b"")
         self._is_chunked, self._chunks, self._length = False, 0, 0
+        # Of an answer whose length is known: its head goes with the first of its body, in one call of the system.
+        self._head: list[bytes] = []
 
     def allow(self, events: int) -> None:
         """How many events may be parsed from now on."""
@@ -64,6 +66,10 @@ class Metered(h11.Connection):
     def is_long(self) -> bool:
         """Whether what has come of a chunked body may take long to parse."""
         return self._is_chunked and self.their_state is h11.SEND_BODY and self.left().count(b"\n") > FREE_LINES
+
+    def has_left(self) -> bool:
+        """Whether anything has come and was not parsed."""
+        return bool(self.trailing_data[0] or self._later)
 
     def left(self) -> bytes:
         """What has come and was not parsed."""
@@ -92,21 +98,28 @@ class Metered(h11.Connection):
         if event is h11.NEED_DATA and (self._later or self._is_chunked):
             event = self._fed()
         self._allowed -= 1
-        if isinstance(event, h11.Request):
+        if type(event) is h11.Request:
             self._begin(event)
-        elif self._is_chunked and isinstance(event, h11.Data):
+        elif self._is_chunked and type(event) is h11.Data:
             self._count(event)
         return event
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
         """As h11 does, with what every answer says; one to chunks that were not read says that the connection ends."""
         output = super().send_with_data_passthrough(event)
-        if isinstance(event, h11.Response) and output:
-            if all(name != b"x-content-type-options" for name, _ in event.headers):
+        if output is None:
+            return None
+        if self._head:
+            output, self._head = self._head + output, []
+        elif type(event) is h11.Response:
+            names = _names(event)
+            if b"x-content-type-options" not in names:
                 output.insert(-1, NOSNIFF)
             if self._is_chunked and self.their_state is h11.SEND_BODY:
                 self.ends = True
                 output.insert(-1, _CLOSE)
+            if b"content-length" in names:
+                output, self._head = [], output
         return output
 
     def _fed(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
@@ -128,18 +141,22 @@ class Metered(h11.Connection):
             raise Refused(PathTooLong(length, MAX_PATH))
         if self._lines > MOST_HEADERS:
             self._lines = self.left().count(b"\n")
-        self._is_chunked = False
-        for name, _ in request.headers:
-            if name == b"transfer-encoding":
-                self._is_chunked, self._chunks, self._length = True, 0, 0
-                if self.is_long():
-                    self._allowed = 0
+        self._is_chunked = b"transfer-encoding" in _names(request)
+        if self._is_chunked:
+            self._chunks = self._length = 0
+            if self.is_long():
+                self._allowed = 0
 
     def _count(self, data: h11.Data) -> None:
         self._chunks += data.chunk_start
         self._length += len(data.data)
         if self._chunks > FREE_CHUNKS + self._length // BYTES_A_CHUNK:
             raise Refused(TooManyChunks(self._chunks, self._length, FREE_CHUNKS, BYTES_A_CHUNK))
+
+
+def _names(event: h11.Request | h11.Response) -> list[bytes]:
+    """The names of its headers. To iterate over h11's own sequence of them takes three times as long."""
+    return [name.lower() for name, _ in event.headers.raw_items()]
 
 
 def _refuse_long(left: bytes) -> None:

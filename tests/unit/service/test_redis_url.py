@@ -2,6 +2,7 @@
 
 import pytest
 import redis
+from redis.connection import HiredisRespSerializer
 
 from process.masked import masked
 from process.redis_url import checked_redis_url
@@ -38,6 +39,20 @@ def test_commands_are_packed_in_c_whatever_carries_them(url):
     # redis-py's own packing of a POST's command takes 20 microseconds.
     assert isinstance(connection, Packing)
     assert connection.pack_command("GET", "a") == [b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("CONFIG GET", "x"), (b"CONFIG GET", b"x"), ("SET", "é", 1), ("SET", "a", 1.5), ("SET", "a", bytearray(b"b"))],
+)
+def test_commands_are_packed_as_redis_py_packs_them(command):
+    assert Packing().pack_command(*command) == HiredisRespSerializer().pack(*command)
+
+
+@pytest.mark.parametrize("value", [None, True, {}])
+def test_a_value_that_cannot_be_sent_is_refused_as_redis_py_refuses_it(value):
+    with pytest.raises(redis.DataError):
+        Packing().pack_command("SET", "a", value)
 
 
 @pytest.mark.parametrize(
