@@ -45,7 +45,7 @@ LONGEST = "tests/parity/"
 
 
 def pytest_configure() -> None:
-    """Workers that tests start do not import their libraries again."""
+    """Processes of ours that tests start do not import their libraries again."""
     forked.install()
 
 

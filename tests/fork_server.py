@@ -1,4 +1,4 @@
-"""A process that has the worker's libraries imported, and forks for each program it is told to run.
+"""A process that has libraries imported, and forks for each program it is told to run.
 
 Started by `tests.forked`, which says why. It imports nothing of ours: metrics, loggers and settings begin anew in each
 child, and so does every module whose behaviour a test may change. It ends when its socket is closed, also where the
@@ -17,37 +17,58 @@ import types
 from collections.abc import Iterable
 from contextlib import suppress
 
-#: What the worker has imported once it serves. A name that a library no longer has costs a child the import, no more.
-LIBRARIES = (
-    "accelerate",
-    "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
-    "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl",
-    "diffusers.schedulers.scheduling_ddim",
-    "diffusers.schedulers.scheduling_ddpm",
-    "diffusers.schedulers.scheduling_dpmsolver_multistep",
-    "diffusers.schedulers.scheduling_edm_dpmsolver_multistep",
-    "diffusers.schedulers.scheduling_euler_ancestral_discrete",
-    "diffusers.schedulers.scheduling_euler_discrete",
-    "diffusers.schedulers.scheduling_heun_discrete",
-    "diffusers.schedulers.scheduling_lcm",
-    "diffusers.schedulers.scheduling_pndm",
-    "diffusers.schedulers.scheduling_unipc_multistep",
-    "hiredis",
-    "numpy",
-    "obstore",
-    "peft",
-    "PIL.Image",
-    "prometheus_client",
-    "psutil",
-    "pydantic_settings",
-    "redis",
-    "redis.asyncio",
-    "rq",
-    "safetensors.torch",
-    "torch",
-    "transformers.models.clip.modeling_clip",
-    "transformers.models.clip.tokenization_clip",
-)
+#: What processes have imported once they serve, by kind: workers, and all others. A name that a library no longer has
+#: costs each child the import, no more.
+LIBRARIES = {
+    "worker": (
+        "accelerate",
+        "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+        "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl",
+        "diffusers.schedulers.scheduling_ddim",
+        "diffusers.schedulers.scheduling_ddpm",
+        "diffusers.schedulers.scheduling_dpmsolver_multistep",
+        "diffusers.schedulers.scheduling_edm_dpmsolver_multistep",
+        "diffusers.schedulers.scheduling_euler_ancestral_discrete",
+        "diffusers.schedulers.scheduling_euler_discrete",
+        "diffusers.schedulers.scheduling_heun_discrete",
+        "diffusers.schedulers.scheduling_lcm",
+        "diffusers.schedulers.scheduling_pndm",
+        "diffusers.schedulers.scheduling_unipc_multistep",
+        "hiredis",
+        "numpy",
+        "obstore",
+        "peft",
+        "PIL.Image",
+        "prometheus_client",
+        "psutil",
+        "pydantic_settings",
+        "redis",
+        "redis.asyncio",
+        "rq",
+        "safetensors.torch",
+        "torch",
+        "transformers.models.clip.modeling_clip",
+        "transformers.models.clip.tokenization_clip",
+    ),
+    "service": (
+        "cachetools",
+        "fastapi",
+        "hiredis",
+        "httpx",
+        "obstore",
+        "PIL.Image",
+        "prometheus_client",
+        "pydantic_settings",
+        "python_multipart",
+        "redis",
+        "redis.asyncio",
+        "rich",
+        "rq",
+        "standardwebhooks",
+        "tokenizers",
+        "uvicorn",
+    ),
+}
 #: What a child ends with: its exit status once its program is over, None where Python is to end it by a signal.
 _status: list[int | None] = [1]  # that of an exception which nobody catches
 #: As much as one message may hold; an environment has a few kilobytes.
@@ -151,6 +172,6 @@ if __name__ == "__main__":
     atexit.register(end)
     # Python's own: what started us may have been told to ignore them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    load(LIBRARIES)
+    load(LIBRARIES[sys.argv[2]])
     told = serve(socket.socket(fileno=int(sys.argv[1])))
     run(told["arguments"])

@@ -1,12 +1,13 @@
-"""Worker processes for tests, without the five seconds of a core that torch and diffusers take to be imported.
+"""Our processes in tests, without the seconds of a core that their libraries take to be imported.
 
-Tests start workers by the hundred. `install` makes `subprocess` fork them off a process that has the libraries
-imported (`tests.fork_server`); For all else it is a process like any other: its
-own number, session, environment, folder, files and exit status; the test's process is its parent and can stop it, kill
-it and wait for it. What is not the same: `ps` and /proc show the arguments and the environment of the fork server.
+A worker takes five to import torch and diffusers and one and a half to end, the API takes one; tests start them by the
+hundred. `install` makes `subprocess` fork them off a process that has the libraries imported (`tests.fork_server`).
+For all else each is a process like any other: with its own number, session, environment, folder, files and exit
+status. The test's process is its parent and can stop it, kill it and wait for it. What is not the same: `ps` and /proc
+show the arguments and the environment of the fork server.
 
 Started as users start them are those of tests with the fixture `as_users_start_it`, those that a program starts which
-a test has started (the demo, benchmarks), and all that `forked` does not take. Elsewhere than on Linux all are.
+a test has started (the demo, benchmarks), and all that `kind_of` does not know. Elsewhere than on Linux all are.
 """
 
 import ctypes
@@ -34,7 +35,7 @@ _READ_AT_IMPORT = (
 _SET_LATER = "OMP_NUM_THREADS"
 
 _popen = subprocess.Popen
-_server: "_Server | None" = None
+_servers: dict[str, "_Server"] = {}
 _lock = threading.Lock()
 
 
@@ -46,11 +47,10 @@ def install() -> None:
 
 def remove() -> None:
     """From here on each is started as users start it; the fork server has ended."""
-    global _server
     subprocess.Popen = _popen  # type: ignore[misc]
-    if _server is not None:
-        _server.close()
-        _server = None
+    for server in _servers.values():
+        server.close()
+    _servers.clear()
 
 
 @contextmanager
@@ -71,7 +71,7 @@ class Popen(_popen):
         """Where the standard library starts the process; it has been the same on Python 3.11 to 3.13."""
         asked = signature(_popen._execute_child).bind(self, *given).arguments
         environment = dict(os.environ if asked["env"] is None else asked["env"])
-        if not forked(asked, environment):
+        if (kind := kind_of(asked, environment)) is None:
             return super()._execute_child(*given)
         inherited = zip((asked["p2cread"], asked["c2pwrite"], asked["errwrite"]), (0, 1, 2), strict=True)
         program = {
@@ -81,17 +81,17 @@ class Popen(_popen):
             "umask": asked["umask"],
             "start_new_session": asked["start_new_session"],
         }
-        self.pid = _running().start(program, [own if own >= 0 else ours for own, ours in inherited])
+        self.pid = _running(kind).start(program, [own if own >= 0 else ours for own, ours in inherited])
         self._child_created = True
         names = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         self._close_pipe_fds(*(asked[name] for name in names))
 
 
-def forked(asked: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
-    """Whether a command is a worker's, or a program's that imports the sampler, and can be forked."""
+def kind_of(asked: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
+    """Whose libraries a command's process needs, where it is one of ours that can be forked."""
     arguments = asked["args"]
     if isinstance(arguments, str | bytes | os.PathLike) or list(arguments[:1]) != [sys.executable]:
-        return False
+        return None
     plain = (
         not asked["shell"]
         and asked["executable"] is None
@@ -102,13 +102,15 @@ def forked(asked: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
         and (asked["uid"], asked["gid"], asked["gids"]) == (None, None, None)
     )
     if not plain or _read_at_import(environment) != _read_at_import(os.environ):
-        return False
+        return None
     match list(arguments[1:]):
         case ["-m", "worker", *_]:
-            return True
-        case ["-c", str(program), *_]:
-            return "worker" in program or "p2p" in program
-    return False
+            return "worker"
+        case ["-m", "service" | "outbox" | "reaper" | "admin", *_]:
+            return "service"
+        case ["-c", str(program), *_] if "worker" in program or "p2p" in program:
+            return "worker"
+    return None
 
 
 def _read_at_import(environment: Mapping[str, str]) -> dict[str, str]:
@@ -117,23 +119,20 @@ def _read_at_import(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _running() -> "_Server":
-    global _server
+def _running(kind: str) -> "_Server":
     with _lock:
-        if _server is None:
-            _server = _Server()
-        return _server
+        return _servers.get(kind) or _servers.setdefault(kind, _Server(kind))
 
 
 class _Server:
-    """The fork server of this process; it starts with the first program it is asked for."""
+    """A fork server of this process; it starts with the first program it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
             # A session of its own: Ctrl-C is not for it. It ends when the socket is closed, so with this process.
             self._process = _popen(
-                [sys.executable, str(_SERVER), str(its.fileno())],
+                [sys.executable, str(_SERVER), str(its.fileno()), kind],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[its.fileno()],

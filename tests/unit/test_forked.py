@@ -37,6 +37,14 @@ def test_it_has_the_libraries_and_nothing_of_ours():
     assert ran(program).stdout == "True []\n"
 
 
+def test_the_service_has_its_own_and_no_torch():
+    done = subprocess.run([sys.executable, "-m", "admin", "--help"], capture_output=True, text=True)
+    server = psutil.Process(forked._servers["service"]._process.pid)
+
+    assert (done.returncode, done.stdout[:6]) == (0, "usage:")
+    assert [mapped.path for mapped in server.memory_maps() if "torch" in mapped.path] == []
+
+
 def test_its_parent_is_the_process_that_started_it(waiting):
     assert psutil.Process(waiting.pid).ppid() == os.getpid()
 
@@ -133,7 +141,7 @@ from tests import forked
 forked.install()
 with subprocess.Popen([sys.executable, "-c", {SAMPLER!r}], stdin=subprocess.DEVNULL) as process:
     process.wait()
-print(forked._running()._process.pid, flush=True)
+print(forked._servers["worker"]._process.pid, flush=True)
 sys.stdin.read()
 """
     with forked.paused():
