@@ -35,6 +35,8 @@ _READ_AT_IMPORT = (
 _SET_LATER = "OMP_NUM_THREADS"
 
 _popen = subprocess.Popen
+#: What the fork servers are started with, whatever a test sets meanwhile.
+_environment = dict(os.environ)
 _servers: dict[str, "_Server"] = {}
 _lock = threading.Lock()
 
@@ -101,7 +103,7 @@ def kind_of(asked: Mapping[str, Any], environment: Mapping[str, str]) -> str | N
         and asked["process_group"] == -1
         and (asked["uid"], asked["gid"], asked["gids"]) == (None, None, None)
     )
-    if not plain or _read_at_import(environment) != _read_at_import(os.environ):
+    if not plain or _read_at_import(environment) != _read_at_import(_environment):
         return None
     match list(arguments[1:]):
         case ["-m", "worker", *_]:
@@ -135,6 +137,7 @@ class _Server:
                 [sys.executable, str(_SERVER), str(its.fileno()), kind],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                env=_environment,
                 pass_fds=[its.fileno()],
                 start_new_session=True,
             )

@@ -130,6 +130,12 @@ def test_one_whose_libraries_would_read_another_setting_is_started_anew(changed)
     assert ran(program, env={**os.environ, **changed}).stdout == "False\n"
 
 
+def test_a_setting_of_the_test_itself_is_another_setting(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "on")
+
+    assert ran("import sys; print('torch' in sys.modules)").stdout == "False\n"
+
+
 def test_one_that_should_be_as_users_start_it_is_started_anew(as_users_start_it):
     assert ran("import sys; print('torch' in sys.modules)").stdout == "False\n"
 
