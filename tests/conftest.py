@@ -17,7 +17,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from stack.redis_server import redis_server
-from tests import tiny
+from tests import forked, tiny
 
 _DECLARATION = """
 [[models]]
@@ -42,6 +42,23 @@ hypothesis.settings.load_profile("any machine")
 #: A folder of files that take minutes. Workers of xdist take a file at a time, in this order
 #: (`--no-loadscope-reorder`: else those of many tests go first, and what is long runs at the end, beside an idle core).
 LONGEST = "tests/parity/"
+
+
+def pytest_configure() -> None:
+    """Processes of ours that tests start do not import their libraries again."""
+    forked.install()
+
+
+def pytest_unconfigure() -> None:
+    """Leaves no process behind."""
+    forked.remove()
+
+
+@pytest.fixture
+def as_users_start_it() -> Iterator[None]:
+    """What the test starts is started as users start it, each process with all that it imports."""
+    with forked.paused():
+        yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

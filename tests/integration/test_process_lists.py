@@ -36,7 +36,7 @@ def arguments() -> list[str]:
 
 
 def test_no_process_of_the_stack_shows_a_secret_and_no_log_holds_one(
-    redis_with_password, s3_url, tiny_models, tmp_path
+    as_users_start_it, redis_with_password, s3_url, tiny_models, tmp_path
 ):
     s3 = urlsplit(s3_url)
     signing, artifacts = new_secret(), "an-artifact-secret-of-this-test"

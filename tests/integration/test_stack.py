@@ -171,7 +171,7 @@ def test_without_any_redis_one_line_says_what_to_install(monkeypatch):
     assert "apt install redis-server" in str(caught.value)
 
 
-def test_a_model_that_is_not_there_ends_the_start_with_the_reason(tiny_models, tmp_path):
+def test_a_model_that_is_not_there_ends_the_start_with_the_reason(as_users_start_it, tiny_models, tmp_path):
     declared = tiny_models.read_text().split("[[models]]")[1].replace('path = "model"', 'path = "gone"')
     tokenizer = tiny_models.parent / "model" / "tokenizer" / "tokenizer.json"
     text = "[[models]]" + declared.replace("model/tokenizer/tokenizer.json", str(tokenizer))

@@ -219,7 +219,7 @@ def test_the_record_of_the_demos_job_is_small(served, api, until):
     assert all(len(json.dumps(fields)) <= 128 for _, fields in events)
 
 
-def test_a_worker_told_to_stop_finishes_its_job_first(served, post, until, tmp_path):
+def test_a_worker_told_to_stop_finishes_its_job_first(as_users_start_it, served, post, until, tmp_path):
     command = python("-m", "worker", "--model", "tiny-third")
     address = post("tiny-third", steps=150)
     with running("worker", command, tmp_path / "worker.log", served.environment) as worker:

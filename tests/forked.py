@@ -1,0 +1,176 @@
+"""Our processes in tests, without the seconds of a core that their libraries take to be imported.
+
+A worker takes five to import torch and diffusers and one and a half to end, the API takes one; tests start them by the
+hundred. `install` makes `subprocess` fork them off a process that has the libraries imported (`tests.fork_server`).
+For all else each is a process like any other: with its own number, session, environment, folder, files and exit
+status. The test's process is its parent and can stop it, kill it and wait for it. What is not the same: `ps` and /proc
+show the arguments and the environment of the fork server.
+
+Started as users start them are those of tests with the fixture `as_users_start_it`, those that a program starts which
+a test has started (the demo, benchmarks), and all that `kind_of` does not know. Elsewhere than on Linux all are.
+"""
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+_SERVER = Path(__file__).with_name("fork_server.py")
+_PR_SET_CHILD_SUBREAPER = 36
+#: Environment variables that libraries read when they are imported, by how they begin; all but the number of threads,
+#: which can be set later.
+_READ_AT_IMPORT = (
+    "ACCELERATE", "CUDA", "DIFFUSERS", "HF_", "HUGGINGFACE", "KMP", "LD_", "MKL", "OMP", "PYTHON", "TOKENIZERS",
+    "TORCH", "TRANSFORMERS", "USE_", "XDG",
+)  # fmt: skip
+_SET_LATER = "OMP_NUM_THREADS"
+
+_popen = subprocess.Popen
+#: What the fork servers are started with, whatever a test sets meanwhile.
+_environment = dict(os.environ)
+_servers: dict[str, "_Server"] = {}
+_lock = threading.Lock()
+
+
+def install() -> None:
+    """From here on `subprocess` has workers forked."""
+    if sys.platform == "linux":
+        subprocess.Popen = Popen  # type: ignore[misc]
+
+
+def remove() -> None:
+    """From here on each is started as users start it; the fork server has ended."""
+    subprocess.Popen = _popen  # type: ignore[misc]
+    for server in _servers.values():
+        server.close()
+    _servers.clear()
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Within the block workers are started as users start them."""
+    before = subprocess.Popen
+    subprocess.Popen = _popen  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        subprocess.Popen = before  # type: ignore[misc]
+
+
+class Popen(_popen):
+    """`subprocess.Popen` that has workers forked."""
+
+    def _execute_child(self, *given: Any) -> None:  # all of POSIX's arguments, as `Popen.__init__` gives them
+        """Where the standard library starts the process; it has been the same on Python 3.11 to 3.13."""
+        asked = signature(_popen._execute_child).bind(self, *given).arguments
+        environment = dict(os.environ if asked["env"] is None else asked["env"])
+        if (kind := kind_of(asked, environment)) is None:
+            return super()._execute_child(*given)
+        inherited = zip((asked["p2cread"], asked["c2pwrite"], asked["errwrite"]), (0, 1, 2), strict=True)
+        program = {
+            "arguments": [os.fspath(argument) for argument in asked["args"][1:]],
+            "environment": environment,
+            "cwd": os.fspath(asked["cwd"] or os.getcwd()),
+            "umask": asked["umask"],
+            "start_new_session": asked["start_new_session"],
+        }
+        self.pid = _running(kind).start(program, [own if own >= 0 else ours for own, ours in inherited])
+        self._child_created = True
+        names = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        self._close_pipe_fds(*(asked[name] for name in names))
+
+
+def kind_of(asked: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
+    """Whose libraries a command's process needs, where it is one of ours that can be forked."""
+    arguments = asked["args"]
+    if isinstance(arguments, str | bytes | os.PathLike) or list(arguments[:1]) != [sys.executable]:
+        return None
+    plain = (
+        not asked["shell"]
+        and asked["executable"] is None
+        and asked["preexec_fn"] is None
+        and not asked["pass_fds"]
+        and asked["close_fds"]
+        and asked["process_group"] == -1
+        and (asked["uid"], asked["gid"], asked["gids"]) == (None, None, None)
+    )
+    if not plain or _read_at_import(environment) != _read_at_import(_environment):
+        return None
+    match list(arguments[1:]):
+        case ["-m", "worker", *_]:
+            return "worker"
+        case ["-m", "service" | "outbox" | "reaper" | "admin", *_]:
+            return "service"
+        case ["-c", str(program), *_] if "worker" in program or "p2p" in program:
+            return "worker"
+    return None
+
+
+def _read_at_import(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in environment.items() if name.startswith(_READ_AT_IMPORT) and name != _SET_LATER
+    }
+
+
+def _running(kind: str) -> "_Server":
+    with _lock:
+        return _servers.get(kind) or _servers.setdefault(kind, _Server(kind))
+
+
+class _Server:
+    """A fork server of this process; it starts with the first program it is asked for."""
+
+    def __init__(self, kind: str) -> None:
+        self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its:
+            # A session of its own: Ctrl-C is not for it. It ends when the socket is closed, so with this process.
+            self._process = _popen(
+                [sys.executable, str(_SERVER), str(its.fileno()), kind],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=_environment,
+                pass_fds=[its.fileno()],
+                start_new_session=True,
+            )
+
+    def start(self, program: Mapping[str, Any], descriptors: list[int]) -> int:
+        """Has a program started with these three as its standard files; gives the number of its process."""
+        with _lock, _adopting():
+            socket.send_fds(self._socket, [json.dumps(program).encode()], descriptors)
+            answer = self._socket.recv(32)
+        if not answer:
+            raise RuntimeError(f"the fork server ended with status {self._process.wait()}: see its lines above")
+        return int(answer)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+class _adopting:
+    """Within the block the orphans of our children become our children, instead of those of process 1."""
+
+    def __enter__(self) -> None:
+        self._set(1)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(0)
+
+    @staticmethod
+    def _set(value: int) -> None:
+        if _libc().prctl(_PR_SET_CHILD_SUBREAPER, value, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
