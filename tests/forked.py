@@ -26,13 +26,14 @@ from typing import Any
 
 _SERVER = Path(__file__).with_name("fork_server.py")
 _PR_SET_CHILD_SUBREAPER = 36
-#: Environment variables that libraries read when they are imported, by how they begin; all but the number of threads,
-#: which can be set later.
+#: Environment variables that libraries read when they are imported, by how they begin.
 _READ_AT_IMPORT = (
     "ACCELERATE", "CUDA", "DIFFUSERS", "HF_", "HUGGINGFACE", "KMP", "LD_", "MKL", "OMP", "PYTHON", "TOKENIZERS",
     "TORCH", "TRANSFORMERS", "USE_", "XDG",
 )  # fmt: skip
-_SET_LATER = "OMP_NUM_THREADS"
+#: Those of them that matter to no fork: the number of threads can be set later, and the folder of compiled code, which
+#: torch itself sets in this process once it is imported, is not used.
+_SET_LATER = ("OMP_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR")
 
 _popen = subprocess.Popen
 #: What the fork servers are started with, whatever a test sets meanwhile.
@@ -117,7 +118,9 @@ def kind_of(asked: Mapping[str, Any], environment: Mapping[str, str]) -> str | N
 
 def _read_at_import(environment: Mapping[str, str]) -> dict[str, str]:
     return {
-        name: value for name, value in environment.items() if name.startswith(_READ_AT_IMPORT) and name != _SET_LATER
+        name: value
+        for name, value in environment.items()
+        if name.startswith(_READ_AT_IMPORT) and name not in _SET_LATER
     }
 
 
