@@ -48,7 +48,11 @@ def waiting(model: str) -> str:
 
 
 def order(model: str) -> str:
-    """The messages of a model's queued jobs by whose turn it is: a sorted set."""
+    """The messages of a model's queued jobs by their start tags (`lua/fair.lua`): a sorted set.
+
+    Beside it that script keeps `fair:{model}`, the virtual times of the model and of its owners, and
+    `line:{model}:{owner}`, an owner's messages by whose turn it is among them.
+    """
     return f"order:{model}"
 
 
@@ -65,6 +69,11 @@ def loading(model: str) -> str:
 def active(owner: str) -> str:
     """An owner's jobs that have not ended, by when their records would go: a sorted set."""
     return f"active:{owner}"
+
+
+def running(owner: str) -> str:
+    """Those of an owner's active jobs that a worker has, by when their records would go: a sorted set."""
+    return f"running:{owner}"
 
 
 def owned(owner: str) -> str:
