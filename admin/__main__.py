@@ -6,6 +6,7 @@ dead             jobs that failed because their workers were lost, the oldest fi
 requeue ID ...   send each of them again, as a job of its own: an end that was written stays written
 keys             API keys: `keys create NAME`, `keys list`, `keys revoke ID`
 models check     every model of the models file: what keeps it from being served, and the command that mends it
+usage            what each key used on each day: `usage --days 31 --key ID --json`
 secret           a new secret to sign webhooks with, for WEBHOOK_SECRET; a key's own: `secret create KEY`,
                  `secret rotate KEY`, `secret drop KEY`, `secret list`
 """
@@ -20,6 +21,8 @@ import redis
 
 from admin.keys import add_keys, create_key, list_keys, revoke_key
 from admin.models_check import checked, remarks
+from admin.usage import HEAD as USAGE
+from admin.usage import add_usage, usage_lines, usage_rows, used
 from jobs.catalogue import ModelDeclaration, read_models_file
 from jobs.errors import InvalidCatalogue, JobNotFound, JobPlaneError
 from jobs.model import Job, new_job
@@ -28,6 +31,7 @@ from jobs.redis.connection import patient_client, reached
 from jobs.redis.queue import RqJobQueue, SeenWorker
 from jobs.redis.store import JobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep
+from jobs.redis.usage import UsageTotals
 from process.settings import PlaneSettings, settings_or_exit
 from service.api_keys import KeyRing
 from service.settings import Settings
@@ -171,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     models = actions.add_parser("models", help="the models file").add_subparsers(dest="models", required=True)
     models.add_parser("check", help="what keeps each model from being served, and the command that mends it")
     add_keys(actions)
+    add_usage(actions)
     return parser
 
 
@@ -202,6 +207,9 @@ def main() -> None:
             case "requeue", _:
                 for job_id in arguments.ids:
                     print(job_id, "->", requeue(job_id, upkeep, store).id)
+            case "usage", _:
+                found = used(UsageTotals(client), arguments)
+                print(usage_lines(found) if arguments.json else table(USAGE, usage_rows(found, ring)))
             case "keys", "create":
                 create_key(ring, arguments)
             case "keys", "list":

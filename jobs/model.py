@@ -23,6 +23,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jobs.usage import JobUsage
 from p2p.spec import RECORDED, EditSpec
 from process.error_codes import Place, listed
 
@@ -177,6 +178,7 @@ class Job(Record):
     webhook: Webhook | None = Field(None, description="Gets its end; where absent, the installation's own address.")
     notices: tuple[Notice, ...] = Field((), description="What its sender should know about the request.")
     batch: str | None = Field(None, description="The batch that it was posted in: every turn that ends it looks there.")
+    usage: JobUsage | None = Field(None, description="What it used; null until a worker has done a step of it.")
     line: Line | None = Field(None, description="How it waits; absent in records of the first version.")
     start_tag: float | None = Field(None, description="Its place between keys when it was begun: it goes back there.")
 

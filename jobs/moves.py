@@ -16,7 +16,7 @@ Everything but the last two, `ask_to_stop` and `begin` names the execution that 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from jobs.model import (
@@ -30,6 +30,7 @@ from jobs.model import (
     Reconstruction,
     execution_prefix,
 )
+from jobs.usage import JobUsage
 
 #: How long the artifacts of an execution that is over may still come in: of a worker that was stopped (SIGSTOP) in the
 #: middle of storing one and goes on. They are removed at once, and once more after this.
@@ -162,6 +163,11 @@ def take_back(job: Job, *, max_attempts: int) -> Move:
     )
     changes = {**_ended(job), "error": error}
     return _running(job, to=JobStatus.FAILED, lapsed=True, changes=changes, litter=_of(job), event="failed", dead=True)
+
+
+def charged(move: Move, usage: JobUsage) -> Move:
+    """The move, with what the job has used by then."""
+    return replace(move, changes={**move.changes, "usage": usage})
 
 
 def cancel(job: Job) -> Move:

@@ -23,6 +23,7 @@ from jobs.moves import MARGIN, Move
 from jobs.redis import keys
 from jobs.redis.message import list_of, message_about
 from jobs.redis.record import existing, pairs
+from jobs.usage import USAGE_DAYS
 
 #: Seconds after which one who has too many jobs under way may ask again: one of them may have ended by then.
 ACTIVE_RETRY = 2.0
@@ -90,8 +91,8 @@ def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
     raise NameReused
 
 
-def move_call(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `lua/move.lua`."""
+def move_call(move: Move, usage_kept: timedelta = timedelta(days=USAGE_DAYS)) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `lua/move.lua`; `usage_kept` is how long a day's totals are."""
     names = [keys.record(move.job_id), keys.events(move.job_id), keys.waiting(move.model), keys.leases(move.model)]
     names += [keys.LITTER, keys.OUTBOX, keys.DEAD, keys.order(move.model), list_of(move.model)]
     names += [keys.active(move.owner), keys.pace(move.model), keys.running(move.owner)]
@@ -102,6 +103,8 @@ def move_call(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
     fields = pairs(changes)
     asked: dict[str, object] = {
         "id": move.job_id,
+        "owner": move.owner,
+        "usage_kept": milliseconds(usage_kept),
         "from": to_json(move.from_).decode(),
         "to": to_json(move.to).decode(),
         "ends": str(move.to) if move.to.is_terminal else None,

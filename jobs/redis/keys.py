@@ -91,6 +91,11 @@ def named(owner: str, name: str) -> str:
     return f"named:{owner}:{name}"
 
 
+def usage(day: int) -> str:
+    """What was used on a day since 1970 (UTC): a hash, of each owner several fields (`jobs.usage`)."""
+    return f"usage:{day}"
+
+
 def leases(model: str) -> str:
     """A model's running jobs by the millisecond until which their worker is taken for alive: a sorted set."""
     return f"leases:{model}"

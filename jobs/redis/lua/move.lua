@@ -14,6 +14,20 @@ local function count_down(batch, outbox, move, life)
   redis.call('XADD', outbox, '*', 'batch', string.sub(batch, 7), 'status', 'ended')
   tell(batch .. ':events', batch, 'ended')
 end
+-- What a job used, in all its attempts, is added to its owner's day: once, for an end is written once.
+local function add_up(record, owner, milliseconds)
+  local text = redis.call('HGET', record, 'usage')
+  if not text or text == 'null' then return end
+  local used = cjson.decode(text)
+  local day = 'usage:' .. math.floor(now / DAY)
+  local work = used.rows * used.steps * used.megapixels
+  redis.call('HINCRBY', day, owner .. ' edits', 1)
+  redis.call('HINCRBY', day, owner .. ' steps', used.steps)
+  redis.call('HINCRBY', day, owner .. ' bytes_stored', used.bytes_stored)
+  redis.call('HINCRBYFLOAT', day, owner .. ' gpu_seconds', used.gpu_seconds)
+  redis.call('HINCRBYFLOAT', day, owner .. ' work', work)
+  keep(day, milliseconds)
+end
 local move = cjson.decode(ARGV[1])
 local status, execution, message, batch =
   unpack(redis.call('HMGET', KEYS[1], 'status', 'execution', 'message', 'batch'))
@@ -69,6 +83,7 @@ if move.took then
 end
 if move.ends then
   redis.call('ZREM', KEYS[10], move.id)
+  add_up(KEYS[1], move.owner, move.usage_kept)
   redis.call('XADD', KEYS[6], 'MINID', '~', now - WEEK, '*', 'job', move.id, 'status', move.ends)
   keep(KEYS[6], WEEK)
 end
