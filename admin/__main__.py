@@ -6,6 +6,7 @@ dead             jobs that failed because their workers were lost, the oldest fi
 requeue ID ...   send each of them again, as a job of its own: an end that was written stays written
 keys             API keys: `keys create NAME`, `keys list`, `keys revoke ID`
 models check     every model of the models file: what keeps it from being served, and the command that mends it
+usage            what each key used on each day: `usage --days 31 --key ID --json`
 secret           a new secret to sign webhooks with, for WEBHOOK_SECRET; a key's own: `secret create KEY`,
                  `secret rotate KEY`, `secret drop KEY`, `secret list`
 """
@@ -18,7 +19,10 @@ from pathlib import Path
 
 import redis
 
+from admin.keys import add_keys, create_key, list_keys, revoke_key
 from admin.models_check import checked, remarks
+from admin.usage import HEAD as USAGE
+from admin.usage import add_usage, usage_lines, usage_rows, used
 from jobs.catalogue import ModelDeclaration, read_models_file
 from jobs.errors import InvalidCatalogue, JobNotFound, JobPlaneError
 from jobs.model import Job, new_job
@@ -27,8 +31,9 @@ from jobs.redis.connection import patient_client, reached
 from jobs.redis.queue import RqJobQueue, SeenWorker
 from jobs.redis.store import JobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep
+from jobs.redis.usage import UsageTotals
 from process.settings import PlaneSettings, settings_or_exit
-from service.api_keys import TRUSTED, KeyRing
+from service.api_keys import KeyRing
 from service.settings import Settings
 from webhooks.secrets import TRUSTED as SECRETS_TRUSTED
 from webhooks.secrets import SecretRing
@@ -90,31 +95,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
     return "\n".join(line.rstrip() for line in lines)
-
-
-def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
-    """A new key; its token is said once."""
-    limits = {name: getattr(arguments, name) for name in ("per_minute", "burst", "active", "streams")}
-    given = {name: value for name, value in limits.items() if value is not None}
-    made = ring.create(arguments.name, unless_any=arguments.unless_any, **given)
-    print("there are keys already" if made is None else made[1])
-
-
-def list_keys(ring: KeyRing) -> None:
-    """Every key, without its secret."""
-    for key in ring.all().values():
-        limits = f"{key.per_minute or 'any number of'} edits a minute, {key.active or 'any number'} at a time"
-        if key.streams is not None:
-            limits += f", {key.streams} waits and streams"
-        print(key.id, key.name, f"made {key.created_at:%F}", limits, "REVOKED" if key.revoked_at else "", sep="\t")
-
-
-def revoke_key(ring: KeyRing, key_id: str) -> None:
-    """Running jobs of the key go on; nobody can ask for them any more."""
-    try:
-        print(f"{ring.revoke(key_id).name} opens nothing any more, within {TRUSTED:g} s")
-    except KeyError:
-        sys.exit(f"there is no key {key_id}: `keys list` shows them")
 
 
 def create_secret(ring: KeyRing, secrets: SecretRing, key_id: str) -> None:
@@ -194,18 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     secret.add_parser("list", help="every key that has secrets of its own, without them")
     models = actions.add_parser("models", help="the models file").add_subparsers(dest="models", required=True)
     models.add_parser("check", help="what keeps each model from being served, and the command that mends it")
-    keys = actions.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True)
-    create = keys.add_parser("create", help="a new key, printed once")
-    create.add_argument("name", help="the key's name in the list")
-    create.add_argument("--per-minute", type=float, help="edits it may post a minute")
-    create.add_argument("--burst", type=int, help="edits it may post at once")
-    create.add_argument("--active", type=int, help="edits of it that may wait and run")
-    create.add_argument(
-        "--streams", type=int, help="waits and event streams it may have open at each API process (STREAMS_PER_KEY)"
-    )
-    create.add_argument("--unless-any", action="store_true", help="nothing if there is a key already")
-    keys.add_parser("list", help="every key, without its secret")
-    keys.add_parser("revoke", help="a key opens nothing any more").add_argument("id", metavar="ID")
+    add_keys(actions)
+    add_usage(actions)
     return parser
 
 
@@ -237,6 +207,9 @@ def main() -> None:
             case "requeue", _:
                 for job_id in arguments.ids:
                     print(job_id, "->", requeue(job_id, upkeep, store).id)
+            case "usage", _:
+                found = used(UsageTotals(client), arguments)
+                print(usage_lines(found) if arguments.json else table(USAGE, usage_rows(found, ring)))
             case "keys", "create":
                 create_key(ring, arguments)
             case "keys", "list":

@@ -17,13 +17,17 @@ class Limits:
     Attributes:
         per_minute: jobs an owner may post a minute, in the long run; None for any number.
         burst: jobs an owner may post at once after a while without any.
-        active: jobs of an owner that may wait and run at a time; None for any number.
+        active: jobs of an owner that may wait and run at a time, both together; None for any number.
+        waiting: jobs of an owner that may wait, those that run apart; None for any number.
+        weight: of the owner's share of each model's workers; a job moves its virtual time on by the work over this.
         backlog: jobs of a model that may wait; None for any number.
     """
 
     per_minute: float | None = None
     burst: int = 1
     active: int | None = None
+    waiting: int | None = None
+    weight: float = 1.0
     backlog: int | None = None
 
 

@@ -12,6 +12,7 @@
     ├── Refused            not now; `retry_after` says when
     │   ├── RateLimited    the owner has posted too many jobs of late
     │   ├── TooManyActive  the owner has too many jobs that wait or run
+    │   ├── TooManyWaiting the owner has too many jobs that wait
     │   ├── QueueFull      the model's queue is as long as it may be
     │   ├── TooManyStreams the owner has as many waits and event streams open as it may
     │   └── TooManyImages  the owner keeps as many pictures as the installation allows
@@ -140,8 +141,18 @@ class TooManyActive(Refused):
 
     code = "too_many_active"
 
-    def __init__(self, active: int, allowed: int, retry_after: float) -> None:
-        message = f"{active} edits of this key wait or run, and it may have {allowed}: wait for one, or cancel one"
+    def __init__(self, waiting: int, running: int, allowed: int, retry_after: float) -> None:
+        there = f"{waiting} edits of this key wait and {running} run"
+        super().__init__(f"{there}, and it may have {allowed} together: wait for one, or cancel one", retry_after)
+
+
+class TooManyWaiting(Refused):
+    """The owner has as many jobs that no worker has begun as the key allows."""
+
+    code = "too_many_waiting"
+
+    def __init__(self, waiting: int, allowed: int, retry_after: float) -> None:
+        message = f"{waiting} edits of this key wait, and {allowed} may: wait until one is begun, or cancel one"
         super().__init__(message, retry_after)
 
 

@@ -23,6 +23,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jobs.usage import JobUsage
 from p2p.spec import RECORDED, EditSpec
 from process.error_codes import Place, listed
 
@@ -132,9 +133,18 @@ class Reconstruction(Record):
 
 
 Priority = Literal["high", "normal", "low"]
-#: By how many seconds a job goes before one of normal priority that was posted at the same time. A head start and no
-#: more: whatever waits grows older, so that nothing waits for ever.
+#: By how many seconds a job goes before one of normal priority that its key posted at the same time. A head start and
+#: no more: whatever waits grows older, so that nothing waits for ever. Between keys it decides nothing, or all of them
+#: would say "high".
 HEAD_START: Mapping[Priority, float] = {"high": 120.0, "normal": 0.0, "low": -600.0}
+
+
+class Line(Record):
+    """How a job waits (`jobs/redis/lua/fair.lua`)."""
+
+    owner: str = Field(description="Whose job it is, where scripts can read it.")
+    turn: float = Field(description="`Job.turn`: the order among the owner's own jobs.")
+    charge: float = Field(description="Its work over the owner's weight: how far it moves the owner's virtual time.")
 
 
 class Job(Record):
@@ -168,6 +178,9 @@ class Job(Record):
     webhook: Webhook | None = Field(None, description="Gets its end; where absent, the installation's own address.")
     notices: tuple[Notice, ...] = Field((), description="What its sender should know about the request.")
     batch: str | None = Field(None, description="The batch that it was posted in: every turn that ends it looks there.")
+    usage: JobUsage | None = Field(None, description="What it used; null until a worker has done a step of it.")
+    line: Line | None = Field(None, description="How it waits; absent in records of the first version.")
+    start_tag: float | None = Field(None, description="Its place between keys when it was begun: it goes back there.")
 
     @property
     def subject(self) -> str:
@@ -176,7 +189,7 @@ class Job(Record):
 
     @property
     def turn(self) -> float:
-        """When it is this job's turn among those that wait: milliseconds since 1970, its head start taken off."""
+        """Its turn among its owner's jobs that wait: milliseconds since 1970, its head start taken off."""
         return (self.created_at.timestamp() - HEAD_START[self.priority]) * 1000
 
 

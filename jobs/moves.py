@@ -16,7 +16,7 @@ Everything but the last two, `ask_to_stop` and `begin` names the execution that 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from jobs.model import (
@@ -30,6 +30,7 @@ from jobs.model import (
     Reconstruction,
     execution_prefix,
 )
+from jobs.usage import JobUsage
 
 #: How long the artifacts of an execution that is over may still come in: of a worker that was stopped (SIGSTOP) in the
 #: middle of storing one and goes on. They are removed at once, and once more after this.
@@ -55,7 +56,6 @@ class Move:
         event: what followers get.
         dead: whether the job joins the dead letters.
         owner: whose job it is.
-        turn: where it waits again, whose turn it is then.
         took: seconds from its begin to its end, where that says how fast its model's workers are.
         once: a field of `changes` that makes the move done already where the record has its value: for a move that
             leaves the state as it is, and is sent again where the answer was lost on its way.
@@ -74,7 +74,6 @@ class Move:
     event: str | None = None
     dead: bool = False
     owner: str = ANYBODY
-    turn: float | None = None
     took: float | None = None
     once: str | None = None
 
@@ -149,9 +148,7 @@ def stop(job: Job) -> Move:
 def hand_back(job: Job) -> Move:
     """The worker gives the job back untouched: no attempt is spent."""
     changes = _queued_again(job)
-    return _running(
-        job, to=JobStatus.QUEUED, turn=job.turn, changes=changes, attempts=-1, litter=_of(job), event="queued"
-    )
+    return _running(job, to=JobStatus.QUEUED, changes=changes, attempts=-1, litter=_of(job), event="queued")
 
 
 def take_back(job: Job, *, max_attempts: int) -> Move:
@@ -160,14 +157,17 @@ def take_back(job: Job, *, max_attempts: int) -> Move:
         return _running(job, to=JobStatus.CANCELED, lapsed=True, changes=_ended(job), litter=_of(job), event="canceled")
     if job.attempt < max_attempts:
         changes = _queued_again(job)
-        return _running(
-            job, to=JobStatus.QUEUED, turn=job.turn, lapsed=True, changes=changes, litter=_of(job), event="retrying"
-        )
+        return _running(job, to=JobStatus.QUEUED, lapsed=True, changes=changes, litter=_of(job), event="retrying")
     error = JobError(
         code="worker_lost", message=f"its worker was lost {job.attempt} times: send it again, perhaps for less at once"
     )
     changes = {**_ended(job), "error": error}
     return _running(job, to=JobStatus.FAILED, lapsed=True, changes=changes, litter=_of(job), event="failed", dead=True)
+
+
+def charged(move: Move, usage: JobUsage) -> Move:
+    """The move, with what the job has used by then."""
+    return replace(move, changes={**move.changes, "usage": usage})
 
 
 def cancel(job: Job) -> Move:

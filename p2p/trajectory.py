@@ -71,7 +71,7 @@ def key_of(spec: EditSpec, family: ModelFamily, sampler: Sampler, inverted: Inve
         return inverted_key(spec.source.prompt, spec.sampling, shape, family, sampler, inverted, spec.loras)
     source = {"prompt": spec.source.prompt}
     # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
-    sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds"})
+    sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds", "alone"})
     sampling["seed"] = spec.seeds[0]
     # Where its prompts have several chunks, the source's is read in as many, and gives another picture.
     chunks = chunks_of(spec, family)

@@ -56,6 +56,7 @@ AnswerCode = Literal[
     "too_many_images",
     "too_many_parts",
     "too_many_streams",
+    "too_many_waiting",
     "unauthenticated",
     "unsafe_redis",
     "unsupported_encoding",

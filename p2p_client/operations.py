@@ -58,7 +58,7 @@ def submit(
         id: an id of your own; the same id again is the same edit.
         idempotency_key: the same for a name that is no id. Made for each call where neither is given.
         webhook: where its end is sent: a URL, or `{"url": ..., "events": [...]}`.
-        priority: a head start in the queue, or the opposite.
+        priority: a head start among the key's own edits, or the opposite.
         start_within: seconds; an edit that no worker has begun by then expires.
         prompt_syntax: "weights" reads `(word:1.2)` out of the prompts of plain data; an `EditSpec` is checked before.
     Raises:

@@ -78,8 +78,26 @@ class Notice(Result):
     detail: str
 
 
+class Usage(Result):
+    """What an edit used, all attempts together.
+
+    Attributes:
+        gpu_seconds: its share of the seconds of each step.
+        steps: that were done.
+        rows: of a forward pass that it took.
+        megapixels: of one of its pictures.
+        bytes_stored: of its artifacts, once it has succeeded.
+    """
+
+    gpu_seconds: float
+    steps: int
+    rows: int
+    megapixels: float
+    bytes_stored: int
+
+
 class Edit(Result):
-    """An edit as it stands; of one that was just accepted, only the first nine fields say anything.
+    """An edit as it stands; of one that was just accepted, only the first ten fields say anything.
 
     Attributes:
         seed: of its noise, also if the service drew it; None if there are `seeds`.
@@ -97,6 +115,7 @@ class Edit(Result):
     seeds: tuple[int, ...] | None = None
     links: Mapping[str, str]
     notices: tuple[Notice, ...] = ()
+    usage: Usage | None = None
     queue: QueuePlace | None = None
     attempt: int = 0
     cancel_requested: bool = False

@@ -141,6 +141,12 @@ FIRST_STEP_SECONDS = _histogram(
 STEP_SECONDS = _histogram(
     "p2p_step_seconds", "model", by=(WORKER,), buckets=_STEP, meaning="Any further step, within the model alone."
 )
+GPU_SECONDS = _counter(
+    "p2p_gpu_seconds_total",
+    "model",
+    by=(WORKER,),
+    meaning="Seconds of jobs' steps, each job's own share; of attempts whose end their worker wrote.",
+)
 PUBLICATION_SECONDS = _histogram(
     "p2p_publication_seconds",
     "model",
@@ -226,6 +232,7 @@ def begin_at_zero(process: str, model: str) -> None:
         JOBS_ENDED.labels(model, "failed", "worker_lost")
     elif process == WORKER:
         ATTEMPTS.labels(model)
+        GPU_SECONDS.labels(model)
         JOBS_ENDED.labels(model, "succeeded", "")
         JOBS_ENDED.labels(model, "failed", "moderation_failed")
         MODEL_LOADED.labels(model)

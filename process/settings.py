@@ -51,6 +51,10 @@ class PlaneSettings(BaseSettings):
         "auto", description='How lines on standard error look: "json", "text"; "auto" is text on a terminal, else JSON.'
     )
 
+    usage_days: int = Field(
+        400, ge=1, le=3650, description="How many days the totals of what each key used are kept (`admin usage`)."
+    )
+
     @field_validator("redis_url")
     @classmethod
     def _one_server(cls, value: str) -> str:

@@ -128,7 +128,7 @@ def main() -> None:
         sys.exit(str(error))
     reaper = Reaper(
         Upkeep(client),
-        RedisJobStore(client),
+        RedisJobStore(client, usage_days=settings.usage_days),
         RqJobQueue(redis.Redis.from_url(settings.redis_url)),
         storage,
         max_attempts=settings.max_attempts,

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from secrets import token_hex, token_urlsafe
-from typing import Any, Protocol, cast
+from typing import Annotated, Any, Protocol, cast
 
 import redis
 import redis.asyncio
 from cachetools import TTLCache
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.admission import Limits
+from jobs.fairness import LEAST_WEIGHT, MOST_WEIGHT
 from jobs.model import ANYBODY
 from service.http.errors import Unauthenticated
 
@@ -64,12 +65,20 @@ class ApiKey(BaseModel):
     per_minute: float | None = None
     burst: int = 20
     active: int | None = None
+    waiting: int | None = None
+    weight: Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)] = 1.0
     streams: int | None = None
 
     @cached_property
     def caller(self) -> Caller:
         """Who asks with it."""
-        limits = Limits(per_minute=self.per_minute, burst=self.burst, active=self.active)
+        limits = Limits(
+            per_minute=self.per_minute,
+            burst=self.burst,
+            active=self.active,
+            waiting=self.waiting,
+            weight=self.weight,
+        )
         return Caller(owner=self.id, limits=limits, streams=self.streams)
 
 

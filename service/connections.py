@@ -111,7 +111,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     try:
         async with followers:
             yield Plane(
-                store=AsyncRedisJobStore(records),
+                store=AsyncRedisJobStore(records, usage_days=settings.usage_days),
                 batches=RedisBatches(records),
                 queue=queue,
                 storage=storage,

@@ -39,6 +39,7 @@ EDIT: dict[str, Any] = {
         "negative_prompt": "blurry",
         "height": 32,
         "width": 32,
+        "alone": True,
     },
     "artifacts": {"format": "png", "heatmaps": True, "raw_maps": False, "trajectory": False, "previews": 2},
     "webhook": {"url": "https://example.com/told", "events": ["edit.failed"]},

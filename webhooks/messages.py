@@ -9,6 +9,7 @@ from pydantic.config import JsonDict, JsonValue
 
 from jobs.batches import Batch, BatchEventName, BatchStanding
 from jobs.model import EventName, Job, JobStatus, Record
+from jobs.usage import JobUsage
 from process.error_codes import Place, listed
 from process.trace import Trace
 
@@ -42,6 +43,9 @@ class EndedEdit(BaseModel):
     status: Literal["succeeded", "failed", "canceled", "expired"]
     links: EndedLinks
     error: EndedError | None = Field(None, description="Of a failed edit only.")
+    usage: JobUsage | None = Field(
+        None, description="What it used, all attempts together; absent where no step was done, and in a batch's."
+    )
 
 
 _EDIT, _BATCH = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "c3d2e1f00f1e2d3c4b5a69788796a5b4"
@@ -129,7 +133,7 @@ def message_about(job: Job, *, prefix: str = "") -> Message:
     ended = EditEnded(
         type=EVENTS[job.status],
         timestamp=job.finished_at or datetime.now(UTC),
-        data=_ended_edit(job.id, job.status, prefix, error),
+        data=_ended_edit(job.id, job.status, prefix, error, job.usage),
     )
     return _message(f"{job.id}-{job.status}", job, ended, job=job.id)
 
@@ -151,9 +155,11 @@ def message_about_batch(standing: BatchStanding, *, prefix: str = "") -> Message
     return _message(f"{batch.id}-ended", batch, ended, batch=batch.id)
 
 
-def _ended_edit(edit: str, status: JobStatus, prefix: str, error: EndedError | None = None) -> EndedEdit:
+def _ended_edit(
+    edit: str, status: JobStatus, prefix: str, error: EndedError | None = None, usage: JobUsage | None = None
+) -> EndedEdit:
     links = EndedLinks(self=f"{prefix}/v1/edits/{edit}")
-    return EndedEdit.model_validate({"id": edit, "status": status, "links": links, "error": error})
+    return EndedEdit.model_validate({"id": edit, "status": status, "links": links, "error": error, "usage": usage})
 
 
 def _message(name: str, about: Job | Batch, ended: BaseModel, **subject: str) -> Message:

@@ -49,7 +49,12 @@ def edited_by(
 
 
 def _kept(job: Job, sampler: Sampler, find: FindSource) -> Mapping[int, Trajectory]:
-    """The kept sources of a job, by their seeds: each seed's is another source."""
+    """The kept sources of a job, by their seeds: each seed's is another source.
+
+    Of a job that runs alone none: a kept source's edits may differ by rounding.
+    """
+    if job.spec.sampling.alone:
+        return {}
     digests = {seed: sampler.source_of(job.spec.of_seeds(seed)) for seed in job.spec.seeds}
     found = {seed: find(digest) for seed, digest in digests.items()}
     return {seed: trajectory for seed, trajectory in found.items() if trajectory is not None}

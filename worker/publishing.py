@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,11 +15,23 @@ from uuid import uuid4
 from jobs import moves
 from jobs.errors import StorageUnavailable
 from jobs.inversions import KeptInversion, inversion_key
-from jobs.model import Artifact, Job, JobError, JobProgress, Reconstruction, artifact_key, execution_prefix
+from jobs.model import (
+    Artifact,
+    Job,
+    JobError,
+    JobProgress,
+    JobStatus,
+    Reconstruction,
+    artifact_key,
+    execution_prefix,
+)
+from jobs.moves import Move
 from jobs.redis.sources import KeptSources
 from jobs.redis.store import JobStore
 from jobs.storage import ObjectStorage
+from jobs.usage import JobUsage
 from p2p.spec import Direct
+from process.metrics import GPU_SECONDS
 from worker.events import (
     ArtifactReady,
     Canceled,
@@ -34,6 +47,7 @@ from worker.events import (
 )
 from worker.moderation import NOBODY, Judge
 from worker.previews import Previews
+from worker.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +85,8 @@ class Publisher:
         self._previews = Previews(self.job, store, storage, judge)
         self._reconstruction: Reconstruction | None = None
         self._kept: list[tuple[str, str]] = []  # digest and key of trajectories
+        #: What this attempt has used by now; `worker.tasks` sets it.
+        self.usage: Callable[[], Usage] = lambda: Usage(0.0, 0, 0, 0.0)
 
     def handle(self, event: Event) -> None:
         """Write one event down.
@@ -91,6 +107,18 @@ class Publisher:
         with suppress(StorageUnavailable):
             self._storage.remove_all(execution_prefix(self.job.id, self.job.execution or ""))
 
+    def _make(self, move: Move) -> Usage:
+        """Make a move of a running job, with what it has used by now; gives this attempt's part."""
+        now, before = self.usage(), self.job.usage
+        if now.steps:
+            stored = sum(each.bytes for each in self._artifacts) if move.to is JobStatus.SUCCEEDED else 0
+            move = moves.charged(move, (before or JobUsage()).and_then(**asdict(now), bytes_stored=stored))
+        self._store.make(move)
+        return now
+
+    def _end(self, move: Move) -> None:
+        GPU_SECONDS.labels(self.job.model).inc(self._make(move).gpu_seconds)
+
     def _start(self, _: Started) -> None:
         assert self.job.execution
         self.job = self._store.make(moves.begin(self._queued, self.job.execution, self._lease))
@@ -99,7 +127,7 @@ class Publisher:
         now = self._clock()
         if progress.step < progress.steps and now - self._written_at < PROGRESS_INTERVAL:
             return
-        self._store.make(moves.report(self.job, JobProgress(step=progress.step, steps=progress.steps)))
+        self._make(moves.report(self.job, JobProgress(step=progress.step, steps=progress.steps)))
         self._written_at = now
 
     def _show(self, preview: PreviewReady) -> None:
@@ -109,18 +137,18 @@ class Publisher:
         self._reconstruction = reconstructed.reconstruction
 
     def _finish(self, _: Finished) -> None:
-        self._store.make(moves.finish(self.job, tuple(self._artifacts), self._reconstruction))
+        self._end(moves.finish(self.job, tuple(self._artifacts), self._reconstruction))
         for source, key in self._kept:
             self._sources.remember(self.job.owner, source, key, self.job.lifetime)
 
     def _fail(self, failed: Failed) -> None:
-        self._store.make(moves.fail(self.job, JobError(code=failed.code, message=failed.message)))
+        self._end(moves.fail(self.job, JobError(code=failed.code, message=failed.message)))
 
     def _stop(self, _: Canceled) -> None:
-        self._store.make(moves.stop(self.job))
+        self._end(moves.stop(self.job))
 
     def _hand_back(self, _: HandedBack) -> None:
-        self._store.make(moves.hand_back(self.job))
+        self._end(moves.hand_back(self.job))
 
     def _keep_inversion(self, inverted: Inverted) -> None:
         """Kept at once: what has been found serves the next edit, whatever becomes of this one."""

@@ -47,7 +47,7 @@ def work(taking: Callable[[redis.Redis, ContextOf], Taking], settings: WorkerSet
         return WorkerContext(
             model=declaration.id,
             engine=engine,
-            store=RedisJobStore(client),
+            store=RedisJobStore(client, usage_days=settings.usage_days),
             queue=RqJobQueue(messages),
             storage=storage,
             sources=RedisKeptSources(client),

@@ -28,6 +28,7 @@ from worker.engine import DeviceLost, Engine
 from worker.events import Canceled, Event, Failed, HandedBack, Progress
 from worker.kept_sources import kept_source
 from worker.lease import Lease, end_process
+from worker.metered import Meter
 from worker.observed import observed
 from worker.photo import image_from
 from worker.publishing import Publisher
@@ -111,7 +112,10 @@ def run_edit(job_id: str) -> None:
 
 def _work(publisher: Publisher, context: WorkerContext) -> None:
     find = partial(kept_source, publisher.job.owner, sources=context.sources, storage=context.storage)
-    events = observed(context.engine.run(publisher.job, find, image_from(context.storage)), publisher.job)
+    meter = Meter(publisher.job)
+    publisher.usage = meter.usage
+    run = meter.metered(context.engine.run(publisher.job, find, image_from(context.storage)))
+    events = observed(run, publisher.job)
     try:
         with closing(events):  # whatever stops here, the model's own attention is back in place
             publisher.handle(next(events))  # `Started`: the job is this execution's from here on

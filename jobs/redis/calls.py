@@ -8,12 +8,22 @@ from typing import Any, cast
 from pydantic_core import to_json
 
 from jobs.admission import Admission, Admitted
-from jobs.errors import IllegalTransition, JobNotFound, NameReused, QueueFull, RateLimited, TooManyActive
-from jobs.model import Job
+from jobs.errors import (
+    IllegalTransition,
+    JobNotFound,
+    NameReused,
+    QueueFull,
+    RateLimited,
+    TooManyActive,
+    TooManyWaiting,
+)
+from jobs.fairness import work_of
+from jobs.model import Job, JobStatus, Line
 from jobs.moves import MARGIN, Move
 from jobs.redis import keys
 from jobs.redis.message import list_of, message_about
 from jobs.redis.record import existing, pairs
+from jobs.usage import USAGE_DAYS
 
 #: Seconds after which one who has too many jobs under way may ask again: one of them may have ended by then.
 ACTIVE_RETRY = 2.0
@@ -23,11 +33,12 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
     """Keys and arguments of `lua/admit.lua`."""
     owner, limits = admission.jobs[0].owner, admission.limits
     names = [keys.named(owner, admission.name or ""), keys.active(owner), keys.bucket(owner), keys.owned(owner)]
-    names.append(keys.MODELS)
+    names += [keys.MODELS, keys.running(owner)]
     jobs = []
     for job in admission.jobs:
         message = message_about(job.id, job.model)
-        kept = {**vars(job), "message": message.id}
+        line = Line(owner=owner, turn=job.turn, charge=work_of(job.spec) / limits.weight)
+        kept = {**vars(job), "message": message.id, "line": line}
         names += [keys.record(job.id), keys.events(job.id), keys.waiting(job.model), keys.order(job.model)]
         names += [message.list, keys.leases(job.model), keys.pace(job.model)]
         jobs.append(
@@ -38,7 +49,7 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
                 "expires_at": instant(job.expires_at),
                 "start_by": instant(job.start_by),
                 "message": message.id,
-                "turn": job.turn,
+                "line": line,
                 "fields": pairs(kept),
                 "message_fields": message.fields,
             }
@@ -49,6 +60,7 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
         "per_minute": limits.per_minute,
         "burst": limits.burst,
         "active": limits.active,
+        "waiting": limits.waiting,
         "backlog": limits.backlog,
         "oldest": milliseconds(life + MARGIN + timedelta(days=1)),
         "batch": admission.batch and {"id": admission.batch.id, "about": admission.batch.model_dump_json()},
@@ -70,25 +82,29 @@ def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
             return Admitted(before.split(), replayed=True)
         case ["rate", after]:
             raise RateLimited(after / 1000)
-        case ["active", active]:
-            raise TooManyActive(active, limits.active or 0, ACTIVE_RETRY)
+        case ["active", active, running]:
+            raise TooManyActive(active - running, running, limits.active or 0, ACTIVE_RETRY)
+        case ["waiting", waiting]:
+            raise TooManyWaiting(waiting, limits.waiting or 0, ACTIVE_RETRY)
         case ["full", index, waiting, after]:
             raise QueueFull(admission.jobs[index - 1].model, waiting, after / 1000)
     raise NameReused
 
 
-def move_call(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `lua/move.lua`."""
+def move_call(move: Move, usage_kept: timedelta = timedelta(days=USAGE_DAYS)) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `lua/move.lua`; `usage_kept` is how long a day's totals are."""
     names = [keys.record(move.job_id), keys.events(move.job_id), keys.waiting(move.model), keys.leases(move.model)]
     names += [keys.LITTER, keys.OUTBOX, keys.DEAD, keys.order(move.model), list_of(move.model)]
-    names += [keys.active(move.owner), keys.pace(move.model)]
-    message = None if move.turn is None else message_about(move.job_id, move.model)
+    names += [keys.active(move.owner), keys.pace(move.model), keys.running(move.owner)]
+    message = message_about(move.job_id, move.model) if move.to is JobStatus.QUEUED else None
     changes: dict[str, object] = {**move.changes, "status": move.to}
     if message:
         changes["message"] = message.id
     fields = pairs(changes)
     asked: dict[str, object] = {
         "id": move.job_id,
+        "owner": move.owner,
+        "usage_kept": milliseconds(usage_kept),
         "from": to_json(move.from_).decode(),
         "to": to_json(move.to).decode(),
         "ends": str(move.to) if move.to.is_terminal else None,
@@ -99,7 +115,6 @@ def move_call(move: Move) -> tuple[Sequence[str], Sequence[Any]]:
         "litter": [(prefix, instant(when)) for prefix, when in move.litter],
         "event": move.event,
         "dead": move.dead,
-        "turn": move.turn,
         "took": move.took,
         "once": None if move.once is None else pairs({move.once: changes[move.once]}),
         "message": message and message.id,

@@ -48,7 +48,11 @@ def waiting(model: str) -> str:
 
 
 def order(model: str) -> str:
-    """The messages of a model's queued jobs by whose turn it is: a sorted set."""
+    """The messages of a model's queued jobs by their start tags (`lua/fair.lua`): a sorted set.
+
+    Beside it that script keeps `fair:{model}`, the virtual times of the model and of its owners, and
+    `line:{model}:{owner}`, an owner's messages by whose turn it is among them.
+    """
     return f"order:{model}"
 
 
@@ -67,6 +71,11 @@ def active(owner: str) -> str:
     return f"active:{owner}"
 
 
+def running(owner: str) -> str:
+    """Those of an owner's active jobs that a worker has, by when their records would go: a sorted set."""
+    return f"running:{owner}"
+
+
 def owned(owner: str) -> str:
     """All of an owner's jobs by when they were made: a sorted set."""
     return f"owned:{owner}"
@@ -80,6 +89,11 @@ def bucket(owner: str) -> str:
 def named(owner: str, name: str) -> str:
     """What an owner's name for a request stands for: the request's fingerprint and its jobs."""
     return f"named:{owner}:{name}"
+
+
+def usage(day: int) -> str:
+    """What was used on a day since 1970 (UTC): a hash, of each owner several fields (`jobs.usage`)."""
+    return f"usage:{day}"
 
 
 def leases(model: str) -> str:

@@ -8,7 +8,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-#: What scripts share: `keep.lua` (times, the life of an index, events) and `push.lua` (a message into its queue).
+#: What scripts share: `keep.lua` (times, the life of an index, events), `push.lua` (a message into its queue)
+#: and `fair.lua` (whose turn it is).
 SHARED = Path(__file__).with_name("lua")
 _NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 

@@ -73,7 +73,7 @@ class RqJobQueue:
 
     def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
         message = message_about(job_id, model)
-        names = [keys.record(job_id), keys.order(model), message.list]
+        names = [keys.record(job_id), keys.order(model), message.list, keys.leases(model)]
         self._deliver(names, [message.id, "last" if last else "", *message.fields])
 
     def discard(self, job: Job) -> None:

@@ -36,6 +36,7 @@ from jobs.redis.calls import admission_answer, admission_call, milliseconds, mov
 from jobs.redis.connection import refuse_eviction
 from jobs.redis.lua import lua
 from jobs.redis.record import decode, existing, plain
+from jobs.usage import USAGE_DAYS
 from process.metrics import job_ended
 
 #: How many jobs of an owner may be of one millisecond.
@@ -121,8 +122,8 @@ class AsyncJobStore(Protocol):
 class RedisJobStore:
     """`JobStore` over a blocking Redis client."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
+    def __init__(self, client: redis.Redis, *, usage_days: int = USAGE_DAYS) -> None:
+        self._client, self._usage_kept = client, timedelta(days=usage_days)
         self._admit, self._move, self._renew = (
             client.register_script(lua(name)) for name in ("admit", "move", "renew")
         )
@@ -135,7 +136,7 @@ class RedisJobStore:
         return existing(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
 
     def make(self, move: Move) -> Job:
-        return _counted(move, move_answer(move, self._move(*move_call(move))))
+        return _counted(move, move_answer(move, self._move(*move_call(move, self._usage_kept))))
 
     def renew(self, job: Job, lease: timedelta) -> bool:
         names = [keys.record(job.id), keys.leases(job.model)]
@@ -152,8 +153,8 @@ class RedisJobStore:
 class AsyncRedisJobStore:
     """`AsyncJobStore` over an asyncio Redis client."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._client = client
+    def __init__(self, client: redis.asyncio.Redis, *, usage_days: int = USAGE_DAYS) -> None:
+        self._client, self._usage_kept = client, timedelta(days=usage_days)
         self._admit, self._move, self._erase = (
             client.register_script(lua(name)) for name in ("admit", "move", "erase")
         )
@@ -184,7 +185,7 @@ class AsyncRedisJobStore:
         return plain(fields)
 
     async def make(self, move: Move) -> Job:
-        return _counted(move, move_answer(move, await self._move(*move_call(move))))
+        return _counted(move, move_answer(move, await self._move(*move_call(move, self._usage_kept))))
 
     async def erase(self, job: Job) -> None:
         names = [keys.record(job.id), keys.events(job.id), keys.LITTER, keys.DEAD, keys.owned(job.owner)]

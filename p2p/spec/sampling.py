@@ -56,6 +56,11 @@ class Sampling(Part):
     negative_prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT_CHARACTERS)] = ""
     height: Annotated[int, Field(ge=8, le=8192)] | None = None
     width: Annotated[int, Field(ge=8, le=8192)] | None = None
+    alone: bool = Field(
+        False,
+        description="Whether it runs by itself: its pictures are then bit for bit the same whatever else the service "
+        "does. Otherwise other edits may share its steps, and a picture may differ by rounding. It may take longer.",
+    )
 
     @model_validator(mode="after")
     def _seeded_once(self) -> Self:

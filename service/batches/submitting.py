@@ -138,7 +138,7 @@ def _too_many(edits: int, plane: Plane, caller: Caller) -> Sequence[Complaint]:
     limits = caller.limits
     bounds = [MAX_EDITS, plane.backlog]
     bounds += [limits.burst] if limits.per_minute else []
-    bounds += [limits.active] if limits.active is not None else []
+    bounds += [each for each in (limits.active, limits.waiting) if each is not None]
     most = min(bounds)
     if edits <= most:
         return ()

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from jobs.model import Job, JobError, JobProgress, JobStatus, Notice, Reconstruction
+from jobs.usage import JobUsage
 from p2p.spec import EditSpec, Sampling
 
 
@@ -32,6 +33,10 @@ class EditAccepted(BaseModel):
         (), description="What may not be as the sender thinks, such as a word that the model was not trained on."
     )
 
+    usage: JobUsage | None = Field(
+        None, description="What it used, all attempts together; null until a worker has done a step of it."
+    )
+
     @classmethod
     def of(cls, job: Job, *, prefix: str = "") -> "EditAccepted":
         """The view of a job; `prefix` stands before the path of each link."""
@@ -44,6 +49,7 @@ class EditAccepted(BaseModel):
             **seeds_of(job.spec.sampling),
             links=Links(**links_of(job.id, prefix)),
             notices=job.notices,
+            usage=job.usage,
         )
 
 

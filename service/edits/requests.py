@@ -67,7 +67,8 @@ class EditRequest(EditSpec):
         None, description="Gets the edit's end; where absent, the installation's own address."
     )
     priority: Priority = Field(
-        "normal", description="A head start in the queue, or the opposite; whatever waits grows older all the same."
+        "normal",
+        description="A head start among the key's own edits, or the opposite. Whatever waits grows older all the same.",
     )
     start_within: Annotated[int, Field(ge=1, le=604_800)] | None = Field(
         None, description="Seconds: an edit that no worker has begun by then expires. At most what the service allows."

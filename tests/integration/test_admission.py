@@ -10,7 +10,7 @@ from rq.serializers import JSONSerializer
 
 from jobs import moves
 from jobs.admission import Admission, Limits
-from jobs.errors import NameReused, QueueFull, RateLimited, TooManyActive
+from jobs.errors import NameReused, QueueFull, RateLimited, TooManyActive, TooManyWaiting
 from jobs.model import HEAD_START, Job, new_job
 from jobs.redis import keys
 from jobs.redis.message import job_of, list_of, queue_name
@@ -252,3 +252,21 @@ def test_nothing_stays_for_ever(client, admit):
 
     # lists and sets of RQ's, as many as there are models
     assert lasting == {"rq:queues", list_of(MODEL)}
+
+
+def test_an_owner_may_have_so_many_jobs_waiting_and_those_that_run_are_not_counted(client, admit):
+    first, limits, store = job(), Limits(waiting=1), RedisJobStore(client)
+    admit(first, limits=limits)
+    with pytest.raises(TooManyWaiting) as refused:
+        admit(job(), limits=limits)
+    running = store.make(moves.begin(first, "execution", timedelta(seconds=10)))
+
+    admit(job(), limits=limits)
+
+    assert "1 edits of this key wait, and 1 may" in str(refused.value)
+    store.make(moves.hand_back(running))
+    with pytest.raises(TooManyWaiting):
+        admit(job(), limits=limits)
+    with pytest.raises(TooManyActive) as refused:
+        admit(job(), limits=Limits(active=2))
+    assert "2 edits of this key wait and 0 run" in str(refused.value)

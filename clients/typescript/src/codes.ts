@@ -51,6 +51,7 @@ export type AnswerCode =
   | "too_many_images"
   | "too_many_parts"
   | "too_many_streams"
+  | "too_many_waiting"
   | "unauthenticated"
   | "unsafe_redis"
   | "unsupported_encoding"

@@ -1177,6 +1177,8 @@ export interface components {
              * @default []
              */
             notices?: components["schemas"]["Notice"][];
+            /** @description What it used, all attempts together; null until a worker has done a step of it. */
+            usage?: components["schemas"]["JobUsage"] | null;
         };
         /**
          * EditEnded
@@ -1319,7 +1321,8 @@ export interface components {
             targets: components["schemas"]["TargetInput"][];
             /**
              * @default {
-             *       "negative_prompt": ""
+             *       "negative_prompt": "",
+             *       "alone": false
              *     }
              */
             sampling?: components["schemas"]["SamplingInput"] | null;
@@ -1354,7 +1357,7 @@ export interface components {
             webhook?: components["schemas"]["WebhookRequest"] | null;
             /**
              * Priority
-             * @description A head start in the queue, or the opposite; whatever waits grows older all the same.
+             * @description A head start among the key's own edits, or the opposite. Whatever waits grows older all the same.
              * @default normal
              */
             priority?: ("high" | "normal" | "low") | null;
@@ -1395,7 +1398,8 @@ export interface components {
              * Sampling
              * @description How the pictures are made; what is absent takes the model's own default (`GET /v1/models`).
              * @default {
-             *       "negative_prompt": ""
+             *       "negative_prompt": "",
+             *       "alone": false
              *     }
              */
             sampling?: {
@@ -1427,6 +1431,12 @@ export interface components {
                 height?: number | null;
                 /** Width */
                 width?: number | null;
+                /**
+                 * Alone
+                 * @description Whether it runs by itself: its pictures are then bit for bit the same whatever else the service does. Otherwise other edits may share its steps, and a picture may differ by rounding. It may take longer.
+                 * @default false
+                 */
+                alone?: boolean;
             };
             /**
              * Artifacts
@@ -1528,6 +1538,8 @@ export interface components {
              * @default []
              */
             notices?: components["schemas"]["Notice"][];
+            /** @description What it used, all attempts together; null until a worker has done a step of it. */
+            usage?: components["schemas"]["JobUsage"] | null;
             /** @description While it waits. */
             queue?: components["schemas"]["QueuePlace"] | null;
             /**
@@ -1597,6 +1609,8 @@ export interface components {
             links: components["schemas"]["EndedLinks"];
             /** @description Of a failed edit only. */
             error?: components["schemas"]["EndedError"] | null;
+            /** @description What it used, all attempts together; absent where no step was done, and in a batch's. */
+            usage?: components["schemas"]["JobUsage"] | null;
         };
         /**
          * EndedError
@@ -1746,7 +1760,8 @@ export interface components {
             inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"]) | null;
             /**
              * @default {
-             *       "negative_prompt": ""
+             *       "negative_prompt": "",
+             *       "alone": false
              *     }
              */
             sampling?: components["schemas"]["SamplingInput"] | null;
@@ -1836,6 +1851,42 @@ export interface components {
          * @enum {string}
          */
         JobStatus: "queued" | "running" | "succeeded" | "failed" | "canceled" | "expired";
+        /**
+         * JobUsage
+         * @description What a job used, all its attempts together.
+         */
+        JobUsage: {
+            /**
+             * Gpu Seconds
+             * @description Its share of the seconds of each step, all attempts together.
+             * @default 0
+             */
+            gpu_seconds?: number;
+            /**
+             * Steps
+             * @description That were done, all attempts together.
+             * @default 0
+             */
+            steps?: number;
+            /**
+             * Rows
+             * @description Of a forward pass that it took: sources and targets, twice with guidance.
+             * @default 0
+             */
+            rows?: number;
+            /**
+             * Megapixels
+             * @description Of one of its pictures.
+             * @default 0
+             */
+            megapixels?: number;
+            /**
+             * Bytes Stored
+             * @description Of its artifacts, once it has succeeded.
+             * @default 0
+             */
+            bytes_stored?: number;
+        };
         /**
          * Links
          * @description Where to go on from an edit.
@@ -2394,6 +2445,12 @@ export interface components {
             height?: number | null;
             /** Width */
             width?: number | null;
+            /**
+             * Alone
+             * @description Whether it runs by itself: its pictures are then bit for bit the same whatever else the service does. Otherwise other edits may share its steps, and a picture may differ by rounding. It may take longer.
+             * @default false
+             */
+            alone?: boolean | null;
         };
         /**
          * Sampling
@@ -2428,6 +2485,12 @@ export interface components {
             height?: number | null;
             /** Width */
             width?: number | null;
+            /**
+             * Alone
+             * @description Whether it runs by itself: its pictures are then bit for bit the same whatever else the service does. Otherwise other edits may share its steps, and a picture may differ by rounding. It may take longer.
+             * @default false
+             */
+            alone?: boolean;
         };
         /**
          * Source

@@ -1,8 +1,9 @@
--- KEYS: named, active, bucket, owned, models, then for each job record, events, waiting, order, list, leases, pace.
+-- KEYS: named, active, bucket, owned, models, running, then for each job record, events, waiting, order, list, leases,
+-- pace.
 -- ARGV: what is asked, and of each job the fields of its record and those of its message.
--- Answers what became of it: admitted, replayed {ids}, reused, rate {milliseconds}, active {how many}, or
--- full {job, how many, milliseconds}; nothing is written but for the first.
--- needs: keep push
+-- Answers what became of it: admitted, replayed {ids}, reused, rate {milliseconds}, active {how many, how
+-- many of them run}, waiting {how many}, or full {job, how many, milliseconds}; nothing is written but for the first.
+-- needs: keep push fair
 local asked = cjson.decode(ARGV[1])
 local number = #asked.jobs
 if asked.fingerprint then
@@ -19,7 +20,10 @@ if asked.fingerprint then
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local active = redis.call('ZCARD', KEYS[2])
-if asked.active and active + number > asked.active then return {'active', active} end
+redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now)
+local running = redis.call('ZCARD', KEYS[6])
+if asked.active and active + number > asked.active then return {'active', active, running} end
+if asked.waiting and active - running + number > asked.waiting then return {'waiting', active - running} end
 local tokens
 if asked.per_minute then
   local left, at = unpack(redis.call('HMGET', KEYS[3], 'tokens', 'at'))
@@ -27,7 +31,7 @@ if asked.per_minute then
   tokens = math.min(asked.burst, tokens) - number
   if tokens < 0 then return {'rate', math.ceil(-tokens / asked.per_minute * 60000)} end
 end
-local function keys_of(index) return unpack(KEYS, 7 * index - 1, 7 * index + 5) end
+local function keys_of(index) return unpack(KEYS, 7 * index, 7 * index + 6) end
 if asked.backlog then
   local waiting = {}
   for index = 1, number do
@@ -46,7 +50,7 @@ if tokens then
 end
 local ids = {}
 for index, job in ipairs(asked.jobs) do
-  local record, events, queued, order, list = keys_of(index)
+  local record, events, queued, order, list, leases = keys_of(index)
   redis.call('HSET', record, unpack(job.fields))
   redis.call('PEXPIREAT', record, job.expires_at)
   redis.call('ZADD', queued, job.start_by, job.id)
@@ -54,7 +58,7 @@ for index, job in ipairs(asked.jobs) do
   redis.call('ZADD', KEYS[2], job.expires_at, job.id)
   redis.call('ZADD', KEYS[4], job.created_at, job.id)
   for _, key in ipairs({queued, KEYS[5], KEYS[2], KEYS[4]}) do keep(key, job.expires_at - now) end
-  push(list, order, job.message, job.turn, job.message_fields)
+  join(order, leases, list, job.line, job.message, job.message_fields)
   tell(events, record, 'queued')
   ids[index] = job.id
 end

@@ -1,7 +1,7 @@
--- KEYS: record, events, waiting, leases, litter, outbox, dead, order, list, active, pace. ARGV: the move, the fields it
--- writes, those of a new message. Answers false where there is no record, else whether it was done, and the record
--- after it.
--- needs: keep push
+-- KEYS: record, events, waiting, leases, litter, outbox, dead, order, list, active, pace, running. ARGV: the move, the
+-- fields it writes, those of a new message. Answers false where there is no record, else whether it was done, and
+-- the record after it.
+-- needs: keep push fair
 local function count_down(batch, outbox, move, life)
   if redis.call('EXISTS', batch) == 0 then return end
   keep(batch, life)
@@ -13,6 +13,20 @@ local function count_down(batch, outbox, move, life)
   redis.call('PEXPIRE', batch, life)
   redis.call('XADD', outbox, '*', 'batch', string.sub(batch, 7), 'status', 'ended')
   tell(batch .. ':events', batch, 'ended')
+end
+-- What a job used, in all its attempts, is added to its owner's day: once, for an end is written once.
+local function add_up(record, owner, milliseconds)
+  local text = redis.call('HGET', record, 'usage')
+  if not text or text == 'null' then return end
+  local used = cjson.decode(text)
+  local day = 'usage:' .. math.floor(now / DAY)
+  local work = used.rows * used.steps * used.megapixels
+  redis.call('HINCRBY', day, owner .. ' edits', 1)
+  redis.call('HINCRBY', day, owner .. ' steps', used.steps)
+  redis.call('HINCRBY', day, owner .. ' bytes_stored', used.bytes_stored)
+  redis.call('HINCRBYFLOAT', day, owner .. ' gpu_seconds', used.gpu_seconds)
+  redis.call('HINCRBYFLOAT', day, owner .. ' work', work)
+  keep(day, milliseconds)
 end
 local move = cjson.decode(ARGV[1])
 local status, execution, message, batch =
@@ -42,14 +56,20 @@ if move.to ~= move.from then
   if message and message ~= 'null' and move.from == '"queued"' then
     local id = string.sub(message, 2, -2)
     if not move.message then redis.call('HDEL', KEYS[1], 'message') end
-    redis.call('ZREM', KEYS[8], id)
     -- Taken by a worker, the message is RQ's to tidy up.
     if not move.lease and redis.call('LREM', KEYS[9], 1, id) > 0 then redis.call('DEL', 'rq:job:' .. id) end
+    if move.lease then begin_in_order(KEYS[8], KEYS[1], id) else leave_order(KEYS[8], KEYS[9], KEYS[1], id) end
   end
   if move.start_by then redis.call('ZADD', KEYS[3], move.start_by, move.id); keep(KEYS[3], life) end
   if move.lease then redis.call('ZADD', KEYS[4], now + move.lease, move.id); keep(KEYS[4], life) end
+  if move.lease then redis.call('ZADD', KEYS[12], move.expires_at, move.id) else redis.call('ZREM', KEYS[12], move.id) end
+  keep(KEYS[12], life)
 end
-if move.message then push(KEYS[9], KEYS[8], move.message, move.turn, {unpack(ARGV, 2 + move.fields)}) end
+if move.message then
+  -- Where it was begun from. Records of the last version do not say where: they go before what is not begun.
+  local tag = tonumber(redis.call('HGET', KEYS[1], 'start_tag') or nil) or virtual_time(KEYS[8], KEYS[4]) - TIE
+  rejoin(KEYS[8], KEYS[9], KEYS[1], move.message, tag, BEGUN, {unpack(ARGV, 2 + move.fields)})
+end
 for _, item in ipairs(move.litter) do
   redis.call('ZADD', KEYS[5], item[2], item[1])
   keep(KEYS[5], item[2] - now + WEEK)
@@ -63,6 +83,7 @@ if move.took then
 end
 if move.ends then
   redis.call('ZREM', KEYS[10], move.id)
+  add_up(KEYS[1], move.owner, move.usage_kept)
   redis.call('XADD', KEYS[6], 'MINID', '~', now - WEEK, '*', 'job', move.id, 'status', move.ends)
   keep(KEYS[6], WEEK)
 end

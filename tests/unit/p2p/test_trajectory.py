@@ -96,3 +96,9 @@ def test_a_source_is_kept_with_the_maps_of_all_its_words_whatever_its_own_edit_r
     size = grid((16, 16), family.map_factor)
     assert trajectory.maps.shape == (4, family.tokenizer.model_max_length, *size)
     torch.testing.assert_close(repeated.latents, fresh.latents, rtol=0, atol=1e-4)
+
+
+def test_a_source_that_was_made_alone_is_any_edits(family):
+    alone = edit(spec(SWAP, sampling={"alone": True}), family, keep=True).trajectory
+
+    again(spec(SWAP), family, alone)

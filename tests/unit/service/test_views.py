@@ -11,6 +11,7 @@ from pydantic_core import from_json, to_json
 from jobs.model import Artifact, Job, JobError, JobProgress, JobStatus, Notice, Webhook
 from jobs.redis.record import encode, plain, plain_of
 from jobs.redis.store import Place
+from jobs.usage import JobUsage
 from p2p.spec import RECORDED
 from service.edits.answers import EditAccepted, EditView
 from service.edits.views import shown, shown_accepted
@@ -53,6 +54,7 @@ jobs = st.builds(
     revision=numbers,
     traceparent=maybe(texts),
     webhook=maybe(st.builds(Webhook, url=texts)),
+    usage=maybe(st.builds(JobUsage, gpu_seconds=st.floats(0, 1e6), steps=numbers, rows=numbers, bytes_stored=numbers)),
     notices=st.lists(st.builds(Notice, code=texts, pointer=texts, detail=texts), max_size=2).map(tuple),
 )
 places = st.builds(Place, ahead=maybe(numbers), seconds=maybe(st.floats(0, 1e9)))

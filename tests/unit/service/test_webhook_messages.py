@@ -8,6 +8,7 @@ import pytest
 from jobs import moves
 from jobs.model import EVENT_NAMES, TRANSITIONS, Artifact, Job, JobError, JobStatus, Webhook, new_job
 from jobs.testing import InMemoryJobStore
+from jobs.usage import JobUsage
 from tests.edits import CAT_TO_DOG
 from webhooks.messages import EVENTS, EditEnded, is_wanted, message_about
 
@@ -76,3 +77,12 @@ def test_a_jobs_own_webhook_is_told_of_the_ends_it_names(status, by_installation
 def test_of_a_job_without_a_webhook_the_installations_is_told(by_installation):
     assert is_wanted(ended(), by_installation=by_installation) == by_installation
     assert message_about(ended()).url is None
+
+
+def test_a_receiver_is_told_what_the_edit_used():
+    job = ended().model_copy(update={"usage": JobUsage(gpu_seconds=1.5, steps=20, rows=4, megapixels=0.25)})
+
+    data = json.loads(message_about(job).body)["data"]
+
+    assert data["usage"] == {"gpu_seconds": 1.5, "steps": 20, "rows": 4, "megapixels": 0.25, "bytes_stored": 0}
+    assert "usage" not in json.loads(message_about(ended(JobStatus.CANCELED)).body)["data"]

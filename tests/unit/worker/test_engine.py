@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from p2p.errors import UnsupportedSize
-from tests.unit.worker.conftest import PaintingSampler
+from tests.unit.worker.conftest import KEPT, PaintingSampler
 from worker.engine import Engine
 from worker.events import ArtifactReady, Failed, Finished, Progress, Started
 
@@ -90,3 +90,13 @@ def test_whatever_goes_wrong_in_a_run_ends_it_as_failed(plane, error, code):
     assert events[1].code == code
     assert "secret" not in events[1].message
     assert len(events) == 2
+
+
+@pytest.mark.parametrize(("alone", "source"), [(False, KEPT), (True, None)])
+def test_a_job_that_runs_alone_uses_no_kept_source(engine, plane, sampler, alone, source):
+    sampling = plane.job.spec.sampling.model_copy(update={"alone": alone})
+    job = plane.job.model_copy(update={"spec": plane.job.spec.model_copy(update={"sampling": sampling})})
+
+    list(engine.run(job, find=lambda digest: KEPT))
+
+    assert sampler.started_from == [source]

@@ -7,8 +7,10 @@ import pytest
 from jobs import moves
 from jobs.errors import ArtifactNotFound, IllegalTransition
 from jobs.model import JobError, JobProgress, JobStatus
+from jobs.usage import JobUsage
 from worker.events import ArtifactReady, Canceled, Failed, Finished, HandedBack, Progress, Started
 from worker.publishing import Publisher
+from worker.usage import Usage
 
 PICTURE = ArtifactReady(name="source.png", kind="image", content_type="image/png", data=b"a picture", picture=0)
 
@@ -104,3 +106,49 @@ def test_an_execution_that_lost_its_job_writes_nothing_more(plane, publisher):
     assert record(plane).status is JobStatus.QUEUED
     with pytest.raises(ArtifactNotFound):
         plane.storage.read(f"jobs/{plane.job.id}/{publisher.job.execution}/source.png")
+
+
+def used(steps: int, seconds: float = 1.5):
+    return lambda: Usage(gpu_seconds=seconds, steps=steps, rows=4, megapixels=0.25)
+
+
+@pytest.mark.parametrize(
+    ("end", "bytes_stored"),
+    [(Finished(), 9), (Failed(code="x", message="y"), 0), (Canceled(), 0), (HandedBack(), 0)],
+)
+def test_every_end_says_what_the_job_used(plane, publisher, end, bytes_stored):
+    publisher.usage = used(3)
+    for event in (Started(), PICTURE, end):
+        publisher.handle(event)
+
+    assert record(plane).usage == JobUsage(gpu_seconds=1.5, steps=3, rows=4, megapixels=0.25, bytes_stored=bytes_stored)
+
+
+def test_a_job_that_is_tried_again_adds_up_its_attempts(plane, publisher):
+    publisher.usage = used(3)
+    publisher.handle(Started())
+    publisher.handle(HandedBack())
+    again = Publisher(record(plane), plane.store, plane.storage, plane.sources)
+    again.usage = used(20, seconds=10.0)
+    for event in (Started(), PICTURE, Finished()):
+        again.handle(event)
+
+    assert record(plane).usage == JobUsage(gpu_seconds=11.5, steps=23, rows=4, megapixels=0.25, bytes_stored=9)
+
+
+def test_of_a_lost_attempt_counts_what_was_last_reported(plane, publisher):
+    publisher.handle(Started())
+    publisher.usage = used(2)
+    publisher.handle(Progress(step=2, steps=2))
+    publisher.usage = used(9)
+    plane.store.leases.clear()
+    plane.store.make(moves.take_back(record(plane), max_attempts=3))
+
+    assert record(plane).usage.steps == 2
+
+
+def test_a_job_without_a_step_says_nothing_of_its_usage(plane, publisher):
+    publisher.handle(Started())
+    publisher.handle(Failed(code="x", message="y"))
+
+    assert record(plane).usage is None

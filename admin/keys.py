@@ -1,0 +1,71 @@
+"""`python -m admin keys`: API keys that are made, listed and revoked, with what each may ask for."""
+
+import argparse
+import sys
+from typing import Any
+
+from jobs.fairness import LEAST_WEIGHT, MOST_WEIGHT
+from service.api_keys import TRUSTED, KeyRing
+
+#: What `keys create` may say of a key, as `service.api_keys.ApiKey` has it.
+KEY_LIMITS = ("per_minute", "burst", "active", "waiting", "weight", "streams")
+
+
+def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
+    """A new key; its token is said once."""
+    limits = {name: getattr(arguments, name) for name in KEY_LIMITS}
+    given = {name: value for name, value in limits.items() if value is not None}
+    made = ring.create(arguments.name, unless_any=arguments.unless_any, **given)
+    print("there are keys already" if made is None else made[1])
+
+
+def list_keys(ring: KeyRing) -> None:
+    """Every key, without its secret."""
+    for key in ring.all().values():
+        limits = f"{key.per_minute or 'any number of'} edits a minute, {key.active or 'any number'} at a time"
+        if key.waiting is not None:
+            limits += f", {key.waiting} waiting"
+        if key.weight != 1:
+            limits += f", weight {key.weight:g}"
+        if key.streams is not None:
+            limits += f", {key.streams} waits and streams"
+        print(key.id, key.name, f"made {key.created_at:%F}", limits, "REVOKED" if key.revoked_at else "", sep="\t")
+
+
+def revoke_key(ring: KeyRing, key_id: str) -> None:
+    """Running jobs of the key go on; nobody can ask for them any more."""
+    try:
+        print(f"{ring.revoke(key_id).name} opens nothing any more, within {TRUSTED:g} s")
+    except KeyError:
+        sys.exit(f"there is no key {key_id}: `keys list` shows them")
+
+
+def _weight(text: str) -> float:
+    """A weight as an argument; raises `ArgumentTypeError`."""
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = 0.0
+    if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}: give a share")
+    return weight
+
+
+def add_keys(actions: Any) -> None:
+    """The arguments of `keys`, among the actions of the program."""
+    keys = actions.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True)
+    create = keys.add_parser("create", help="a new key, printed once")
+    create.add_argument("name", help="the key's name in the list")
+    create.add_argument("--per-minute", type=float, help="edits it may post a minute")
+    create.add_argument("--burst", type=int, help="edits it may post at once")
+    create.add_argument("--active", type=int, help="edits of it that may wait and run, both together")
+    create.add_argument("--waiting", type=int, help="edits of it that may wait; those that run are not counted")
+    create.add_argument(
+        "--weight", type=_weight, help=f"its share beside other keys, {LEAST_WEIGHT:g} to {MOST_WEIGHT:g} (1)"
+    )
+    create.add_argument(
+        "--streams", type=int, help="waits and event streams it may have open at each API process (STREAMS_PER_KEY)"
+    )
+    create.add_argument("--unless-any", action="store_true", help="nothing if there is a key already")
+    keys.add_parser("list", help="every key, without its secret")
+    keys.add_parser("revoke", help="a key opens nothing any more").add_argument("id", metavar="ID")

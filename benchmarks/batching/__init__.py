@@ -1,0 +1,1 @@
+"""What sharing forward passes gains, over the whole stack: `python -m benchmarks.batching`."""
