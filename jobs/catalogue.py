@@ -123,6 +123,10 @@ class ModelDeclaration(Part):
     )
     defaults: ModelDefaults
     limits: ModelLimits
+    max_rows: Count | None = Field(
+        None,
+        description="Not for clients: the most rows of a step that jobs share. One job at a time if absent.",
+    )
     patience: ModelPatience = Field(ModelPatience(), description="Not for clients: when a worker is taken for hung.")
 
     @model_validator(mode="after")
