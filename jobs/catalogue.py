@@ -121,11 +121,12 @@ class ModelDeclaration(Part):
     sizes: Annotated[tuple[tuple[Count, Count], ...], Field(min_length=1)] = Field(
         description="[height, width] of the pictures it may be asked for; the first is the default."
     )
-    max_rows: Count | None = Field(
-        None, description="Rows of a forward pass that its workers fill with several jobs; one job at a time if absent."
-    )
     defaults: ModelDefaults
     limits: ModelLimits
+    max_rows: Count | None = Field(
+        None,
+        description="Not for clients: the most rows of a step that jobs share. One job at a time if absent.",
+    )
     patience: ModelPatience = Field(ModelPatience(), description="Not for clients: when a worker is taken for hung.")
 
     @model_validator(mode="after")

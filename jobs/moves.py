@@ -57,6 +57,7 @@ class Move:
         dead: whether the job joins the dead letters.
         owner: whose job it is.
         took: seconds from its begin to its end, where that says how fast its model's workers are.
+        beside: whether a job that is begun takes its message out of the queue, because no worker has moved it.
         once: a field of `changes` that makes the move done already where the record has its value: for a move that
             leaves the state as it is, and is sent again where the answer was lost on its way.
     """
@@ -75,6 +76,7 @@ class Move:
     dead: bool = False
     owner: str = ANYBODY
     took: float | None = None
+    beside: bool = False
     once: str | None = None
 
     def __post_init__(self) -> None:
@@ -82,8 +84,12 @@ class Move:
             raise ValueError(f"no {self.from_} job becomes {self.to}")
 
 
-def begin(job: Job, execution: str, lease: timedelta) -> Move:
-    """A worker has taken the job up, as an execution of its own."""
+def begin(job: Job, execution: str, lease: timedelta, *, beside: bool = False) -> Move:
+    """A worker has taken the job up, as an execution of its own.
+
+    Args:
+        beside: whether it was found in the order of the queue, and not by its message.
+    """
     now = datetime.now(UTC)
     expires_at = now + job.lifetime + MARGIN
     return Move(
@@ -95,6 +101,7 @@ def begin(job: Job, execution: str, lease: timedelta) -> Move:
         changes={"execution": execution, "started_at": now, "progress": None, "expires_at": expires_at},
         attempts=1,
         lease=lease,
+        beside=beside,
         litter=((execution_prefix(job.id, execution), expires_at),),
         event="started",
     )

@@ -105,6 +105,9 @@ class InMemoryJobStore:
         self.leases[job.id] = self._clock() + lease.total_seconds()
         return True
 
+    def renew_all(self, jobs: Sequence[Job], lease: timedelta) -> Sequence[bool]:
+        return [self.renew(job, lease) for job in jobs]
+
     def watch(self, job_id: str) -> Watch:
         job = self.get(job_id)
         return Watch(job.execution, job.cancel_requested)

@@ -18,7 +18,7 @@ from p2p.spec import EditSpec
 from p2p.stepping import result_of
 from p2p.trajectory import Trajectory
 
-__all__ = ["EditResult", "WordMap", "edit", "edit_again_steps", "edit_batch_steps", "edit_steps"]
+__all__ = ["EditResult", "WordMap", "edit", "edit_again_steps", "edit_batch_steps", "edit_steps", "side_by_side"]
 
 
 def edit_steps(
@@ -119,14 +119,14 @@ def _together(
         steps.update(turn.steps)
         results.update(turn.results)
         if turn.steps:
-            yield _joined([steps[member] for member in members])
+            yield side_by_side([steps[member] for member in members])
         elif not turn.results:  # the family is still at their pictures
-            yield replace(_joined([steps[member] for member in members]), clean=None)
+            yield replace(side_by_side([steps[member] for member in members]), clean=None)
         clock.skip()
     return tuple(replace(results[member], seconds=clock.seconds) for member in members)
 
 
-def _joined(steps: Sequence[DenoisingStep]) -> DenoisingStep:
+def side_by_side(steps: Sequence[DenoisingStep]) -> DenoisingStep:
     """Steps of several runs as one step of them all."""
     if len(steps) == 1:
         return steps[0]

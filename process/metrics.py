@@ -64,6 +64,8 @@ def _histogram(name: str, *labels: str, by: Sequence[str], buckets: Sequence[flo
 _REQUEST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 #: From a small model's step on a GPU to a large one's on a CPU.
 _STEP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+#: From one row, or one job, to more than a large GPU gains by.
+_ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)
 #: From an idle worker's to a day in the queue.
 _WAIT = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 
@@ -130,6 +132,23 @@ QUEUE_WAIT_SECONDS = _histogram(
     by=(WORKER,),
     buckets=_WAIT,
     meaning="From a job's last queueing until it was begun.",
+)
+ADMISSION_WAIT_SECONDS = _histogram(
+    "p2p_admission_wait_seconds",
+    "model",
+    by=(WORKER,),
+    buckets=_WAIT,
+    meaning="Of jobs that joined others: from a job's last queueing until it joined.",
+)
+TURN_ROWS = _histogram(
+    "p2p_turn_rows",
+    "model",
+    by=(WORKER,),
+    buckets=_ROWS,
+    meaning="Rows of a turn, where jobs share the model: of a step, or pictures that are decoded together.",
+)
+TURN_JOBS = _histogram(
+    "p2p_turn_jobs", "model", by=(WORKER,), buckets=_ROWS, meaning="Jobs of a turn, where jobs share the model."
 )
 FIRST_STEP_SECONDS = _histogram(
     "p2p_first_step_seconds",

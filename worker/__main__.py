@@ -8,6 +8,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import redis
@@ -60,6 +61,7 @@ def main() -> None:
     from worker.engine import Engine
     from worker.models import load_family
     from worker.sampler import ModelSampler
+    from worker.sharing import SharedModel
 
     try:
         family = load_family(declaration, device=settings.device, dtype=settings.dtype)
@@ -74,9 +76,9 @@ def main() -> None:
         )
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
     model_loaded(declaration.id, occupied(family.networks))
-    serve(
-        Engine(ModelSampler(family), declaration, revision=family.revision, judge=judge), declaration, settings, storage
-    )
+    share = partial(SharedModel, family)
+    engine = Engine(ModelSampler(family), declaration, revision=family.revision, judge=judge, share=share)
+    serve(engine, declaration, settings, storage)
 
 
 def serve(engine: "Engine", declaration: ModelDeclaration, settings: WorkerSettings, storage: ObjectStorage) -> None:

@@ -6,6 +6,7 @@ Knows neither Redis nor the storage, and lets no exception out: whatever goes wr
 
 import gc
 import logging
+import time
 from collections.abc import Callable, Generator, Iterator
 
 import torch
@@ -19,12 +20,15 @@ from p2p.sampling import DenoisingStep
 from p2p.stepping import made_of
 from p2p.trajectory import Trajectory
 from worker.edited import Edited, FindSource, edited_by
-from worker.events import Event, Failed, Finished, PreviewReady, Progress, Started
+from worker.events import Drawn, Event, Failed, Finished, PreviewReady, Progress, Started, Waiting
 from worker.moderation import NOBODY, Judge, NotAllowed
 from worker.photo import FetchImage, NoPhoto, no_images
 from worker.results import artifacts_of
 from worker.runs import run_all, ways
+from worker.runs_in_cohort import Stepped
 from worker.sampler import Sampler
+from worker.sharing import Sharing
+from worker.usage import Meter, Share
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class Engine:
 
     Args:
         make_room: has other models leave memory that are not used now; says whether any did.
+        share: makes the model one that several jobs share; None if it cannot be shared.
 
     Attributes:
         judge: of prompts, pictures and previews.
@@ -61,26 +66,48 @@ class Engine:
         revision: str,
         judge: Judge = NOBODY,
         make_room: Callable[[], bool] = no_room,
+        share: Callable[[], Sharing] | None = None,
     ) -> None:
         self._make_room = make_room
         self._sampler = sampler
         self._declaration = declaration
         self._revision = revision
         self.judge = judge
+        self.share = share
+        self.max_rows = None if share is None else declaration.max_rows
 
-    def run(self, job: Job, find: FindSource = nothing_kept, fetch: FetchImage = no_images) -> Iterator[Event]:
+    def among(self, sharing: Sharing) -> "Engine":
+        """This engine for jobs that share the model: their events say when they wait for a turn."""
+        return Engine(
+            sharing.sampler, self._declaration, revision=self._revision, judge=self.judge, make_room=self._make_room
+        )
+
+    def run(
+        self,
+        job: Job,
+        find: FindSource = nothing_kept,
+        fetch: FetchImage = no_images,
+        *,
+        meter: Meter | None = None,
+    ) -> Iterator[Event]:
         """The events of one job, in order; the last is `Finished` or `Failed`.
 
-        Between any two of them the caller may stop iterating: that is where a cancellation or a deadline acts.
+        Between any two of them the caller may stop iterating: that is where a cancellation or a deadline acts. After
+        `Drawn`, another thread may go on.
+
+        Args:
+            meter: adds up what the job takes.
         """
+        meter = meter or Meter(job.spec)
         yield Started()
         try:
             self.judge.judge_prompts(job)
-            edited = yield from edited_by(job, self._sampler, self.judge, find, fetch)
-            results = yield from self._made(edited)
+            edited = yield from _metered(edited_by(job, self._sampler, self.judge, find, fetch), meter)
+            results = yield from self._made(edited, meter)
+            yield Drawn()
             for result in results:
                 self.judge.judge_pictures(job, result.images, result.seed)
-            yield from artifacts_of(results, edited, self._declaration, revision=self._revision)
+            yield from artifacts_of(results, edited, self._declaration, revision=self._revision, turns=meter.turns)
             yield Finished()
         except (NotAllowed, NoPhoto) as refusal:
             yield refusal.failure
@@ -95,12 +122,17 @@ class Engine:
             log.exception("job %s failed", job.id)
             yield Failed(code="internal_error", message="something failed here that should not: send the edit again")
 
-    def _made(self, edited: Edited) -> Generator[Event, None, tuple[EditResult, ...]]:
+    def _made(self, edited: Edited, meter: Meter) -> Generator[Event, None, tuple[EditResult, ...]]:
         """The progress and the previews of a job's runs, and their results."""
         before = 0 if edited.photo is None else edited.photo.steps
         asked = edited.job.spec.artifacts.previews
 
-        def events(step: DenoisingStep) -> Iterator[Event]:
+        def events(step: Stepped) -> Iterator[Event]:
+            if isinstance(step, Share):
+                return meter.took_part(step)
+            if isinstance(step, Waiting):
+                yield step
+                return
             done, steps = before + step.index + 1, before + step.num_steps
             yield Progress(step=done, steps=steps)
             if step.clean and step.index + 1 in preview_steps(asked, step.num_steps):
@@ -123,7 +155,7 @@ class Engine:
             return
         yield PreviewReady(step=done, steps=steps, pictures=tuple(pictures))
 
-    def _steps(self, edited: Edited) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+    def _steps(self, edited: Edited) -> Generator[Stepped, None, tuple[EditResult, ...]]:
         """The steps of a job; where its runs do not fit into memory, once more in smaller ones."""
         job, photo = edited.job, edited.photo
         if photo is not None and not job.spec.targets:
@@ -144,3 +176,17 @@ class Engine:
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+
+def _metered(events: Generator[Event, None, Edited], meter: Meter) -> Generator[Event, None, Edited]:
+    """The events of finding what is edited; the steps of an inversion are noted."""
+    asked = time.perf_counter()
+
+    def noted(event: Event) -> Iterator[Event]:
+        nonlocal asked
+        if isinstance(event, Progress):
+            meter.inverted(time.perf_counter() - asked)
+        yield event
+        asked = time.perf_counter()
+
+    return made_of(events, noted)

@@ -1,9 +1,9 @@
 """What happens to a job while a worker has it: plain values, in the order in which they happen.
 
-`Started`, then any number of `Progress`, `PreviewReady`, `Inverted`, `Reconstructed` and `ArtifactReady`, then exactly
-one of `Finished`, `Failed`, `Canceled`, `HandedBack`. The engine yields them and knows neither Redis nor the storage;
-`worker.publishing` folds them into the record. A new event is a class here, its place in `Event`, and a row of
-`worker.publishing.WRITTEN`.
+`Started`, then any number of `Progress`, `PreviewReady`, `Inverted`, `Reconstructed` and `Waiting`. If the pictures are
+made, `Drawn` and any number of `ArtifactReady` follow. The last is exactly one of `Finished`, `Failed`, `Canceled`,
+`HandedBack`. The engine yields them and knows neither Redis nor the storage; `worker.publishing` folds them into the
+record. A new event is a class here, its place in `Event`, and a row of `worker.publishing.WRITTEN`.
 """
 
 from dataclasses import dataclass
@@ -43,6 +43,20 @@ class Progress(Happened):
 
     step: int
     steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting(Happened):
+    """The job has done its part of a turn. Other jobs may do theirs before it goes on."""
+
+    ends_previews = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn(Happened):
+    """The pictures are made. What follows needs no model: it may go on in another thread."""
+
+    ends_previews = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,5 +142,5 @@ class HandedBack(Happened):
     said = "given back"
 
 
-Happening = Started | Progress | PreviewReady | ArtifactReady | Inverted | Reconstructed
+Happening = Started | Progress | Waiting | Drawn | PreviewReady | ArtifactReady | Inverted | Reconstructed
 Event = Happening | Finished | Failed | Canceled | HandedBack

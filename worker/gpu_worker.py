@@ -56,7 +56,7 @@ class GpuWorker(SimpleWorker):
     job_class = EditMessage
 
     def __init__(self, taking: Taking, client: redis.Redis, drain: Drain) -> None:
-        self._taking, self._drain = taking, drain
+        self.taking, self._drain = taking, drain
         self.queues: list[Queue]
         # The class of messages is named as well: RQ's maintenance reads abandoned messages by that of the queue.
         self._queue_of = {
@@ -75,7 +75,7 @@ class GpuWorker(SimpleWorker):
     @property
     def models(self) -> Sequence[str]:
         """Whose queues it works off."""
-        return self._taking.models
+        return self.taking.models
 
     def subscribe(self) -> None:
         """Hear no commands: RQ would end this process, or kill its process group, for any client that publishes.
@@ -121,7 +121,7 @@ class GpuWorker(SimpleWorker):
         is_burst = timeout is None  # whatever is there, and no waiting
         while not self._stop_requested:
             try:
-                model = self._taking.ready(self.heartbeat)
+                model = self.taking.ready(self.heartbeat)
                 self._register_served()
                 if self._stop_requested:  # it may have come while a model was loaded
                     return None
@@ -129,11 +129,11 @@ class GpuWorker(SimpleWorker):
                     if is_burst:
                         return None
                     self._idle()
-                    self._taking.wait(TURN)
+                    self.taking.wait(TURN)
                     continue
                 # From exactly one queue RQ moves a message instead of popping it, so that a crash does not lose it.
                 self._ordered_queues = [self._queue_of[model]]
-                waits = self._taking.may_block and not is_burst
+                waits = self.taking.may_block and not is_burst
                 taken = super().dequeue_job_and_maintain_ttl(*((TURN, TURN) if waits else (None, max_idle_time)))
             except UNREADABLE as error:
                 # RQ reads each field of a message before it is ours, and ends the worker over one that it cannot read.
@@ -146,9 +146,9 @@ class GpuWorker(SimpleWorker):
                 sleep(TURN)
                 continue
             if taken:
-                self._taking.took(model)
+                self.taking.took(model)
                 return taken
-            if is_burst and self._taking.may_block:
+            if is_burst and self.taking.may_block:
                 return None
         return None
 
@@ -161,7 +161,7 @@ class GpuWorker(SimpleWorker):
 
     def _register_served(self) -> None:
         """Counts as a worker of those models alone that it can serve."""
-        served = [queue for model, queue in self._queue_of.items() if model in self._taking.served]
+        served = [queue for model, queue in self._queue_of.items() if model in self.taking.served]
         if served == self.queues:
             return
         before = self.queues

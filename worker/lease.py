@@ -1,8 +1,9 @@
 """A job is its worker's for as long as the worker shows that it gets on with it.
 
-A thread renews the lease while steps end in time. When none has ended within the model's limit it stops, so that the
-reaper gives the job to somebody else, and once that must have happened it ends the process: whatever hangs, a kernel on
-the GPU for one, is not waited for. Being alive is no sign of health; ending steps is.
+A thread renews all leases of the worker in one round trip, each while the job's steps end in time. When none has ended
+within the model's limit that lease is left, so that the reaper gives the job to somebody else. Once that must have
+happened the process ends: whatever hangs, a kernel on the GPU for one, is not waited for. Being alive is no sign of
+health; ending steps is.
 """
 
 import logging
@@ -32,38 +33,54 @@ def end_process() -> None:
 
 
 class Lease:
-    """Renews one job's lease within a `with` block.
+    """One job's lease.
+
+    Attributes:
+        job: as its execution began it.
+        without_step: seconds since its last step ended.
+        limit: how long the step at hand may take.
+    """
+
+    def __init__(self, job: Job, first_step: timedelta, step: timedelta, clock: Callable[[], float]) -> None:
+        self.job, self._step, self._clock = job, step.total_seconds(), clock
+        self.limit, self._last_step = first_step.total_seconds(), clock()
+
+    @property
+    def without_step(self) -> float:
+        return self._clock() - self._last_step
+
+    def step_ended(self) -> None:
+        """The job gets on."""
+        self._last_step, self.limit = self._clock(), self._step
+
+
+class Leases:
+    """Renews the leases that are held, within a `with` block.
 
     Args:
-        job: as its execution began it.
-        length: how long the job stays the worker's after the last renewal.
-        first_step: how long until the first step has ended, which may compile and fetch what the others find ready.
-        step: how long any other step may take, storing an artifact included.
+        length: how long a job stays the worker's after the last renewal.
         alive: called with every renewal.
         give_up: ends the process.
     """
 
     def __init__(
         self,
-        job: Job,
         store: JobStore,
         *,
         length: timedelta,
-        first_step: timedelta,
-        step: timedelta,
         alive: Callable[[], None] = lambda: None,
         give_up: Callable[[], None] = end_process,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._job, self._store, self._length = job, store, length
-        self._step, self._alive, self._give_up, self._clock = step.total_seconds(), alive, give_up, clock
-        self._limit, self._last_step = first_step.total_seconds(), clock()
+        self._store, self._length, self._clock = store, length, clock
+        self._alive, self._give_up = alive, give_up
+        self._held: dict[str, Lease] = {}
         self._ended = threading.Event()
-        # With the log context of the lease's holder, which threads do not inherit.
+        # With the log context of the holder, which threads do not inherit.
         keep = partial(copy_context().run, self._keep)
-        self._thread = threading.Thread(target=keep, name=f"lease of {job.id}", daemon=True)
+        self._thread = threading.Thread(target=keep, name="leases", daemon=True)
 
-    def __enter__(self) -> "Lease":
+    def __enter__(self) -> "Leases":
         self._thread.start()
         return self
 
@@ -73,9 +90,19 @@ class Lease:
         self._ended.set()
         self._thread.join()
 
-    def step_ended(self) -> None:
-        """The job gets on."""
-        self._last_step, self._limit = self._clock(), self._step
+    def hold(self, job: Job, *, first_step: timedelta, step: timedelta) -> Lease:
+        """Renew a job's lease from now on.
+
+        Args:
+            first_step: how long until the first step has ended, which may compile and fetch what the others find ready.
+            step: how long any other step may take, storing an artifact included.
+        """
+        lease = self._held[job.id] = Lease(job, first_step, step, self._clock)
+        return lease
+
+    def leave(self, lease: Lease) -> None:
+        """Renew it no more: the job has ended, or is another's."""
+        self._held.pop(lease.job.id, None)
 
     def _keep(self) -> None:
         while not self._ended.wait(self._length.total_seconds() / 3):
@@ -83,19 +110,27 @@ class Lease:
                 return
 
     def renewed(self) -> bool:
-        """One turn of the thread; False where there is nothing left to renew."""
-        without_step = self._clock() - self._last_step
-        if without_step > self._limit + self._length.total_seconds():
-            log.critical("job %s: no step has ended for %.0f s; this process ends", self._job.id, without_step)
-            self._give_up()
-            return False
-        if without_step > self._limit:
-            log.error("job %s: no step has ended for %.0f s; its lease is not renewed", self._job.id, without_step)
+        """One turn of the thread; False if the process is given up."""
+        held = list(self._held.values())
+        late = [lease for lease in held if lease.without_step > lease.limit]
+        for lease in late:
+            said = lease.job.id, lease.without_step
+            if lease.without_step > lease.limit + self._length.total_seconds():
+                log.critical("job %s: no step has ended for %.0f s; this process ends", *said)
+                self._give_up()
+                return False
+            log.error("job %s: no step has ended for %.0f s; its lease is not renewed", *said)
+        in_time = [lease for lease in held if lease not in late]
+        if held and not in_time:
             return True
         try:
             self._alive()
-            return self._store.renew(self._job, self._length)
+            answers = self._store.renew_all([lease.job for lease in in_time], self._length) if in_time else ()
         except redis.RedisError as error:
-            # The lease runs on meanwhile; the next turn tries again.
-            log.warning("job %s: its lease could not be renewed: %s", self._job.id, error)
+            # The leases run on meanwhile; the next turn tries again.
+            log.warning("the leases of %d jobs could not be renewed: %s", len(in_time), error)
             return True
+        for lease, is_held in zip(in_time, answers, strict=True):
+            if not is_held:
+                self.leave(lease)
+        return True

@@ -12,6 +12,7 @@ from jobs.model import Job
 from p2p.edit import EditResult
 from worker.edited import Edited
 from worker.photo import InvertedPhoto
+from worker.usage import Stretch
 
 #: Packages whose version can change a picture.
 _PACKAGES = ("torch", "diffusers", "transformers", "peft", "tokenizers", "numpy", "pillow")
@@ -24,12 +25,14 @@ def manifest(
     *,
     revision: str,
     encoding: float = 0.0,
+    turns: Sequence[Stretch] = (),
 ) -> dict[str, Any]:
     """The manifest of a finished job. Posting its `spec` to the same revision gives the same pictures.
 
     Args:
         results: of each of its seeds.
         encoding: seconds that writing the pictures as files took.
+        turns: that its runs took part in, with the rows and the number of all jobs in them; never whose they were.
     """
     result, job = results[0], edited.job
     return {
@@ -50,6 +53,7 @@ def manifest(
             for index, prompt in enumerate(result.prompts)
         ],
         "seconds": {part: round(each, 4) for part, each in {**_seconds(results), "pictures": encoding}.items()},
+        **({"turns": [asdict(stretch) for stretch in turns]} if turns else {}),
         "versions": {"python": platform.python_version(), **_versions()},
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

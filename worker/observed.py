@@ -9,7 +9,7 @@ from typing import cast
 from jobs.model import Job
 from jobs.redis.backlog import seconds_waited
 from process import metrics
-from worker.events import Event, Finished, Progress, Started
+from worker.events import Event, Finished, Progress, Started, Waiting
 
 
 def observed(
@@ -35,4 +35,6 @@ def observed(
                 metrics.QUEUE_WAIT_SECONDS.labels(job.model).observe(waited)
             elif isinstance(event, Finished):
                 metrics.PUBLICATION_SECONDS.labels(job.model).observe(clock() - last_step)
-            asked = clock()
+            # What a job waits for is its turn: its step's time goes on.
+            if not isinstance(event, Waiting):
+                asked = clock()

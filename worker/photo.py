@@ -18,7 +18,7 @@ from p2p.spec import Direct, EditSpec
 from p2p.stepping import made_of
 from p2p.trajectory import Trajectory
 from p2p.trajectory_file import dumped
-from worker.events import Event, Failed, Inverted, Progress, Reconstructed
+from worker.events import Event, Failed, Inverted, Progress, Reconstructed, Waiting
 from worker.fitting import Fitting, fitting_of
 from worker.sampler import Sampler
 
@@ -138,6 +138,7 @@ def inverted_photo(
             nonlocal steps
             steps = step.num_steps  # of the whole inversion, which only its steps say
             yield Progress(step=step.index + 1, steps=steps + edit_steps)
+            yield Waiting()
 
         found = yield from made_of(sampler.invert(spec, photo.picture), progress)
         trajectory = found.trajectory

@@ -35,6 +35,7 @@ from process.metrics import GPU_SECONDS
 from worker.events import (
     ArtifactReady,
     Canceled,
+    Drawn,
     Event,
     Failed,
     Finished,
@@ -44,10 +45,11 @@ from worker.events import (
     Progress,
     Reconstructed,
     Started,
+    Waiting,
 )
 from worker.moderation import NOBODY, Judge
 from worker.previews import Previews
-from worker.usage import Usage
+from worker.usage import Meter, Usage
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,10 @@ class Publisher:
 
     Every write names the execution. One that has lost the job, or whose job was canceled in time, gets
     `IllegalTransition` from its first write on and changes nothing; what it stored is then its to `discard`.
+
+    Args:
+        beside: whether the job is begun beside others, from its place in the order; then its message is still there.
+        meter: adds up what the execution takes.
     """
 
     def __init__(
@@ -71,11 +77,14 @@ class Publisher:
         *,
         lease: timedelta = timedelta(seconds=10),
         judge: Judge = NOBODY,
+        beside: bool = False,
+        meter: Meter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # What the engine sees: the job as this execution will have begun it.
         self.job = job.model_copy(update={"execution": uuid4().hex, "attempt": job.attempt + 1})
-        self._queued, self._lease = job, lease
+        self._queued, self._lease, self._beside = job, lease, beside
+        self._meter = meter or Meter(job.spec)
         self._store = store
         self._storage = storage
         self._clock = clock
@@ -85,8 +94,11 @@ class Publisher:
         self._previews = Previews(self.job, store, storage, judge)
         self._reconstruction: Reconstruction | None = None
         self._kept: list[tuple[str, str]] = []  # digest and key of trajectories
-        #: What this attempt has used by now; `worker.tasks` sets it.
-        self.usage: Callable[[], Usage] = lambda: Usage(0.0, 0, 0, 0.0)
+
+    @property
+    def usage(self) -> Usage:
+        """What this execution has taken of the device so far."""
+        return self._meter.usage
 
     def handle(self, event: Event) -> None:
         """Write one event down.
@@ -109,7 +121,7 @@ class Publisher:
 
     def _make(self, move: Move) -> Usage:
         """Make a move of a running job, with what it has used by now; gives this attempt's part."""
-        now, before = self.usage(), self.job.usage
+        now, before = self.usage, self.job.usage
         if now.steps:
             stored = sum(each.bytes for each in self._artifacts) if move.to is JobStatus.SUCCEEDED else 0
             move = moves.charged(move, (before or JobUsage()).and_then(**asdict(now), bytes_stored=stored))
@@ -121,7 +133,7 @@ class Publisher:
 
     def _start(self, _: Started) -> None:
         assert self.job.execution
-        self.job = self._store.make(moves.begin(self._queued, self.job.execution, self._lease))
+        self.job = self._store.make(moves.begin(self._queued, self.job.execution, self._lease, beside=self._beside))
 
     def _report(self, progress: Progress) -> None:
         now = self._clock()
@@ -143,6 +155,9 @@ class Publisher:
 
     def _fail(self, failed: Failed) -> None:
         self._end(moves.fail(self.job, JobError(code=failed.code, message=failed.message)))
+
+    def _pass(self, _: Waiting | Drawn) -> None:
+        """Nothing that a record says."""
 
     def _stop(self, _: Canceled) -> None:
         self._end(moves.stop(self.job))
@@ -198,6 +213,8 @@ class Publisher:
 WRITTEN: Mapping[type[Event], Callable[[Publisher, Any], None]] = {
     Started: Publisher._start,
     Progress: Publisher._report,
+    Waiting: Publisher._pass,
+    Drawn: Publisher._pass,
     PreviewReady: Publisher._show,
     ArtifactReady: Publisher._keep,
     Inverted: Publisher._keep_inversion,

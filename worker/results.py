@@ -22,15 +22,22 @@ from worker.fitting import Fitting, fitting_of
 from worker.heatmaps import MAX_SIDE, heatmap
 from worker.manifest import manifest
 from worker.photo import InvertedPhoto
+from worker.usage import Stretch
 
 
 def artifacts_of(
-    results: Sequence[EditResult], edited: Edited, declaration: ModelDeclaration, *, revision: str
+    results: Sequence[EditResult],
+    edited: Edited,
+    declaration: ModelDeclaration,
+    *,
+    revision: str,
+    turns: Sequence[Stretch] = (),
 ) -> Iterator[ArtifactReady]:
     """Every artifact that a job asked for, the manifest last; where it asked for several seeds, a folder for each.
 
     Args:
         results: of each of its seeds.
+        turns: that its runs took part in.
         edited: what was edited. Pictures and masks of a photo come back in its size, heat maps in its shape.
     """
     job, photo, bounds = edited.job, edited.photo, edited.masks.bounds
@@ -49,7 +56,7 @@ def artifacts_of(
         folder = "" if job.spec.sampling.seeds is None else f"seed-{result.seed}/"
         for file in _files(result, written, fitting, limits, job.spec.artifacts):
             yield replace(file, name=f"{folder}{file.name}", seed=result.seed)
-    made = manifest(results, edited, declaration, revision=revision, encoding=encoding)
+    made = manifest(results, edited, declaration, revision=revision, encoding=encoding, turns=turns)
     text = json.dumps(made, indent=2, ensure_ascii=False)
     yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
 

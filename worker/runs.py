@@ -16,6 +16,7 @@ from p2p.sampling import DenoisingStep
 from p2p.spec import EditSpec
 from p2p.stepping import made_of
 from p2p.trajectory import Trajectory
+from worker.runs_in_cohort import Stepped
 from worker.sampler import Sampler
 
 #: What a sampler is given at a time.
@@ -43,7 +44,7 @@ def ways(spec: EditSpec, kept: Mapping[int, Trajectory]) -> Sequence[Sequence[Ru
 
 def run_all(
     sampler: Sampler, runs: Sequence[Run], seeds: Sequence[int], masks: Mapping[str, Image.Image]
-) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+) -> Generator[Stepped, None, tuple[EditResult, ...]]:
     """Every step of every run, numbered through; returns a result for each seed, as if there had been one run of it."""
     results: dict[int, list[EditResult]] = {}
     for number, (spec, kept) in enumerate(runs):
@@ -53,8 +54,11 @@ def run_all(
     return tuple(joined(results[seed]) for seed in seeds)
 
 
-def _numbered(run: int, runs: int, step: DenoisingStep) -> Iterator[DenoisingStep]:
+def _numbered(run: int, runs: int, step: Stepped) -> Iterator[Stepped]:
     """A step of one run as a step of all; they have as many steps each."""
+    if not isinstance(step, DenoisingStep):
+        yield step
+        return
     # A part of the pictures is no preview of the job, and memory may be short.
     clean = step.clean if runs == 1 else None
     yield replace(step, index=run * step.num_steps + step.index, num_steps=runs * step.num_steps, clean=clean)

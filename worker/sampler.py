@@ -5,11 +5,14 @@ A picture that was not generated is inverted first; its run is a kept source lik
 
 import logging
 from collections.abc import Generator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from PIL import Image
 
-from p2p.edit import EditResult, WordMap, edit_again_steps, edit_steps
+from p2p.cohort.cohort import Cohort
+from p2p.cohort.turn import Turn
+from p2p.edit import EditResult, WordMap
 from p2p.families.base import ModelFamily
 from p2p.inversion import InversionResult, described, invert_steps
 from p2p.inversion.encode import encoded
@@ -21,6 +24,8 @@ from p2p.sampling import DenoisingStep
 from p2p.spec import Direct, EditSpec
 from p2p.tokens import tokenize
 from p2p.trajectory import Trajectory, key_of
+from worker.events import Waiting
+from worker.runs_in_cohort import Stepped, joined_run
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +50,8 @@ class Sampler(Protocol):
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
-    ) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
-        """Every step of a run; returns one result for each of the spec's seeds.
+    ) -> Generator[Stepped, None, tuple[EditResult, ...]]:
+        """Every step of a run, and its share of each turn; returns one result for each of the spec's seeds.
 
         Args:
             kept: the source's run, where it is known already; of a spec of one seed.
@@ -115,11 +120,10 @@ class ModelSampler:
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
-    ) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+    ) -> Generator[Stepped, None, tuple[EditResult, ...]]:
         self._make_sure_it_is_whole()
-        if kept is not None:
-            return ((yield from edit_again_steps(spec, self._family, kept, masks=masks)),)
-        return (yield from edit_steps(spec, self._family, keep=spec.artifacts.trajectory, masks=masks))
+        with Cohort(self._family) as cohort:
+            return (yield from joined_run(cohort, partial(_own_turn, cohort), spec, kept, masks))
 
     def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:
         return preview(step, self._family)
@@ -130,3 +134,9 @@ class ModelSampler:
             if layer.processor is not self._processors[name]:
                 log.error("%s was not the model's own attention: an earlier job left it behind", name)
                 layer.set_processor(self._processors[name])
+
+
+def _own_turn(cohort: Cohort) -> Generator[Waiting, None, tuple[Turn, int]]:
+    """The next turn of a cohort that is one job's alone: it waits for nobody."""
+    yield from ()
+    return cohort.turn(), 1

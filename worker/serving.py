@@ -9,6 +9,7 @@ import redis
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import RefusedRedis, UnsafeRedis
 from jobs.redis.connection import patient_client, wait_for
+from jobs.redis.head import RedisHead
 from jobs.redis.queue import RqJobQueue
 from jobs.redis.sources import RedisKeptSources
 from jobs.redis.store import RedisJobStore
@@ -17,6 +18,7 @@ from process.metrics import WORKER, begin_at_zero
 from worker.drain import Drain
 from worker.engine import Engine
 from worker.gpu_worker import GpuWorker
+from worker.reserving import Reserving
 from worker.settings import WorkerSettings
 from worker.taking import Taking
 from worker.tasks import WorkerContext
@@ -41,7 +43,7 @@ def work(taking: Callable[[redis.Redis, ContextOf], Taking], settings: WorkerSet
         sys.exit(str(error))
     # RQ reads bytes: a client of its own.
     messages = redis.Redis.from_url(settings.redis_url)
-    drain = Drain(settings.grace)
+    drain, reserving = Drain(settings.grace), dict[str, Reserving]()
 
     def context_of(declaration: ModelDeclaration, engine: Engine) -> WorkerContext:
         return WorkerContext(
@@ -55,6 +57,10 @@ def work(taking: Callable[[redis.Redis, ContextOf], Taking], settings: WorkerSet
             drain=drain,
             lease=settings.lease,
             alive=lambda: worker.heartbeat(),  # made below
+            head=RedisHead(client, declaration.id),
+            may_join=lambda: worker.taking.may_join(declaration.id),
+            took=lambda: worker.taking.took(declaration.id),
+            reserving=reserving.setdefault(declaration.id, Reserving()),
         )
 
     worker = GpuWorker(taking(messages, context_of), messages, drain)

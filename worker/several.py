@@ -25,6 +25,7 @@ from worker.residents import Resident, Residents
 from worker.sampler import ModelSampler
 from worker.serving import ContextOf, work
 from worker.settings import WorkerSettings
+from worker.sharing import SharedModel
 from worker.taking import SeveralModels
 from worker.tasks import set_context
 
@@ -50,6 +51,7 @@ def serve_several(
             revision=family.revision,
             judge=judge,
             make_room=partial(memory.leave_alone, model),
+            share=partial(SharedModel, family),
         )
         return Resident(engine, partial(occupied, family.networks))
 

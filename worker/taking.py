@@ -2,7 +2,7 @@
 
 A worker gives RQ one queue at a time, because RQ moves a message from one queue and pops it from several; a message
 that is popped is lost with its worker. What takes more of one model's jobs beside the first begins where a `Taking` is
-told that a message `took` place.
+told that a message `took` place (`worker.table`): each job that joins counts as a turn of its model.
 
 Of several models, one is loaded before its message is taken, never after. So a job whose model cannot be loaded, or
 whose worker is killed meanwhile, has not left its queue, and another worker can take it.
@@ -12,6 +12,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Protocol
+
+import redis
 
 from worker.pulse import pulse
 from worker.turns import Turns
@@ -51,7 +53,10 @@ class Taking(Protocol):
         """
 
     def took(self, model: str) -> None:
-        """A message of this model was moved, and is worked off next."""
+        """A job of this model is worked off: its message was moved, or it joins those that run."""
+
+    def may_join(self, model: str) -> bool:
+        """Whether a job of the model that runs may join now: no other model has waited for long enough."""
 
     def wait(self, seconds: float) -> None:
         """Until it is worth looking again, or the time is over."""
@@ -70,6 +75,9 @@ class OneModel:
 
     def took(self, model: str) -> None:
         """The only one there is."""
+
+    def may_join(self, model: str) -> bool:
+        return True
 
     def wait(self, seconds: float) -> None:
         """RQ waits."""
@@ -142,6 +150,12 @@ class SeveralModels:
     def took(self, model: str) -> None:
         self._turns.took(model)
         self._post(model)
+
+    def may_join(self, model: str) -> bool:
+        try:
+            return not self._turns.is_due(self._possible() - {model})
+        except redis.RedisError:
+            return False
 
     def wait(self, seconds: float) -> None:
         if not self._possible():

@@ -33,10 +33,17 @@ class Turns:
         for model in self._models:
             if model not in waiting:
                 self._passed[model] = 0
-        due = {model for model in waiting if self._passed[model] >= self._most}
-        candidates = due or waiting & loaded or waiting
+        candidates = self._due(waiting) or waiting & loaded or waiting
         # Of models that had no turn yet the one that was named first.
         return min((model for model in self._models if model in candidates), key=self._last.__getitem__, default=None)
+
+    def is_due(self, waiting: Set[str]) -> bool:
+        """Whether one of these models has been passed over as often as may be. They wait from now on."""
+        self._waiting |= waiting
+        return bool(self._due(waiting))
+
+    def _due(self, waiting: Set[str]) -> Set[str]:
+        return {model for model in waiting if self._passed[model] >= self._most}
 
     def took(self, model: str) -> None:
         """A job of this model has been taken."""

@@ -6,6 +6,7 @@ supervisor that starts again what ends. Processes are ended by SIGKILL in each w
 times; the built-in model's while it denoises. Recovery is the time from a kill until another process takes the
 interrupted next step: the job's next step, the delivery, or the next sweep. Beside it faults that kill nobody.
 
+`--together 4`: workers share their steps between four jobs; the built-in model's between as many.
 `--quick`: one kill a window, each fault once. `--stock`: the same windows on RQ as it comes; 25 minutes. What that
 printed once is checked in (`baseline.json`) and is the report's "baseline".
 """
@@ -20,7 +21,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.recovery import faults, stock, windows
+from benchmarks.recovery import faults, programs, stock, windows
 from benchmarks.recovery.receiver import receiver
 from benchmarks.recovery.verdict import spread
 from benchmarks.recovery.world import World, settings_of
@@ -35,12 +36,16 @@ BASELINE = Path(__file__).with_name("baseline.json")
 SUMMED = ("accepted", "finished", "lost", "published_twice", "outbox_twice")
 
 
-async def ours(folder: Path, storage_url: str, *, quick: bool) -> dict:
+async def ours(folder: Path, storage_url: str, *, quick: bool, together: int = 0) -> dict:
     """Every window and every fault: all at once where it is to be quick, else first the ones and then the others.
+
+    Args:
+        together: how many jobs share the steps of a worker with a stand-in; 0 for one job at a time.
 
     What lies between the processes and a Redis is the benchmark's own, and has the loop's attention alone then.
     """
     worlds: dict[str, World] = {}
+    shared = {programs.TOGETHER: str(together)}
     (s3_address, rest), objects = storage_url.rsplit(":", 1), folder / "s3"
     s3_port, bucket = rest.split("/")
     objects /= bucket
@@ -48,7 +53,7 @@ async def ours(folder: Path, storage_url: str, *, quick: bool) -> dict:
 
         async def window(name: str) -> tuple[dict, list[float]]:
             port, kind = free_port(), windows.WINDOWS[name]
-            settings = settings_of(port, f"{storage_url}/{name}", f"{webhooks}/{name}")
+            settings = settings_of(port, f"{storage_url}/{name}", f"{webhooks}/{name}") | shared
             worlds[name] = World(name, folder / name, port, settings, kind.programs)
             return await windows.tried(worlds[name], kind, 1 if quick else SPECIAL.get(name, KILLS), objects)
 
@@ -56,7 +61,7 @@ async def ours(folder: Path, storage_url: str, *, quick: bool) -> dict:
             port = free_port()
             async with faults.between(port, int(s3_port)) as proxies:
                 storage = f"{s3_address}:{proxies['s3'].port}/{bucket}/{name}"
-                settings = settings_of(proxies["redis"].port, storage, f"{webhooks}/{name}")
+                settings = settings_of(proxies["redis"].port, storage, f"{webhooks}/{name}") | shared
                 worlds[name] = World(name, folder / name, port, settings, keep=True)
                 return await faults.suffered(worlds[name], faults.FAULTS[name], proxies, 1 if quick else TIMES, objects)
 
@@ -77,15 +82,16 @@ async def ours(folder: Path, storage_url: str, *, quick: bool) -> dict:
     }
 
 
-def measured(*, quick: bool) -> Mapping:
+def measured(*, quick: bool, together: int = 0) -> Mapping:
     """The report, but for the baseline."""
     with tempfile.TemporaryDirectory(prefix="recovery-") as place, s3_server(Path(place)) as storage_url:
-        return asyncio.run(ours(Path(place), storage_url, quick=quick))
+        return asyncio.run(ours(Path(place), storage_url, quick=quick, together=together))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recovery", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one kill a window, each fault once; under a minute")
+    parser.add_argument("--together", type=int, default=0, help="so many jobs share the steps of a worker")
     parser.add_argument("--stock", action="store_true", help="RQ as it comes, in place of this service; 25 minutes")
     arguments = parser.parse_args()
     # What the API says of a Redis that is away is expected here; what nobody expected ends the benchmark.
@@ -98,7 +104,7 @@ def main() -> None:
         report = stock.measured()
     else:
         baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
-        report = {"ours": measured(quick=arguments.quick), "baseline": baseline}
+        report = {"ours": measured(quick=arguments.quick, together=arguments.together), "baseline": baseline}
     print(json.dumps(report, indent=1))
 
 

@@ -10,11 +10,13 @@ import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from benchmarks.recovery.journal import Journal
 from benchmarks.recovery.stand_in import Noted, StandIn
+from benchmarks.recovery.stand_in_sharing import ROWS, StandInSharing
 from benchmarks.recovery.wires import UPLOAD, Wires
 from jobs.catalogue import ModelDeclaration, load_catalogue
 from jobs.model import JobStatus
@@ -24,6 +26,7 @@ from jobs.redis.queue import RqJobQueue
 from jobs.redis.store import RedisJobStore
 from jobs.storage import open_storage
 from outbox import __main__ as outbox
+from p2p.families.base import ModelFamily
 from reaper import __main__ as reaper
 from worker.__main__ import serve
 from worker.engine import Engine
@@ -33,8 +36,13 @@ from worker.models import load_family
 from worker.publishing import Publisher
 from worker.sampler import ModelSampler, Sampler
 from worker.settings import WorkerSettings
+from worker.sharing import SharedModel, Sharing
 
 MODEL = "scenes"
+#: Makes a model one that jobs share, whose runs are noted.
+Share = Callable[[Callable[[Sampler], Sampler]], Sharing]
+#: The variable of a world's environment that says how many jobs share a worker's steps.
+TOGETHER = "RECOVERY_TOGETHER"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +73,26 @@ def begun(place: Place, name: str) -> Wires:
 
 def stand_in_worker(place: Place, name: str) -> None:
     """A worker whose sampler takes half a second and no model, and does of a sampler what this benchmark asks for."""
-    _work(begun(place, name), lambda _: cast(Sampler, StandIn()))
+    _work(begun(place, name), lambda _: (cast(Sampler, StandIn()), StandInSharing))
 
 
 def model_worker(place: Place, name: str) -> None:
     """A worker with the built-in model."""
-    _work(begun(place, name), lambda declaration: ModelSampler(load_family(declaration)))
+
+    def loaded(declaration: ModelDeclaration) -> tuple[Sampler, Share]:
+        family = load_family(declaration)
+        return ModelSampler(family), partial(_shared, family)
+
+    _work(begun(place, name), loaded)
 
 
-def _work(wires: Wires, sampler: Callable[[ModelDeclaration], Sampler]) -> None:
+def _shared(family: ModelFamily, noted: Callable[[Sampler], Sampler]) -> Sharing:
+    sharing = SharedModel(family)
+    sharing.sampler = noted(sharing.sampler)
+    return sharing
+
+
+def _work(wires: Wires, loaded: Callable[[ModelDeclaration], tuple[Sampler, Share]]) -> None:
     settings = WorkerSettings()
     declaration, storage = load_catalogue(settings.models_file)[MODEL], open_storage(settings.storage_url)
     wires.across(GpuWorker, "execute_job", "after_pop", lambda worker, message, queue: job_of(message.id))
@@ -82,8 +101,16 @@ def _work(wires: Wires, sampler: Callable[[ModelDeclaration], Sampler]) -> None:
     # The second of a job's artifacts: one is stored, and one is on its way.
     wires.across(type(storage), "put", "mid_upload", _second_artifact, within=UPLOAD)
     wires.across(RedisJobStore, "make", "before_commit", _finished)
-    engine = Engine(cast(Sampler, Noted(sampler(declaration), wires)), declaration, revision="recovery")
+    if together := int(os.environ.get(TOGETHER, 0)):
+        declaration = declaration.model_copy(update={"max_rows": ROWS * together})
+    sampler, share = loaded(declaration)
+    noted = partial(_noted, wires)
+    engine = Engine(noted(sampler), declaration, revision="recovery", share=partial(share, noted))
     serve(engine, declaration, settings, storage)
+
+
+def _noted(wires: Wires, sampler: Sampler) -> Sampler:
+    return cast(Sampler, Noted(sampler, wires))
 
 
 def _started(publisher: Publisher, event: Event) -> str | None:

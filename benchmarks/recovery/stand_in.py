@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import cast
 
 import torch
 from PIL import Image
@@ -12,6 +13,8 @@ from p2p.sampling import DenoisingStep
 from p2p.spec import EditSpec
 from p2p.stepping import made_of
 from p2p.trajectory import Trajectory
+from process.logs import CONTEXT
+from worker.runs_in_cohort import Stepped
 from worker.sampler import Sampler
 
 #: Seconds a step takes, and to load what would be the model.
@@ -31,10 +34,14 @@ class StandIn:
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
-    ) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+    ) -> Generator[Stepped, None, tuple[EditResult, ...]]:
+        return self.drawn(spec, seconds=STEP)
+
+    def drawn(self, spec: EditSpec, *, seconds: float) -> Generator[Stepped, None, tuple[EditResult, ...]]:
+        """A run whose steps take so long each."""
         num_steps, latents = spec.sampling.steps or 1, torch.zeros(1)
         for index in range(num_steps):
-            time.sleep(STEP)
+            time.sleep(seconds)
             yield DenoisingStep(index=index, num_steps=num_steps, latents=latents)
         gradient = Image.radial_gradient("L").convert("RGB")
         images = tuple(gradient.rotate(number) for number in range(1 + len(spec.targets)))
@@ -58,13 +65,18 @@ class Noted:
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
-    ) -> Generator[DenoisingStep, None, tuple[EditResult, ...]]:
+    ) -> Generator[Stepped, None, tuple[EditResult, ...]]:
         return (yield from made_of(self._sampler.steps(spec, kept, masks), self._noted))
 
-    def _noted(self, step: DenoisingStep) -> Iterator[DenoisingStep]:
-        self._wires.note("step", step=step.index)
+    def _noted(self, step: Stepped) -> Iterator[Stepped]:
+        if not isinstance(step, DenoisingStep):
+            yield step
+            return
+        # Of several jobs in hand it is the one whose lines the log has now.
+        job = cast(str | None, CONTEXT.get().get("job_id"))
+        self._wires.note("step", job=job, step=step.index)
         if step.index == MIDDLE:
-            self._wires.trip("while_running", self._wires.in_hand)
+            self._wires.trip("while_running", job)
         yield step
 
     def preview(self, step: DenoisingStep) -> Sequence[Image.Image]:

@@ -104,9 +104,9 @@ class Wires:
 
         setattr(owner, name, noted)
 
-    def note(self, what: str, **about: object) -> None:
-        """Write down what happens to the job in hand."""
-        self._journal.write(what, job=self.in_hand, **about)
+    def note(self, what: str, *, job: str | None = None, **about: object) -> None:
+        """Write down what happens to a job, if it is not given to the one in hand."""
+        self._journal.write(what, job=job or self.in_hand, **about)
 
     def noting(self, owner: Any, name: str, what: str, *, only_if: Callable[[Any], bool] = lambda answer: True) -> None:
         """Note each call of a function or method, once it has answered in a certain way."""

@@ -110,6 +110,7 @@ def move_call(move: Move, usage_kept: timedelta = timedelta(days=USAGE_DAYS)) ->
         "ends": str(move.to) if move.to.is_terminal else None,
         "holder": None if move.holder is None else json.dumps(move.holder),
         "lapsed": move.lapsed,
+        "beside": move.beside or None,
         "attempts": move.attempts,
         "lease": None if move.lease is None else milliseconds(move.lease),
         "litter": [(prefix, instant(when)) for prefix, when in move.litter],

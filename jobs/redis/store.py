@@ -86,6 +86,9 @@ class JobStore(Protocol):
     def renew(self, job: Job, lease: timedelta) -> bool:
         """Lengthen the lease of the execution that a job names to so long from now; False where it lost the job."""
 
+    def renew_all(self, jobs: Sequence[Job], lease: timedelta) -> Sequence[bool]:
+        """`renew` of several jobs in one round trip."""
+
     def watch(self, job_id: str) -> Watch:
         """Who has the job, and whether it is still wanted; raises `JobNotFound`."""
 
@@ -139,8 +142,14 @@ class RedisJobStore:
         return _counted(move, move_answer(move, self._move(*move_call(move, self._usage_kept))))
 
     def renew(self, job: Job, lease: timedelta) -> bool:
-        names = [keys.record(job.id), keys.leases(job.model)]
-        return bool(self._renew(names, [job.id, json.dumps(job.execution), milliseconds(lease)]))
+        return self.renew_all([job], lease)[0]
+
+    def renew_all(self, jobs: Sequence[Job], lease: timedelta) -> Sequence[bool]:
+        with self._client.pipeline(transaction=False) as commands:
+            for job in jobs:
+                names = [keys.record(job.id), keys.leases(job.model)]
+                self._renew(names, [job.id, json.dumps(job.execution), milliseconds(lease)], client=commands)
+            return [bool(answer) for answer in commands.execute()]
 
     def watch(self, job_id: str) -> Watch:
         fields = self._client.hmget(keys.record(job_id), "status", "execution", "cancel_requested")

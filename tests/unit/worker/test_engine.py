@@ -8,14 +8,14 @@ import torch
 from p2p.errors import UnsupportedSize
 from tests.unit.worker.conftest import KEPT, PaintingSampler
 from worker.engine import Engine
-from worker.events import ArtifactReady, Failed, Finished, Progress, Started
+from worker.events import ArtifactReady, Drawn, Failed, Finished, Progress, Started
 
 
 def test_a_run_is_started_steps_artifacts_finished(engine, plane):
     events = list(engine.run(plane.job))
 
     kinds = list(dict.fromkeys(type(event) for event in events))
-    assert kinds == [Started, Progress, ArtifactReady, Finished]
+    assert kinds == [Started, Progress, Drawn, ArtifactReady, Finished]
     assert [event.step for event in events if isinstance(event, Progress)] == [1, 2, 3, 4]
 
 

@@ -8,7 +8,7 @@ import redis
 
 from jobs import moves
 from jobs.testing import InMemoryJobStore
-from worker.lease import Lease
+from worker.lease import Leases
 
 LENGTH = timedelta(seconds=10)
 
@@ -21,17 +21,15 @@ def held(plane):
     store.create(plane.job)
     job = store.make(moves.begin(plane.job, "first", LENGTH))
     said: list[str] = []
-    lease = Lease(
-        job,
+    leases = Leases(
         store,
         length=LENGTH,
-        first_step=timedelta(seconds=60),
-        step=timedelta(seconds=20),
         alive=lambda: said.append("alive"),
         give_up=lambda: said.append("given up"),
         clock=lambda: clock.now,
     )
-    return SimpleNamespace(lease=lease, clock=clock, store=store, job=job, said=said)
+    lease = leases.hold(job, first_step=timedelta(seconds=60), step=timedelta(seconds=20))
+    return SimpleNamespace(lease=lease, leases=leases, clock=clock, store=store, job=job, said=said)
 
 
 def until(held) -> float:
@@ -41,41 +39,41 @@ def until(held) -> float:
 def test_each_turn_lengthens_the_lease_and_shows_the_worker_alive(held):
     held.clock.now = 3
 
-    assert held.lease.renewed()
+    assert held.leases.renewed()
 
     assert (until(held), held.said) == (13, ["alive"])
 
 
 def test_the_first_step_may_take_longer_than_the_others(held):
     held.clock.now = 50
-    held.lease.renewed()
+    held.leases.renewed()
     assert until(held) == 60
 
     held.lease.step_ended()
     held.clock.now = 71
-    held.lease.renewed()
+    held.leases.renewed()
     assert until(held) == 60
 
 
 def test_a_step_that_hangs_lets_the_lease_run_out_and_then_ends_the_process(held):
     held.lease.step_ended()
     held.clock.now = 25
-    assert held.lease.renewed()
+    assert held.leases.renewed()
     assert (until(held), held.said) == (10, [])
 
     held.clock.now = 31
 
-    assert not held.lease.renewed()
+    assert not held.leases.renewed()
     assert held.said == ["given up"]
 
 
 def test_a_step_that_ends_after_all_goes_on(held):
     held.lease.step_ended()
     held.clock.now = 25
-    held.lease.renewed()
+    held.leases.renewed()
     held.lease.step_ended()
 
-    assert held.lease.renewed()
+    assert held.leases.renewed()
     assert until(held) == 35
 
 
@@ -83,20 +81,24 @@ def test_a_job_that_is_lost_is_not_renewed(held):
     held.clock.now = 11
     held.store.make(moves.take_back(held.job, max_attempts=3))
 
-    assert not held.lease.renewed()
+    held.leases.renewed()
+    held.clock.now = 12
+    held.leases.renewed()
+
+    assert held.job.id not in held.store.leases
 
 
 def test_a_redis_that_does_not_answer_is_asked_again(held, monkeypatch):
     def fail(*_):
         raise redis.ConnectionError
 
-    monkeypatch.setattr(held.store, "renew", fail)
+    monkeypatch.setattr(held.store, "renew_all", fail)
 
-    assert held.lease.renewed()
+    assert held.leases.renewed()
 
 
-def test_its_thread_ends_with_the_job(held):
-    with held.lease as lease:
-        assert lease._thread.is_alive()
+def test_its_thread_ends_with_the_jobs(held):
+    with held.leases as leases:
+        assert leases._thread.is_alive()
 
-    assert not lease._thread.is_alive()
+    assert not leases._thread.is_alive()

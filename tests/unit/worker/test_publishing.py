@@ -1,6 +1,7 @@
 """The publisher writes what happens, in the order that a client can rely on, and as one execution."""
 
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,8 +17,14 @@ PICTURE = ArtifactReady(name="source.png", kind="image", content_type="image/png
 
 
 @pytest.fixture
-def publisher(plane) -> Publisher:
-    return Publisher(plane.job, plane.store, plane.storage, plane.sources, clock=count().__next__)
+def meter() -> SimpleNamespace:
+    """What an execution has taken so far, as a test says."""
+    return SimpleNamespace(usage=used(0, seconds=0.0))
+
+
+@pytest.fixture
+def publisher(plane, meter) -> Publisher:
+    return Publisher(plane.job, plane.store, plane.storage, plane.sources, clock=count().__next__, meter=meter)
 
 
 def record(plane):
@@ -109,38 +116,38 @@ def test_an_execution_that_lost_its_job_writes_nothing_more(plane, publisher):
 
 
 def used(steps: int, seconds: float = 1.5):
-    return lambda: Usage(gpu_seconds=seconds, steps=steps, rows=4, megapixels=0.25)
+    return Usage(gpu_seconds=seconds, steps=steps, rows=4, megapixels=0.25)
 
 
 @pytest.mark.parametrize(
     ("end", "bytes_stored"),
     [(Finished(), 9), (Failed(code="x", message="y"), 0), (Canceled(), 0), (HandedBack(), 0)],
 )
-def test_every_end_says_what_the_job_used(plane, publisher, end, bytes_stored):
-    publisher.usage = used(3)
+def test_every_end_says_what_the_job_used(plane, publisher, meter, end, bytes_stored):
+    meter.usage = used(3)
     for event in (Started(), PICTURE, end):
         publisher.handle(event)
 
     assert record(plane).usage == JobUsage(gpu_seconds=1.5, steps=3, rows=4, megapixels=0.25, bytes_stored=bytes_stored)
 
 
-def test_a_job_that_is_tried_again_adds_up_its_attempts(plane, publisher):
-    publisher.usage = used(3)
+def test_a_job_that_is_tried_again_adds_up_its_attempts(plane, publisher, meter):
+    meter.usage = used(3)
     publisher.handle(Started())
     publisher.handle(HandedBack())
-    again = Publisher(record(plane), plane.store, plane.storage, plane.sources)
-    again.usage = used(20, seconds=10.0)
+    meter.usage = used(20, seconds=10.0)
+    again = Publisher(record(plane), plane.store, plane.storage, plane.sources, meter=meter)
     for event in (Started(), PICTURE, Finished()):
         again.handle(event)
 
     assert record(plane).usage == JobUsage(gpu_seconds=11.5, steps=23, rows=4, megapixels=0.25, bytes_stored=9)
 
 
-def test_of_a_lost_attempt_counts_what_was_last_reported(plane, publisher):
+def test_of_a_lost_attempt_counts_what_was_last_reported(plane, publisher, meter):
     publisher.handle(Started())
-    publisher.usage = used(2)
+    meter.usage = used(2)
     publisher.handle(Progress(step=2, steps=2))
-    publisher.usage = used(9)
+    meter.usage = used(9)
     plane.store.leases.clear()
     plane.store.make(moves.take_back(record(plane), max_attempts=3))
 
