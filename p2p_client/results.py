@@ -325,6 +325,15 @@ class Prompt(Result):
     names: tuple[Name, ...] = ()
 
 
+class PromptChange(Result):
+    """One thing that an edited prompt changes; all are indices of words, `source_words` of the source's."""
+
+    kind: str  # "thing", "attribute", "place", "style", "add", "remove", and what comes
+    source_words: tuple[int, ...]
+    words: tuple[int, ...]
+    about: tuple[int, ...]
+
+
 class AlignedPrompt(Result):
     """An edited prompt in words; `removed` are indices of source words that nothing takes its map from."""
 
@@ -334,6 +343,7 @@ class AlignedPrompt(Result):
     words: tuple[AlignedWord, ...]
     names: tuple[Name, ...] = ()
     removed: tuple[int, ...]
+    change: tuple[PromptChange, ...] = ()
 
 
 class Alignment(Result):
