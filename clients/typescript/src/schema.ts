@@ -548,6 +548,11 @@ export interface components {
              * @description Indices of words of the source that nothing takes its map from.
              */
             removed: number[];
+            /**
+             * Change
+             * @description What the prompt changes; empty if it says the same.
+             */
+            change: components["schemas"]["ChangeView"][];
         };
         /**
          * AlignedSource
@@ -1088,6 +1093,33 @@ export interface components {
             right: number;
             /** Bottom */
             bottom: number;
+        };
+        /**
+         * ChangeView
+         * @description One thing that an edited prompt changes, read from the words alone.
+         */
+        ChangeView: {
+            /**
+             * Kind
+             * @description What an edit without `edits` takes it for. What the words leave in doubt is a style: it concerns the whole picture.
+             * @enum {string}
+             */
+            kind: "thing" | "attribute" | "place" | "style" | "add" | "remove" | "weights";
+            /**
+             * Source Words
+             * @description Indices of words of the source that it takes away.
+             */
+            source_words: number[];
+            /**
+             * Words
+             * @description Indices of words of the edited prompt that it brings.
+             */
+            words: number[];
+            /**
+             * About
+             * @description Indices of words of the edited prompt that it describes: the noun of an attribute, or the owner of an added thing.
+             */
+            about: number[];
         };
         /**
          * Ddim
