@@ -78,6 +78,33 @@ class Notice(Result):
     detail: str
 
 
+class ChangeRead(Result):
+    """One thing that an edited prompt changes, in words."""
+
+    kind: str  # "thing", "attribute", "place", "style", "add", "remove", "weights", and what comes
+    source_words: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
+
+
+class Chosen(Result):
+    """What was chosen for an edited picture whose request names no edits: fields of its target.
+
+    Attributes:
+        picture: 1 is the first edit.
+        says: it in a line.
+        edits, cross_window, self_window, local_blend: to be copied into a request.
+    """
+
+    picture: int
+    change: tuple[ChangeRead, ...] = ()
+    says: str
+    edits: tuple[Mapping[str, Any], ...] = ()
+    cross_window: Mapping[str, Any] | None = None
+    self_window: Mapping[str, Any] | None = None
+    local_blend: Mapping[str, Any] | None = None
+
+
 class Edit(Result):
     """An edit as it stands; of one that was just accepted, only the first nine fields say anything.
 
@@ -106,6 +133,7 @@ class Edit(Result):
     error: EditError | None = None
     reconstruction: Reconstruction | None = None
     artifacts: tuple[Artifact, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
     spec: Mapping[str, Any] = Field(default_factory=dict)
 
     @property

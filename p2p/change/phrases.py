@@ -12,6 +12,9 @@ from p2p.words import WrittenPrompt
 #: Punctuation behind a word that ends a phrase.
 _ENDS = frozenset(",;.:|")
 
+#: Words between a noun and what describes it, at most; without a bound long prompts take the square of their length.
+_REACH = 12
+
 
 @dataclass(frozen=True)
 class Said:
@@ -54,8 +57,8 @@ class Said:
         return tuple(found)
 
     def noun_before(self, index: int) -> int | None:
-        """The nearest word before one that may be a noun."""
-        return next((at for at in range(index - 1, -1, -1) if self.is_noun_like(at)), None)
+        """The nearest word before one that may be a noun; none beyond `_REACH` words."""
+        return next((at for at in range(index - 1, max(-1, index - 1 - _REACH), -1) if self.is_noun_like(at)), None)
 
     def phrases(self, words: range) -> Iterator[Sequence[int]]:
         """A part of the prompt cut before prepositions and links, and behind commas."""
