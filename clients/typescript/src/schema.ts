@@ -1095,6 +1095,35 @@ export interface components {
             bottom: number;
         };
         /**
+         * ChangeRead
+         * @description One thing that an edited prompt changes, in words.
+         */
+        ChangeRead: {
+            /**
+             * Kind
+             * @description thing, attribute, place, style, add, remove or weights (docs/automatic.md).
+             */
+            kind: string;
+            /**
+             * Source Words
+             * @description Words of the source's prompt that it takes away.
+             * @default []
+             */
+            source_words?: string[];
+            /**
+             * Words
+             * @description Words of the edited prompt that it brings.
+             * @default []
+             */
+            words?: string[];
+            /**
+             * About
+             * @description Words of the edited prompt that it describes.
+             * @default []
+             */
+            about?: string[];
+        };
+        /**
          * ChangeView
          * @description One thing that an edited prompt changes, read from the words alone.
          */
@@ -1120,6 +1149,35 @@ export interface components {
              * @description Indices of words of the edited prompt that it describes: the noun of an attribute, or the owner of an added thing.
              */
             about: number[];
+        };
+        /**
+         * Chosen
+         * @description What was chosen for one edited picture: fields of its target, to be copied into a request.
+         */
+        Chosen: {
+            /**
+             * Picture
+             * @description 1 is the first edit.
+             */
+            picture: number;
+            /**
+             * Change
+             * @description What the words say; empty if nothing that they say differs.
+             */
+            change: components["schemas"]["ChangeRead"][];
+            /**
+             * Says
+             * @description The same in a line, such as "dog for cat; the rest is kept".
+             */
+            says: string;
+            /** Edits */
+            edits: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[];
+            /** @description Null if the request says it. */
+            cross_window?: components["schemas"]["StepWindow"] | null;
+            /** @description Null if the request says it. */
+            self_window?: components["schemas"]["StepWindow"] | null;
+            /** @description Null if the request says it, and if the whole picture may change. */
+            local_blend?: components["schemas"]["LocalBlend"] | null;
         };
         /**
          * Ddim
@@ -1582,6 +1640,12 @@ export interface components {
             reconstruction?: components["schemas"]["Reconstruction"] | null;
             /** Artifacts */
             artifacts: components["schemas"]["ArtifactView"][];
+            /**
+             * Chosen
+             * @description For each edited picture whose request names no `edits`, what was chosen: fields of its target.
+             * @default []
+             */
+            chosen?: components["schemas"]["Chosen"][];
             /** @description What was asked for, the model's defaults filled in. */
             spec: components["schemas"]["EditSpec"];
         };
@@ -2589,8 +2653,11 @@ export interface components {
         TargetInput: {
             /** Prompt */
             prompt: string;
-            /** Edits */
-            edits: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[];
+            /**
+             * Edits
+             * @description How the prompts correspond, and which words are turned up or down. Where absent, the change is read from the words, and with it every window and the local blend that is absent; the answer's `chosen` says what was chosen. Where empty, no attention is carried over: the edited prompt from the source's noise.
+             */
+            edits?: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[] | null;
             /**
              * @description Where absent and words are only turned up or down, the first 0.8 of the run.
              * @default {
@@ -2622,8 +2689,11 @@ export interface components {
         Target: {
             /** Prompt */
             prompt: string;
-            /** Edits */
-            edits: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[];
+            /**
+             * Edits
+             * @description How the prompts correspond, and which words are turned up or down. Where absent, the change is read from the words, and with it every window and the local blend that is absent; the answer's `chosen` says what was chosen. Where empty, no attention is carried over: the edited prompt from the source's noise.
+             */
+            edits?: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[] | null;
             /**
              * StepWindow
              * @description Where absent and words are only turned up or down, the first 0.8 of the run.
