@@ -1961,7 +1961,8 @@ export interface components {
          * @description Keeps everything outside a region as it is in the source.
          *
          *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
-         *     within the box and the mask; without words, it is what lies within them.
+         *     within the box and the mask; without words, it is what lies within them. Outside, the pixels are the source's; along
+         *     the edge of a region of words they change gradually.
          */
         LocalBlendInput: {
             /**
@@ -1998,6 +1999,7 @@ export interface components {
             start?: number | null;
             /**
              * Threshold
+             * @description The share of a map's maximum above which it is in the region. Pixels are cut by the map's own (Otsu's, from 0.2 to 0.5), unless another one than the default is said.
              * @default 0.3
              */
             threshold?: number | null;
@@ -2012,7 +2014,8 @@ export interface components {
          * @description Keeps everything outside a region as it is in the source.
          *
          *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
-         *     within the box and the mask; without words, it is what lies within them.
+         *     within the box and the mask; without words, it is what lies within them. Outside, the pixels are the source's; along
+         *     the edge of a region of words they change gradually.
          */
         LocalBlend: {
             /**
@@ -2049,6 +2052,7 @@ export interface components {
             start?: number;
             /**
              * Threshold
+             * @description The share of a map's maximum above which it is in the region. Pixels are cut by the map's own (Otsu's, from 0.2 to 0.5), unless another one than the default is said.
              * @default 0.3
              */
             threshold?: number;
