@@ -31,8 +31,12 @@ def in_place(change: Change) -> Settings:
 
 
 def removal(change: Change) -> Settings:
-    """A thing that goes: it changes where the source has it."""
-    return Settings(0.4, 0.4, change.gone)
+    """A thing that goes: it changes where the source has it.
+
+    What both prompts share takes the source's maps to the end, so that none of it can fill the place with another one
+    of itself: "a cat" for "a cat and a dog" is else two cats. The pixels of the place are painted freely.
+    """
+    return Settings(1.0, 0.0, change.gone)
 
 
 def everywhere(change: Change) -> Settings:

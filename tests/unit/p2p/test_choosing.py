@@ -56,9 +56,10 @@ def test_an_attribute_changes_its_noun_alone():
 
 
 def test_a_removed_thing_is_named_in_the_source():
-    made = choice("a cat and a dog in a park", "a cat in a park")["local_blend"]
+    made = choice("a cat and a dog in a park", "a cat in a park")
 
-    assert (made["words"], names(made["source_words"])) == ([], ["dog"])
+    assert (made["local_blend"]["words"], names(made["local_blend"]["source_words"])) == ([], ["dog"])
+    assert (made["cross_window"]["stop"], made["self_window"]["stop"]) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(
