@@ -957,26 +957,9 @@ export interface components {
          *           },
          *           "targets": [
          *             {
-         *               "edits": [
-         *                 {
-         *                   "kind": "replace"
-         *                 }
-         *               ],
-         *               "local_blend": {
-         *                 "words": [
-         *                   {
-         *                     "word": "dog"
-         *                   }
-         *                 ]
-         *               },
          *               "prompt": "a dog on a beach"
          *             },
          *             {
-         *               "edits": [
-         *                 {
-         *                   "kind": "refine"
-         *                 }
-         *               ],
          *               "prompt": "a cat on a beach at night"
          *             }
          *           ]
@@ -1365,26 +1348,9 @@ export interface components {
          *       },
          *       "targets": [
          *         {
-         *           "edits": [
-         *             {
-         *               "kind": "replace"
-         *             }
-         *           ],
-         *           "local_blend": {
-         *             "words": [
-         *               {
-         *                 "word": "dog"
-         *               }
-         *             ]
-         *           },
          *           "prompt": "a dog on a beach"
          *         },
          *         {
-         *           "edits": [
-         *             {
-         *               "kind": "refine"
-         *             }
-         *           ],
          *           "prompt": "a cat on a beach at night"
          *         }
          *       ]
