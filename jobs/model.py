@@ -23,6 +23,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jobs.chosen import Chosen
 from jobs.usage import JobUsage
 from p2p.spec import RECORDED, EditSpec
 from process.error_codes import Place, listed
@@ -177,6 +178,7 @@ class Job(Record):
     traceparent: str | None = Field(None, description="W3C trace context of the request that created it.")
     webhook: Webhook | None = Field(None, description="Gets its end; where absent, the installation's own address.")
     notices: tuple[Notice, ...] = Field((), description="What its sender should know about the request.")
+    chosen: tuple[Chosen, ...] = Field((), description="For the targets that name no edits; `spec` holds it too.")
     batch: str | None = Field(None, description="The batch that it was posted in: every turn that ends it looks there.")
     usage: JobUsage | None = Field(None, description="What it used; null until a worker has done a step of it.")
     line: Line | None = Field(None, description="How it waits; absent in records of the first version.")
@@ -203,6 +205,7 @@ def new_job(
     traceparent: str | None = None,
     webhook: Webhook | None = None,
     notices: tuple[Notice, ...] = (),
+    chosen: tuple[Chosen, ...] = (),
 ) -> Job:
     """A queued job with an id nobody can guess.
 
@@ -226,6 +229,7 @@ def new_job(
         traceparent=traceparent,
         webhook=webhook,
         notices=notices,
+        chosen=chosen,
     )
     # The spec was checked when it was read: its words are not looked for once more.
     return Job.__pydantic_validator__.validate_python(job, context=RECORDED)

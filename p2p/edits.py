@@ -86,7 +86,7 @@ def compile_plan(spec: asked.EditSpec, prompts: Sequence[TokenizedPrompt], steps
     rows = []
     for target, tokens in zip(spec.targets, targets, strict=True):
         row = Correspondence.identity(source, tokens, compat=compat)
-        for edit in aligned(target.edits, compat=compat):
+        for edit in aligned(target.edits or (), compat=compat):
             row = EDITS[type(edit)](edit, row)
         rows.append(row)
     cross = CrossAttentionEdit(

@@ -2,7 +2,7 @@
 
 from p2p.library import open_model
 model = open_model("scenes/model")
-source, dog = model.edit("a cat on a beach", "a dog on a beach", blend="dog").images
+source, dog = model.edit("a cat on a beach", "a dog on a beach").images
 """
 
 from collections.abc import Mapping
@@ -38,11 +38,12 @@ class OpenModel:
     ) -> EditResult:
         """Makes the source's picture and its edits, one for each further prompt, in one run.
 
-        How each prompt corresponds to the source's is chosen by their words: as many words are swapped, otherwise what
-        both share stays. A prompt of the same words is turned up or down by `weights` alone.
+        What each prompt changes is read from its words, and how it is run is chosen by that (`p2p.change`). A prompt of
+        the same words is turned up or down by `weights` alone.
 
         Args:
-            blend: a word; of the pictures whose prompt holds it, everything outside its region stays as it is.
+            blend: a word; of the pictures whose prompt holds it, everything outside its region stays as it is. Where
+                absent, the region is chosen.
             weights: how strongly words act, in the pictures whose prompts hold them.
             sampling: fields of `p2p.spec.Sampling`, such as seed, steps and guidance_scale. The seed is 0 where it is
                 absent, so that the same call gives the same pictures; -1 draws one, and the result's `seed` says which.
@@ -79,11 +80,13 @@ def open_model(
 def _target(
     source: TokenizedPrompt, target: TokenizedPrompt, blend: str | None, weights: Mapping[str, float]
 ) -> Mapping[str, Any]:
-    """The edit that a prompt asks for by its words alone."""
-    kind = fitting_kind(source, target)
+    """What a prompt asks for: weights are an explicit edit, all else is read from the words."""
     turned = [{"word": word, "weight": weight} for word, weight in weights.items() if target.written.holds(word)]
-    edits: list[Mapping[str, Any]] = [] if kind is None else [{"kind": kind}]
+    made: dict[str, Any] = {"prompt": target.prompt}
+    if blend is not None and target.written.holds(blend):
+        made["local_blend"] = {"words": [{"word": blend}]}
     if turned:
-        edits.append({"kind": "reweight", "weights": turned})
-    blended = blend is not None and target.written.holds(blend)
-    return {"prompt": target.prompt, "edits": edits, "local_blend": {"words": [{"word": blend}]} if blended else None}
+        kind = fitting_kind(source, target)
+        aligning: list[Mapping[str, Any]] = [] if kind is None else [{"kind": kind}]
+        made["edits"] = [*aligning, {"kind": "reweight", "weights": turned}]
+    return made

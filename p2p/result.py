@@ -12,7 +12,9 @@ from torch import Tensor
 from p2p.attention.maps import AttentionMaps
 from p2p.blend import blend_mask
 from p2p.families.base import to_images
+from p2p.paste import paste_mask, pasted
 from p2p.preparation import Prepared
+from p2p.spec import Target
 from p2p.tokens import TokenizedPrompt
 from p2p.trajectory import Trajectory
 
@@ -48,8 +50,9 @@ class EditResult:
         seconds: of the parts "encode", "denoise", "decode" of the whole batch.
         trajectory: the source's, where it was to be kept.
         scheduler: the one that ran, by its name in a spec.
-        masks: per target, (height, width) bool of the latents' size: where its local blend let it differ from the
-            source after the last step; None if it has no blend.
+        masks: per target, where its local blend let it differ from the source; None if it has no blend. Of a blend by
+            words (height, width) float32 of the picture's size, from 0 to 1: how much of the edit is shown, and else
+            the source (`p2p.paste`). Otherwise, and with `compat`, bool of the latents' size, after the last step.
         seed: what the noise was drawn from, unless it was given.
         loras: those that it was drawn with: their ids, the digests of their files, their weights.
     """
@@ -83,6 +86,11 @@ def outcome(
         latents: after its last step, the source's first.
         pixels: (1 + targets, 3, height, width) in 0..1, as the family finished them.
     """
+    masks = blend_masks(job, (latents.shape[-2], latents.shape[-1]), (pixels.shape[-2], pixels.shape[-1]))
+    shown = [None if mask is None or mask.dtype == bool else torch.from_numpy(mask) for mask in masks]
+    if any(mask is not None for mask in shown):
+        everything = torch.ones(pixels.shape[-2:])
+        pixels = pasted(pixels, torch.stack([everything if mask is None else mask for mask in shown]))
     if job.bounds is not None:
         within = job.bounds[:, None].to(pixels.device)
         pixels = torch.cat([pixels[:1], torch.where(within, pixels[1:], pixels[:1])])
@@ -95,20 +103,34 @@ def outcome(
         seconds=seconds,
         trajectory=trajectory,
         scheduler=scheduler,
-        masks=blend_masks(job, (latents.shape[-2], latents.shape[-1])),
+        masks=masks,
         seed=job.spec.seeds[0],
         loras=tuple(loras),
     )
 
 
-def blend_masks(job: Prepared, size: tuple[int, int]) -> tuple[np.ndarray | None, ...]:
-    """Per target, the mask that its blend ended with."""
+def blend_masks(
+    job: Prepared, of_latents: tuple[int, int], of_pixels: tuple[int, int]
+) -> tuple[np.ndarray | None, ...]:
+    """Per target, the mask of its blend; see `EditResult`."""
     blend = job.plan.blend
     if blend is None or job.maps is None:
         return (None,) * len(job.spec.targets)
     maps = job.maps.mean()
-    masks = blend_mask(maps, blend.to(maps.device), job.plan.steps - 1, size).cpu().numpy()
-    return tuple(mask if t.local_blend else None for t, mask in zip(job.spec.targets, masks, strict=True))
+    cells = blend_mask(maps, blend.to(maps.device), job.plan.steps - 1, of_latents).cpu()
+    named = [_is_pasted(target, job) for target in job.spec.targets]
+    shown = paste_mask(maps.cpu(), blend, of_pixels) if any(named) else cells
+    if job.bounds is not None and any(named):
+        shown = shown * job.bounds
+    return tuple(
+        None if target.local_blend is None else (soft if by_words else hard).numpy()
+        for target, by_words, soft, hard in zip(job.spec.targets, named, shown, cells, strict=True)
+    )
+
+
+def _is_pasted(target: Target, job: Prepared) -> bool:
+    blend = target.local_blend
+    return blend is not None and bool(blend.words or blend.source_words) and job.spec.compat is None
 
 
 def word_maps(prompts: Sequence[TokenizedPrompt], maps: AttentionMaps) -> tuple[tuple[WordMap, ...], ...]:

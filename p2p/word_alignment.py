@@ -10,7 +10,7 @@ from p2p.pieces import folded
 from p2p.spec import AligningKind
 from p2p.subsequence import align
 from p2p.tokens import TokenizedPrompt
-from p2p.words import same_words
+from p2p.words import WrittenPrompt, same_words
 
 WordState = Literal["kept", "changed", "added"]
 
@@ -54,7 +54,12 @@ def fitting_kind(source: TokenizedPrompt, target: TokenizedPrompt) -> AligningKi
     """
     if same_words(source.written, target.written):
         return None if source.ids == target.ids else "refine"
-    before, after = ([folded(word.text) for word in prompt.written.words] for prompt in (source, target))
+    return kind_by_words(source.written, target.written)
+
+
+def kind_by_words(source: WrittenPrompt, target: WrittenPrompt) -> AligningKind:
+    """The edit that fits prompts which do not say the same words."""
+    before, after = ([folded(word.text) for word in prompt.words] for prompt in (source, target))
     if len(before) != len(after):
         return "refine"
     numbers = {text: number for number, text in enumerate({*before, *after})}

@@ -88,10 +88,12 @@ FieldCode = Literal[
     "not_a_url",
     "not_an_image",
     "out_of_range",
+    "picture_not_described",
     "picture_without_prompt",
     "private_address",
     "prompt_too_long",
     "prompts_differ",
+    "prompts_equal",
     "seed_repeated",
     "seeds_conflict",
     "seeds_of_image",
@@ -128,6 +130,7 @@ FieldCode = Literal[
     "window_not_whole",
     "window_outside_run",
     "window_reversed",
+    "window_without_edits",
     "word_counts_differ",
     "word_not_found",
     "word_within_token",
@@ -136,7 +139,9 @@ FieldCode = Literal[
 
 #: `code` of an edit's `notices`.
 NoticeCode = Literal[
+    "added_to_picture",
     "more_notices",
+    "prompts_unrelated",
     "scheduler_substituted",
     "syntax_read_as_text",
     "unknown_word",

@@ -96,6 +96,33 @@ class Usage(Result):
     bytes_stored: int
 
 
+class ChangeRead(Result):
+    """One thing that an edited prompt changes, in words."""
+
+    kind: str  # "thing", "attribute", "place", "style", "add", "remove", "weights", and what comes
+    source_words: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
+
+
+class Chosen(Result):
+    """What was chosen for an edited picture whose request names no edits: fields of its target.
+
+    Attributes:
+        picture: 1 is the first edit.
+        says: it in a line.
+        edits, cross_window, self_window, local_blend: to be copied into a request.
+    """
+
+    picture: int
+    change: tuple[ChangeRead, ...] = ()
+    says: str
+    edits: tuple[Mapping[str, Any], ...] = ()
+    cross_window: Mapping[str, Any] | None = None
+    self_window: Mapping[str, Any] | None = None
+    local_blend: Mapping[str, Any] | None = None
+
+
 class Edit(Result):
     """An edit as it stands; of one that was just accepted, only the first ten fields say anything.
 
@@ -125,6 +152,7 @@ class Edit(Result):
     error: EditError | None = None
     reconstruction: Reconstruction | None = None
     artifacts: tuple[Artifact, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
     spec: Mapping[str, Any] = Field(default_factory=dict)
 
     @property
@@ -344,6 +372,15 @@ class Prompt(Result):
     names: tuple[Name, ...] = ()
 
 
+class PromptChange(Result):
+    """One thing that an edited prompt changes; all are indices of words, `source_words` of the source's."""
+
+    kind: str  # "thing", "attribute", "place", "style", "add", "remove", and what comes
+    source_words: tuple[int, ...]
+    words: tuple[int, ...]
+    about: tuple[int, ...]
+
+
 class AlignedPrompt(Result):
     """An edited prompt in words; `removed` are indices of source words that nothing takes its map from."""
 
@@ -353,6 +390,7 @@ class AlignedPrompt(Result):
     words: tuple[AlignedWord, ...]
     names: tuple[Name, ...] = ()
     removed: tuple[int, ...]
+    change: tuple[PromptChange, ...] = ()
 
 
 class Alignment(Result):

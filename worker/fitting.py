@@ -54,16 +54,23 @@ class Fitting:
         part = mask.crop(self.of_picture).resize(_size(self.of_model), Image.Resampling.BOX)
         return self._framed(part, BLACK)
 
-    def back(self, edited: Image.Image, picture: Image.Image) -> Image.Image:
+    def back(self, edited: Image.Image, picture: Image.Image, shown: Image.Image | None = None) -> Image.Image:
         """A picture of the model's in the size of the one that was fitted.
 
         What the model did not see is as it was. Along an edge beyond which the picture goes on, the edit fades into it.
+
+        Args:
+            shown: mode L, of the model's size: how much of the edit there is; None for all of it.
         """
         part = _resized(edited.crop(self.of_model), _size(self.of_picture))
-        if part.size == picture.size:
+        if shown is None and part.size == picture.size:
             return part
+        share = self._border()
+        if shown is not None:
+            own = shown.crop(self.of_model).resize(part.size, Image.Resampling.BILINEAR)
+            share = ImageChops.multiply(own, share)
         whole = picture.copy()
-        whole.paste(part, self.of_picture[:2], self._border())
+        whole.paste(part, self.of_picture[:2], share)
         return whole
 
     def _border(self) -> Image.Image:
@@ -76,14 +83,19 @@ class Fitting:
         row, column = Image.fromarray(across[None, :]), Image.fromarray(down[:, None])
         return ImageChops.multiply(row.resize(size), column.resize(size))
 
-    def mask_back(self, mask: Image.Image) -> Image.Image:
-        """A mask of the model's picture, at any resolution, in the size of the one that was fitted, as coarse as it is.
+    def mask_back(self, mask: Image.Image, *, soft: bool = False) -> Image.Image:
+        """A mask of the model's picture, at any resolution, in the size of the one that was fitted.
 
         What the model did not see is black: it does not change.
+
+        Args:
+            soft: whether its greys are shares, as `back` takes them; else it stays as coarse as it is.
         """
-        part = mask.resize(self.model_size, Image.Resampling.NEAREST).crop(self.of_model)
+        resample = Image.Resampling.BILINEAR if soft else Image.Resampling.NEAREST
+        part = mask.resize(self.model_size, resample).crop(self.of_model)
+        part = part.resize(_size(self.of_picture), resample)
         whole = Image.new("L", self.size, BLACK)
-        whole.paste(part.resize(_size(self.of_picture), Image.Resampling.NEAREST), self.of_picture[:2])
+        whole.paste(ImageChops.multiply(part, self._border()) if soft else part, self.of_picture[:2])
         return whole
 
     def map_back(self, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

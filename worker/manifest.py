@@ -48,6 +48,7 @@ def manifest(
         **(_sources(results, edited) if edited.photo is None else _of_photo(edited.photo, job)),
         "scheduler": result.scheduler,
         "spec": job.spec.model_dump(mode="json"),
+        **({"chosen": [each.model_dump(mode="json") for each in job.chosen]} if job.chosen else {}),
         "prompts": [
             {"picture": index, "prompt": prompt.prompt, "words": [asdict(word) for word in prompt.words()]}
             for index, prompt in enumerate(result.prompts)

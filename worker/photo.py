@@ -71,13 +71,16 @@ class Photo:
     picture: Image.Image
     fitting: Fitting
 
-    def back(self, edited: Image.Image, bound: Image.Image | None = None) -> Image.Image:
+    def back(
+        self, edited: Image.Image, bound: Image.Image | None = None, shown: Image.Image | None = None
+    ) -> Image.Image:
         """A picture of the model's in the size of the one that was sent.
 
         Args:
             bound: white where it may differ from that; None for everywhere.
+            shown: mode L, of the model's size: how much of the edit there is; None for all of it.
         """
-        whole = self.fitting.back(edited, self.whole)
+        whole = self.fitting.back(edited, self.whole, shown)
         return whole if bound is None else Image.composite(whole, self.whole, bound)
 
 

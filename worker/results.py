@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -46,7 +47,10 @@ def artifacts_of(
     encode = partial(encoded, encoding=ENCODINGS[job.spec.artifacts.format])
     limits = (None, *bounds) if bounds else (None,) * len(results[0].images)
     pictures = [
-        [_picture(_back(drawn, photo, limit), encode) for drawn, limit in zip(each.images, limits, strict=True)]
+        [
+            _picture(_back(drawn, photo, limit, shown), encode)
+            for drawn, limit, shown in zip_longest(each.images, limits, (None, *map(_shown, each.masks)))
+        ]
         for each in results
     ]
     encoding = time.perf_counter() - began
@@ -82,9 +86,19 @@ def _picture(whole: Image.Image, encode: Callable[[Image.Image], bytes]) -> _Pic
     return _Picture(encode(whole), shown)
 
 
-def _back(drawn: Image.Image, photo: InvertedPhoto | None, limit: Image.Image | None) -> Image.Image:
-    """A picture as it comes back; one that was generated is so bounded already (`p2p.masks`)."""
-    return drawn if photo is None else photo.photo.back(drawn, limit)
+def _back(
+    drawn: Image.Image, photo: InvertedPhoto | None, limit: Image.Image | None, shown: Image.Image | None
+) -> Image.Image:
+    """A picture as it comes back; one that was generated is so bounded already (`p2p.masks`, `p2p.paste`).
+
+    What was pasted into a photo's reconstruction is pasted into the photo: an autoencoder's loss does not come back.
+    """
+    return drawn if photo is None else photo.photo.back(drawn, limit, shown)
+
+
+def _shown(mask: np.ndarray | None) -> Image.Image | None:
+    """How much of an edit is shown, as grey; None if its mask is no more than where it could change."""
+    return None if mask is None or mask.dtype == bool else Image.fromarray((255 * mask).round().astype(np.uint8))
 
 
 def _files(
@@ -144,13 +158,15 @@ def raw_maps(maps: tuple[tuple[WordMap, ...], ...]) -> bytes:
 
 
 def mask_artifact(index: int, mask: np.ndarray, fitting: Fitting, limit: Image.Image | None = None) -> ArtifactReady:
-    """Where an edit was let differ from its source: white, in the picture's size.
+    """Where an edit was let differ from its source: white, in the picture's size; grey is a share of it.
 
     Args:
-        mask: (height, width) bool, of cells of the latents.
+        mask: of `p2p.result.EditResult`.
         limit: white where it was at most.
     """
-    image = fitting.mask_back(Image.fromarray(mask).convert("L"))
+    shown = _shown(mask)
+    soft = shown is not None
+    image = fitting.mask_back(Image.fromarray(mask).convert("L") if shown is None else shown, soft=soft)
     image = image if limit is None else ImageChops.darker(image, limit)
     return ArtifactReady(
         name=f"masks/{picture_name(index)}.png",

@@ -115,6 +115,27 @@ def ours(
     return images
 
 
+def automatic(sources: Sequence[Source], family: ModelFamily, steps: int) -> list[np.ndarray]:
+    """Two prompts and nothing else; a fader names the word that it moves."""
+    images: list[np.ndarray] = []
+    for source in sources:
+        spec = EditSpec.model_validate(
+            {
+                "source": {"prompt": source.scene.caption()},
+                "targets": [_said(change) for change in source.changes],
+                "sampling": {"steps": steps, "guidance_scale": GUIDANCE_SCALE, "seed": source.seed},
+                "artifacts": {"heatmaps": False, "raw_maps": False},
+            }
+        )
+        images += [np.asarray(image) for image in run(spec, source, family).images[1:]]
+    return images
+
+
+def _said(change: Change) -> dict:
+    """A change as a target that leaves out what can be chosen."""
+    return as_target(change, blended=False) if change.word else {"prompt": change.after.caption()}
+
+
 def run(spec: EditSpec, source: Source, family: ModelFamily) -> EditResult:
     """A spec on a source: generated anew with its edits, or kept as its inversion left it."""
     if source.trajectory is None:
@@ -141,5 +162,6 @@ METHODS: Mapping[str, Callable[[Sequence[Source], ModelFamily, int], list[np.nda
     "sdedit_0.8": partial(sdedit, strength=0.8),
     "blended_latents_true_mask": blended_latents,
     "ours": partial(ours, blended=False),
+    "automatic": automatic,
     "ours_local_blend": partial(ours, blended=True),
 }

@@ -10,6 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from p2p.change.choosing import explicit
 from p2p.cohort.failures import let_go
 from p2p.cohort.finishing import Finished, finish_together
 from p2p.cohort.forward import Processors
@@ -93,6 +94,7 @@ class Cohort:
         began = time.perf_counter()
         if not spec.targets:
             raise ValueError("the spec has no targets, so there is nothing to denoise: add a target")
+        spec = explicit(spec)
         key = batch_key(spec, self.family)
         if self.key is not None and key != self.key:
             differences = ", ".join(self.key.differences(key))

@@ -34,7 +34,8 @@ class LocalBlend(Part):
     """Keeps everything outside a region as it is in the source.
 
     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
-    within the box and the mask; without words, it is what lies within them.
+    within the box and the mask; without words, it is what lies within them. Outside, the pixels are the source's; along
+    the edge of a region of words they change gradually.
     """
 
     words: Names = Field(
@@ -52,7 +53,11 @@ class LocalBlend(Part):
     # The null-text reference's defaults: before a fifth of the run the maps say little about the final place.
     # `benchmarks.sweep`: the start hardly matters; a lower threshold keeps less and succeeds no more often.
     start: Share = 0.2
-    threshold: Share = 0.3
+    threshold: Share = Field(
+        0.3,
+        description="The share of a map's maximum above which it is in the region. Pixels are cut by the map's own "
+        "(Otsu's, from 0.2 to 0.5), unless another one than the default is said.",
+    )
     subtract_threshold: Share = 0.3
 
     @model_validator(mode="after")

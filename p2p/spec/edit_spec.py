@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from p2p.change.reading import read
 from p2p.chunks import LongPrompts
 from p2p.part import Part
 from p2p.spec.artifacts import Artifacts
@@ -16,7 +17,7 @@ from p2p.spec.names import MODEL_FIELD, ModelName, Prompt, WordName
 from p2p.spec.pictures import MaskImage, SourceImage
 from p2p.spec.sampling import Sampling
 from p2p.spec.target import Target
-from p2p.words import written
+from p2p.words import WrittenPrompt, written
 
 
 class Source(Part):
@@ -35,6 +36,16 @@ class Source(Part):
             )
             raise invalid([(("prompt",), "picture_without_prompt", message)])
         return given
+
+
+def _undescribed(index: int, source: WrittenPrompt, target: WrittenPrompt) -> Iterator[Complaint]:
+    """Nothing of a picture stays if the edited prompt has nothing of what is said to be in it."""
+    if not read(source, target).related:
+        message = (
+            "the edited prompt has nothing in common with `source.prompt`, so nothing of the picture would be kept: "
+            'describe the picture in `source.prompt`, and change some of these words; or send "edits": []'
+        )
+        yield ("targets", index, "prompt"), "picture_not_described", message
 
 
 def _text(value: object) -> bool:
@@ -116,6 +127,8 @@ class EditSpec(Part):
         for index, target in enumerate(self.targets):
             for loc, code, message in target.unmet(source):
                 yield ("targets", index, *loc), code, message
+            if self.source.image is not None and target.edits is None:
+                yield from _undescribed(index, source, written(target.prompt))
 
     def names(self) -> Iterator[tuple[Location, WordName, str]]:
         """Every word that is named: its location, its name, and the prompt that holds it."""

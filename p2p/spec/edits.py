@@ -92,7 +92,7 @@ def edits_unmet(edits: Sequence[Edit], source: WrittenPrompt, target: WrittenPro
     if len(aligning) > 1:
         kinds = " and ".join(edit.kind for edit in aligning)
         yield (), "edits_conflict", f"{kinds} both say how the prompts correspond: keep one of them"
-    elif not aligning and not same_words(source, target):
+    elif edits and not aligning and not same_words(source, target):
         given = any_of(dict.fromkeys(edit.kind for edit in edits))
         message = (
             f"the prompts differ and {given} does not say how they correspond: add {any_of(get_args(AligningKind))}"

@@ -1,6 +1,6 @@
 """One edited picture of a spec."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -11,28 +11,44 @@ from p2p.spec.complaints import Complaint, Location, counted
 from p2p.spec.edits import KINDS, Edit, edits_unmet
 from p2p.spec.names import Prompt, WordName, WordWindow
 from p2p.spec.windows import StepWindow
-from p2p.words import WrittenPrompt, written
+from p2p.words import WrittenPrompt, same_words, written
 
 #: The kinds of edit that move no words.
 _FADERS = frozenset(name for name, kind in KINDS.items() if not kind.aligns)
 
+_EQUAL = (
+    "the edited prompt says what the source's says, so nothing would change: change a word, weigh one in `edits`, or "
+    'send "edits": []'
+)
 #: Characters of a prompt that a complaint shows.
 _SHOWN = 120
 
 
-def _only_fades(edits: Any) -> bool:
-    """Whether edits that have not been checked yet turn words up and down, and do nothing else."""
+def _windows(edits: Any) -> Mapping[str, StepWindow]:
+    """The windows that edits, which have not been checked yet, need in place of the defaults.
+
+    A fader by itself acts longer: after .4 of the run a picture has forgotten where it stood. It moves no words, so
+    nothing speaks against the reference's .8 (`benchmarks.quality`, reweight). No edits carry nothing over.
+    """
     if not isinstance(edits, list | tuple):
-        return False
+        return {}
+    if not edits:
+        return {"cross_window": StepWindow(stop=0), "self_window": StepWindow(stop=0)}
     kinds = [edit.get("kind") if isinstance(edit, dict) else getattr(edit, "kind", None) for edit in edits]
-    return all(isinstance(kind, str) and kind in _FADERS for kind in kinds)
+    fades = all(isinstance(kind, str) and kind in _FADERS for kind in kinds)
+    return {"cross_window": StepWindow(stop=0.8)} if fades else {}
 
 
 class Target(Part):
     """One edited picture: its prompt, and how the source's attention is carried over to it."""
 
     prompt: Prompt
-    edits: Annotated[tuple[Edit, ...], *counted(1, 8)]
+    edits: Annotated[tuple[Edit, ...], *counted(0, 8)] | None = Field(
+        None,
+        description="How the prompts correspond, and which words are turned up or down. Where absent, the change is "
+        "read from the words, and with it every window and the local blend that is absent; the answer's `chosen` says "
+        "what was chosen. Where empty, no attention is carried over: the edited prompt from the source's noise.",
+    )
     # `benchmarks.sweep`: with .4, which PIE-Bench takes too, more edits succeed and are nearer to the true edited
     # picture than with the .8 of most of the reference's demonstrations: beyond it a thing that goes leaves a ghost,
     # for its words' attention is carried over and has nowhere to go.
@@ -46,18 +62,16 @@ class Target(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _fader(cls, given: Any) -> Any:
-        """A fader by itself acts longer: after .4 of the run a picture has forgotten where it stood.
-
-        It moves no words, so nothing speaks against the reference's .8 (`benchmarks.quality`, reweight).
-        """
-        if isinstance(given, dict) and given.get("cross_window") is None and _only_fades(given.get("edits")):
-            return {**given, "cross_window": StepWindow(stop=0.8)}
-        return given
+    def _windows_of_edits(cls, given: Any) -> Any:
+        """The windows that follow from the edits, where they are not said."""
+        if not isinstance(given, dict):
+            return given
+        windows = _windows(given.get("edits"))
+        return {**given, **{name: stop for name, stop in windows.items() if given.get(name) is None}}
 
     def names(self) -> Iterator[tuple[Location, WordName, bool]]:
         """Every word that it names: its location, its name, and whether the source's prompt must hold it."""
-        for index, edit in enumerate(self.edits):
+        for index, edit in enumerate(self.edits or ()):
             yield from ((("edits", index, *loc), name, False) for loc, name in edit.names())
         yield from ((("word_windows", index), name, False) for index, name in enumerate(self.word_windows))
         if self.local_blend is not None:
@@ -66,11 +80,25 @@ class Target(Part):
     def unmet(self, source: WrittenPrompt) -> Iterator[Complaint]:
         """What it needs of the source's prompt and of its own, and they do not have."""
         own = written(self.prompt)
-        for loc, code, message in edits_unmet(self.edits, source, own):
-            yield ("edits", *loc), code, message
+        if self.edits is None:
+            if same_words(source, own):
+                yield ("prompt",), "prompts_equal", _EQUAL
+        else:
+            for loc, code, message in edits_unmet(self.edits, source, own):
+                yield ("edits", *loc), code, message
+            if not self.edits:
+                yield from self._carried()
         for loc, name, of_source in self.names():
             for field, code, message in _not_found(name, source if of_source else own):
                 yield (*loc, *field), code, message
+
+    def _carried(self) -> Iterator[Complaint]:
+        """What a target without edits asks to have carried over between words."""
+        message = "without edits no word takes another's attention: leave it out, or say how the prompts correspond"
+        if self.cross_window.stop > self.cross_window.start:
+            yield ("cross_window",), "window_without_edits", message
+        if self.word_windows:
+            yield ("word_windows",), "window_without_edits", message
 
 
 def _not_found(name: WordName, prompt: WrittenPrompt) -> Iterator[Complaint]:

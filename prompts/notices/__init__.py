@@ -10,6 +10,7 @@ from jobs.catalogue import ModelDeclaration
 from jobs.model import Notice
 from p2p.spec import EditSpec
 from p2p.words import written
+from prompts.notices.automatic import of_choices
 from prompts.notices.foreign import may_be_foreign, other_syntax, weight_syntax
 from prompts.schedulers import Substitution
 
@@ -28,6 +29,7 @@ def notices_of(
     weighted: bool = False,
     unused: Sequence[Location] = (),
     instead: Substitution | None = None,
+    sent: EditSpec | None = None,
 ) -> tuple[Notice, ...]:
     """What there is to say about an edit that is accepted, the source first; at most `MAX_NOTICES`.
 
@@ -35,6 +37,7 @@ def notices_of(
         weighted: whether weights were read out of its prompts.
         unused: the prompts whose weights have no use.
         instead: what runs in the place of the model's own scheduler, if nobody has asked for it.
+        sent: the spec as it was asked for, in which targets may name no edits.
     """
     found = [] if instead is None or spec.sampling.scheduler is not None else [_of_scheduler(instead)]
     found += [
@@ -46,6 +49,7 @@ def notices_of(
         )
         for location in unused
     ]
+    found += [] if sent is None else of_choices(sent)
     known = model.known_with(use.id for use in spec.loras)
     for location, prompt in _prompts(spec):
         if prompt:

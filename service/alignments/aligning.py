@@ -6,11 +6,12 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from p2p.change.reading import ChangeKind, read
 from p2p.chunks import LongPrompts, most_tokens
 from p2p.errors import WordWithinToken
 from p2p.spec import MODEL_FIELD, AligningKind, ModelName, Part, Prompt, WordName, aligning_edit, counted
 from p2p.tokens import TokenizedPrompt
-from p2p.word_alignment import WordAlignment, WordState, align_words, fitting_kind
+from p2p.word_alignment import WordState, align_words, fitting_kind
 from p2p.words import forget_prompts, written
 from service.edits.resolving import known_model, too_long
 from service.http.errors import InvalidEdit
@@ -126,6 +127,21 @@ class PromptView(BaseModel):
     names: tuple[NameView, ...] = Field((), description="Of the names that were asked for, in their order.")
 
 
+class ChangeView(BaseModel):
+    """One thing that an edited prompt changes, read from the words alone."""
+
+    kind: ChangeKind = Field(
+        description="What an edit without `edits` takes it for. What the words leave in doubt is a style: it concerns "
+        "the whole picture."
+    )
+    source_words: tuple[int, ...] = Field(description="Indices of words of the source that it takes away.")
+    words: tuple[int, ...] = Field(description="Indices of words of the edited prompt that it brings.")
+    about: tuple[int, ...] = Field(
+        description="Indices of words of the edited prompt that it describes: the noun of an attribute, or the owner "
+        "of an added thing."
+    )
+
+
 class AlignedPromptView(BaseModel):
     """An edited prompt in words, set against the source's."""
 
@@ -137,6 +153,7 @@ class AlignedPromptView(BaseModel):
     words: tuple[AlignedWordView, ...]
     names: tuple[NameView, ...] = Field((), description="Of the names that were asked for, in their order.")
     removed: tuple[int, ...] = Field(description="Indices of words of the source that nothing takes its map from.")
+    change: tuple[ChangeView, ...] = Field(description="What the prompt changes; empty if it says the same.")
 
 
 class AlignmentView(BaseModel):
@@ -164,10 +181,7 @@ def aligned(asked: AlignmentRequest, plane: Plane) -> AlignmentView:
         source=PromptView(
             prompt=source.prompt, tokens=len(source), words=_words(source), names=_names(source, asked.source.names)
         ),
-        targets=tuple(
-            _target(tokens, align_words(source, tokens, target.kind or fitting_kind(source, tokens)), target.names)
-            for target, tokens in zip(asked.targets, targets, strict=True)
-        ),
+        targets=tuple(_target(source, tokens, target) for target, tokens in zip(asked.targets, targets, strict=True)),
     )
 
 
@@ -179,7 +193,8 @@ def answer_to(asked: AlignmentRequest, plane: Plane) -> bytes:
         forget_prompts()
 
 
-def _target(tokens: TokenizedPrompt, alignment: WordAlignment, names: Names) -> AlignedPromptView:
+def _target(source: TokenizedPrompt, tokens: TokenizedPrompt, asked: AlignedTarget) -> AlignedPromptView:
+    alignment = align_words(source, tokens, asked.kind or fitting_kind(source, tokens))
     words = tuple(
         AlignedWordView(**vars(word), state=found.state, sources=found.sources)
         for word, found in zip(_words(tokens), alignment.words, strict=True)
@@ -189,8 +204,21 @@ def _target(tokens: TokenizedPrompt, alignment: WordAlignment, names: Names) -> 
         tokens=len(tokens),
         kind=alignment.kind,
         words=words,
-        names=_names(tokens, names),
+        names=_names(tokens, asked.names),
         removed=alignment.removed,
+        change=_change(source, tokens),
+    )
+
+
+def _change(source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[ChangeView, ...]:
+    return tuple(
+        ChangeView(
+            kind=change.kind,
+            source_words=change.gone,
+            words=change.new,
+            about=tuple(j for _, j in change.about),
+        )
+        for change in read(source.written, target.written).changes
     )
 
 

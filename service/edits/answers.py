@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from jobs.chosen import Chosen
 from jobs.model import Job, JobError, JobProgress, JobStatus, Notice, Reconstruction
 from jobs.usage import JobUsage
 from p2p.spec import EditSpec, Sampling
@@ -89,6 +90,9 @@ class EditView(EditAccepted):
     error: JobError | None
     reconstruction: Reconstruction | None = Field(None, description="Of a picture that was not generated.")
     artifacts: tuple[ArtifactView, ...]
+    chosen: tuple[Chosen, ...] = Field(
+        (), description="For each edited picture whose request names no `edits`, what was chosen: fields of its target."
+    )
     spec: EditSpec = Field(description="What was asked for, the model's defaults filled in.")
 
 

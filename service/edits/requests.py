@@ -16,12 +16,8 @@ from service.edits.submit import Asked
 EXAMPLE: JsonDict = {
     "source": {"prompt": "a cat on a beach"},
     "targets": [
-        {
-            "prompt": "a dog on a beach",
-            "edits": [{"kind": "replace"}],
-            "local_blend": {"words": [{"word": "dog"}]},
-        },
-        {"prompt": "a cat on a beach at night", "edits": [{"kind": "refine"}]},
+        {"prompt": "a dog on a beach"},
+        {"prompt": "a cat on a beach at night"},
     ],
     "sampling": {"seed": 7},
 }

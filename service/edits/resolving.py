@@ -5,6 +5,7 @@ from itertools import islice
 from operator import itemgetter
 
 from jobs.catalogue import ModelDeclaration
+from p2p.change.choosing import explicit
 from p2p.chunks import LongPrompts, most_tokens
 from p2p.errors import WordWithinToken
 from p2p.seeds import DrawSeed, draw_seed, drawn_fields
@@ -27,7 +28,9 @@ def resolved(
     counters: Mapping[str, TokenCounter],
     draw: DrawSeed = draw_seed,
 ) -> EditSpec:
-    """The spec with its model, and that model's defaults and a seed where it names none: a job's record is complete.
+    """The spec with its model, that model's defaults, a seed, and what is chosen for targets that name no edits.
+
+    A job's record is complete.
 
     Raises:
         InvalidEdit: with every reason why the model cannot do it.
@@ -48,7 +51,7 @@ def resolved(
     )
     # Nothing but a spec: a body has more, and a record takes no more.
     said = {**vars(spec), "model": model.id, "sampling": sampling}
-    complete = EditSpec.model_construct(**dict(zip(_OF_SPEC, _of_spec(said), strict=True)))
+    complete = explicit(EditSpec.model_construct(**dict(zip(_OF_SPEC, _of_spec(said), strict=True))))
     if complaints := list(islice(_beyond(complete, model, counters[model.id]), MAX_COMPLAINTS)):
         raise InvalidEdit(complaints)
     return complete

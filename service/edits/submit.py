@@ -23,6 +23,7 @@ from jobs.admission import Admission, Limits
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import IllegalTransition, JobNotFound, NameReused, StorageUnavailable
 from jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
+from p2p.change.choosing import explicit
 from p2p.spec import EditSpec
 from p2p.words import forget_prompts
 from process.addresses import UrlRefused, checked_url, refuse_private
@@ -32,6 +33,7 @@ from process.trace import Trace
 from prompts.notices import notices_of
 from prompts.prompt_syntax import ReadPrompts
 from service.api_keys import Caller
+from service.edits.choices import choices_of
 from service.edits.resolving import known_model, resolved
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
@@ -77,7 +79,8 @@ class Asked:
     def fingerprint(self, catalogue: Mapping[str, ModelDeclaration]) -> str:
         """The same for the same request, whatever its trace; not to name a model is to name the models file's first."""
         # Without what is left at its default: a field that a later version adds makes no retry another request.
-        said = self.spec.model_dump_json(exclude_defaults=True, exclude=_MODEL)
+        # With what is chosen: to say a window that is the default of explicit edits is to ask for something else.
+        said = explicit(self.spec).model_dump_json(exclude_defaults=True, exclude=_MODEL)
         model = known_model(self.spec.model, catalogue).id
         text = f"{model} {said} {self.priority} {self.start_within} {self.webhook}"
         return hashlib.sha256(text.encode()).hexdigest()
@@ -146,7 +149,9 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
             weighted=weighted,
             unused=unused,
             instead=plane.substitutions.get(model.id),
+            sent=asked.spec,
         ),
+        chosen=choices_of(asked.spec, spec),
         lifetime=plane.job_lifetime,
         queue_limit=limit,
         owner=caller.owner,

@@ -82,10 +82,12 @@ export type FieldCode =
   | "not_a_url"
   | "not_an_image"
   | "out_of_range"
+  | "picture_not_described"
   | "picture_without_prompt"
   | "private_address"
   | "prompt_too_long"
   | "prompts_differ"
+  | "prompts_equal"
   | "seed_repeated"
   | "seeds_conflict"
   | "seeds_of_image"
@@ -122,6 +124,7 @@ export type FieldCode =
   | "window_not_whole"
   | "window_outside_run"
   | "window_reversed"
+  | "window_without_edits"
   | "word_counts_differ"
   | "word_not_found"
   | "word_within_token"
@@ -129,7 +132,9 @@ export type FieldCode =
 
 /** `code` of an edit's `notices`. */
 export type NoticeCode =
+  | "added_to_picture"
   | "more_notices"
+  | "prompts_unrelated"
   | "scheduler_substituted"
   | "syntax_read_as_text"
   | "unknown_word"

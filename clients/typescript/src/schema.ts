@@ -548,6 +548,11 @@ export interface components {
              * @description Indices of words of the source that nothing takes its map from.
              */
             removed: number[];
+            /**
+             * Change
+             * @description What the prompt changes; empty if it says the same.
+             */
+            change: components["schemas"]["ChangeView"][];
         };
         /**
          * AlignedSource
@@ -952,26 +957,9 @@ export interface components {
          *           },
          *           "targets": [
          *             {
-         *               "edits": [
-         *                 {
-         *                   "kind": "replace"
-         *                 }
-         *               ],
-         *               "local_blend": {
-         *                 "words": [
-         *                   {
-         *                     "word": "dog"
-         *                   }
-         *                 ]
-         *               },
          *               "prompt": "a dog on a beach"
          *             },
          *             {
-         *               "edits": [
-         *                 {
-         *                   "kind": "refine"
-         *                 }
-         *               ],
          *               "prompt": "a cat on a beach at night"
          *             }
          *           ]
@@ -1088,6 +1076,91 @@ export interface components {
             right: number;
             /** Bottom */
             bottom: number;
+        };
+        /**
+         * ChangeRead
+         * @description One thing that an edited prompt changes, in words.
+         */
+        ChangeRead: {
+            /**
+             * Kind
+             * @description thing, attribute, place, style, add, remove or weights (docs/automatic.md).
+             */
+            kind: string;
+            /**
+             * Source Words
+             * @description Words of the source's prompt that it takes away.
+             * @default []
+             */
+            source_words?: string[];
+            /**
+             * Words
+             * @description Words of the edited prompt that it brings.
+             * @default []
+             */
+            words?: string[];
+            /**
+             * About
+             * @description Words of the edited prompt that it describes.
+             * @default []
+             */
+            about?: string[];
+        };
+        /**
+         * ChangeView
+         * @description One thing that an edited prompt changes, read from the words alone.
+         */
+        ChangeView: {
+            /**
+             * Kind
+             * @description What an edit without `edits` takes it for. What the words leave in doubt is a style: it concerns the whole picture.
+             * @enum {string}
+             */
+            kind: "thing" | "attribute" | "place" | "style" | "add" | "remove" | "weights";
+            /**
+             * Source Words
+             * @description Indices of words of the source that it takes away.
+             */
+            source_words: number[];
+            /**
+             * Words
+             * @description Indices of words of the edited prompt that it brings.
+             */
+            words: number[];
+            /**
+             * About
+             * @description Indices of words of the edited prompt that it describes: the noun of an attribute, or the owner of an added thing.
+             */
+            about: number[];
+        };
+        /**
+         * Chosen
+         * @description What was chosen for one edited picture: fields of its target, to be copied into a request.
+         */
+        Chosen: {
+            /**
+             * Picture
+             * @description 1 is the first edit.
+             */
+            picture: number;
+            /**
+             * Change
+             * @description What the words say; empty if nothing that they say differs.
+             */
+            change: components["schemas"]["ChangeRead"][];
+            /**
+             * Says
+             * @description The same in a line, such as "dog for cat; the rest is kept".
+             */
+            says: string;
+            /** Edits */
+            edits: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[];
+            /** @description Null if the request says it. */
+            cross_window?: components["schemas"]["StepWindow"] | null;
+            /** @description Null if the request says it. */
+            self_window?: components["schemas"]["StepWindow"] | null;
+            /** @description Null if the request says it, and if the whole picture may change. */
+            local_blend?: components["schemas"]["LocalBlend"] | null;
         };
         /**
          * Ddim
@@ -1277,26 +1350,9 @@ export interface components {
          *       },
          *       "targets": [
          *         {
-         *           "edits": [
-         *             {
-         *               "kind": "replace"
-         *             }
-         *           ],
-         *           "local_blend": {
-         *             "words": [
-         *               {
-         *                 "word": "dog"
-         *               }
-         *             ]
-         *           },
          *           "prompt": "a dog on a beach"
          *         },
          *         {
-         *           "edits": [
-         *             {
-         *               "kind": "refine"
-         *             }
-         *           ],
          *           "prompt": "a cat on a beach at night"
          *         }
          *       ]
@@ -1562,6 +1618,12 @@ export interface components {
             reconstruction?: components["schemas"]["Reconstruction"] | null;
             /** Artifacts */
             artifacts: components["schemas"]["ArtifactView"][];
+            /**
+             * Chosen
+             * @description For each edited picture whose request names no `edits`, what was chosen: fields of its target.
+             * @default []
+             */
+            chosen?: components["schemas"]["Chosen"][];
             /** @description What was asked for, the model's defaults filled in. */
             spec: components["schemas"]["EditSpec"];
         };
@@ -1916,7 +1978,8 @@ export interface components {
          * @description Keeps everything outside a region as it is in the source.
          *
          *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
-         *     within the box and the mask; without words, it is what lies within them.
+         *     within the box and the mask; without words, it is what lies within them. Outside, the pixels are the source's; along
+         *     the edge of a region of words they change gradually.
          */
         LocalBlendInput: {
             /**
@@ -1953,6 +2016,7 @@ export interface components {
             start?: number | null;
             /**
              * Threshold
+             * @description The share of a map's maximum above which it is in the region. Pixels are cut by the map's own (Otsu's, from 0.2 to 0.5), unless another one than the default is said.
              * @default 0.3
              */
             threshold?: number | null;
@@ -1967,7 +2031,8 @@ export interface components {
          * @description Keeps everything outside a region as it is in the source.
          *
          *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
-         *     within the box and the mask; without words, it is what lies within them.
+         *     within the box and the mask; without words, it is what lies within them. Outside, the pixels are the source's; along
+         *     the edge of a region of words they change gradually.
          */
         LocalBlend: {
             /**
@@ -2004,6 +2069,7 @@ export interface components {
             start?: number;
             /**
              * Threshold
+             * @description The share of a map's maximum above which it is in the region. Pixels are cut by the map's own (Otsu's, from 0.2 to 0.5), unless another one than the default is said.
              * @default 0.3
              */
             threshold?: number;
@@ -2620,8 +2686,11 @@ export interface components {
         TargetInput: {
             /** Prompt */
             prompt: string;
-            /** Edits */
-            edits: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[];
+            /**
+             * Edits
+             * @description How the prompts correspond, and which words are turned up or down. Where absent, the change is read from the words, and with it every window and the local blend that is absent; the answer's `chosen` says what was chosen. Where empty, no attention is carried over: the edited prompt from the source's noise.
+             */
+            edits?: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[] | null;
             /**
              * @description Where absent and words are only turned up or down, the first 0.8 of the run.
              * @default {
@@ -2653,8 +2722,11 @@ export interface components {
         Target: {
             /** Prompt */
             prompt: string;
-            /** Edits */
-            edits: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[];
+            /**
+             * Edits
+             * @description How the prompts correspond, and which words are turned up or down. Where absent, the change is read from the words, and with it every window and the local blend that is absent; the answer's `chosen` says what was chosen. Where empty, no attention is carried over: the edited prompt from the source's noise.
+             */
+            edits?: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[] | null;
             /**
              * StepWindow
              * @description Where absent and words are only turned up or down, the first 0.8 of the run.

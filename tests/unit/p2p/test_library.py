@@ -8,6 +8,7 @@ import pytest
 from PIL.Image import Image
 from pydantic import ValidationError
 
+from p2p.change.choosing import explicit
 from p2p.edit import edit, edit_again_steps, edit_steps
 from p2p.errors import SeedNotDrawn
 from p2p.library import OpenModel, open_model
@@ -30,7 +31,9 @@ def edits_of(model: OpenModel, *prompts: str, monkeypatch, **asked: object) -> l
     specs: list[EditSpec] = []
     monkeypatch.setattr("p2p.library.edit", lambda spec, family: specs.append(spec))
     model.edit(*prompts, **asked)
-    return [([each.kind for each in target.edits], target.local_blend is not None) for target in specs[0].targets]
+    return [
+        ([each.kind for each in target.edits], target.local_blend is not None) for target in explicit(specs[0]).targets
+    ]
 
 
 def test_the_three_lines_that_are_shown_make_two_pictures(monkeypatch):
@@ -61,7 +64,7 @@ def test_the_words_choose_the_edit(model, monkeypatch):
 
     found = edits_of(model, *prompts, blend="big", weights={"cat": 2}, monkeypatch=monkeypatch)
 
-    assert found == [(["replace"], False), (["refine", "reweight"], True), (["reweight"], False)]
+    assert found == [(["replace"], True), (["refine", "reweight"], True), (["reweight"], False)]
 
 
 def test_a_word_that_no_prompt_holds_is_refused(model):

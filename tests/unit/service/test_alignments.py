@@ -106,3 +106,12 @@ def test_what_is_wrong_is_pointed_at(client, body, pointer, code):
 
     assert answer.status_code == 422
     assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [(pointer, code)]
+
+
+def test_an_answer_says_what_the_prompt_changes(client):
+    (swap, same) = client.post(
+        "/v1/alignments", json=asked("a cat on the beach", "a red dog on the beach", "a cat on the beach")
+    ).json()["targets"]
+
+    assert swap["change"] == [{"kind": "thing", "source_words": [1], "words": [1, 2], "about": []}]
+    assert same["change"] == []

@@ -1,0 +1,80 @@
+"""What each kind of change is run with: a table of functions. docs/automatic.md says where the numbers come from."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from p2p.change.reading import Change, ChangeKind
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a change is run.
+
+    Attributes:
+        cross, own: shares of the run in which the source's cross-attention and self-attention are carried over.
+        source_words, words: indices of words of the source and of the target in whose region the picture may change.
+        whole: whether the picture may change everywhere, whatever words are named.
+    """
+
+    cross: float
+    own: float
+    source_words: tuple[int, ...] = ()
+    words: tuple[int, ...] = ()
+    whole: bool = False
+
+
+def in_place(change: Change) -> Settings:
+    """A thing for another, or another attribute of it: it changes where either picture has it."""
+    gone = (*change.gone, *(i for i, _ in change.about))
+    new = (*change.new, *(j for _, j in change.about))
+    return Settings(0.4, 0.4, gone, new)
+
+
+def removal(change: Change) -> Settings:
+    """A thing that goes: it changes where the source has it.
+
+    What both prompts share takes the source's maps to the end, so that none of it can fill the place with another one
+    of itself: "a cat" for "a cat and a dog" is else two cats. The pixels of the place are painted freely.
+    """
+    return Settings(1.0, 0.0, change.gone)
+
+
+def everywhere(change: Change) -> Settings:
+    """A place or a style: the layout is kept for a while, and nothing else."""
+    return Settings(0.4, 0.4, whole=True)
+
+
+def addition(change: Change) -> Settings:
+    """A thing more. What belongs to another thing stays with it; room for anything else has to be made."""
+    # Any window of the source's attention leaves a new thing no room (docs/automatic.md).
+    return Settings(0.4, 0.2, whole=True) if change.about else Settings(0.0, 0.0, whole=True)
+
+
+def fading(change: Change) -> Settings:
+    """Words turned up or down: `p2p.spec.Target` has the windows of a fader."""
+    return Settings(0.8, 0.4, whole=True)
+
+
+STRATEGIES: Mapping[ChangeKind, Callable[[Change], Settings]] = {
+    "thing": in_place,
+    "attribute": in_place,
+    "place": everywhere,
+    "style": everywhere,
+    "add": addition,
+    "remove": removal,
+    "weights": fading,
+}
+
+
+def together(changes: Iterable[Change]) -> Settings:
+    """One prompt's changes as one run: the shortest windows, and the region of all; no region if one needs none."""
+    each = [STRATEGIES[change.kind](change) for change in changes]
+    if not each:
+        return Settings(0.4, 0.4, whole=True)
+    return Settings(
+        cross=min(one.cross for one in each),
+        own=min(one.own for one in each),
+        source_words=tuple(sorted({word for one in each for word in one.source_words})),
+        words=tuple(sorted({word for one in each for word in one.words})),
+        whole=any(one.whole for one in each),
+    )

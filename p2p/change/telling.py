@@ -1,0 +1,50 @@
+"""A change in plain words, for a person who has not chosen anything."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from p2p.change.reading import Change, ChangeKind, Reading
+from p2p.words import WrittenPrompt
+
+
+def _attribute(old: str, new: str, about: str) -> str:
+    return f"{new} {about}".strip() if new else f"{about} not {old}"
+
+
+def _added(old: str, new: str, about: str) -> str:
+    return f"{new} added to {about}" if about else f"{new} added"
+
+
+#: Per kind, its line of the words that go, those that come, and those that it is about.
+_LINES: Mapping[ChangeKind, Callable[[str, str, str], str]] = {
+    "thing": lambda old, new, about: f"{new} for {old}",
+    "attribute": _attribute,
+    "place": lambda old, new, about: f"place: {new or f'not {old}'}",
+    "style": lambda old, new, about: f"style: {new or f'not {old}'}",
+    "add": _added,
+    "remove": lambda old, new, about: f"{old} removed",
+    "weights": lambda old, new, about: f"{new} turned up or down",
+}
+
+
+def words_at(prompt: WrittenPrompt, indices: Iterable[int]) -> tuple[str, ...]:
+    """Words of a prompt as they are written."""
+    return tuple(prompt.words[index].text for index in indices)
+
+
+def told(source: WrittenPrompt, target: WrittenPrompt, reading: Reading, *, is_kept: bool) -> str:
+    """What is done, in a line.
+
+    Args:
+        is_kept: whether all but a region stays.
+    """
+    if not reading.related:
+        return "the prompts have nothing in common; a new picture from the source's noise"
+    changes = ", ".join(_line(source, target, change) for change in reading.changes) or "nothing that words say"
+    return f"{changes}; {'the rest is kept' if is_kept else 'the whole picture may change'}"
+
+
+def _line(source: WrittenPrompt, target: WrittenPrompt, change: Change) -> str:
+    of_target = words_at(target, (j for _, j in change.about)) or words_at(source, (i for i, _ in change.about))
+    return _LINES[change.kind](
+        " ".join(words_at(source, change.gone)), " ".join(words_at(target, change.new)), " ".join(of_target)
+    )

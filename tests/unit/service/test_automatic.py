@@ -1,0 +1,79 @@
+"""Edits that name no settings: two prompts are enough."""
+
+import pytest
+
+
+def edit(source="a cat on the beach", prompt="a dog on the beach", **target) -> dict:
+    return {"model": "tiny", "source": {"prompt": source}, "targets": [{"prompt": prompt, **target}]}
+
+
+def posted(client, body: dict, **headers) -> dict:
+    answer = client.post("/v1/edits", json=body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return client.get(answer.json()["links"]["self"]).json()
+
+
+def test_two_prompts_are_enough_and_the_answer_says_what_was_chosen(client):
+    (chosen,) = posted(client, edit())["chosen"]
+
+    assert chosen["picture"] == 1
+    assert chosen["change"] == [{"kind": "thing", "source_words": ["cat"], "words": ["dog"], "about": []}]
+    assert chosen["says"] == "dog for cat; the rest is kept"
+    assert chosen["edits"] == [{"kind": "replace"}]
+    assert chosen["local_blend"]["words"] == [{"word": "dog", "occurrence": None}]
+
+
+def test_what_was_chosen_can_be_copied_into_a_request(client):
+    automatic = posted(client, edit())
+    fields = ("edits", "cross_window", "self_window", "local_blend")
+
+    copied = posted(client, edit(**{name: automatic["chosen"][0][name] for name in fields}))
+
+    assert copied["spec"]["targets"] == automatic["spec"]["targets"]
+    assert copied["chosen"] == []
+
+
+def test_what_was_said_is_not_among_what_was_chosen(client):
+    (chosen,) = posted(client, edit(self_window={"stop": 0.4}))["chosen"]
+
+    assert chosen["self_window"] is None
+    assert chosen["cross_window"] is not None
+
+
+def test_only_the_pictures_without_edits_have_something_chosen(client):
+    body = edit()
+    body["targets"].insert(0, {"prompt": "a red cat on the beach", "edits": [{"kind": "refine"}]})
+
+    assert [each["picture"] for each in posted(client, body)["chosen"]] == [2]
+
+
+def test_prompts_that_share_nothing_run_by_the_prompt_alone_and_are_told_so(client):
+    seen = posted(client, edit(prompt="two red dogs"))
+
+    assert [(n["code"], n["pointer"]) for n in seen["notices"]] == [("prompts_unrelated", "/targets/0/prompt")]
+    assert seen["spec"]["targets"][0]["edits"] == []
+    assert seen["chosen"][0]["says"].startswith("the prompts have nothing in common")
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "pointer"),
+    [
+        ({"prompt": "a cat on the beach"}, "prompts_equal", "/targets/0/prompt"),
+        ({"edits": [], "cross_window": {"stop": 0.5}}, "window_without_edits", "/targets/0/cross_window"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_at_its_field(client, target, code, pointer):
+    answer = client.post("/v1/edits", json=edit(**target))
+
+    assert answer.status_code == 422
+    assert [(each["code"], each["pointer"]) for each in answer.json()["errors"]] == [(code, pointer)]
+
+
+def test_a_retry_that_says_what_is_chosen_is_the_same_request(client):
+    """A window that is the default of explicit edits is not what is chosen for an addition."""
+    addition = edit(prompt="a cat and a dog on the beach")
+    first = posted(client, addition, **{"Idempotency-Key": "one"})
+
+    assert posted(client, addition, **{"Idempotency-Key": "one"})["id"] == first["id"]
+    addition["targets"][0]["cross_window"] = {"stop": 0.4}
+    assert client.post("/v1/edits", json=addition, headers={"Idempotency-Key": "one"}).status_code in (409, 422)
