@@ -3,7 +3,8 @@
 DIR holds `pipeline/` (a diffusers directory), `cases.json` and `expected.npz`, as `tests/parity/golden/README.md`
 describes. `pipeline/model_index.json` says which family it is of. Each case is said as a public spec and run through
 `p2p.edit.edit`, nothing else; the case "null_text", of a picture, through `p2p.inversion.invert` and
-`p2p.edit.edit_again_steps`. A field that this file does not know is an error: no case is passed over.
+`p2p.edit.edit_again_steps`. Models that draw tokens are compared by `benchmarks.parity_tokens`. A field that this file
+does not know is an error: no case is passed over.
 """
 
 import argparse
@@ -165,12 +166,17 @@ def relative_l2(actual: torch.Tensor, wanted: torch.Tensor) -> float:
 
 
 def main() -> None:
+    from benchmarks.parity_tokens import compare_tokens  # which says cases by the functions above
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
     parser.add_argument("--quick", action="store_true", help="the first two cases, without null-text's")
     parser.add_argument("--save", type=Path, metavar="FILE.npz", help="where each case's final latents go, by its name")
     arguments = parser.parse_args()
     family = load_of(arguments.directory)
+    if family.state == "tokens":
+        print(json.dumps(compare_tokens(family, arguments.directory, 2 if arguments.quick else None), indent=1))
+        return
     latents: dict[str, np.ndarray] = {}
     report = compare(family, arguments.directory, 2 if arguments.quick else None, latents=latents)
     if not arguments.quick and "null_text" in cases_of(arguments.directory):
