@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.parity import relative_l2, spec_of
+from benchmarks.golden_cases import relative_l2, spec_of
 from p2p.edit import edit_again_steps, edit_steps
 from p2p.families.base import ModelFamily
 from p2p.inversion import invert

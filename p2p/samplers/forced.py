@@ -1,20 +1,28 @@
 """A source that draws given tokens, and the noise with which the sampler would have drawn them (hindsight noise)."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from p2p.samplers.token_noise import drawn_of, hindsight, kept, probabilities_of
+from p2p.samplers.token_noise import Drawn, drawn_of, hindsight, kept, probabilities_of
 
-if TYPE_CHECKING:
-    from p2p.samplers.tokens import TokenSampler
+
+class MasksAgain(Protocol):
+    """The part of a token sampler that decides which positions stay masked."""
+
+    num_steps: int
+    masked_token: int
+
+    def masked_again(
+        self, tokens: Tensor, probabilities: Tensor, masked: Tensor, index: int, drawn: Drawn
+    ) -> Tensor: ...
 
 
 class ForcedWay:
     """Steps that end in given tokens. The model and the seed decide which positions stay masked, as in any run."""
 
-    def __init__(self, sampler: "TokenSampler") -> None:
+    def __init__(self, sampler: MasksAgain) -> None:
         self.sampler = sampler
 
     def start(self, tokens: Tensor) -> Tensor:
