@@ -11,7 +11,7 @@ from jobs.catalogue import ModelDeclaration
 from jobs.errors import InvalidCatalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
-from p2p.layouts.base import Layout, Parts, Trouble
+from p2p.layouts.base import Layout, Parts, Trouble, beyond_half
 from p2p.layouts.checks import Described, chosen_variant, described, wrong
 from p2p.layouts.embeddings import vectors
 from p2p.layouts.model_files import ModelFiles
@@ -71,12 +71,13 @@ def _troubles(model: ModelDeclaration) -> Iterator[Trouble | str]:
     except UnsupportedModel as error:
         yield str(error)
         return
+    yield from beyond_half(layout, found.parts, model.torch_dtype)
     yield from _sizes(model, layout, found.parts)
     yield from _tokenizer(model, found)
 
 
 def _sizes(model: ModelDeclaration, layout: Layout, parts: Parts) -> Iterator[Trouble]:
-    if "vae" not in parts:
+    if not layout.kinds.keys() <= parts.keys():
         return
     cell = layout.cell(parts)
     wrong = [size for size in model.sizes if any(side % cell for side in size)]

@@ -3,7 +3,8 @@
 DIR holds `pipeline/` (a diffusers directory), `cases.json` and `expected.npz`, as `tests/parity/golden/README.md`
 describes. `pipeline/model_index.json` says which family it is of. Each case is said as a public spec and run through
 `p2p.edit.edit`, nothing else; the case "null_text", of a picture, through `p2p.inversion.invert` and
-`p2p.edit.edit_again_steps`. A field that this file does not know is an error: no case is passed over.
+`p2p.edit.edit_again_steps`. Models that draw tokens are compared by `benchmarks.parity_tokens`. A field that this file
+does not know is an error: no case is passed over.
 """
 
 import argparse
@@ -13,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.golden_cases import relative_l2, spec_of
+from benchmarks.parity_tokens import compare_tokens
 from p2p.edit import EditResult, edit, edit_again_steps
 from p2p.families import load
 from p2p.families.base import ModelFamily
 from p2p.inversion import invert
 from p2p.layouts import family_of
 from p2p.layouts.files import parts_of
-from p2p.spec import EditSpec
 from p2p.stepping import result_of
 
 #: The fields that are read: of a folder, of a case, and of the case of a picture.
@@ -29,65 +31,6 @@ OF_CASE = {
 }  # fmt: skip
 #: `learning_rate` is the published rule, which the sampler has as its own.
 OF_NULL_TEXT = OF_CASE - {"name"} | {"num_inner_steps", "early_stop_epsilon", "learning_rate"}
-
-
-def window(value: float | list[float]) -> dict:
-    """A number f is the window from 0 to f."""
-    start, stop = value if isinstance(value, list) else (0.0, value)
-    return {"start": start, "stop": stop}
-
-
-def blend(case: dict, target: int) -> dict:
-    """The case's local blend for a target; the case lists words per prompt, the source's first."""
-
-    def names(field: str, prompt: int) -> list[dict]:
-        words = case["local_blend"].get(field, [[]] * len(case["prompts"]))[prompt]
-        return [{"word": word} for word in ([words] if isinstance(words, str) else words)]
-
-    threshold, subtract_threshold = case["local_blend"]["threshold"]
-    return {
-        "words": names("words", target),
-        "source_words": names("words", 0),
-        "subtract_words": names("subtract_words", target),
-        "source_subtract_words": names("subtract_words", 0),
-        "start": case["local_blend"]["start_blend"],
-        "threshold": threshold,
-        "subtract_threshold": subtract_threshold,
-    }
-
-
-def spec_of(case: dict, steps: int, guidance_scale: float) -> EditSpec:
-    """A golden case as a public spec."""
-    cross = case["cross_replace_steps"]
-    windows = cross if isinstance(cross, dict) else {"default_": cross}
-    edits = [] if case["kind"] == "reweight" else [{"kind": case["kind"]}]
-    if "equalizer" in case:
-        weights = [{"word": word, "weight": weight} for word, weight in case["equalizer"].items()]
-        edits.append({"kind": "reweight", "weights": weights})
-    targets = [
-        {
-            "prompt": prompt,
-            "edits": edits,
-            "cross_window": window(windows["default_"]),
-            "word_windows": [
-                {"word": word, "window": window(value)}
-                for word, value in windows.items()
-                if word != "default_" and word in prompt.split()
-            ],
-            "self_window": window(case["self_replace_steps"]),
-            "local_blend": blend(case, index) if "local_blend" in case else None,
-        }
-        for index, prompt in enumerate(case["prompts"][1:], 1)
-    ]
-    return EditSpec.model_validate(
-        {
-            "source": {"prompt": case["prompts"][0]},
-            "targets": targets,
-            "sampling": {"steps": steps, "guidance_scale": guidance_scale},
-            "artifacts": {"heatmaps": False, "raw_maps": False},
-            "compat": "reference",
-        }
-    )
 
 
 def cases_of(directory: Path) -> dict:
@@ -160,10 +103,6 @@ def compare_null_text(family: ModelFamily, directory: Path) -> dict[str, float]:
     }
 
 
-def relative_l2(actual: torch.Tensor, wanted: torch.Tensor) -> float:
-    return ((actual - wanted).norm() / wanted.norm()).item()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
@@ -171,6 +110,9 @@ def main() -> None:
     parser.add_argument("--save", type=Path, metavar="FILE.npz", help="where each case's final latents go, by its name")
     arguments = parser.parse_args()
     family = load_of(arguments.directory)
+    if family.state == "tokens":
+        print(json.dumps(compare_tokens(family, arguments.directory, 2 if arguments.quick else None), indent=1))
+        return
     latents: dict[str, np.ndarray] = {}
     report = compare(family, arguments.directory, 2 if arguments.quick else None, latents=latents)
     if not arguments.quick and "null_text" in cases_of(arguments.directory):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -76,7 +76,12 @@ def sampler_of(spec: EditSpec, family: ModelFamily) -> Sampler:
     """
     sampling = with_defaults(spec.sampling)
     shape = family.latent_shape(sampling.height, sampling.width)
-    return family.sampler(cast(int, sampling.steps), sampling.scheduler, shape)
+    return family.sampler(cast(int, sampling.steps), sampling.scheduler, shape, **ordered(sampling))
+
+
+def ordered(sampling: Sampling) -> dict[str, Any]:
+    """The order of a sampling as an argument of `ModelFamily.sampler`, where it asks for one."""
+    return {} if sampling.order is None else {"order": sampling.order}
 
 
 def chunks_of(spec: EditSpec, family: ModelFamily) -> int:

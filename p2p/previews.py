@@ -30,11 +30,19 @@ def preview(step: DenoisingStep, family: ModelFamily) -> tuple[Image.Image, ...]
     if step.clean is None:
         raise ValueError("this step is not of a run that goes on: its clean latents are not known")
     latents = step.clean()
+    if not latents.is_floating_point():
+        return tuple(_shrunk(picture) for picture in to_images(family.decode(latents)))
     shrunk = -(-max(latents.shape[-2:]) * family.scale_factor // MAX_SIDE)
     if shrunk > 1:
         height, width = (max(1, side // shrunk) for side in latents.shape[-2:])
         latents = functional.interpolate(latents, size=(height, width), mode="area")
     return to_images(family.decode(latents))
+
+
+def _shrunk(picture: Image.Image) -> Image.Image:
+    """The picture itself, no side longer than `MAX_SIDE`. Tokens have no mean, so they are not shrunk before."""
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    return picture
 
 
 def preview_steps(count: int, steps: int) -> Sequence[int]:

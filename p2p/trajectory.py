@@ -70,8 +70,9 @@ def key_of(spec: EditSpec, family: ModelFamily, sampler: Sampler, inverted: Inve
         shape = family.latent_shape(spec.sampling.height, spec.sampling.width)
         return inverted_key(spec.source.prompt, spec.sampling, shape, family, sampler, inverted, spec.loras)
     source = {"prompt": spec.source.prompt}
-    # The scheduler that runs is in the digest, whether it was asked for or is the model's own.
-    sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds", "alone"})
+    # The scheduler that runs is in the digest, whether it was asked for or is the model's own. The order of tokens is
+    # the targets': the source has its own.
+    sampling = spec.sampling.model_dump(mode="json", exclude={"scheduler", "seeds", "alone", "order"})
     sampling["seed"] = spec.seeds[0]
     # Where its prompts have several chunks, the source's is read in as many, and gives another picture.
     chunks = chunks_of(spec, family)

@@ -3,7 +3,7 @@
 from jobs.catalogue import ModelDeclaration
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
-from p2p.layouts.base import require
+from p2p.layouts.base import beyond_half, require
 from p2p.layouts.checks import described, wrong
 from p2p.layouts.footprint import number_of_weights
 from p2p.layouts.model_files import ModelFiles
@@ -21,7 +21,10 @@ def weights_of_checked(declaration: ModelDeclaration) -> int | None:
     files = ModelFiles.of(declaration)
     model = described(layout, files, declaration.scheduler)
     require(declaration.family, layout, model.parts)
-    if found := list(wrong(declaration.family, layout, files, model)):
+    if found := [
+        *wrong(declaration.family, layout, files, model),
+        *beyond_half(layout, model.parts, declaration.torch_dtype),
+    ]:
         raise UnsupportedModel("; ".join(map(str, found)))
     reads = layout.tokens(model.parts)
     if declaration.max_tokens is not None and reads is not None and declaration.max_tokens > reads:

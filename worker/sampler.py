@@ -74,7 +74,7 @@ class ModelSampler:
 
     def inversion_of(self, spec: EditSpec, picture: Image.Image) -> str:
         asked = spec.inversion or Direct()
-        inverted = described(picture, asked.method, asked.settings)
+        inverted = described(picture, asked.method, asked.settings, self._family.state)
         return key_of(spec, self._family, sampler_of(spec, self._family), inverted)
 
     def invert(self, spec: EditSpec, picture: Image.Image) -> Generator[InversionStep, None, InversionResult]:

@@ -66,8 +66,10 @@ class KeptRun:
 
     def step(self, prediction: Tensor, index: int) -> Tensor:
         seen, prediction = self._seen[-self._targets :], prediction[-self._targets :]
-        latents = self.sampler.step(prediction, index, self._latents, self.job.streams[1:], self._found(index))
-        self._source = self._trajectory.latents[index : index + 1].to(latents)
+        self._source = self._trajectory.latents[index : index + 1].to(self._latents)
+        latents = self.sampler.step(
+            prediction, index, self._latents, self.job.streams[1:], self._found(index), self._source
+        )
         pictures = self._blended(torch.cat([self._source, latents]), index)
         self._latents = pictures[1:]
         self._last = index, seen, prediction

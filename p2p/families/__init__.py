@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from p2p.errors import UnsupportedModel
+from p2p.families.amused import Amused
 from p2p.families.base import ModelFamily
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
@@ -17,6 +18,7 @@ from p2p.spec import SchedulerName
 FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {
     "stable_diffusion": StableDiffusion.load,
     "stable_diffusion_xl": StableDiffusionXL.load,
+    "amused": Amused.load,
 }
 
 

@@ -15,7 +15,7 @@ from p2p.families.conditioning import Conditioning
 from p2p.families.encoded import Encoded
 from p2p.families.lora_shelf import LoraShelf
 from p2p.samplers.base import Sampler
-from p2p.spec import SchedulerName
+from p2p.spec import SchedulerName, State, TokenOrder
 from p2p.tokens import PromptTokenizer
 
 
@@ -41,6 +41,11 @@ class ModelFamily(Protocol):
 
     @property
     def revision(self) -> str: ...
+
+    @property
+    def state(self) -> State:
+        """What its runs are a sequence of. A grid of tokens is (rows, 1, height, width) int64 in latents' place."""
+        ...
 
     @property
     def tokenizer(self) -> PromptTokenizer:
@@ -91,11 +96,14 @@ class ModelFamily(Protocol):
         """Channels, height and width of the latents of a picture; the model's own size where none is given."""
         ...
 
-    def sampler(self, steps: int, name: SchedulerName | None, shape: Sequence[int]) -> Sampler:
+    def sampler(
+        self, steps: int, name: SchedulerName | None, shape: Sequence[int], order: TokenOrder | None = None
+    ) -> Sampler:
         """A fresh sampler, its steps set: the model's own where none is named.
 
         Args:
             shape: channels, height and width of the latents, on which some schedules depend.
+            order: in which a target's tokens are settled, of models that draw tokens.
         Raises:
             UnsupportedSampling: the model cannot be sampled so.
         """

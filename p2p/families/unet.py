@@ -30,7 +30,8 @@ from p2p.layouts.base import require
 from p2p.layouts.model_files import ModelFiles
 from p2p.samplers.gaussian import GaussianSampler
 from p2p.schedulers import fresh, name_of
-from p2p.spec import SchedulerName
+from p2p.spec import SchedulerName, State, TokenOrder
+from p2p.spec.states import NO_ORDER
 
 #: The scheduler of networks that are distilled to take the guidance scale as an input (Luo et al. 2023).
 DISTILLED = "lcm"
@@ -50,6 +51,7 @@ class UNetFamily:
     name: ClassVar[str]
     kind: ClassVar[Any]
     options: ClassVar[Mapping[str, Any]] = {}
+    state: ClassVar[State] = "latents"
 
     def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
         parts, layout = described(pipeline), LAYOUTS[self.name]
@@ -152,7 +154,11 @@ class UNetFamily:
             )
         return made
 
-    def sampler(self, steps: int, name: SchedulerName | None, shape: Sequence[int]) -> GaussianSampler:
+    def sampler(
+        self, steps: int, name: SchedulerName | None, shape: Sequence[int], order: TokenOrder | None = None
+    ) -> GaussianSampler:
+        if order is not None:
+            raise UnsupportedSampling(NO_ORDER)
         return GaussianSampler(self.scheduler(steps, name), self.device, self.dtype)
 
     def guides(self, guidance_scale: float) -> bool:

@@ -1,6 +1,6 @@
 """Inversions by name: a picture and its prompt in, the `Trajectory` of a source out that edits reuse.
 
-A new one is a file beside this and a row of `INVERSIONS`.
+A new one is a file beside this and a row of `INVERSIONS`, or of `OF_TOKENS` where it is for models that draw tokens.
 """
 
 import time
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from p2p.errors import UnsupportedInversion, UnsupportedPicture
 from p2p.families.base import ModelFamily
+from p2p.inversion import hindsight
 from p2p.inversion.ddim import ddim
 from p2p.inversion.direct import direct
 from p2p.inversion.edit_friendly import edit_friendly
@@ -21,8 +22,8 @@ from p2p.inversion.encode import checked, digest_of, encoded
 from p2p.inversion.negative_prompt import negative_prompt
 from p2p.inversion.null_text import null_text
 from p2p.inversion.source_run import Found, InversionStep, SourceRun
-from p2p.preparation import with_defaults
-from p2p.spec import LoraUse, Sampling
+from p2p.preparation import ordered, with_defaults
+from p2p.spec import METHODS, LoraUse, Sampling, State
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
 from p2p.trajectory import Inverted, Trajectory, inverted_key
@@ -53,6 +54,12 @@ INVERSIONS: Mapping[str, Inversion] = {
     "negative_prompt": Inversion(negative_prompt, ("steps", "negative_prompt")),
     "edit_friendly": Inversion(edit_friendly, (*GUIDED, "seed")),
 }
+#: Of models that draw tokens. Which positions of a photo stay masked depends on guidance and seed with both.
+OF_TOKENS: Mapping[str, Inversion] = {
+    "direct": Inversion(hindsight.direct, (*GUIDED, "seed")),
+    "edit_friendly": Inversion(hindsight.edit_friendly, (*GUIDED, "seed")),
+}
+OF_STATE: Mapping[State, Mapping[str, Inversion]] = {"latents": INVERSIONS, "tokens": OF_TOKENS}
 DEFAULT = "direct"
 
 
@@ -76,19 +83,26 @@ class InversionResult:
 
 
 def described(
-    picture: Image.Image | Tensor, method: str = DEFAULT, settings: Mapping[str, Any] | None = None
+    picture: Image.Image | Tensor,
+    method: str = DEFAULT,
+    settings: Mapping[str, Any] | None = None,
+    state: State = "latents",
 ) -> Inverted:
     """What an inversion will say of itself: with `p2p.trajectory.inverted_key`, its key before it is made.
 
+    Args:
+        state: of the model's runs (`ModelFamily.state`).
     Raises:
-        UnsupportedInversion: there is no such method.
+        UnsupportedInversion: there is no such method, or it has no meaning for the model.
     """
     if method not in INVERSIONS:
         raise UnsupportedInversion(f"{method!r} is not an inversion: use one of {', '.join(INVERSIONS)}")
+    if method not in OF_STATE[state]:
+        raise UnsupportedInversion(METHODS[method].needs_latents or f"{method} is not for models of {state}")
     return Inverted(
         method=method,
         picture=digest_of(picture),
-        sampling=INVERSIONS[method].sampling,
+        sampling=OF_STATE[state][method].sampling,
         settings=dict(settings or {}),
     )
 
@@ -133,11 +147,12 @@ def _inverted(
     loras: Sequence[LoraUse],
 ) -> Generator[InversionStep, None, InversionResult]:
     began = time.perf_counter()
-    inverted = described(picture, method, settings)
+    inverted = described(picture, method, settings, family.state)
     sampling = with_defaults(sampling)
     for text in (prompt, sampling.negative_prompt):
         tokenize(text, family.tokenizer)
-    sampler = family.sampler(cast(int, sampling.steps), sampling.scheduler, _shape_of(picture, family))
+    shape = _shape_of(picture, family)
+    sampler = family.sampler(cast(int, sampling.steps), sampling.scheduler, shape, **ordered(sampling))
     source = SourceRun(
         family,
         sampler,
@@ -148,7 +163,7 @@ def _inverted(
     )
     latents = _latents_of(picture, family, sampling)
     was_encoded = time.perf_counter()
-    path = yield from INVERSIONS[method].find(source, latents, **settings)
+    path = yield from OF_STATE[family.state][method].find(source, latents, **settings)
     learned = None if path.unconditional is None else path.unconditional.context
     for found in (path.noise, path.latents, learned, path.step_noise):
         if found is not None:

@@ -32,7 +32,8 @@ def checked(latents: Tensor, family: ModelFamily) -> Tensor:
     if latents.ndim != 4 or len(latents) != 1 or latents.shape[1] != channels:
         given = tuple(latents.shape)
         raise UnsupportedPicture(f"latents of shape {given} were given and (1, {channels}, height, width) is needed")
-    return latents.detach().to(family.device, family.dtype)
+    # Tokens are no quantity: half precision would make others of them.
+    return latents.detach().to(family.device, family.dtype if latents.is_floating_point() else latents.dtype)
 
 
 def digest_of(picture: Image.Image | Tensor) -> str:

@@ -51,7 +51,7 @@ class SourceRun:
 
     Attributes:
         text, unconditional: of the prompt and of the negative prompt, one row each.
-        way: the sampler's steps backwards.
+        way: what the sampler gives inversions (`Sampler.way_back`).
         maps: of the steps that were read, in their order.
         watch: whether everything was finite so far.
         evaluations: rows that went through the UNet: a guided call counts two.

@@ -7,6 +7,7 @@ they load against it; `python -m admin models check` checks the files.
 from collections.abc import Mapping
 
 from p2p.errors import UnsupportedModel
+from p2p.layouts.amused import AMUSED
 from p2p.layouts.base import PIPELINE, Layout, Parts
 from p2p.layouts.stable_diffusion import STABLE_DIFFUSION
 from p2p.layouts.stable_diffusion_xl import STABLE_DIFFUSION_XL
@@ -14,6 +15,7 @@ from p2p.layouts.stable_diffusion_xl import STABLE_DIFFUSION_XL
 LAYOUTS: Mapping[str, Layout] = {
     "stable_diffusion": STABLE_DIFFUSION,
     "stable_diffusion_xl": STABLE_DIFFUSION_XL,
+    "amused": AMUSED,
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from p2p.errors import UnsupportedModel
+from p2p.spec import State
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Layout:
         cell: pixels of a picture along one cell of the latents: its sides must be multiples of it.
         readers: its text encoders. Words have the places that they have among the first one's tokens.
         checkpoint: what its single files hold; None if it has none.
+        state: what its runs are a sequence of, on which it depends what specs may ask for (`p2p.spec.states`).
+        overflows_in_float16: "part.key" that says that a part overflows in float16; None if the family mends it.
     """
 
     kinds: Mapping[str, tuple[str, ...]]
@@ -107,12 +110,24 @@ class Layout:
     cell: Callable[[Parts], int]
     readers: tuple[Reader, ...] = (Reader(),)
     checkpoint: Checkpoint | None = None
+    state: State = "latents"
+    overflows_in_float16: str | None = None
 
     def tokens(self, parts: Parts) -> int | None:
         """How many tokens the text encoder reads; None if its files do not say."""
         if isinstance(self.token_limit, int):
             return self.token_limit
         return value_of(parts, self.token_limit)
+
+
+def beyond_half(layout: Layout, parts: Parts, dtype: str | None) -> Iterator[Trouble]:
+    """What keeps a model from running in a precision, such as "float16"; None for the worker's own choice."""
+    if dtype == "float16" and layout.overflows_in_float16 and value_of(parts, layout.overflows_in_float16):
+        part, key = layout.overflows_in_float16.split(".")
+        yield Trouble(
+            f"{part} says {key}: it overflows in float16, and float16 is asked for",
+            'set `torch_dtype = "bfloat16"` in its table of the models file, or `P2P_DTYPE`',
+        )
 
 
 def require(name: str, layout: Layout, parts: Parts) -> None:

@@ -24,7 +24,7 @@ class Sampler(Protocol):
         ...
 
     def start(self, shape: tuple[int, int, int], streams: Sequence[torch.Generator]) -> Tensor:
-        """What the source and its targets start from, (1, channels, height, width) float32, drawn from each stream."""
+        """What the source and its targets start from, (1, channels, height, width), drawn from each stream."""
         ...
 
     def state(self, start: Tensor) -> Tensor:
@@ -46,13 +46,16 @@ class Sampler(Protocol):
         state: Tensor,
         streams: Sequence[torch.Generator],
         noise: Tensor | None = None,
+        source: Tensor | None = None,
     ) -> Tensor:
         """The state after a step.
 
         Args:
             prediction: the model's guided output for the rows.
             streams: one for each row, for samplers that draw at every step.
-            noise: (1, channels, height, width), what an inversion found that the step adds, instead of a drawn one.
+            noise: of one step, what an inversion found for it, instead of a drawn one: (1, channels, height, width) of
+                latents, (1, 2, 1, entries) of tokens (`p2p.samplers.forced`).
+            source: (1, channels, height, width), the source's state after the step; None if it is the first row.
         """
         ...
 
@@ -68,8 +71,8 @@ class Sampler(Protocol):
         """
         ...
 
-    def way_back(self) -> "WayBack":
-        """Its steps backwards.
+    def way_back(self) -> Any:
+        """What inversions are built on: a `WayBack` of latents, `p2p.samplers.forced.ForcedWay` of tokens.
 
         Raises:
             UnsupportedInversion: they have no inverse.

@@ -58,6 +58,7 @@ class GaussianSampler:
         state: Tensor,
         streams: Sequence[torch.Generator],
         noise: Tensor | None = None,
+        source: Tensor | None = None,
     ) -> Tensor:
         added: dict[str, Any] = {"generator": list(streams)} if self._draws and streams else {}
         if noise is not None:  # found on the way back of DDIM, whose step alone takes it

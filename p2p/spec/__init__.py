@@ -51,5 +51,8 @@ from p2p.spec.sampling import MAX_SEED as MAX_SEED
 from p2p.spec.sampling import Sampling as Sampling
 from p2p.spec.sampling import SchedulerName as SchedulerName
 from p2p.spec.sampling import Seed as Seed
+from p2p.spec.sampling import TokenOrder as TokenOrder
+from p2p.spec.states import State as State
+from p2p.spec.states import unmet_by as unmet_by
 from p2p.spec.target import Target as Target
 from p2p.spec.windows import StepWindow as StepWindow

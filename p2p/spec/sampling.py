@@ -21,6 +21,10 @@ SchedulerName = Literal[
 ]  # fmt: skip
 
 
+#: In which order a model of tokens settles those of a target.
+TokenOrder = Literal["own", "source"]
+
+
 def _within_generator(seed: int, info: ValidationInfo) -> int:
     # Recorded edits may have larger ones, of which the lower 32 bits made their pictures.
     if seed > MAX_SEED and info.context != RECORDED:
@@ -52,6 +56,12 @@ class Sampling(Part):
         None,
         description="Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. "
         "Targets times seeds are at most the model's `max_targets`.",
+    )
+    order: TokenOrder | None = Field(
+        None,
+        description='For models that draw tokens: "own" settles each picture\'s tokens in the order of its own '
+        'confidence, and is what runs where this is absent. "source" settles those of a target where its source '
+        "settles them. Models of latents have no such order, and refuse it.",
     )
     negative_prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT_CHARACTERS)] = ""
     height: Annotated[int, Field(ge=8, le=8192)] | None = None

@@ -9,10 +9,11 @@ from p2p.change.choosing import explicit
 from p2p.chunks import LongPrompts, most_tokens
 from p2p.errors import WordWithinToken
 from p2p.seeds import DrawSeed, draw_seed, drawn_fields
-from p2p.spec import MAX_COMPLAINTS, Direct, EditSpec
+from p2p.spec import MAX_COMPLAINTS, Direct, EditSpec, unmet_by
 from p2p.tokens import TokenizedPrompt
 from p2p.words import written
 from prompts.counting import TokenCounter
+from prompts.states import state_of
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit
 
@@ -37,8 +38,9 @@ def resolved(
     """
     model = known_model(spec.model, catalogue)
     asked, (height, width) = spec.sampling, model.sizes[0]
-    # An inversion goes a scheduler's steps backwards, whatever the model's own one is.
-    scheduler = asked.scheduler or (None if spec.source.image is None else (spec.inversion or Direct()).scheduler)
+    # An inversion goes a scheduler's steps backwards, whatever the model's own one is. Tokens need none.
+    inverts = spec.source.image is not None and state_of(model) == "latents"
+    scheduler = asked.scheduler or ((spec.inversion or Direct()).scheduler if inverts else None)
     sampling = asked.model_copy(
         update={
             "scheduler": scheduler,
@@ -85,6 +87,8 @@ def too_long(
 def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> Iterator[Complaint]:
     """What a complete spec asks for beyond the model's limits."""
     sampling, limits = spec.sampling, model.limits
+    for loc, code, message in unmet_by(state_of(model), spec):
+        yield Complaint.at(*loc, code=code, detail=message)
     if (steps := sampling.steps or 0) > limits.max_steps:
         detail = f"{steps} steps, and {model.id} takes at most {limits.max_steps}: ask for fewer"
         yield Complaint.at("sampling", "steps", code="too_many_steps", detail=detail)

@@ -1479,6 +1479,11 @@ export interface components {
                  */
                 seeds?: number[] | null;
                 /**
+                 * Order
+                 * @description For models that draw tokens: "own" settles each picture's tokens in the order of its own confidence, and is what runs where this is absent. "source" settles those of a target where its source settles them. Models of latents have no such order, and refuse it.
+                 */
+                order?: ("own" | "source") | null;
+                /**
                  * Negative Prompt
                  * @default
                  */
@@ -2503,6 +2508,11 @@ export interface components {
              */
             seeds?: number[] | null;
             /**
+             * Order
+             * @description For models that draw tokens: "own" settles each picture's tokens in the order of its own confidence, and is what runs where this is absent. "source" settles those of a target where its source settles them. Models of latents have no such order, and refuse it.
+             */
+            order?: ("own" | "source") | null;
+            /**
              * Negative Prompt
              * @default
              */
@@ -2542,6 +2552,11 @@ export interface components {
              * @description Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. Targets times seeds are at most the model's `max_targets`.
              */
             seeds?: number[] | null;
+            /**
+             * Order
+             * @description For models that draw tokens: "own" settles each picture's tokens in the order of its own confidence, and is what runs where this is absent. "source" settles those of a target where its source settles them. Models of latents have no such order, and refuse it.
+             */
+            order?: ("own" | "source") | null;
             /**
              * Negative Prompt
              * @default
