@@ -13,7 +13,7 @@ from typing import Any
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from p2p_client.errors import ClientError
-from p2p_client.results import Result, Status
+from p2p_client.results import Result, Status, Usage
 
 
 class NotVerified(ClientError):
@@ -26,6 +26,7 @@ class Ended(Result):
     Attributes:
         status: of an edit; None of a batch.
         error: of a failed edit: its `code`.
+        usage: of an edit that a worker has done a step of: what it used.
         counts: of a batch: how many of its edits came to each end.
         edits: of a batch, in the order in which they were posted.
     """
@@ -34,6 +35,7 @@ class Ended(Result):
     status: Status | None = None
     links: Mapping[str, str]
     error: Mapping[str, str] | None = None
+    usage: Usage | None = None
     counts: Mapping[Status, int] | None = None
     edits: tuple["Ended", ...] = ()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs import catalogue, images, model
+from jobs import catalogue, images, model, usage
 from p2p.spec import LoraUse
 from p2p_client import results
 from service.alignments import aligning as alignments
@@ -20,6 +20,7 @@ PAIRS = [
     (results.Progress, model.JobProgress),
     (results.EditError, model.JobError),
     (results.Reconstruction, model.Reconstruction),
+    (results.Usage, usage.JobUsage),
     (results.EditPage, answers.EditList),
     (results.Image, image_bodies.ImageView),
     (results.AsMask, images.AsMask),
