@@ -25,7 +25,7 @@ PRODUCT = (
 BASES = {"service_error", "job_plane_error", "body_refused", "request_refused", "p2p_error"}
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+|moderated|timeout")
 #: Strings of a code's shape beside a sentence, which are no codes.
-NO_CODES = {"extra_ids"}
+NO_CODES = {"extra_ids", "null_text", "negative_prompt"}
 
 
 def written(tree: ast.AST) -> Iterator[str]:

@@ -76,7 +76,7 @@ def test_the_service_imports_nothing_heavy(path):
 
 
 @pytest.mark.parametrize("module", ["service.app", "service.__main__", "jobs.redis.queue", "p2p.spec", "p2p_client"])
-def test_the_service_leaves_torch_unloaded(module):
+def test_the_service_leaves_torch_unloaded(as_users_start_it, module):
     code = f"import sys, {module}; print(*sorted({HEAVY | {'worker'}!r} & sys.modules.keys()))"
 
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
