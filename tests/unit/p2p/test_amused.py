@@ -1,10 +1,12 @@
 """The family that draws tokens, against diffusers' own pipeline of it."""
 
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from p2p.attention.sites import Keys
 from p2p.cohort.cohort import Cohort
@@ -15,6 +17,7 @@ from p2p.families.amused import Amused
 from p2p.families.packed import pack
 from p2p.inversion import invert
 from p2p.inversion.fidelity import fidelity
+from p2p.layouts.model_files import EmbeddingFile, LoraFile, ModelFiles
 from p2p.previews import MAX_SIDE, preview
 from p2p.spec import METHODS, Sampling
 from p2p.stepping import result_of
@@ -292,3 +295,41 @@ def test_float16_is_refused_where_the_autoencoder_overflows_in_it(folder, tmp_pa
 def test_a_scheduler_that_is_declared_in_place_of_its_own_is_refused(folder):
     with pytest.raises(UnsupportedModel, match=r"DDIMScheduler.*draws tokens.*take `scheduler` out"):
         load("amused", str(folder), scheduler="ddim")
+
+
+def lora(file: Path, layer: str = "transformer.transformer_layers.0.attn2.to_v") -> Path:
+    draw = torch.Generator().manual_seed(4)
+    sides = {"A": torch.randn(2, 32, generator=draw), "B": torch.randn(32, 2, generator=draw)}
+    save_file({f"{layer}.lora_{side}.weight": tensor for side, tensor in sides.items()}, file)
+    return file
+
+
+def test_a_lora_is_fused_or_asked_for_with_the_same_tokens_and_leaves_the_model_whole(folder, tmp_path):
+    path = str(lora(tmp_path / "lora.safetensors"))
+    fused = load("amused", ModelFiles(str(folder), loras=(LoraFile(path, 0.7),)))
+    offered = load("amused", ModelFiles(str(folder), lora_choices={"ink": path}))
+    plain = edit(spec(SWAP), offered).latents
+
+    asked = edit(spec(SWAP, loras=[{"id": "ink", "weight": 0.7}]), offered).latents
+
+    assert torch.equal(asked, edit(spec(SWAP), fused).latents)
+    assert not torch.equal(asked, plain)
+    assert torch.equal(edit(spec(SWAP), offered).latents, plain)
+
+
+def test_a_lora_of_the_text_encoder_is_refused(folder, tmp_path):
+    path = str(lora(tmp_path / "lora.safetensors", "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"))
+
+    with pytest.raises(UnsupportedModel, match="changes 1 layers, and this model has 0 of them"):
+        load("amused", ModelFiles(str(folder), loras=(LoraFile(path),)))
+
+
+def test_a_learned_word_is_read_as_a_word(folder, tmp_path):
+    file = tmp_path / "toy.safetensors"
+    save_file({"<toy>": torch.randn(2, 32, generator=torch.Generator().manual_seed(5))}, file)
+    family = load("amused", ModelFiles(str(folder), embeddings=(EmbeddingFile(str(file), "<toy>"),)))
+
+    asked = {"prompt": "a <toy> on a beach", "edits": [{"kind": "replace"}]}
+    maps = edit(spec(asked), family).maps[1]
+
+    assert [len(word.tokens) for word in maps if "toy" in word.word] == [2]
