@@ -116,6 +116,7 @@ FieldCode = Literal[
     "unknown_lora",
     "unknown_model",
     "unsupported_inversion",
+    "unsupported_sampling",
     "url_credentials",
     "url_downgraded",
     "url_not_fetched",

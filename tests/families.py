@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffusers import (
+    AmusedPipeline,
     DiffusionPipeline,
     LatentConsistencyModelPipeline,
     StableDiffusionPipeline,
@@ -15,20 +16,31 @@ from diffusers import (
 )
 from torch import Tensor
 
+from p2p.families.amused import Amused
 from p2p.families.base import ModelFamily
 from p2p.families.conditioning import Conditioning
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
-from tests import tiny, tiny_xl
+from tests import tiny, tiny_amused, tiny_xl
 
 PIPELINES: Mapping[str, Callable[..., Any]] = {
     "stable_diffusion": tiny.pipeline,
     "stable_diffusion_xl": tiny_xl.pipeline,
+    "amused": tiny_amused.pipeline,
+}
+#: What a family can do that others cannot: a test of it says so by `pytest.mark.needs`.
+#: "latents": its states are numbers that noise is removed from, by any scheduler that is named.
+#: "single files": it is opened from a file with the names of its authors' code.
+ABLE: Mapping[str, frozenset[str]] = {
+    "stable_diffusion": frozenset({"latents", "single files"}),
+    "stable_diffusion_xl": frozenset({"latents", "single files"}),
+    "amused": frozenset(),
 }
 _FAMILIES: Mapping[type[DiffusionPipeline], Callable[[Any], Any]] = {
     StableDiffusionPipeline: StableDiffusion,
     LatentConsistencyModelPipeline: StableDiffusion,
     StableDiffusionXLPipeline: StableDiffusionXL,
+    AmusedPipeline: Amused,
 }
 
 
@@ -53,6 +65,11 @@ BOUNDS: Mapping[str, Bounds] = {
     # is rounded otherwise, by 1e-7. Null-text starts from zeros and reaches the context alone: 0.89, 0.94 and 0.96.
     "StableDiffusionXL": Bounds(negative_prompt=2e-6, null_text=0.92, null_text_half=0.98),
 }
+
+
+def able(*what: str) -> list[str]:
+    """The families that can do all of this, by their names."""
+    return [name for name in PIPELINES if ABLE[name].issuperset(what)]
 
 
 def bounds_of(family: ModelFamily) -> Bounds:

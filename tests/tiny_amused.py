@@ -50,16 +50,16 @@ def pipeline(limit: int = 24, sample_size: int = 16, *, network: dict | None = N
             elif "mlm_layer.conv2" in name:
                 weight.mul_(1.5)
     vq = VQModel(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8),
         latent_channels=4,
         vq_embed_dim=4,
         num_vq_embeddings=CODEBOOK,
         norm_num_groups=4,
         mid_block_add_attention=False,
         lookup_from_codebook=True,
-        sample_size=sample_size * 4,
+        sample_size=sample_size * 2,
     )
     text = CLIPTextModelWithProjection(
         CLIPTextConfig(

@@ -70,6 +70,7 @@ class KeptRun:
         latents = self.sampler.step(
             prediction, index, self._latents, self.job.streams[1:], self._found(index), self._source
         )
+        self._source = self._source.to(latents)
         pictures = self._blended(torch.cat([self._source, latents]), index)
         self._latents = pictures[1:]
         self._last = index, seen, prediction

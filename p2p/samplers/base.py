@@ -54,7 +54,7 @@ class Sampler(Protocol):
             prediction: the model's guided output for the rows.
             streams: one for each row, for samplers that draw at every step.
             noise: of one step, what an inversion found for it, instead of a drawn one: (1, channels, height, width) of
-                latents, (1, 2, 1, entries) of tokens (`p2p.samplers.forced`).
+                latents, (1, 3, 1, entries) of tokens (`p2p.samplers.forced`).
             source: (1, channels, height, width), the source's state after the step; None if it is the first row.
         """
         ...

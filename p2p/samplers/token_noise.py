@@ -65,7 +65,7 @@ def hindsight(race: Tensor, probabilities: Tensor, tokens: Tensor) -> Tensor:
 
 
 def kept(race: Tensor, found: Tensor, tokens: Tensor, tolerance: float) -> Tensor:
-    """What is kept of a step's noise in hindsight, (2, entries) float32: of each entry its place and its value.
+    """What is kept of a step's noise in hindsight, (3, entries) float32: of each entry position, token and value.
 
     Whole, a step's noise takes 32 MiB at 1024 positions of a codebook of 8192. Most entries differ from the seed's own
     by very little: those are left to the seed.
@@ -79,13 +79,13 @@ def kept(race: Tensor, found: Tensor, tokens: Tensor, tolerance: float) -> Tenso
     """
     differs = (found - race) >= tolerance * race
     differs.scatter_(1, tokens[:, None], True)
-    places = differs.flatten().nonzero().flatten()
-    # As float32 places are exact below 2 ** 24: 2048 positions of a codebook of 8192.
-    return torch.stack([places.float(), found.flatten()[places]])
+    positions, codes = differs.nonzero(as_tuple=True)
+    # Apart, for as float32 whole numbers are exact below 2 ** 24 alone: 2048 positions of a codebook of 8192.
+    return torch.stack([positions.float(), codes.float(), found[positions, codes]])
 
 
 def stacked(steps: Sequence[Tensor]) -> Tensor:
-    """What is kept of all steps, (steps, 2, 1, entries): those with fewer say their first one again."""
+    """What is kept of all steps, (steps, 3, 1, entries): those with fewer say their first one again."""
     most = max(each.shape[1] for each in steps)
     return torch.stack([torch.cat([each, each[:, :1].expand(-1, most - each.shape[1])], 1) for each in steps])[
         :, :, None
@@ -93,6 +93,6 @@ def stacked(steps: Sequence[Tensor]) -> Tensor:
 
 
 def found_noise(race: Tensor, kept: Tensor) -> Tensor:
-    """A step's noise, (positions, codebook), of the seed's own and of what `kept` kept, (1, 2, 1, entries)."""
-    places, values = kept[0, :, 0].to(race.device)
-    return race.flatten().scatter(0, places.long(), values.to(race)).view_as(race)
+    """A step's noise, (positions, codebook), of the seed's own and of what `kept` kept, (1, 3, 1, entries)."""
+    positions, codes, values = kept[0, :, 0].to(race.device)
+    return race.index_put((positions.long(), codes.long()), values.to(race))

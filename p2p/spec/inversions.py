@@ -15,8 +15,8 @@ from p2p.spec.complaints import Complaint, invalid
 from p2p.spec.sampling import Sampling, SchedulerName
 
 
-def _without(method: str, why: str) -> str:
-    return f'this model draws tokens: {method} {why}. Ask for "edit_friendly" or "direct"'
+def _without(why: str, *, of: str) -> str:
+    return f'this model draws tokens: {of} {why}. Ask for "edit_friendly" or "direct"'
 
 
 class _Method(Part):
@@ -72,14 +72,14 @@ class Direct(_Method):
 class Ddim(_Method):
     """The sampler's steps taken backwards, and nothing else (docs/inversion.md)."""
 
-    needs_latents = _without("ddim", "goes a scheduler's steps backwards, and a drawn token has no way back")
+    needs_latents = _without("goes a scheduler's steps backwards, and a drawn token has no way back", of="ddim")
     method: Literal["ddim"] = "ddim"
 
 
 class NullText(_Method):
     """An unconditional embedding for each step, found by gradient descent (docs/inversion.md)."""
 
-    needs_latents = _without("null_text", "corrects a way back of latents by gradients, and drawn tokens have none")
+    needs_latents = _without("corrects a way back of latents by gradients, and drawn tokens have none", of="null_text")
     method: Literal["null_text"] = "null_text"
     inner_steps: Annotated[int, Field(ge=1, le=100)] | None = Field(
         None, description="Iterations for each step at most; 10 where absent."
@@ -99,7 +99,7 @@ class NullText(_Method):
 class NegativePrompt(_Method):
     """The source's prompt in the negative prompt's place (docs/inversion.md)."""
 
-    needs_latents = _without("negative_prompt", "corrects a way back of latents, and a drawn token has none")
+    needs_latents = _without("corrects a way back of latents, and a drawn token has none", of="negative_prompt")
     method: Literal["negative_prompt"] = "negative_prompt"
 
     def unmet(self, sampling: Sampling) -> Iterator[Complaint]:

@@ -184,7 +184,7 @@ def test_a_hangup_has_the_file_read_at_once_and_ends_nothing(served, models_file
 LEARNED = {"stable_diffusion": {"emb_params": 16}, "stable_diffusion_xl": {"clip_l": 16, "clip_g": 32}}
 
 
-@pytest.mark.parametrize("family", families.PIPELINES)
+@pytest.mark.parametrize("family", families.able("single files"))
 def test_a_single_file_with_a_lora_and_a_learned_word_is_added_and_edited(served, models_file, tmp_path, family):
     """All that a declaration may name, from the models file to a picture over HTTP."""
     folder, pipeline = models_file.parent / family, families.PIPELINES[family]()

@@ -7,6 +7,19 @@ from scenes.font import FontMissing, font_path
 from tests import families, tiny
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out tests of families that lack what the test says that it needs (`tests.families.ABLE`)."""
+    out = [item for item in items if not _able(item)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if _able(item)]
+
+
+def _able(item: pytest.Item) -> bool:
+    family = getattr(item, "callspec", None) and item.callspec.params.get("family_name")
+    needed = {what for mark in item.iter_markers("needs") for what in mark.args}
+    return family is None or needed <= families.ABLE[family]
+
+
 @pytest.fixture
 def font():
     """Skips, by name, where the emoji font is missing; `.ci/run` installs it, so that CI never skips."""

@@ -110,6 +110,7 @@ export type FieldCode =
   | "unknown_lora"
   | "unknown_model"
   | "unsupported_inversion"
+  | "unsupported_sampling"
   | "url_credentials"
   | "url_downgraded"
   | "url_not_fetched"

@@ -17,6 +17,9 @@ from tests import families, lora_files
 from tests.cohorts import to_the_end
 from tests.unit.p2p.test_edit import NO_MAPS, REFINE, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
+
 FIRST, SECOND = {"id": "first"}, {"id": "se.cond", "weight": 0.6}
 
 

@@ -13,6 +13,8 @@ from p2p.stepping import made_of
 from tests.stepping import run_through
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
 
 def followed(steps) -> tuple[list, EditResult]:
     """The clean latents of every step, asked for before the next one, and the result."""

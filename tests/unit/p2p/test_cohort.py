@@ -18,6 +18,8 @@ from tests.cohorts import packed, to_the_end
 from tests.stepping import run_through
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
 
 @pytest.fixture(scope="module")
 def family(build):

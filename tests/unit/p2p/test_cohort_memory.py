@@ -14,6 +14,8 @@ from tests.cohorts import packed, to_the_end
 from tests.unit.p2p.test_cohort import same
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, REFINE, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
 
 @pytest.fixture(scope="module")
 def family(build):

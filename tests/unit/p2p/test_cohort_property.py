@@ -15,6 +15,8 @@ from p2p.stepping import result_of
 from tests.cohorts import packed
 from tests.unit.p2p.test_edit import BLEND, OFF, REFINE, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
 
 @pytest.fixture(scope="module")
 def family(build):

@@ -10,6 +10,8 @@ from tests.cohorts import packed, to_the_end
 from tests.unit.p2p.test_cohort import same
 from tests.unit.p2p.test_edit import BLEND, REFINE, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
 
 class Flow(GaussianSampler):
     """Straight lines from noise to picture; its timesteps are no whole numbers."""

@@ -11,6 +11,8 @@ from p2p.stepping import result_of
 from tests import families
 from tests.unit.p2p.test_edit import NO_MAPS, OFF, REFINE, SWAP, plainly, spec
 
+pytestmark = pytest.mark.needs("latents")
+
 
 @pytest.fixture(scope="module")
 def pipeline(build):

@@ -53,6 +53,7 @@ def plainly(pipeline, guidance_scale: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", SCHEDULERS.values(), ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("guidance_scale", [5.0, 1.0])
+@pytest.mark.needs("latents")
 def test_an_empty_plan_is_the_plain_pipeline_bit_for_bit(pipeline, kind, guidance_scale):
     pipeline = type(pipeline)(**{**pipeline.components, "scheduler": kind.from_config(pipeline.scheduler.config)})
     pipeline.set_progress_bar_config(disable=True)
@@ -78,6 +79,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(("kind", "settings", "guidance_scale", "prediction"), SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.needs("latents")
 def test_an_empty_plan_is_the_plain_pipeline_with_the_settings_that_models_come_with(
     build, kind, settings, guidance_scale, prediction
 ):
@@ -90,6 +92,7 @@ def test_an_empty_plan_is_the_plain_pipeline_with_the_settings_that_models_come_
     assert torch.equal(ours, plainly(pipeline, guidance_scale))
 
 
+@pytest.mark.needs("latents")
 def test_windows_of_few_steps_are_counted_in_steps(build):
     """Of two steps, without guidance: the first one alone is carried over."""
     pipeline = build()
@@ -105,6 +108,7 @@ def test_windows_of_few_steps_are_counted_in_steps(build):
     assert not torch.allclose(carried[1], free[1], atol=1e-3)
 
 
+@pytest.mark.needs("latents")
 def test_with_a_negative_prompt_too_an_empty_plan_is_the_plain_pipeline(pipeline):
     pipeline.set_progress_bar_config(disable=True)
     family, without = families.of(pipeline), edit(spec(SWAP | OFF, **NO_MAPS), families.of(pipeline)).latents
@@ -355,6 +359,7 @@ def test_without_guidance_there_is_no_unconditional_half(family, monkeypatch):
     assert seen == [2] * 4
 
 
+@pytest.mark.needs("latents")
 def test_each_distinct_prompt_is_projected_once_a_run(family):
     """Four rows, two of them unconditional: three texts, whose keys and values no step changes."""
     projected = []
@@ -433,6 +438,7 @@ def test_a_scheduler_that_is_not_exact_is_refused_by_name(pipeline):
 
 
 @pytest.mark.parametrize("kind", [DDPMScheduler, EulerAncestralDiscreteScheduler, LCMScheduler])
+@pytest.mark.needs("latents")
 def test_noise_that_is_added_on_the_way_is_shared_by_all_rows(pipeline, kind):
     """The same prompt in every row gives the same picture in every row."""
     stochastic = type(pipeline)(**{**pipeline.components, "scheduler": kind.from_config(pipeline.scheduler.config)})
@@ -452,6 +458,7 @@ def test_a_model_of_the_second_generation_runs():
     assert result.maps[1][1].map.shape == (16, 16)
 
 
+@pytest.mark.needs("latents")
 def test_bfloat16_runs_and_stays_bfloat16(build):
     family = families.of(build().to(torch.bfloat16))
 

@@ -24,6 +24,9 @@ from p2p.stepping import made_of, result_of
 from tests import families, tiny
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
+
 NAN, INFINITE = float("nan"), float("inf")
 #: As large as a float16 weight may be: a sum of a few goes beyond 65504, where float16 ends. float32 has no trouble.
 TOO_LARGE = 6e4

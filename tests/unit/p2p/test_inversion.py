@@ -21,6 +21,9 @@ from tests.stepping import run_through
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, SWAP, spec
 from tests.unit.p2p.test_trajectory import again
 
+pytestmark = pytest.mark.needs("latents")
+
+
 PROMPT = "a cat on a beach"
 #: That of `spec`.
 SAMPLING = Sampling(steps=4, guidance_scale=5.0, seed=1)

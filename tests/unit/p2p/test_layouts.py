@@ -34,6 +34,9 @@ from p2p.schedulers import SCHEDULERS
 from tests import single_file, tiny
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
+
 FAMILY = "stable_diffusion"
 
 

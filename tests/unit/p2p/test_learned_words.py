@@ -23,6 +23,9 @@ from prompts.counting import TokenCounter, counter_of
 from tests.unit.p2p.test_edit import spec
 from tests.unit.p2p.test_layouts import changed
 
+pytestmark = pytest.mark.needs("latents")
+
+
 DECLARED = """
 [[models]]
 id = "tiny"

@@ -23,6 +23,8 @@ from tests.cached_hub import COMMIT, ROOT, cached, python
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
 from tests.unit.p2p.test_layouts import changed
 
+pytestmark = pytest.mark.needs("latents")
+
 #: For what a process of its own is started: one family shows it.
 once = pytest.mark.parametrize("family_name", ["stable_diffusion"], indirect=True, scope="module")
 
@@ -85,6 +87,7 @@ socket.socket.connect = socket.getaddrinfo = refused
 from p2p.families import load
 from p2p.layouts import LAYOUTS
 from p2p.layouts.model_files import ModelFiles
+
 family = load({family_name!r}, ModelFiles({str(saved / "painter.safetensors")!r}, config={str(saved / "config")!r}))
 print(family.tokenizer.model_max_length)
 """

@@ -19,6 +19,8 @@ from p2p.layouts.model_files import LoraFile, ModelFiles
 from tests import families, lora_files, single_file
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
 
 @pytest.fixture(scope="module")
 def saved(build, tmp_path_factory) -> Path:

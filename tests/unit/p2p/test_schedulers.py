@@ -16,6 +16,8 @@ from p2p.trajectory import key_of
 from tests import families
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
 
+pytestmark = pytest.mark.needs("latents")
+
 
 def asking_for(name: str | None, **sampling):
     return spec(SWAP, sampling={"scheduler": name, **sampling}, **NO_MAPS)

@@ -144,3 +144,15 @@ def test_a_token_of_no_probability_is_drawn_all_the_same():
     drawn = ours.step(said, 0, state, noise_streams(4, 1), stacked([noise]))
 
     assert torch.equal(drawn, tokens)
+
+
+def test_kept_noise_has_its_places_in_pictures_of_any_size():
+    """Beyond 2 ** 24 entries, where float32 has no place of its own for each."""
+    positions, codebook = 2100, 8192
+    race = torch.ones(positions, codebook)
+    found, tokens = race.clone(), torch.full((positions,), codebook - 1)
+    found[-1, -3:] = torch.tensor([2.0, 3.0, 0.25])
+
+    again = found_noise(race, stacked([kept(race, found, tokens, 0.01)]))
+
+    assert torch.equal(again, found)

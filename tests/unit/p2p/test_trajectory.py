@@ -29,6 +29,7 @@ def again(made, family, trajectory):
     "kind", [DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, PNDMScheduler]
 )
 @pytest.mark.parametrize("targets", [(SWAP,), (BLEND, REFINE)], ids=["swap", "blend and refine"])
+@pytest.mark.needs("latents")
 def test_a_re_edit_equals_the_fresh_edit(build, kind, targets):
     pipeline = build()
     pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
@@ -60,6 +61,7 @@ def test_three_rows_inside_the_windows_and_two_after(family, monkeypatch):
 
 
 @pytest.mark.parametrize(("kind", "adds"), [(DDIMScheduler, False), (DDPMScheduler, True)])
+@pytest.mark.needs("latents")
 def test_the_noise_that_was_added_on_the_way_is_kept(build, kind, adds, monkeypatch):
     pipeline = build()
     pipeline.scheduler = kind.from_config(pipeline.scheduler.config)

@@ -86,7 +86,8 @@ def test_a_job_has_its_pictures_maps_mask_source_and_manifest(files, family):
         assert maps["source"].shape == (len(words), cells, cells)
         assert maps["edit-2.words"].tolist() == ["a", "cat", "on", "a", "red", "beach"]
     manifest = json.loads(made["manifest.json"])
-    assert (manifest["seed"], manifest["scheduler"], manifest["source"]) == (5, "ddim", "generated")
+    own = family.sampler(STEPS, None, family.latent_shape(SIDE, SIDE)).name
+    assert (manifest["seed"], manifest["scheduler"], manifest["source"]) == (5, own, "generated")
     assert manifest["prompts"][2]["words"][4] == {"word": "red", "occurrence": 1, "tokens": [5]}
 
 

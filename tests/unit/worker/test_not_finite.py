@@ -19,6 +19,8 @@ from worker.engine import Engine
 from worker.events import ArtifactReady, Failed, PreviewReady
 from worker.sampler import ModelSampler
 
+pytestmark = pytest.mark.needs("latents")
+
 
 @pytest.fixture
 def run(plane, tiny_models):

@@ -20,6 +20,9 @@ from worker.moderation import Judge
 from worker.sampler import ModelSampler
 from worker.tasks import WorkerContext, run_edit, set_context
 
+pytestmark = pytest.mark.needs("latents")
+
+
 UPLOAD = "img_" + "0" * 32
 STEPS = 3
 

@@ -16,6 +16,8 @@ from worker.events import ArtifactReady, Failed, Finished, Progress
 from worker.runs import run_all, ways
 from worker.sampler import ModelSampler
 
+pytestmark = pytest.mark.needs("latents")
+
 
 class Cramped(PaintingSampler):
     """Has memory for so many edits at once."""
