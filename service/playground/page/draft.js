@@ -152,9 +152,10 @@ function beyond(given, defaults, controls) {
 
 function targetFrom(spec) {
   const target = newTarget(spec.prompt);
-  const aligning = spec.edits.find((edit) => edit.kind !== "reweight");
+  const edits = spec.edits ?? [];
+  const aligning = edits.find((edit) => edit.kind !== "reweight");
   target.asked = aligning?.kind ?? null;
-  for (const edit of spec.edits.filter((each) => each.kind === "reweight")) {
+  for (const edit of edits.filter((each) => each.kind === "reweight")) {
     target.names.push(...edit.weights.map((each) => ({ ...each, list: "weights" })));
   }
   const cross = aligning ? DEFAULTS.cross : DEFAULTS.fader;
@@ -188,7 +189,7 @@ export function take(spec, model) {
   draft.loras = new Map((spec.loras ?? []).map(({ id, weight }) => [id, weight ?? 1]));
   const [height, width] = model?.sizes[0] ?? [];
   draft.rest = {
-    sampling: beyond(sampling, { negative_prompt: "", height, width }, ["seed", "steps", "guidance_scale"]),
+    sampling: beyond(sampling, { negative_prompt: "", alone: false, height, width }, ["seed", "steps", "guidance_scale"]),
     artifacts: beyond(spec.artifacts, { format: "png", heatmaps: true, raw_maps: true, trajectory: false }, ["previews"]),
     inversion: spec.inversion && Object.keys(beyond(spec.inversion, { method: "direct" }, [])).length ? spec.inversion : null,
     long_prompts: spec.long_prompts === "chunks" ? "chunks" : null,
