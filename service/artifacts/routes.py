@@ -13,7 +13,9 @@ router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 _CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(set(CONTENT_TYPES.values()))}
 
 
-@router.get("/{key:path}", response_class=Response, responses={200: {"content": _CONTENT}, **problems(403, 404, 503)})
+@router.get(
+    "/{key:path}", response_class=Response, responses={200: {"content": _CONTENT}, **problems(403, 404, 414, 503)}
+)
 async def fetch_artifact(key: str, plane: PlaneOfApp, expires: str = "", signature: str = "") -> Response:
     """One artifact, under a URL that an edit's answer gave."""
     if not plane.signer.is_genuine(key, expires, signature) or plane.signer.is_over(expires):

@@ -54,7 +54,7 @@ async def submit_batch(
     return BatchView.of(standing, prefix=plane.prefix)
 
 
-@router.get("/{batch_id}", response_model=BatchView, responses={304: {}, **problems(401, 404, 422, 429, 503)})
+@router.get("/{batch_id}", response_model=BatchView, responses={304: {}, **problems(401, 404, 414, 422, 429, 503)})
 async def fetch_batch(
     request: Request,
     batch_id: BatchId,

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/edits", tags=["edits"], route_class=JsonRoute)
 direct = APIRouter(prefix="/v1/edits", tags=["edits"], route_class=DirectRoute)
 
 
-@direct.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 422, 429, 503)})
+@direct.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 414, 422, 429, 503)})
 async def fetch_edit(
     request: Request,
     edit_id: EditId,
@@ -100,7 +100,7 @@ async def put_edit(
     return await _submitted(submit.own_id(edit_id), body.asked(traceparent), request, plane, caller, prefer)
 
 
-@router.get("", responses=problems(401, 422, 503))
+@router.get("", responses=problems(401, 414, 422, 503))
 async def list_edits(
     plane: PlaneOfApp,
     caller: CallerOfRequest,

@@ -33,7 +33,7 @@ async def send_image(image: ImageFile, response: Response, plane: PlaneOfApp, ca
     return view
 
 
-@router.get("", responses=problems(401, 422, 503))
+@router.get("", responses=problems(401, 414, 422, 503))
 async def list_images(
     plane: PlaneOfApp,
     caller: CallerOfRequest,
