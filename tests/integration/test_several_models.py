@@ -25,6 +25,7 @@ from stack.services import Stack, stack
 from tests import tiny
 from tests.declared import declared as declaration
 from tests.edits import CAT_TO_DOG
+from tests.held import held
 from tests.patience import ANSWER, LEASE, PATIENCE, eventually
 from worker.turns import PASSED_OVER
 
@@ -92,16 +93,16 @@ def pictures(api: httpx.Client, job: dict) -> list[bytes]:
     return [api.get(each["url"]).raise_for_status().content for each in job["artifacts"] if each["kind"] == "image"]
 
 
-def test_a_worker_that_is_killed_loses_no_job_of_either_queue(served, worker, post, until):
+def test_a_worker_that_is_killed_loses_no_job_of_either_queue(served, worker, post, until, tmp_path):
     """Within a job of one model, then within a job of the other, with further jobs in both queues."""
-    first = worker()
-    running_first = post("left", steps=300)
+    first = worker(held(tmp_path / "never", 8))
+    running_first = post("left", steps=8)
     until(running_first, "running")
     # Behind the running one, so that the second worker is killed within a job of the other model.
-    others = [post(model, steps=steps) for model, steps in (("right", 300), ("left", 2), ("right", 2))]
+    others = [post(model, steps=steps) for model, steps in (("right", 9), ("left", 2), ("right", 2))]
     first.kill()
-    second = worker()
-    until(others[0], "running", "succeeded")
+    second = worker(held(tmp_path / "never", 9))
+    until(others[0], "running")
     second.kill()
     worker()
 
@@ -202,13 +203,14 @@ def test_it_counts_as_a_worker_of_each_of_its_models(served, worker, api):
     assert eventually(lambda: workers() == before)
 
 
-def test_a_worker_told_to_stop_finishes_its_job_and_takes_none_of_the_other_model(served, worker, post, until):
-    process = worker(GRACE="600")
-    address, other = post("left", steps=100), None
+def test_a_worker_told_to_stop_finishes_its_job_and_takes_none_of_the_other_model(worker, post, until, tmp_path):
+    process = worker(held(tmp_path / "go", 8), GRACE="600")
+    address = post("left", steps=8)
     until(address, "running")
     other = post("right", steps=2)
 
     process.terminate()
+    (tmp_path / "go").touch()
 
     assert process.wait(PATIENCE) == 0
     assert (until(address)["status"], until(address)["attempt"]) == ("succeeded", 1)

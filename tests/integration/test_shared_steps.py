@@ -17,6 +17,7 @@ from stack.processes import python, running
 from stack.services import Stack, stack
 from tests import tiny
 from tests.declared import declared
+from tests.held import held
 from tests.patience import ANSWER, LEASE, PATIENCE, eventually
 from worker.reserving import PASSED_OVER
 
@@ -134,27 +135,27 @@ def test_a_short_job_that_is_posted_behind_long_ones_ends_before_them(worker, pa
         until(address)
 
 
-def test_a_job_that_is_canceled_leaves_and_its_neighbour_does_not_notice(served, worker, pair, until, api):
-    lone = pair(ALONE, seed=8, steps=300)
+def test_a_job_that_is_canceled_leaves_and_its_neighbour_does_not_notice(worker, pair, until, api, tmp_path):
+    lone = pair(ALONE, seed=8, steps=8)
     worker(ALONE)
-    worker(SHARED)
-    canceled, neighbour = pair(steps=300, seed=9), pair(steps=300, seed=8)
+    canceled, neighbour = pair(steps=8, seed=9), pair(steps=8, seed=8)
+    worker(program=held(tmp_path / "go", 8))
     for address in (canceled, neighbour):
         until(address, "running")
 
     api.post(f"{canceled}/cancel").raise_for_status()
+    (tmp_path / "go").touch()
 
     assert until(canceled)["status"] == "canceled"
-    assert until(neighbour, "running", *ENDS)["status"] == "running"
     job = until(neighbour)
     assert (job["status"], job["attempt"]) == ("succeeded", 1)
     assert [jobs for _, _, jobs in turns(api, job)] in ([2, 1], [1, 2, 1])
     assert pictures(api, job) == pictures(api, until(lone))
 
 
-def test_the_jobs_of_a_killed_worker_are_finished_once(served, worker, pair, until):
-    first = worker()
-    addresses = [pair(steps=300) for _ in range(PAIRS)]
+def test_the_jobs_of_a_killed_worker_are_finished_once(served, worker, pair, until, tmp_path):
+    first = worker(program=held(tmp_path / "never", 8))
+    addresses = [pair(steps=8) for _ in range(PAIRS)]
     for address in addresses:
         until(address, "running")
     first.kill()
@@ -166,12 +167,13 @@ def test_the_jobs_of_a_killed_worker_are_finished_once(served, worker, pair, unt
     assert all(ended_once(served, address) for address in addresses)
 
 
-def test_a_worker_that_must_end_gives_all_its_jobs_back_and_spends_no_attempt(worker, pair, until):
-    first = worker(GRACE="0.5")
-    addresses = [pair(steps=400) for _ in range(2)]
+def test_a_worker_that_must_end_gives_all_its_jobs_back_and_spends_no_attempt(worker, pair, until, tmp_path):
+    first = worker(program=held(tmp_path / "go", 8), GRACE="0.01")
+    addresses = [pair(steps=8) for _ in range(2)]
     for address in addresses:
         until(address, "running")
     first.terminate()
+    (tmp_path / "go").touch()
     assert first.wait(PATIENCE) == 0
     assert [(job["status"], job["attempt"]) for job in map(until_queued(until), addresses)] == [("queued", 0)] * 2
     worker()
@@ -183,13 +185,14 @@ def until_queued(until: Callable[..., dict]) -> Callable[[str], dict]:
     return lambda address: until(address, "queued", "running", *ENDS)
 
 
-def test_a_worker_that_may_end_later_finishes_all_its_jobs_and_takes_no_other(worker, pair, until):
-    first = worker(GRACE="600")
-    addresses = [pair(steps=400) for _ in range(2)]
+def test_a_worker_that_may_end_later_finishes_all_its_jobs_and_takes_no_other(worker, pair, until, tmp_path):
+    first = worker(program=held(tmp_path / "go", 8), GRACE="600")
+    addresses = [pair(steps=8) for _ in range(2)]
     for address in addresses:
         until(address, "running")
     first.terminate()
     later = pair(steps=2)
+    (tmp_path / "go").touch()
 
     assert first.wait(PATIENCE) == 0
     assert [(until(address)["status"], until(address)["attempt"]) for address in addresses] == [("succeeded", 1)] * 2
@@ -247,19 +250,20 @@ def test_a_job_of_another_size_is_passed_over_and_then_goes_next(worker, pair, u
     assert turns(api, until(other)) == [(2, 4, 1)] or turns(api, until(other))[0][2] == 1
 
 
-def test_a_message_that_is_left_of_a_job_that_runs_is_harmless(served, worker, pair, until):
+def test_a_message_that_is_left_of_a_job_that_runs_is_harmless(served, worker, pair, until, tmp_path):
     """As a worker leaves it that moved the message and was too late."""
-    address = pair(steps=300)
+    address = pair(steps=8)
     with redis.Redis.from_url(served.redis_url) as client:
         (message,) = client.lrange(list_of(SHARED), 0, -1)
         kept = client.dump(f"rq:job:{message.decode()}")
-        worker()
+        worker(program=held(tmp_path / "go", 8))
         until(address, "running")
         client.restore(f"rq:job:{message.decode()}", 60_000, kept, replace=True)
         client.rpush(list_of(SHARED), message)
         second = worker()
 
         assert eventually(lambda: client.llen(list_of(SHARED)) == 0)
+    (tmp_path / "go").touch()
     job = until(address)
 
     assert (job["status"], job["attempt"]) == ("succeeded", 1)
