@@ -7,7 +7,7 @@ from p2p.spec import EditSpec
 from tests.moderation_hook import judge, yes
 from tests.unit.worker.conftest import SPEC
 from worker.engine import Engine
-from worker.events import ArtifactReady, Failed, Finished, Progress, Started
+from worker.events import ArtifactReady, Drawn, Failed, Finished, Progress, Started
 from worker.moderation import InvalidModeration, Judge, load_moderation
 
 
@@ -45,7 +45,7 @@ def test_the_negative_prompt_is_judged_too(run):
 def test_of_a_picture_that_is_refused_nothing_is_handed_out(run):
     events = run(judge, target="a cat at night")
 
-    assert {type(event) for event in events} == {Started, Progress, Failed}
+    assert {type(event) for event in events} == {Started, Progress, Drawn, Failed}
     assert events[-1] == Failed(code="moderated", message="refused: picture 1 is too dark")
     assert not any(isinstance(event, ArtifactReady) for event in events)
 
