@@ -69,7 +69,7 @@ LIBRARIES = {
         "uvicorn",
     ),
 }
-#: What a child ends with: its exit status once its program is over, None where Python is to end it by a signal.
+#: The exit status of a child. None means that Python ends it itself: after Ctrl-C it does so by a signal.
 _status: list[int | None] = [1]  # that of an exception which nobody catches
 #: As much as one message may hold; an environment has a few kilobytes.
 MESSAGE = 1 << 20

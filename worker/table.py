@@ -39,7 +39,7 @@ def is_lone(job: Job) -> bool:
 
     A second attempt may be of a job that ends its worker: it does so to its neighbours once.
     """
-    return job.attempt > 0 or bool(getattr(job.spec.sampling, "alone", False))
+    return job.attempt > 0 or job.spec.sampling.alone
 
 
 def serve(first: Job, context: WorkerContext) -> None:

@@ -1,5 +1,8 @@
 """The diffusers attention processor of UNets with separate self- and cross-attention (SD 1.x, SD 2.x)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl
@@ -47,6 +50,14 @@ UNSUPPORTED = {
 }  # fmt: skip
 #: The stock processors that compute just that; others add inputs (IP-Adapter) or change the result (custom ones).
 STOCK = ("AttnProcessor", "AttnProcessor2_0")
+
+
+def layers_of(network: Any) -> Mapping[str, Any]:
+    """A network's attention layers, by the names of their processors; raises `UnsupportedModel` (`check`)."""
+    layers = {name: network.get_submodule(name.removesuffix(".processor")) for name in network.attn_processors}
+    for name, layer in layers.items():
+        check(name, layer)
+    return layers
 
 
 def check(name: str, attn) -> None:

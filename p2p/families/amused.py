@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl
-from p2p.attention.processors import ControlledAttention, check
+from p2p.attention.processors import ControlledAttention, layers_of
 from p2p.attention.sites import AttentionSite, Keys, Levels
 from p2p.errors import UnsupportedInversion, UnsupportedModel, UnsupportedSampling, UnsupportedSize
 from p2p.families.amused_parts import AmusedParts
@@ -63,11 +63,7 @@ class Amused:
         self.tokenizers = (self.tokenizer,)
         limit = AMUSED.tokens(parts) or self.tokenizer.model_max_length
         self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, limit)
-        self.attention_layers = {
-            name: self.network.get_submodule(name.removesuffix(".processor")) for name in self.network.attn_processors
-        }
-        for name, layer in self.attention_layers.items():
-            check(name, layer)
+        self.attention_layers = layers_of(self.network)
         # Attention runs after the network samples down, and before it samples up again: at one level.
         factor = 2 if self.network.config.downsample else 1
         sites = tuple(AttentionSite(name, _keys(name), factor) for name in self.attention_layers)

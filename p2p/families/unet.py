@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from p2p.attention.control import AttentionControl
-from p2p.attention.processors import ControlledAttention, check
+from p2p.attention.processors import ControlledAttention, layers_of
 from p2p.attention.sites import AttentionSite, Keys, Levels, levels
 from p2p.errors import UnsupportedSampling, UnsupportedSize
 from p2p.families.base import DrawnFrom
@@ -64,11 +64,7 @@ class UNetFamily:
         # Read once: diffusers walks all modules to answer, which shows in a small model's runs.
         self.device, self.dtype = self.network.device, self.network.dtype
         self.guidance_inputs = self.network.config.get("time_cond_proj_dim")
-        self.attention_layers = {
-            name: self.network.get_submodule(name.removesuffix(".processor")) for name in self.network.attn_processors
-        }
-        for name, layer in self.attention_layers.items():
-            check(name, layer)
+        self.attention_layers = layers_of(self.network)
         self.tokenizers = tuple(getattr(pipeline, reader.tokenizer) for reader in layout.readers)
         for tokenizer in self.tokenizers:
             # One whose files say nothing would let any prompt through, to fail in the text encoder.

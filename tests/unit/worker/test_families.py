@@ -79,7 +79,10 @@ def test_a_job_has_its_pictures_maps_mask_source_and_manifest(files, family):
     ]
     assert {pixels(made[f"{name}.png"]).shape for name in ("source", "edit-1", "edit-2")} == {(SIDE, SIDE, 3)}
     assert not np.array_equal(pixels(made["source.png"]), pixels(made["edit-2.png"]))
-    assert pixels(made["masks/edit-1.png"]).shape == (SIDE, SIDE)
+    mask = pixels(made["masks/edit-1.png"])
+    assert (mask.shape, mask.dtype) == ((SIDE, SIDE), np.uint8)
+    kept = mask == 0  # its edge is soft
+    assert np.array_equal(pixels(made["edit-1.png"])[kept], pixels(made["source.png"])[kept])
     assert loaded(made["trajectory.safetensors"]).latents.shape == (STEPS, *family.latent_shape(SIDE, SIDE))
     with np.load(io.BytesIO(made["maps.npz"])) as maps:
         cells = SIDE // family.scale_factor // family.map_factor

@@ -20,7 +20,6 @@ from worker.engine import Engine
 from worker.publishing import Publisher
 from worker.sampler import ModelSampler
 from worker.sharing import SharedModel
-from worker.table import is_lone
 from worker.tasks import WorkerContext, run_edit, set_context
 
 ROWS_OF_A_PAIR = 4
@@ -160,10 +159,16 @@ def _generator(seeded):
     return Generator
 
 
-@pytest.mark.parametrize("alone", ["a second attempt", "more rows than there are"])
-def test_what_must_be_alone_shares_with_nobody(plane, table, pair, alone):
-    first = pair(attempt=1) if alone == "a second attempt" else pair(seed=None, seeds=[1, 2, 3, 4, 5])
-    other = pair()
+ALONE = {
+    "a second attempt": {"attempt": 1},
+    "more rows than there are": {"seed": None, "seeds": [1, 2, 3, 4, 5]},
+    "it asks for it": {"alone": True},
+}
+
+
+@pytest.mark.parametrize("asked", ALONE.values(), ids=ALONE)
+def test_what_must_be_alone_shares_with_nobody(plane, table, pair, asked):
+    first, other = pair(**asked), pair()
 
     run_edit(first.id)
     assert states(plane, first, other) == ["succeeded", "queued"]
@@ -173,18 +178,13 @@ def test_what_must_be_alone_shares_with_nobody(plane, table, pair, alone):
     assert states(plane, other) == ["succeeded"]
 
 
-def test_a_second_attempt_does_not_join(plane, table, pair):
-    first, second = pair(), pair(attempt=1)
+@pytest.mark.parametrize("asked", ALONE.values(), ids=ALONE)
+def test_what_must_be_alone_does_not_join(plane, table, pair, asked):
+    first, second = pair(), pair(**asked)
 
     run_edit(first.id)
 
     assert states(plane, first, second) == ["succeeded", "queued"]
-
-
-def test_who_asks_for_it_is_alone():
-    spec = SimpleNamespace(sampling=SimpleNamespace(alone=True))
-
-    assert is_lone(SimpleNamespace(attempt=0, spec=spec))
 
 
 def test_results_are_stored_beside_the_next_turns(plane, table, pair, monkeypatch):
