@@ -34,6 +34,7 @@ from jobs.moves import Move
 from jobs.redis import keys
 from jobs.redis.calls import admission_answer, admission_call, milliseconds, move_answer, move_call
 from jobs.redis.connection import refuse_eviction
+from jobs.redis.gathered import Gathered
 from jobs.redis.lua import lua
 from jobs.redis.record import decode, existing, plain
 from jobs.usage import USAGE_DAYS
@@ -164,6 +165,7 @@ class AsyncRedisJobStore:
 
     def __init__(self, client: redis.asyncio.Redis, *, usage_days: int = USAGE_DAYS) -> None:
         self._client, self._usage_kept = client, timedelta(days=usage_days)
+        self._gathered = Gathered(client)
         self._admit, self._move, self._erase = (
             client.register_script(lua(name)) for name in ("admit", "move", "erase")
         )
@@ -180,7 +182,7 @@ class AsyncRedisJobStore:
 
     async def _run(self, script: AsyncScript, names: Sequence[str], arguments: Sequence[Any]) -> Any:
         try:
-            return await self._client.evalsha(script.sha, len(names), *names, *arguments)
+            return await self._gathered.execute("EVALSHA", script.sha, len(names), *names, *arguments)
         except redis.exceptions.NoScriptError:
             return await script(names, arguments)  # which loads it
 
@@ -188,7 +190,7 @@ class AsyncRedisJobStore:
         return existing(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
 
     async def look(self, job_id: str) -> Mapping[str, Any]:
-        fields = cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id)))
+        fields = cast(Mapping[str, str], await self._gathered.execute("HGETALL", keys.record(job_id)))
         if not fields:
             raise JobNotFound(job_id)
         return plain(fields)

@@ -1,0 +1,85 @@
+"""Commands that requests send in the same turn of the event loop, as one message to Redis.
+
+A round trip costs a process more than the command itself: a connection taken and given back, a write, a read, their
+deadlines. Under load a turn of the event loop has many requests, and they share one. A request that is alone waits for
+nobody: its command goes out in the same turn.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextvars import Context
+from typing import Any
+
+import redis.asyncio
+from redis.typing import EncodableT
+
+#: Commands of one message: their answers are read without a break, and the event loop must go on beside them.
+MOST = 64
+
+#: A command, and who waits for its answer.
+Asked = tuple[Sequence[EncodableT], asyncio.Future[Any]]
+
+
+class Gathered:
+    """Sends commands, those of one turn together.
+
+    Each has its own answer or error; where the connection is lost, all of a message have that error.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._asked: list[Asked] = []
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def execute(self, *command: EncodableT) -> Any:
+        """What Redis answers a command.
+
+        Raises:
+            redis.RedisError: what it answers is an error, or it does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        if not self._asked:
+            loop.call_soon(self._begin)
+        self._asked.append((command, answer))
+        return await answer
+
+    def _begin(self) -> None:
+        asked, self._asked = self._asked, []
+        loop = asyncio.get_running_loop()
+        for first in range(0, len(asked), MOST):
+            # In a context of its own: it is no single request's, and what is logged in it bears no request's names.
+            sending = loop.create_task(self._send(asked[first : first + MOST]), context=Context())
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
+
+    async def _send(self, asked: Sequence[Asked]) -> None:
+        """Settles each of `asked`, whatever happens: who asked waits for nothing else."""
+        try:
+            answers = await self._answers([command for command, _ in asked])
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            answers = [error] * len(asked)
+        except asyncio.CancelledError:
+            for _, waiting in asked:
+                waiting.cancel()
+            raise
+        except Exception as error:
+            # One of them is nothing that can be sent: the others are not to pay for it.
+            if len(asked) > 1:
+                for one in asked:
+                    await self._send([one])
+                return
+            answers = [error]
+        for (_, waiting), answer in zip(asked, answers, strict=True):
+            if waiting.done():
+                continue  # who asked has gone
+            if isinstance(answer, Exception):
+                waiting.set_exception(answer)
+            else:
+                waiting.set_result(answer)
+
+    async def _answers(self, commands: Sequence[Sequence[EncodableT]]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
