@@ -46,7 +46,8 @@ class InMemoryJobStore:
 
     def all(self) -> list[Job]:
         """Every job."""
-        return [decode(record) for record in self._records.values()]
+        # Copies, made at once: other threads change the records meanwhile.
+        return [decode(dict(record)) for record in list(self._records.values())]
 
     def create(self, job: Job) -> None:
         self.told[job.id] = ["queued"]

@@ -89,6 +89,8 @@ class Desk:
 
     def _advance(self) -> State:
         state = State.OVER
+        if self._lease is not None:
+            self._lease.got_on()  # its turn has come
         try:
             state = self._worked()
         except (IllegalTransition, JobNotFound) as reason:
@@ -138,7 +140,13 @@ class Desk:
                 step=timedelta(seconds=patience.step_seconds),
             )
         elif self._lease is not None:
-            self._lease.step_ended()
+            if isinstance(event, Progress):
+                self._lease.step_ended()
+            elif isinstance(event, Waiting | Drawn):
+                self._lease.wait()
+            else:
+                self._lease.got_on()
+        self._leases.got_on()
 
     def _put_away(self) -> None:
         """Its rows are free, and the model's own attention is in place, wherever it stopped."""

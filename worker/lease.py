@@ -4,6 +4,9 @@ A thread renews all leases of the worker in one round trip, each while the job's
 within the model's limit that lease is left, so that the reaper gives the job to somebody else. Once that must have
 happened the process ends: whatever hangs, a kernel on the GPU for one, is not waited for. Being alive is no sign of
 health; ending steps is.
+
+A job that shares steps also waits: while others are prepared, for a turn of all, for a thread that stores its results.
+Meanwhile its lease is renewed for as long as the worker gets on with any of them.
 """
 
 import logging
@@ -37,21 +40,31 @@ class Lease:
 
     Attributes:
         job: as its execution began it.
-        without_step: seconds since its last step ended.
+        waits: whether others are worked on, and not this job by itself.
         limit: how long the step at hand may take.
     """
 
     def __init__(self, job: Job, first_step: timedelta, step: timedelta, clock: Callable[[], float]) -> None:
         self.job, self._step, self._clock = job, step.total_seconds(), clock
-        self.limit, self._last_step = first_step.total_seconds(), clock()
+        self.limit, self._since, self.waits = first_step.total_seconds(), clock(), False
 
     @property
     def without_step(self) -> float:
-        return self._clock() - self._last_step
+        """Seconds since anything of it ended, or since it waited."""
+        return self._clock() - self._since
+
+    def got_on(self) -> None:
+        """Something of the job has ended, or its turn has come. The limit stays: its first step may be still ahead."""
+        self._since, self.waits = self._clock(), False
 
     def step_ended(self) -> None:
-        """The job gets on."""
-        self._last_step, self.limit = self._clock(), self._step
+        """A step has ended: no other one may take as long as the first."""
+        self.limit = self._step
+        self.got_on()
+
+    def wait(self) -> None:
+        """It waits for others."""
+        self.waits = True
 
 
 class Leases:
@@ -75,6 +88,7 @@ class Leases:
         self._store, self._length, self._clock = store, length, clock
         self._alive, self._give_up = alive, give_up
         self._held: dict[str, Lease] = {}
+        self._got_on = clock()
         self._ended = threading.Event()
         # With the log context of the holder, which threads do not inherit.
         keep = partial(copy_context().run, self._keep)
@@ -100,6 +114,10 @@ class Leases:
         lease = self._held[job.id] = Lease(job, first_step, step, self._clock)
         return lease
 
+    def got_on(self) -> None:
+        """The worker has ended something: of any job, or of all."""
+        self._got_on = self._clock()
+
     def leave(self, lease: Lease) -> None:
         """Renew it no more: the job has ended, or is another's."""
         self._held.pop(lease.job.id, None)
@@ -112,14 +130,20 @@ class Leases:
     def renewed(self) -> bool:
         """One turn of the thread; False if the process is given up."""
         held = list(self._held.values())
-        late = [lease for lease in held if lease.without_step > lease.limit]
-        for lease in late:
-            said = lease.job.id, lease.without_step
-            if lease.without_step > lease.limit + self._length.total_seconds():
-                log.critical("job %s: no step has ended for %.0f s; this process ends", *said)
+        # A turn of all may take as long as that of any of them: one may be at its first step.
+        longest = max((lease.limit for lease in held if lease.waits), default=0.0)
+        waited = self._clock() - self._got_on
+        late = []
+        for lease in held:
+            since, limit = (waited, longest) if lease.waits else (lease.without_step, lease.limit)
+            if since <= limit:
+                continue
+            late.append(lease)
+            if since > limit + self._length.total_seconds():
+                log.critical("job %s: no step has ended for %.0f s; this process ends", lease.job.id, since)
                 self._give_up()
                 return False
-            log.error("job %s: no step has ended for %.0f s; its lease is not renewed", *said)
+            log.error("job %s: no step has ended for %.0f s; its lease is not renewed", lease.job.id, since)
         in_time = [lease for lease in held if lease not in late]
         if held and not in_time:
             return True

@@ -1,5 +1,6 @@
 """A model whose forward passes several jobs share: what the worker's table asks of it, and the models of `p2p`."""
 
+import logging
 from collections.abc import Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +20,8 @@ from p2p.trajectory import Trajectory
 from worker.events import Waiting
 from worker.runs_in_cohort import Stepped, joined_run
 from worker.sampler import ModelSampler, Sampler
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,9 @@ class SharedModel:
             return Seat(batch_key(spec, self._family), rows_of(spec, self._family, is_kept=photo))
         except P2PError:
             return None  # alone it says why it cannot be run
+        except Exception:
+            log.exception("what a job needs to be among others cannot be told: it runs alone")
+            return None
 
     def turn(self) -> Size:
         try:

@@ -78,6 +78,7 @@ class Table:
         """Until no job is left."""
         self._sit_down(Desk(first, self._context, self._engine, self._leases), seat)
         while self._seats or self._published:
+            self._leases.got_on()
             self._take_more()
             if not self._sharing.is_empty:
                 self._turn()

@@ -61,6 +61,8 @@ def _read(message: str, flat: list[str]) -> Entry:
         return Entry(message, existing(message, dict(zip(flat[::2], flat[1::2], strict=True))))
     except (JobNotFound, NewerRecord):
         return Entry(message, None)
-    except ValueError as error:  # no record of ours: the worker that gets its message says more
+    except Exception as error:
+        # No record of ours, or a damaged one. The worker that gets its message says more: those who wait beside it, and
+        # those that run, have no part in it.
         log.error("the job of message %s cannot be read: %s", message, type(error).__name__)
         return Entry(message, None)

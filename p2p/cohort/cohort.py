@@ -139,6 +139,7 @@ class Cohort:
         """
         if not self.members:
             raise ValueError("a cohort without members has no turn: let a job join first")
+        self._settle()
         began = time.perf_counter()
         finishes = bool(self._finishing) and (self._finish_next or not self._denoised)
         # Others may be in the middle of a run with LoRAs of their own.
@@ -202,7 +203,7 @@ class Cohort:
         if ended:
             self._finishing.append((ended, finish_together(self.family, tuple(ended))))
         self._denoised = [member for member in self._denoised if member not in errors and not member.is_denoised]
-        return Turn(part="denoise", seconds=time.perf_counter() - began, rows=rows, steps=steps, errors=errors)
+        return Turn(part="denoise", seconds=self._since(began), rows=rows, steps=steps, errors=errors)
 
     def _finish(self, began: float) -> Turn:
         members, work = self._finishing[0]
@@ -223,7 +224,17 @@ class Cohort:
                     raise
                 except Exception as error:
                     errors[member] = let_go(error)
-        return Turn(part="decode", seconds=time.perf_counter() - began, rows=rows, results=results, errors=errors)
+        return Turn(part="decode", seconds=self._since(began), rows=rows, results=results, errors=errors)
+
+    def _since(self, began: float) -> float:
+        """Seconds that a turn has taken."""
+        self._settle()
+        return time.perf_counter() - began
+
+    def _settle(self) -> None:
+        """Waits for a GPU where several share it: what it has not done yet would be charged to the next turn's jobs."""
+        if len(self.members) > 1 and self.family.device.type == "cuda":
+            torch.cuda.synchronize(self.family.device)
 
     def _rest(self) -> None:
         """If there are no members, takes the LoRAs away and forgets what was laid out."""

@@ -63,13 +63,25 @@ def test_a_record_is_read_once(redis_client, store, monkeypatch, created):
     assert entry.job.priority == "normal"
 
 
-@pytest.mark.parametrize("gone", ["newer", "removed", "broken"])
+#: Of a record's fields, such as no version of this program writes.
+BROKEN = {
+    "no JSON": {"fixed": "{"},
+    "no packed text": {"fixed": "zbm90IHBhY2tlZA=="},
+    "no base64": {"fixed": "z???"},
+    "another kind of value": {"fixed": "[]"},
+    "a field of another type": {"attempt": '"many"'},
+}
+
+
+@pytest.mark.parametrize("gone", ["newer", "removed", "without what is fixed", *BROKEN])
 def test_what_cannot_be_read_is_an_entry_without_a_job(redis_client, store, gone, created):
     job = created(**({"schema_version": SCHEMA_VERSION + 1} if gone == "newer" else {}))
     if gone == "removed":
         redis_client.delete(keys.record(job.id))
-    elif gone == "broken":
-        redis_client.hset(keys.record(job.id), "fixed", "{")
+    elif gone == "without what is fixed":
+        redis_client.hdel(keys.record(job.id), "fixed")
+    elif gone in BROKEN:
+        redis_client.hset(keys.record(job.id), mapping=BROKEN[gone])
 
     assert [each.job for each in RedisHead(redis_client, job.model).entries()] == [None]
 

@@ -168,6 +168,18 @@ def test_a_job_that_is_given_back_goes_next(line):
     assert len(line.ids()) == 6
 
 
+def test_a_job_that_was_begun_beside_others_and_given_back_keeps_its_place_when_those_before_it_are_canceled(line):
+    one, two, three, four = (line.post("mine", at=second) for second in range(4))
+    beside = line.store.make(moves.begin(line.store.get(three.id), "execution", LEASE, beside=True))
+    line.store.make(moves.hand_back(beside))
+
+    for before in (one, two):
+        line.store.make(moves.cancel(line.store.get(before.id)))
+
+    assert line.ids() == [three.id, four.id]
+    assert [job_of(message) for message in line.client.zrange(keys.order(MODEL), 0, -1)] == line.ids()
+
+
 def test_a_job_that_is_given_back_is_not_overtaken_by_its_own_keys_urgent_one(line):
     line.post("mine")
     taken = line.take()

@@ -118,9 +118,10 @@ local function begin_in_order(order, record, message)
   keep(fair, WEEK)
 end
 
--- The job of a message waits no more and was not begun: its owner is not charged for it.
+-- The job of a message waits no more and was not begun: its owner is not charged for it. What was begun and came back
+-- stands first in the line, at its old tag: that is earlier, too, if it was behind.
 local function leave_order(order, list, record, message)
-  local line = line_in(record)
+  local line, tag = line_in(record), tonumber(redis.call('ZSCORE', order, message))
   redis.call('ZREM', order, message)
   if not line then return end
   local key = line_key(order, line)
@@ -128,6 +129,10 @@ local function leave_order(order, list, record, message)
   redis.call('ZREM', key, message)
   if not place or place == BEGUN then return end
   local behind = redis.call('ZRANGEBYSCORE', key, bound(place), '+inf')
+  for _, each in ipairs(redis.call('ZRANGEBYSCORE', key, BEGUN, BEGUN)) do
+    local its = tonumber(redis.call('ZSCORE', order, each))
+    if tag and its and its > tag then table.insert(behind, each) end
+  end
   shift(order, behind, -line.charge)
   if #behind > 0 then settle(order, list, key) end
 end

@@ -77,6 +77,75 @@ def test_a_step_that_ends_after_all_goes_on(held):
     assert until(held) == 35
 
 
+def test_what_is_no_step_leaves_the_first_one_its_time(held):
+    held.lease.got_on()
+    held.clock.now = 50
+
+    held.leases.renewed()
+
+    assert until(held) == 60
+
+
+@pytest.fixture
+def neighbour(held):
+    """Another job's lease, at its first step."""
+    job = held.store.make(moves.begin(_queued(held.store, held.job), "second", LENGTH))
+    return held.leases.hold(job, first_step=timedelta(seconds=60), step=timedelta(seconds=20))
+
+
+def _queued(store, job):
+    other = job.model_copy(update={"id": "f" * 32, "status": "queued", "execution": None})
+    store.create(other)
+    return other
+
+
+def test_a_job_that_waits_is_held_while_the_worker_gets_on_with_others(held, neighbour):
+    held.lease.step_ended()
+    held.lease.wait()
+    for _ in range(10):
+        held.clock.now += 15
+        neighbour.got_on()
+        held.leases.got_on()
+        assert held.leases.renewed()
+
+    assert held.store.leases == dict.fromkeys((held.job.id, neighbour.job.id), 160)
+
+
+def test_a_job_that_waits_for_a_turn_gives_it_the_time_that_the_longest_may_take(held, neighbour):
+    held.lease.step_ended()
+    held.lease.wait()
+    neighbour.wait()
+    held.clock.now = 55
+    held.leases.renewed()
+    assert held.store.leases == dict.fromkeys((held.job.id, neighbour.job.id), 65)
+
+    held.clock.now = 61
+    held.leases.renewed()
+    assert held.store.leases == dict.fromkeys((held.job.id, neighbour.job.id), 65)
+
+
+def test_a_worker_that_gets_on_with_nothing_is_ended_though_all_its_jobs_wait(held, neighbour):
+    held.lease.wait()
+    neighbour.wait()
+    held.clock.now = 71
+
+    assert not held.leases.renewed()
+    assert held.said == ["given up"]
+
+
+def test_the_time_of_a_job_that_waited_begins_anew_with_its_turn(held):
+    held.lease.step_ended()
+    held.lease.wait()
+    held.clock.now = 100
+    held.lease.got_on()
+    held.clock.now = 119
+    held.leases.renewed()
+    assert until(held) == 129
+
+    held.clock.now = 131
+    assert not held.leases.renewed()
+
+
 def test_a_job_that_is_lost_is_not_renewed(held):
     held.clock.now = 11
     held.store.make(moves.take_back(held.job, max_attempts=3))

@@ -17,9 +17,12 @@ from p2p.spec import EditSpec
 from tests import families, tiny
 from tests.patience import PATIENCE
 from worker.engine import Engine
+from worker.lease import Leases
+from worker.moderation import Judge
 from worker.publishing import Publisher
 from worker.sampler import ModelSampler
 from worker.sharing import SharedModel
+from worker.table import PUBLISHED_AT_ONCE
 from worker.tasks import WorkerContext, run_edit, set_context
 
 ROWS_OF_A_PAIR = 4
@@ -279,3 +282,65 @@ def test_a_job_has_its_share_of_each_turn(plane, table, pair, monkeypatch):
     assert [(usages[job.id].steps, usages[job.id].rows) for job in (short, long)] == [(2, 4), (4, 4)]
     assert 0 < usages[short.id].gpu_seconds < usages[long.id].gpu_seconds
     assert usages[short.id].megapixels == pytest.approx(32 * 32 / 1e6)
+
+
+@pytest.fixture
+def passes(plane, table, monkeypatch):
+    """Lets time pass for the leases of the worker's jobs, and has them renewed as their thread does."""
+    now, made = [0.0], []
+
+    def leases(context: WorkerContext) -> Leases:
+        held = Leases(plane.store, length=context.lease, give_up=context.give_up, clock=lambda: now[0])
+        made.append(held)
+        return held
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+        assert made[-1].renewed()
+
+    monkeypatch.setattr(WorkerContext, "leases", leases)
+    return passes
+
+
+#: More than half of what a step may take, by `ModelPatience`: two of them are too long for one.
+LONG = 40
+
+
+def test_jobs_that_are_prepared_one_after_the_other_make_none_late(plane, table, pair, passes):
+    table.context.engine.judge = Judge(lambda shown: passes(LONG) if shown.picture is None else None)
+    jobs = [pair(steps=3) for _ in range(4)]
+
+    run_edit(jobs[0].id)
+
+    assert states(plane, *jobs) == ["succeeded"] * 4
+    assert turns_of(plane, jobs[0]) == [(3, 4)]
+
+
+def test_the_first_step_of_a_job_among_others_may_take_as_long_as_alone(plane, table, pair, passes):
+    table.before[0] = lambda: passes(table.context.patience.first_step_seconds - 1)
+    jobs = [pair(steps=3) for _ in range(2)]
+
+    run_edit(jobs[0].id)
+
+    assert states(plane, *jobs) == ["succeeded"] * 2
+
+
+def test_jobs_whose_results_wait_to_be_stored_are_not_late(plane, table, pair, passes, monkeypatch):
+    table.context.engine.max_rows = ROWS_OF_A_PAIR * 3 * PUBLISHED_AT_ONCE
+    put, begun = plane.storage.put, set()
+    # As many as are stored at a time are begun, then time passes for all: three times.
+    together = threading.Barrier(PUBLISHED_AT_ONCE, action=lambda: passes(LONG), timeout=PATIENCE)
+
+    def slow(key: str, *rest: object) -> None:
+        job = key.split("/")[1]
+        if job not in begun:
+            begun.add(job)
+            together.wait()
+        put(key, *rest)
+
+    monkeypatch.setattr(plane.storage, "put", slow)
+    jobs = [pair(steps=3) for _ in range(3 * PUBLISHED_AT_ONCE)]
+
+    run_edit(jobs[0].id)
+
+    assert states(plane, *jobs) == ["succeeded"] * len(jobs)
