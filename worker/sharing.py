@@ -93,7 +93,7 @@ class SharedModel:
         except P2PError:
             return None  # alone it says why it cannot be run
         except Exception:
-            log.exception("what a job needs to be among others cannot be told: it runs alone")
+            log.exception("what a job needs among others is not known: it runs alone")
             return None
 
     def turn(self) -> Size:
