@@ -13,8 +13,9 @@ from typing import Any
 import redis.asyncio
 from redis.typing import EncodableT
 
-#: Commands of one message: their answers are read without a break, and the event loop must go on beside them.
-MOST = 64
+#: Commands of one message. Their answers come when Redis has done all of them, and this process is to have something to
+#: do meanwhile: another message. They are read without a break, too, and the event loop must go on beside them.
+MOST = 8
 
 #: A command, and who waits for its answer.
 Asked = tuple[Sequence[EncodableT], asyncio.Future[Any]]

@@ -12,6 +12,7 @@ from p2p.edits import EDITS
 from p2p.inversion import INVERSIONS
 from p2p.spec import KINDS, METHODS, AligningKind, InversionMethod, aligning_edit
 from p2p_client import results
+from service.batches.bodies import BatchCounts
 from webhooks.messages import EVENTS, EndedCounts, EndedEdit
 from worker.events import Event
 from worker.publishing import WRITTEN
@@ -55,6 +56,18 @@ def test_every_end_of_a_job_is_announced():
     assert set(EVENTS) == {JobStatus(end) for end in ENDS}
     assert set(EVENTS.values()) == set(EVENT_NAMES)
     assert set(get_args(EndedEdit.model_fields["status"].annotation)) == set(EndedCounts.model_fields) == ENDS
+
+
+def test_every_state_of_a_job_is_counted_in_its_batch():
+    assert set(BatchCounts.model_fields) == {str(status) for status in JobStatus}
+
+
+@pytest.mark.parametrize("end", sorted(ENDS - {"succeeded"}))
+def test_the_page_has_words_for_every_other_end(end):
+    text = (ROOT / "service/playground/page/stage.js").read_text(encoding="utf-8")
+    (texts,) = re.findall(r"^  const texts = \{(.*?)^  \};", text, re.M | re.S)
+
+    assert re.search(rf"^    {end}: ", texts, re.M)
 
 
 def test_the_python_client_knows_every_state_and_every_end():

@@ -42,8 +42,8 @@ def asked(redis_url):
 
 
 def test_commands_of_one_turn_go_in_one_message(asked):
-    answers, messages = asked(*(["ECHO", f"text {number}"] for number in range(20)))
-    assert answers == [f"text {number}" for number in range(20)]
+    answers, messages = asked(*(["ECHO", f"text {number}"] for number in range(MOST)))
+    assert answers == [f"text {number}" for number in range(MOST)]
     assert messages == 1
 
 

@@ -51,9 +51,14 @@ def tls_url(tmp_path, redis_url) -> Iterator[str]:
     async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_unix_connection(inner)
         copies = [asyncio.create_task(copied(*pair)) for pair in ((reader, inner_writer), (inner_reader, writer))]
-        await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
-        for sink in (inner_writer, writer):
-            sink.close()
+        try:
+            await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # At once, also when the server ends first: what is left open is a warning in whatever test runs then.
+            for copy in copies:
+                copy.cancel()
+            for sink in (inner_writer, writer):
+                sink.transport.abort()
 
     async def copied(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(65536):
