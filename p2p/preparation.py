@@ -116,11 +116,7 @@ def prepare(
     if spec.sampling.seeds is not None:
         raise SeveralSeeds(spec.seeds)
     sampling = with_defaults(spec.sampling)
-    if sampling.negative_prompt and not family.guides(math.inf):
-        raise UnsupportedSampling(
-            "this model takes guidance as an input, so no negative prompt acts on it, and "
-            f"{sampling.negative_prompt!r} was given: leave it out"
-        )
+    _refuse_negative(sampling.negative_prompt, family)
     chunks = chunks_of(spec, family)
     tokenize(sampling.negative_prompt, family.tokenizer, chunks)
     prompts = tokenize_all(spec.prompts, family.tokenizer, chunks)
@@ -150,6 +146,15 @@ def prepare(
         maps=maps,
         bounds=bounded,
     )
+
+
+def _refuse_negative(prompt: str, family: ModelFamily) -> None:
+    """Refuses a negative prompt where nothing would read it."""
+    if prompt and not family.guides(math.inf):
+        raise UnsupportedSampling(
+            "this model takes guidance as an input, so no negative prompt acts on it, and "
+            f"{prompt!r} was given: leave it out"
+        )
 
 
 def _tokens_read(spec: EditSpec, prompts: Sequence[TokenizedPrompt], plan: EditPlan) -> list[int]:

@@ -12,6 +12,7 @@ Needs httpx, pydantic, `p2p.spec` and, for `p2p_client.webhooks`, standardwebhoo
 """
 
 from p2p.version import VERSION as __version__
+from p2p_client.alignments import Alignment
 from p2p_client.client import AsyncClient, Client
 from p2p_client.errors import (
     BadAnswer,
@@ -28,7 +29,7 @@ from p2p_client.errors import (
     TooBusy,
     Unreachable,
 )
-from p2p_client.results import Alignment, Artifact, Batch, Edit, Event, Image, Inversion, Model
+from p2p_client.results import Artifact, Batch, Edit, Event, Image, Inversion, Model
 
 __all__ = [
     "Alignment",

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 from p2p.spec import AligningKind, EditSpec, LoraUse, Sampling, Source
 from p2p.spec import Inversion as HowInverted
+from p2p_client.alignments import Alignment
 from p2p_client.asking import Api, ask, parsed
 from p2p_client.effects import Operation, Pause, Tell, Work
 from p2p_client.errors import JobFailed, NotEnded
 from p2p_client.results import (
-    Alignment,
     Batch,
     Edit,
     EditPage,

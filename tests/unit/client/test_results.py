@@ -4,6 +4,7 @@ import pytest
 
 from jobs import catalogue, images, model, usage
 from p2p.spec import LoraUse
+from p2p_client import alignments as client_alignments
 from p2p_client import results
 from service.alignments import aligning as alignments
 from service.batches import bodies as batch_bodies
@@ -32,13 +33,13 @@ PAIRS = [
     (results.ModelLimits, catalogue.ModelLimits),
     (results.Batch, batch_bodies.BatchView),
     (results.EditOfBatch, batch_bodies.EditOfBatch),
-    (results.Alignment, alignments.AlignmentView),
-    (results.Name, alignments.NameView),
-    (results.Prompt, alignments.PromptView),
-    (results.AlignedPrompt, alignments.AlignedPromptView),
-    (results.AlignedWord, alignments.AlignedWordView),
-    (results.Word, alignments.WordView),
-    (results.Token, alignments.TokenView),
+    (client_alignments.Alignment, alignments.AlignmentView),
+    (client_alignments.Name, alignments.NameView),
+    (client_alignments.Prompt, alignments.PromptView),
+    (client_alignments.AlignedPrompt, alignments.AlignedPromptView),
+    (client_alignments.AlignedWord, alignments.AlignedWordView),
+    (client_alignments.Word, alignments.WordView),
+    (client_alignments.Token, alignments.TokenView),
 ]
 
 
