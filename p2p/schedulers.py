@@ -41,6 +41,9 @@ _WHERE_UNSAID: Mapping[SchedulerName, Mapping[str, Any]] = {
     "ddim": {"clip_sample": False},
     "ddpm": {"clip_sample": False},
 }
+#: What a configuration says of its own solver's ways, by names that another solver has for others: DEIS saves itself as
+#: the algorithm "deis" with the solver "logrho", which DPM-Solver refuses.
+_OF_ITS_SOLVER = frozenset({"algorithm_type", "solver_type"})
 
 
 def fresh(own: Any, name: SchedulerName | None, steps: int, device: Any) -> Any:
@@ -65,7 +68,8 @@ def fresh(own: Any, name: SchedulerName | None, steps: int, device: Any) -> Any:
 def in_place_of_another(config: Mapping[str, Any], name: SchedulerName) -> Any:
     """A scheduler made of another one's configuration."""
     unsaid = {field: value for field, value in _WHERE_UNSAID.get(name, {}).items() if field not in config}
-    return SCHEDULERS[name].from_config(config, **_IN_PLACE_OF_ANOTHER.get(name, {}), **unsaid)
+    shared = {field: value for field, value in config.items() if field not in _OF_ITS_SOLVER}
+    return SCHEDULERS[name].from_config(shared, **_IN_PLACE_OF_ANOTHER.get(name, {}), **unsaid)
 
 
 def name_of(scheduler: Any) -> str:
