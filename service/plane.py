@@ -14,6 +14,7 @@ from jobs.storage import ObjectStorage
 from layers.computing import Computing
 from layers.shared_look import SharedLook
 from p2p.seeds import DrawSeed, draw_seed
+from process.turns import Turns
 from prompts.counting import TokenCounter
 from prompts.schedulers import Substitution
 from service.api_keys import Callers
@@ -52,6 +53,8 @@ class Plane:
     stream_bound: StreamBound
     #: Where what is large is read and checked.
     computing: Computing = field(default_factory=Computing)
+    #: Pages of lists that are made at the same time; of one key a single one.
+    listings: Turns = field(default_factory=lambda: Turns(2))
     #: Stands before the path of every link (`layers.prefixed`).
     prefix: str = ""
     #: Where the seeds of edits that name none come from.

@@ -15,7 +15,7 @@ from service.batches.bodies import BatchDeliveriesView, BatchRequest, BatchView
 from service.edits.clients import waiting
 from service.edits.following import is_known
 from service.http.bodies import JsonRoute
-from service.http.dependencies import CallerOfRequest, PlaneOfApp
+from service.http.dependencies import CallerOfRequest, InTurnForList, PlaneOfApp
 from service.http.headers import IdempotencyKey, Prefer, Traceparent, name_of, say_where
 from service.http.preferences import seconds_to_wait, without_wait
 from service.http.problems import problems
@@ -86,7 +86,12 @@ async def cancel_batch(batch_id: BatchId, response: Response, plane: PlaneOfApp,
     return BatchView.of(standing, prefix=plane.prefix)
 
 
-@router.get("/{batch_id}/deliveries", responses=problems(401, 404, 422, 503), tags=["webhooks"])
+@router.get(
+    "/{batch_id}/deliveries",
+    responses=problems(401, 404, 422, 429, 503),
+    dependencies=[InTurnForList],
+    tags=["webhooks"],
+)
 async def list_batch_deliveries(batch_id: BatchId, plane: PlaneOfApp, caller: CallerOfRequest) -> BatchDeliveriesView:
     """Every attempt to tell a batch's webhook of its end, as far as they are kept."""
     return await _deliveries(await batches.fetch(batch_id, plane, caller), plane)

@@ -5,14 +5,14 @@ from fastapi import APIRouter
 from jobs.model import Job
 from service.deliveries.bodies import DeliveriesView
 from service.edits import submit
-from service.http.dependencies import CallerOfRequest, EditId, PlaneOfApp
+from service.http.dependencies import CallerOfRequest, EditId, InTurnForList, PlaneOfApp
 from service.http.problems import problems
 from service.plane import Plane
 
 router = APIRouter(prefix="/v1/edits/{edit_id}/deliveries", tags=["webhooks"])
 
 
-@router.get("", responses=problems(401, 404, 422, 503))
+@router.get("", responses=problems(401, 404, 422, 429, 503), dependencies=[InTurnForList])
 async def list_deliveries(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest) -> DeliveriesView:
     """Every attempt to tell an edit's webhook of its end, as far as they are kept."""
     return await _view(await submit.fetch(edit_id, plane, caller), plane)

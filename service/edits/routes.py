@@ -20,7 +20,7 @@ from service.edits.following import EVENT_ID, ended, has_ended
 from service.edits.requests import EditRequest
 from service.edits.views import answered, conditional, end_of, shown_accepted, whole
 from service.http.bodies import JsonRoute
-from service.http.dependencies import CallerOfRequest, EditId, PlaneOfApp
+from service.http.dependencies import CallerOfRequest, EditId, InTurnForList, PlaneOfApp
 from service.http.direct import DirectRoute
 from service.http.headers import IdempotencyKey, Prefer, Traceparent, name_of, where
 from service.http.preferences import seconds_to_wait, without_wait
@@ -100,7 +100,7 @@ async def put_edit(
     return await _submitted(submit.own_id(edit_id), body.asked(traceparent), request, plane, caller, prefer)
 
 
-@router.get("", responses=problems(401, 414, 422, 503))
+@router.get("", responses=problems(401, 414, 422, 429, 503), dependencies=[InTurnForList])
 async def list_edits(
     plane: PlaneOfApp,
     caller: CallerOfRequest,

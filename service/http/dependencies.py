@@ -1,6 +1,6 @@
 """How a route gets at what it works with."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
@@ -54,3 +54,13 @@ CallerOfRequest = Annotated[Caller, Depends(asks_for_key)]
 PROVIDED: Mapping[Any, Callable[[Request], Awaitable[Any]]] = {_plane: _plane, asks_for_key: caller_of_request}
 #: An id of ours, or a client's own.
 EditId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The edit's id, or the one it was put by.")]
+
+
+async def _in_turn_for_a_list(plane: PlaneOfApp, caller: CallerOfRequest) -> AsyncIterator[None]:
+    async with plane.listings.turn(caller.owner):
+        yield
+
+
+#: What a route depends on that answers with a list: a page takes as long as a hundred other answers, and holds a
+#: connection to Redis meanwhile. Keys take turns. Its place is free before the answer is sent.
+InTurnForList = Depends(_in_turn_for_a_list, scope="function")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 
 from service.http.bodies import FileRoute
-from service.http.dependencies import CallerOfRequest, PlaneOfApp
+from service.http.dependencies import CallerOfRequest, InTurnForList, PlaneOfApp
 from service.http.problems import problems
 from service.images import uploads
 from service.images.bodies import ImageList, ImageView
@@ -33,7 +33,7 @@ async def send_image(image: ImageFile, response: Response, plane: PlaneOfApp, ca
     return view
 
 
-@router.get("", responses=problems(401, 414, 422, 503))
+@router.get("", responses=problems(401, 414, 422, 429, 503), dependencies=[InTurnForList])
 async def list_images(
     plane: PlaneOfApp,
     caller: CallerOfRequest,

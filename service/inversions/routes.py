@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Response
 from service.edits import submit
 from service.edits.answers import EditAccepted
 from service.http.bodies import JsonRoute
-from service.http.dependencies import CallerOfRequest, PlaneOfApp
+from service.http.dependencies import CallerOfRequest, InTurnForList, PlaneOfApp
 from service.http.headers import IdempotencyKey, Traceparent, name_of, say_where
 from service.http.problems import problems
 from service.images import uploads
@@ -34,7 +34,7 @@ async def invert_ahead(
     return accepted
 
 
-@router.get("", responses=problems(401, 503))
+@router.get("", responses=problems(401, 429, 503), dependencies=[InTurnForList])
 async def list_inversions(plane: PlaneOfApp, caller: CallerOfRequest) -> InversionList:
     """The key's inversions that are kept: an edit of the same picture, prompt and sampling takes one up."""
     found = await uploads.inversions(plane.images, caller)

@@ -96,6 +96,37 @@ def test_alignments_of_one_key_keep_nobody_elses_waiting(served):
     assert left >= 8
 
 
+LIST = "/v1/edits?limit=100"
+
+
+@pytest.fixture(scope="module")
+def listed(served) -> None:
+    """The flood has a page full of edits, and the other key has one."""
+    for _ in range(100):
+        served.flood.post("/v1/edits", json=EDIT).raise_for_status()
+    served.other.post("/v1/edits", json=EDIT).raise_for_status()
+
+
+def test_lists_of_one_key_keep_nobody_elses_waiting(served, listed):
+    left, answer, flood = left_of_flood(lambda: served.flood.get(LIST), lambda: served.other.get(LIST), 24)
+
+    assert answer.status_code == 200
+    assert {each.status_code for each in flood} == {200}
+    assert {len(each.json()["edits"]) for each in flood} == {100}
+    assert left >= 8
+
+
+def test_a_key_that_asks_for_more_lists_at_once_than_may_wait_is_told_to_wait(served, listed):
+    number = 8 * MOST_WAITING
+    with ThreadPoolExecutor(number) as threads:
+        answered = [threads.submit(served.flood.get, LIST) for _ in range(number)]
+        assert served.other.get("/v1/edits").status_code == 200
+    refused = [each.result() for each in answered if each.result().status_code != 200]
+
+    assert {each.status_code for each in refused} == {429}
+    assert {each.json()["code"] for each in refused} == {"too_many_at_once"}
+
+
 def test_a_key_that_asks_for_more_at_once_than_may_wait_is_told_to_wait(served):
     number = 2 * MOST_WAITING
     with ThreadPoolExecutor(number) as threads:
