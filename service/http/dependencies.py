@@ -61,6 +61,7 @@ async def _in_turn_for_a_list(plane: PlaneOfApp, caller: CallerOfRequest) -> Asy
         yield
 
 
-#: What a route depends on that answers with a list: a page takes as long as a hundred other answers, and holds a
-#: connection to Redis meanwhile. Keys take turns. Its place is free before the answer is sent.
+#: What a route depends on that answers with a list. A page of a hundred edits holds the event loop longer than other
+#: answers do, and a connection to Redis: without turns some hundred of them keep all other keys waiting. The place is
+#: free before the answer is sent, so that who reads slowly holds none.
 InTurnForList = Depends(_in_turn_for_a_list, scope="function")

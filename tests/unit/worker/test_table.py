@@ -16,6 +16,7 @@ from jobs.redis.head import Entry
 from p2p.spec import EditSpec
 from tests import families, tiny
 from tests.patience import PATIENCE
+from worker import sharing
 from worker.engine import Engine
 from worker.lease import Leases
 from worker.moderation import Judge
@@ -282,6 +283,23 @@ def test_a_job_has_its_share_of_each_turn(plane, table, pair, monkeypatch):
     assert [(usages[job.id].steps, usages[job.id].rows) for job in (short, long)] == [(2, 4), (4, 4)]
     assert 0 < usages[short.id].gpu_seconds < usages[long.id].gpu_seconds
     assert usages[short.id].megapixels == pytest.approx(32 * 32 / 1e6)
+
+
+def test_a_job_of_which_nobody_can_say_what_it_needs_waits_for_its_message(plane, table, pair, monkeypatch):
+    told = sharing.batch_key
+
+    def batch_key(spec, family):
+        if spec.sampling.seed == 666:
+            raise RuntimeError("as no error of ours is")
+        return told(spec, family)
+
+    monkeypatch.setattr(sharing, "batch_key", batch_key)
+    good, odd = pair(seed=1), pair(seed=666)
+
+    run_edit(good.id)
+    assert states(plane, good, odd) == ["succeeded", "queued"]
+    run_edit(odd.id)
+    assert states(plane, odd) == ["succeeded"]
 
 
 @pytest.fixture
