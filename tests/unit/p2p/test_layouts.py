@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import diffusers
 import pytest
 import torch
 from diffusers import (
@@ -29,9 +28,7 @@ from p2p.families.stable_diffusion import StableDiffusion
 from p2p.layouts import LAYOUTS
 from p2p.layouts.header import damage
 from p2p.layouts.hub import fetched
-from p2p.layouts.schedulers import SCHEDULER_CLASSES, SUBSTITUTES
 from p2p.layouts.weights import variant_of
-from p2p.schedulers import SCHEDULERS
 from tests import single_file, tiny
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
 
@@ -53,10 +50,6 @@ def same_pictures(folder: Path, other: Path, **how: object) -> bool:
 
 def test_every_family_says_what_it_handles():
     assert LAYOUTS.keys() == FAMILIES.keys()
-
-
-def test_the_schedulers_that_are_known_without_torch_are_those_that_run():
-    assert {name: kind.__name__ for name, kind in SCHEDULERS.items()} == SCHEDULER_CLASSES
 
 
 #: Real networks of other layouts, by what their files say; each needs no more of its configuration to be built.
@@ -212,77 +205,6 @@ def test_another_pipeline_over_the_same_parts_is_refused():
     )
     with pytest.raises(UnsupportedModel, match="StableDiffusionLDM3DPipeline"):
         StableDiffusion(pipeline)
-
-
-def _with_scheduler(model: Path, saved: Path, kind: str) -> Path:
-    changed(model / "scheduler/scheduler_config.json", _class_name=kind)
-    changed(model / "model_index.json", scheduler=["diffusers", kind])
-    return model
-
-
-def test_a_scheduler_that_nothing_is_close_to_is_refused_and_replaced_where_one_is_named(model, saved):
-    _with_scheduler(model, saved, "EDMEulerScheduler")
-
-    with pytest.raises(UnsupportedModel, match=r'EDMEulerScheduler.*say `scheduler = "ddim"`'):
-        load(FAMILY, str(model))
-    replaced = edit(spec(SWAP, **NO_MAPS), load(FAMILY, str(model), scheduler="euler"))
-    own = edit(spec(SWAP, sampling={"scheduler": "euler"}, **NO_MAPS), load(FAMILY, str(saved)))
-    assert replaced.scheduler == "euler"
-    assert torch.equal(replaced.latents, own.latents)
-
-
-@pytest.mark.parametrize(("kind", "by"), SUBSTITUTES.items())
-def test_a_scheduler_that_is_not_handled_is_replaced_by_a_close_one_and_that_is_said(model, saved, caplog, kind, by):
-    """LMS needs scipy and the SDE solver torchsde, which are not installed: their classes are not even looked at."""
-    family = load(FAMILY, str(_with_scheduler(model, saved, kind)))
-
-    made = edit(spec(SWAP, **NO_MAPS), family)
-    asked = edit(spec(SWAP, sampling={"scheduler": by}, **NO_MAPS), load(FAMILY, str(saved)))
-    assert made.scheduler == by
-    assert torch.equal(made.latents, asked.latents)
-    assert f"{kind}, the model's own scheduler, is not handled, and {by} runs in its place" in caplog.text
-
-
-#: What needs a package that is not installed: diffusers has a stand-in, which has no configuration.
-NOT_INSTALLED = {"DPMSolverSDEScheduler": "torchsde", "LMSDiscreteScheduler": "scipy"}
-
-
-@pytest.mark.filterwarnings("ignore:__array_wrap__")  # diffusers' own, while it makes a KDPM2
-@pytest.mark.parametrize(("kind", "by"), [(kind, by) for kind, by in SUBSTITUTES.items() if kind not in NOT_INSTALLED])
-def test_a_scheduler_is_replaced_also_where_its_configuration_says_how_it_solves(model, kind, by):
-    """As diffusers saves it, with the names of its own algorithm and solver."""
-    betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-    getattr(diffusers, kind)(**betas).save_pretrained(model / "scheduler")
-    changed(model / "model_index.json", scheduler=["diffusers", kind])
-
-    made = edit(spec(SWAP, **NO_MAPS), load(FAMILY, str(model)))
-
-    assert made.scheduler == by
-    assert made.latents.isfinite().all()
-
-
-def test_what_takes_the_place_of_a_scheduler_is_one_that_runs_and_takes_no_place_of_its_own():
-    assert set(SUBSTITUTES.values()) <= SCHEDULERS.keys()
-    assert not set(SUBSTITUTES) & set(SCHEDULER_CLASSES.values())
-
-
-def test_a_flow_under_a_solvers_name_is_refused(model, saved):
-    """UniPC runs flows as well: what is close to it for diffusion is not close to it for these."""
-    changed(_with_scheduler(model, saved, "UniPCMultistepScheduler") / "scheduler/scheduler_config.json",
-            prediction_type="flow_prediction", use_flow_sigmas=True)  # fmt: skip
-
-    with pytest.raises(UnsupportedModel, match="prediction_type flow_prediction"):
-        load(FAMILY, str(model))
-
-
-def test_a_scheduler_that_diffusers_cannot_load_here_is_replaced_too(model):
-    """LMS needs scipy, which is not installed: diffusers has a stand-in in its place that compares with nothing."""
-    changed(model / "scheduler/scheduler_config.json", _class_name="LMSDiscreteScheduler")
-    changed(model / "model_index.json", scheduler=["diffusers", "LMSDiscreteScheduler"])
-
-    family = load(FAMILY, str(model), scheduler="euler")
-
-    assert edit(spec(SWAP, **NO_MAPS), family).scheduler == "euler"
 
 
 def test_weights_of_a_variant_alone_are_loaded(saved, tmp_path):
