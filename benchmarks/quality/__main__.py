@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--quick", action="store_true", help="a few edits of each kind, in few steps; under a minute")
     parser.add_argument("--share", type=float, help="of the whole, between 0 and 1; 1 without --quick")
+    parser.add_argument("--seed", type=int, default=asked.SEED, help="another set of sources than the documented one")
+    parser.add_argument("--method", action="append", choices=METHODS, help="only this one; may be said several times")
     parser.add_argument("--rows", type=Path, help="write every edit of every method there, JSON lines, SSIM included")
     arguments = parser.parse_args()
     share, steps = arguments.share or (QUICK if arguments.quick else 1.0), QUICK_STEPS if arguments.quick else STEPS
@@ -44,13 +46,13 @@ def main() -> None:
     told("judge")
     report["model"] = figures(family, judge, round(ONE_THING * share), round(TWO_THINGS * share), steps)
     told("model")
-    sources = asked.generated(asked.wanted(asked.GENERATED, share), family, judge, steps=steps)
+    sources = asked.generated(asked.wanted(asked.GENERATED, share), family, judge, seed=arguments.seed, steps=steps)
     told(f"{len(sources)} generated sources")
-    sources += asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, steps=steps)
+    sources += asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, seed=arguments.seed, steps=steps)
     told("drawn sources")
     counted: dict[str, list[Row]] = {}
-    for name, method in METHODS.items():
-        counted[name] = rows(sources, method(sources, family, steps), judge)
+    for name in arguments.method or METHODS:
+        counted[name] = rows(sources, METHODS[name](sources, family, steps), judge)
         told(name)
     report["methods"] = {name: summary(of) for name, of in counted.items()}
     if arguments.rows:

@@ -13,6 +13,8 @@ from scenes.world import Scene
 MOST_PSNR = 60.0
 #: Pixels by which a thing's region is widened: the autoencoder bleeds over a mask's edge.
 MARGIN = 3
+#: A removed thing is gone if any thing is seen in less than this share of its pixels.
+GONE = 0.1
 #: How far a word's log-odds must move for its fader to count as moved: odds of 1 to e.
 MOVED = 1.0
 
@@ -33,7 +35,7 @@ def shows(verdict: Verdict, scene: Scene) -> bool:
 def succeeds(change: Change, before: Verdict, after: Verdict) -> bool:
     """Whether an edit did what was asked; a fader's, whether what its word says is more or less so than before."""
     if change.word is None:
-        return shows(after, change.after)
+        return shows(after, change.after) and (change.kind != "remove" or is_gone(change, before, after))
     names = {thing.name for thing in change.before.things}
     if after.things != names or (
         after.place != change.after.place and shows_place(change.after.place, change.after.style)
@@ -42,6 +44,12 @@ def succeeds(change: Change, before: Verdict, after: Verdict) -> bool:
     asked = f"{change.things[0]}:{change.word}" if change.things else str(change.after.style)
     moved = after.chances[asked] - before.chances[asked]
     return moved >= MOVED if change.weight > 1 else moved <= -MOVED
+
+
+def is_gone(change: Change, before: Verdict, after: Verdict) -> bool:
+    """Whether nothing stands where the removed thing was: two of what is kept would be the right set of things, too."""
+    was = before.mask(*change.things)
+    return bool((after.mask(*after.masks) & was).sum() < GONE * max(was.sum(), 1))
 
 
 def may_change(change: Change, before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> np.ndarray:
