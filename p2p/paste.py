@@ -32,9 +32,13 @@ def paste_mask(maps: Tensor, plan: BlendPlan, size: tuple[int, int]) -> Tensor:
     regions = []
     for sides, threshold in zip(_shares(maps, plan.words, size), plan.threshold.tolist(), strict=True):
         regions.append(torch.stack([side > _threshold(side, threshold) for side in sides]).any(0))
-    mask = _softened(_widened(torch.stack(regions).float(), half), half)
+    everywhere = (plan.words.sum((1, 2)) == 0)[:, None, None]
+    mask = _softened(_widened((torch.stack(regions) | everywhere).float(), half), half)
     taken = _shares(maps, plan.subtract_words, size) > plan.subtract_threshold[:, None, None, None]
-    return mask * (1 - _softened(taken.any(1).float(), half))
+    stays = taken.any(1).float()
+    # Where all else may change, a margin of the old ground would be a fringe around each thing; within a region of
+    # words what stays keeps its margin.
+    return mask * (1 - torch.where(everywhere, _narrowed(stays, half), _softened(stays, half)))
 
 
 def pasted(pixels: Tensor, shown: Tensor) -> Tensor:
@@ -78,6 +82,13 @@ def _widened(mask: Tensor, margin: int) -> Tensor:
     side = 2 * margin + 1
     along = functional.max_pool2d(mask[:, None], (side, 1), 1, (margin, 0))
     return functional.max_pool2d(along, (1, side), 1, (0, margin))[:, 0]
+
+
+def _narrowed(mask: Tensor, margin: int) -> Tensor:
+    """(pictures, height, width), narrower by a margin on each side, with an edge of a pixel that is soft."""
+    core = 1 - _widened(1 - mask, margin)
+    padded = functional.pad(core[:, None], (1, 1, 1, 1), mode="replicate")
+    return torch.minimum(mask, functional.avg_pool2d(padded, 3, 1)[:, 0])
 
 
 def _softened(mask: Tensor, margin: int) -> Tensor:

@@ -22,6 +22,8 @@ from p2p.tokens import TokenizedPrompt, chunks_needed, tokenize, tokenize_all
 
 #: Where neither the spec nor the model's declaration says: the paper's.
 DEFAULT_STEPS, DEFAULT_GUIDANCE_SCALE = 50, 7.5
+#: Added to a seed for noise of an edit's own: far from the seeds that a user counts through, whose noise it would be.
+_FRESH, _SEEDS = 77_000_001, 2**32
 
 
 def with_defaults(sampling: Sampling) -> Sampling:
@@ -37,6 +39,19 @@ def with_defaults(sampling: Sampling) -> Sampling:
     return sampling.model_copy(update={"steps": steps, "guidance_scale": scale, "seed": sampling.seed or 0})
 
 
+@dataclass(frozen=True, eq=False)
+class Fresh:
+    """Noise of its own for edits that ask for it.
+
+    Attributes:
+        noise: (1, channels, height, width), as the source's.
+        wanted: (targets,) bool.
+    """
+
+    noise: Tensor
+    wanted: Tensor
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Prepared:
     """One spec, ready to run.
@@ -49,6 +64,7 @@ class Prepared:
         maps: where its word maps are gathered; None if nothing reads them.
         bounds: (targets, height, width) bool, of the pictures' size: where they may differ from the source at most;
             None if no user has drawn a bound.
+        fresh: None if all edits start from the source's noise.
     """
 
     spec: EditSpec
@@ -61,6 +77,7 @@ class Prepared:
     streams: list[torch.Generator]
     maps: AttentionMaps | None
     bounds: Tensor | None = None
+    fresh: Fresh | None = None
 
     @property
     def drawn_from(self) -> list[DrawnFrom]:
@@ -123,7 +140,8 @@ def prepare(
     plan = compile_plan(spec, prompts, sampler.num_steps)
     guidance_scale = cast(float, sampling.guidance_scale)
     streams = noise_streams(cast(int, sampling.seed), len(prompts))
-    drawn = sampler.start(family.latent_shape(sampling.height, sampling.width), streams)
+    shape = family.latent_shape(sampling.height, sampling.width)
+    drawn = sampler.start(shape, streams)
     factor = family.scale_factor
     bounded = bounds(spec.targets, (drawn.shape[-2] * factor, drawn.shape[-1] * factor), masks or {})
     maps = None
@@ -145,7 +163,17 @@ def prepare(
         streams=streams,
         maps=maps,
         bounds=bounded,
+        fresh=_fresh(spec, sampler, shape),
     )
+
+
+def _fresh(spec: EditSpec, sampler: Sampler, shape: tuple[int, int, int]) -> Fresh | None:
+    """Noise of a seed that follows from the spec's."""
+    wanted = [target.local_blend is not None and target.local_blend.fresh_noise for target in spec.targets]
+    if not any(wanted):
+        return None
+    seed = (cast(int, with_defaults(spec.sampling).seed) + _FRESH) % _SEEDS
+    return Fresh(sampler.start(shape, noise_streams(seed, 1)), torch.tensor(wanted))
 
 
 def _refuse_negative(prompt: str, family: ModelFamily) -> None:

@@ -130,7 +130,9 @@ def blend_masks(
 
 def _is_pasted(target: Target, job: Prepared) -> bool:
     blend = target.local_blend
-    return blend is not None and bool(blend.words or blend.source_words) and job.spec.compat is None
+    if blend is None or job.spec.compat is not None:
+        return False
+    return bool(blend.words or blend.source_words or blend.subtract_words or blend.source_subtract_words)
 
 
 def word_maps(prompts: Sequence[TokenizedPrompt], maps: AttentionMaps) -> tuple[tuple[WordMap, ...], ...]:

@@ -22,10 +22,13 @@ from p2p.cohort.member import Member
 from p2p.cohort.passes import Passes
 from p2p.cohort.run import Run
 from p2p.cohort.turn import Turn
+from p2p.cohort.two_passes import TwoPasses
 from p2p.errors import MixedBatch
 from p2p.families.base import ModelFamily
+from p2p.fresh_noise import is_wanted
 from p2p.masks import Mask
-from p2p.preparation import prepare, sampler_of
+from p2p.preparation import Prepared, prepare, sampler_of
+from p2p.samplers.base import Sampler
 from p2p.spec import EditSpec
 from p2p.trajectory import Trajectory
 
@@ -121,7 +124,7 @@ class Cohort:
         sampler = sampler_of(spec, family)
         if kept is None:
             job = prepare(spec, family, sampler, noise, keep=keep, masks=masks)
-            run: Run = GeneratedRun(family, sampler, job, keep=keep)
+            run: Run = _generated(spec, family, sampler, job, keep=keep)
         else:
             job = prepare(spec, family, sampler, kept.noise, source_maps=kept.maps, masks=masks)
             run = KeptRun(family, sampler, job, kept)
@@ -241,3 +244,10 @@ class Cohort:
         if not self.members:
             self._loras.close()
             self._passes.forget()
+
+
+def _generated(spec: EditSpec, family: ModelFamily, sampler: Sampler, job: Prepared, *, keep: bool) -> Run:
+    """The run of a generated source: beside its edits, or before them if it decides what they start from."""
+    if is_wanted(job):
+        return TwoPasses(family, sampler, sampler_of(spec, family), job, keep=keep)
+    return GeneratedRun(family, sampler, job, keep=keep)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from p2p.cohort.given import Given, away_from, texts_of
+from p2p.cohort.given import Asked, Given, away_from, texts_of
 from p2p.cohort.run import Blending
 from p2p.families.base import ModelFamily
 from p2p.preparation import Prepared
@@ -18,7 +18,7 @@ class GeneratedRun:
     """
 
     def __init__(self, family: ModelFamily, sampler: Sampler, job: Prepared, *, keep: bool = False) -> None:
-        self.job, self.sampler = job, sampler
+        self.job, self.sampler, self.num_steps = job, sampler, sampler.num_steps
         self._keeper = Keeper(job, family, sampler) if keep else None
         self._latents = sampler.state(job.noise.expand(len(job.prompts), -1, -1, -1))
         self._blended = Blending(job, family.device)
@@ -34,12 +34,11 @@ class GeneratedRun:
             guidance_scale=job.guidance_scale,
         )
 
-    def given(self, index: int) -> Given:
-        return self._given
+        self.rows = self._given.rows
 
-    def seen(self, index: int) -> Tensor:
+    def asked(self, index: int) -> Asked:
         self._seen = self.sampler.seen(self._latents, index)
-        return self._seen
+        return Asked(self._given, index, self.sampler.timestep(index), self._seen)
 
     def step(self, prediction: Tensor, index: int) -> Tensor:
         latents = self.sampler.step(prediction, index, self._latents, self.job.streams)

@@ -8,10 +8,11 @@ So one edit costs three rows, then two, instead of four.
 import torch
 from torch import Tensor
 
-from p2p.cohort.given import Given, Text, away_from, texts_of
+from p2p.cohort.given import Asked, Given, Text, away_from, texts_of
 from p2p.cohort.run import Blending
 from p2p.errors import WrongTrajectory
 from p2p.families.base import ModelFamily
+from p2p.fresh_noise import starts
 from p2p.plan import EditPlan
 from p2p.preparation import Prepared
 from p2p.samplers.base import Sampler
@@ -29,15 +30,23 @@ class KeptRun:
         if trajectory.key != key_of(job.spec, family, sampler, trajectory.inverted):
             again = "generate it anew" if trajectory.inverted is None else "invert the picture anew"
             raise WrongTrajectory(f"the kept source was made otherwise (model, sampling or prompt): {again}")
-        self.job, self.sampler, self._trajectory = job, sampler, trajectory
+        self.job, self.sampler, self.num_steps = job, sampler, sampler.num_steps
+        self._trajectory = trajectory
         self._targets = len(job.spec.targets)
         self._blended = Blending(job, family.device)
         self._away = _away(job, trajectory)
         self._given: tuple[tuple[bool, int], Given] | None = None
         self._source = sampler.state(job.noise)
-        self._latents = self._source.expand(self._targets, -1, -1, -1)
+        self._latents = sampler.state(starts(job, trajectory.maps))
+        self.rows = rows_of_kept(job)
 
-    def given(self, index: int) -> Given:
+    def asked(self, index: int) -> Asked:
+        given = self._given_at(index)
+        rows = torch.cat([self._source, self._latents]) if given.has_source else self._latents
+        self._seen = self.sampler.seen(rows, index)
+        return Asked(given, index, self.sampler.timestep(index), self._seen)
+
+    def _given_at(self, index: int) -> Given:
         # The same value for as long as it stays: layers keep what they made of its texts.
         wanted = carries(self.job.plan, index), index if len(self._away) > 1 else 0
         if self._given is None or self._given[0] != wanted:
@@ -58,11 +67,6 @@ class KeptRun:
             guided=targets if self._away else (),
             guidance_scale=job.guidance_scale,
         )
-
-    def seen(self, index: int) -> Tensor:
-        rows = torch.cat([self._source, self._latents]) if self.given(index).has_source else self._latents
-        self._seen = self.sampler.seen(rows, index)
-        return self._seen
 
     def step(self, prediction: Tensor, index: int) -> Tensor:
         seen, prediction = self._seen[-self._targets :], prediction[-self._targets :]
@@ -98,6 +102,13 @@ def _away(job: Prepared, trajectory: Trajectory) -> list[Text]:
     if found is not None and trajectory.unconditional is not None:
         found = trajectory.unconditional.to(job.text.context)
     return [] if found is None else [away_from(job, row) for row in found.rows()]
+
+
+def rows_of_kept(job: Prepared) -> int:
+    """The most rows of a step: the targets, what they are guided away from, and the source where it is carried over."""
+    targets = len(job.spec.targets)
+    own = targets if job.unconditional is None else 2 * targets
+    return own + any(carries(job.plan, index) for index in range(job.plan.steps))
 
 
 def carries(plan: EditPlan, step: int) -> bool:

@@ -28,8 +28,7 @@ class Member:
 
     def __init__(self, run: Run, key: BatchKey, loras: tuple[Mapping[str, Any], ...] = ()) -> None:
         self.run, self.key, self._loras = run, key, loras
-        self.index, self.num_steps = 0, run.sampler.num_steps
-        self.rows = max(run.given(index).rows for index in range(self.num_steps))
+        self.index, self.num_steps, self.rows = 0, run.num_steps, run.rows
         self.latents: Tensor | None = None
         self.seconds: dict[str, float] = {}
         self._watch = FiniteWatch("the latents")
@@ -51,8 +50,8 @@ class Member:
 
     def asked(self) -> Asked:
         """Its next step."""
-        run, index = self.run, self.index
-        return Asked(run.given(index), index, run.sampler.timestep(index), run.seen(index))
+        self._asked = self.run.asked(self.index)
+        return self._asked
 
     def took(self, answer: Answer) -> DenoisingStep:
         """Does its next step.
@@ -61,7 +60,7 @@ class Member:
             NotFinite: its latents were not finite after some step; at once on the CPU, else as soon as the device has
                 said so, and for certain at the last step.
         """
-        maps, index = self.run.job.maps, self.index
+        maps, index = self._asked.given.maps, self.index
         if maps is not None and answer.maps is not None:
             maps.add_step(answer.maps)
         self.latents = self.run.step(answer.prediction, index)

@@ -6,36 +6,36 @@ import torch
 from torch import Tensor
 
 from p2p.blend import local_blend
-from p2p.cohort.given import Given
+from p2p.cohort.given import Asked
 from p2p.preparation import Prepared
 from p2p.samplers.base import Sampler
 from p2p.trajectory import Trajectory
 
 
 class Run(Protocol):
-    """The denoising of one source and its targets, a step at a time: `seen`, the model, `step`.
+    """The denoising of one source and its targets, a step at a time: `asked`, the model, `step`.
 
     Attributes:
         job: what is run.
         sampler: of this run alone; schedulers keep a state from step to step.
+        num_steps: how many steps it takes.
+        rows: the most rows that a step gives to the model.
     """
 
     job: Prepared
     sampler: Sampler
+    num_steps: int
+    rows: int
 
-    def given(self, index: int) -> Given:
-        """The rows that a step gives to the model."""
-        ...
-
-    def seen(self, index: int) -> Tensor:
-        """Their latents as the model gets them."""
+    def asked(self, index: int) -> Asked:
+        """What a step gives to the model."""
         ...
 
     def step(self, prediction: Tensor, index: int) -> Tensor:
         """The latents of all pictures after a step and its local blend, (1 + targets, channels, height, width).
 
         Args:
-            prediction: the model's guided output for the rows of `given`.
+            prediction: the model's guided output for the rows that were `asked`.
         """
         ...
 

@@ -34,7 +34,8 @@ class LocalBlend(Part):
     """Keeps everything outside a region as it is in the source.
 
     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
-    within the box and the mask; without words, it is what lies within them. Outside, the pixels are the source's; along
+    within the box and the mask; without words, it is all that lies within them. What the words to subtract name is no
+    part of it. Outside, the pixels are the source's; along
     the edge of a region of words they change gradually.
     """
 
@@ -50,6 +51,11 @@ class LocalBlend(Part):
     source_subtract_words: Names = Field((), description="Words of the source prompt whose region must not change.")
     box: Box | None = Field(None, description="Outside it nothing changes.")
     mask: MaskImage | None = Field(None, description="Where it is not painted nothing changes.")
+    fresh_noise: bool = Field(
+        False,
+        description="Whether the edit starts from noise of its own inside the region that the source's words have: "
+        "what was there does not come back. A generated source is then run before its edits.",
+    )
     # The null-text reference's defaults: before a fifth of the run the maps say little about the final place.
     # `benchmarks.sweep`: the start hardly matters; a lower threshold keeps less and succeeds no more often.
     start: Share = 0.2
@@ -62,9 +68,10 @@ class LocalBlend(Part):
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
-        if not self.words and not self.source_words and self.box is None and self.mask is None:
+        named = self.words or self.source_words or self.subtract_words or self.source_subtract_words
+        if not named and self.box is None and self.mask is None:
             message = (
-                "nothing says where the picture may change: name `words`, or `source_words`, "
+                "nothing says where the picture may change: name `words`, or `source_words`, or words to subtract, "
                 "or give a `box` or a `mask`"
             )
             raise invalid([(("words",), "blend_without_words", message)])

@@ -80,6 +80,25 @@ def test_a_region_that_must_not_change_shows_the_source():
     assert shown[6, 6] == 1
 
 
+def test_where_all_else_may_change_what_stays_is_narrower_than_its_map():
+    """Half a cell, of four pixels, on each side of a square of three cells."""
+    thing = torch.zeros(5, 5)
+    thing[1:4, 1:4] = 1
+    words = plan([[0], [0]], subtract=[[1], [0]], subtract_threshold=0.9)
+
+    shown = paste_mask(maps_of(thing, torch.zeros(5, 5)), words, (20, 20))[0]
+
+    assert shown[10, 10] == 0
+    assert (shown[4] == 1).all()
+    assert shown[10, 4] == 1
+
+
+def test_without_words_all_may_change_but_what_must_not():
+    words = plan([[0], [0]], subtract=[[0], [0]])
+
+    assert (paste_mask(maps_of(spot((1, 1)), spot((1, 1))), words, (20, 20)) == 1).all()
+
+
 def test_where_nothing_is_shown_a_picture_is_its_source_and_where_all_is_itself():
     pixels = torch.rand(2, 3, 4, 4)
     shown = torch.zeros(1, 4, 4)

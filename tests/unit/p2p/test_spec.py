@@ -93,7 +93,7 @@ def test_a_thing_that_goes_is_named_in_the_source_alone():
     assert made.targets[0].local_blend.words == ()
 
 
-@pytest.mark.parametrize("blend", [{}, {"source_words": []}, {"subtract_words": [{"word": "dog"}]}])
+@pytest.mark.parametrize("blend", [{}, {"source_words": []}, {"words": [], "subtract_words": []}])
 def test_a_blend_says_where_the_picture_may_change(blend):
     at = ("targets", 0, "local_blend", "words")
 
