@@ -41,6 +41,25 @@ def refinement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, compa
     return mapper
 
 
+def filled(mapper: Tensor, source: TokenizedPrompt, target: TokenizedPrompt, by: Tensor) -> Tensor:
+    """A mapper in which tokens that go give their attention on, so that a pixel's shares still add up to one.
+
+    Half of it goes to the tokens of `by`, the other half to the end of the prompt and the padding: these are what a
+    picture has where it has no thing. A kept thing takes none, for it would stand there once more.
+
+    Args:
+        by: (limit,) 1 at tokens of the target; where there are none the end of the prompt takes all.
+    """
+    gone = [i for i in source.content if not mapper[i].any()]
+    ends = torch.zeros_like(by)
+    ends[[j for tail in target.tails() for j in tail]] = 1
+    ends *= (mapper.sum(0) > 0).float()  # padding that has no counterpart keeps its own
+    sides = [side / side.sum() for side in (by, ends) if side.any()]
+    found = mapper.clone()
+    found[gone] = torch.stack(sides).mean(0) if sides else 0
+    return found
+
+
 def _after_the_last_change(source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[int, int] | None:
     """The positions behind the last word whose tokens differ, in the source and in the target."""
     found = None

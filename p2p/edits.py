@@ -10,7 +10,7 @@ from torch import Tensor
 
 from p2p import masks
 from p2p import spec as asked
-from p2p.alignment import refinement_mapper, replacement_mapper
+from p2p.alignment import filled, refinement_mapper, replacement_mapper
 from p2p.correspondence import BY_ITSELF
 from p2p.plan import BlendPlan, CrossAttentionEdit, EditPlan
 from p2p.tokens import TokenizedPrompt
@@ -45,7 +45,10 @@ def replace(edit: asked.Replace, row: Correspondence) -> Correspondence:
 def refine(edit: asked.Refine, row: Correspondence) -> Correspondence:
     """Words added or removed: what both prompts share takes the source's map, new words keep their own."""
     mapper = refinement_mapper(row.source, row.target, compat=row.compat)
-    return changed(row, mapper=mapper, alphas=has_counterpart(mapper))
+    alphas = has_counterpart(mapper)
+    if edit.filled_by is not None:
+        mapper = filled(mapper, row.source, row.target, marked(row.target, edit.filled_by))
+    return changed(row, mapper=mapper, alphas=alphas)
 
 
 def reweight(edit: asked.Reweight, row: Correspondence) -> Correspondence:

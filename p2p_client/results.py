@@ -250,6 +250,7 @@ class ModelDefaults(Result):
 
     steps: int
     guidance_scale: float
+    keep: str | None = None
 
 
 class ModelLimits(Result):

@@ -28,8 +28,13 @@ EDIT: dict[str, Any] = {
                 "start": 0.2,
                 "threshold": 0.3,
                 "subtract_threshold": 0.3,
+                "fresh_noise": True,
             },
-        }
+        },
+        {
+            "prompt": "a beach",
+            "edits": [{"kind": "refine", "filled_by": [{"word": "beach", "occurrence": 1}]}],
+        },
     ],
     "sampling": {
         "steps": 3,

@@ -5,7 +5,7 @@ from typing import Any
 
 from p2p.change.reading import Reading, read
 from p2p.change.strategies import Settings, together
-from p2p.spec import EditSpec, LocalBlend, StepWindow, Target, WordName, aligning_edit
+from p2p.spec import Edit, EditSpec, Keep, LocalBlend, Refine, StepWindow, Target, WordName, aligning_edit
 from p2p.word_alignment import kind_by_words
 from p2p.words import WrittenPrompt, written
 
@@ -13,46 +13,68 @@ from p2p.words import WrittenPrompt, written
 _NAMES, _CHARACTERS = 32, 200
 
 
-def explicit(spec: EditSpec) -> EditSpec:
-    """A spec whose targets say all of their settings; what was said stays."""
+def explicit(spec: EditSpec, keep: Keep | None = None) -> EditSpec:
+    """A spec whose targets say all of their settings; what was said stays. `keep`: where a target says none."""
     if all(target.edits is not None for target in spec.targets):
         return spec
-    targets = tuple(chosen(spec.source.prompt, target) for target in spec.targets)
+    targets = tuple(chosen(spec.source.prompt, target, keep) for target in spec.targets)
     return spec.model_copy(update={"targets": targets})
 
 
-def chosen(source: str, target: Target) -> Target:
+def chosen(source: str, target: Target, keep: Keep | None = None) -> Target:
     """A target with its edits, and with those of its windows and its local blend that it does not say."""
     if target.edits is not None:
         return target
     before, after = written(source), written(target.prompt)
-    choice = _choice(before, after, read(before, after))
+    choice = _choice(before, after, read(before, after), target.keep or keep)
     said = target.model_fields_set
-    return target.model_copy(update={name: value for name, value in choice.items() if name not in said})
+    # What `keep` asked for is said by the blend.
+    said_by_blend = {"keep": None}
+    return target.model_copy(update={name: value for name, value in choice.items() if name not in said} | said_by_blend)
 
 
-def _choice(before: WrittenPrompt, after: WrittenPrompt, reading: Reading) -> Mapping[str, Any]:
+def _choice(before: WrittenPrompt, after: WrittenPrompt, reading: Reading, keep: Keep | None) -> Mapping[str, Any]:
     """Fields of a target."""
     if not reading.related:
         return {"edits": (), "cross_window": StepWindow(stop=0), "self_window": StepWindow(stop=0)}
     settings = together(reading.changes)
     return {
-        "edits": (aligning_edit(kind_by_words(before, after)),),
+        "edits": (_aligning(before, after, settings),),
         "cross_window": StepWindow(stop=settings.cross),
         "self_window": StepWindow(stop=settings.own),
-        "local_blend": _blend(before, after, settings),
+        "local_blend": _blend(before, after, settings) or (_things_kept(before, settings) if keep else None),
     }
+
+
+def _aligning(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> Edit:
+    """The edit that says how the prompts correspond."""
+    filled_by = None if settings.filled_by is None else names_of(after, settings.filled_by)
+    if filled_by is None or len(filled_by) > _NAMES or not all(map(_is_sayable, filled_by)):
+        return aligning_edit(kind_by_words(before, after))
+    return Refine(filled_by=filled_by)
+
+
+def _is_sayable(name: WordName) -> bool:
+    return len(name.word) <= _CHARACTERS
 
 
 def _blend(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> LocalBlend | None:
     """Where the picture may change; None for everywhere, and where the words are too many to be named."""
     names = [*(names_of(before, settings.source_words)), *(names_of(after, settings.words))]
-    if settings.whole or not names or any(len(name.word) > _CHARACTERS for name in names):
+    if settings.whole or not names or not all(map(_is_sayable, names)):
         return None
     of_source, of_target = names_of(before, settings.source_words), names_of(after, settings.words)
     if max(len(of_source), len(of_target)) > _NAMES:
         return None
     return LocalBlend(words=of_target, source_words=of_source)
+
+
+def _things_kept(before: WrittenPrompt, settings: Settings) -> LocalBlend | None:
+    """Everything may change but the things, in the pixels alone: kept in latents too, they draw the old place along."""
+    names = names_of(before, settings.things)
+    if not 0 < len(names) <= _NAMES or not all(map(_is_sayable, names)):
+        return None
+    return LocalBlend(source_subtract_words=names, start=1.0)
 
 
 def names_of(prompt: WrittenPrompt, indices: tuple[int, ...]) -> tuple[WordName, ...]:

@@ -34,12 +34,16 @@ class Change:
         new: indices of words of the target that it brings.
         about: what both prompts share that it concerns, as indices in the source and in the target: the noun of an
             attribute, or what an added thing belongs to.
+        setting: indices of words of the target that both prompts have, and that say where a removed thing was.
+        things: indices of words of the source that both prompts have, and that name what stands in a changed place.
     """
 
     kind: ChangeKind
     gone: tuple[int, ...] = ()
     new: tuple[int, ...] = ()
     about: tuple[tuple[int, int], ...] = ()
+    setting: tuple[int, ...] = ()
+    things: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,13 +89,15 @@ def _of_gap(before: Said, after: Said, gap: Gap, pairs: _Both) -> Iterator[Chang
     gone, new = tuple(filter(before.is_spoken, gap.gone)), tuple(filter(after.is_spoken, gap.new))
     if gone and new:
         kind, about = swapped(before, after, gap, gone, new)
-        yield Change(kind, gone, new, _pairs_of(about, pairs[1]))
+        things = _things(before, gone[0], pairs[0]) if kind == "place" else ()
+        yield Change(kind, gone, new, _pairs_of(about, pairs[1]), things=things)
     elif new:
         for kind, words, about in one_sided(after, gap.new, gap.next and gap.next[1], "add"):
             yield Change(kind, (), tuple(words), _pairs_of(about, pairs[1]))
     elif gone:
         for kind, words, about in one_sided(before, gap.gone, gap.next and gap.next[0], "remove"):
-            yield Change(kind, tuple(words), (), _pairs_of(about, pairs[0]))
+            setting = _setting(after, pairs[1]) if kind == "remove" else ()
+            yield Change(kind, tuple(words), (), _pairs_of(about, pairs[0]), setting)
     elif _turns(before, gap.gone) != _turns(after, gap.new) and _goes_on(after, gap, pairs[1]):
         # "on a table" and "under a table": things are arranged anew, and nothing says where.
         yield Change("style", tuple(gap.gone), tuple(gap.new))
@@ -100,6 +106,17 @@ def _of_gap(before: Said, after: Said, gap: Gap, pairs: _Both) -> Iterator[Chang
 def _pairs_of(words: Sequence[int], pairs: Mapping[int, _Pair]) -> tuple[_Pair, ...]:
     """Words of one prompt as words of both; those that only one has are left out."""
     return tuple(pairs[word] for word in words if word in pairs)
+
+
+def _setting(after: Said, kept: Mapping[int, _Pair]) -> tuple[int, ...]:
+    """Words of phrases that begin with a preposition: "on a lawn"."""
+    phrases = (phrase for phrase in after.phrases(range(len(after.keys))) if after.roles[phrase[0]] == "preposition")
+    return tuple(index for phrase in phrases for index in phrase if index in kept and after.is_spoken(index))
+
+
+def _things(before: Said, first: int, kept: Mapping[int, _Pair]) -> tuple[int, ...]:
+    """What both prompts name in front of a word."""
+    return tuple(index for index in range(first) if index in kept and before.is_noun_like(index))
 
 
 def _turns(prompt: Said, words: range) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ class Settings:
         cross, own: shares of the run in which the source's cross-attention and self-attention are carried over.
         source_words, words: indices of words of the source and of the target in whose region the picture may change.
         whole: whether the picture may change everywhere, whatever words are named.
+        things: indices of words of the source whose things may be kept to the pixel, if that is wanted.
+        filled_by: indices of words of the target that take the attention of words that go; None if none does.
     """
 
     cross: float
@@ -21,6 +23,8 @@ class Settings:
     source_words: tuple[int, ...] = ()
     words: tuple[int, ...] = ()
     whole: bool = False
+    things: tuple[int, ...] = ()
+    filled_by: tuple[int, ...] | None = None
 
 
 def in_place(change: Change) -> Settings:
@@ -33,15 +37,16 @@ def in_place(change: Change) -> Settings:
 def removal(change: Change) -> Settings:
     """A thing that goes: it changes where the source has it.
 
-    What both prompts share takes the source's maps to the end, so that none of it can fill the place with another one
-    of itself: "a cat" for "a cat and a dog" is else two cats. The pixels of the place are painted freely.
+    What both prompts share takes the source's maps to the end, and the setting takes those of the thing, so that
+    nothing else can fill the place with one more of itself: "a cat" for "a cat and a dog" is else two cats. The pixels
+    of the place are painted freely. Noise of its own there makes it no better (docs/automatic.md).
     """
-    return Settings(1.0, 0.0, change.gone)
+    return Settings(1.0, 0.0, change.gone, filled_by=change.setting)
 
 
 def everywhere(change: Change) -> Settings:
-    """A place or a style: the layout is kept for a while, and nothing else."""
-    return Settings(0.4, 0.4, whole=True)
+    """A place or a style: the layout is kept for a while, and nothing else by itself."""
+    return Settings(0.4, 0.4, whole=True, things=change.things)
 
 
 def addition(change: Change) -> Settings:
@@ -77,4 +82,8 @@ def together(changes: Iterable[Change]) -> Settings:
         source_words=tuple(sorted({word for one in each for word in one.source_words})),
         words=tuple(sorted({word for one in each for word in one.words})),
         whole=any(one.whole for one in each),
+        # A style, or a thing that is swapped beside the place, changes what stands there.
+        things=each[0].things if all(one.things for one in each) else (),
+        # Words that others stand for have no place that the setting could fill.
+        filled_by=each[0].filled_by if len({one.filled_by for one in each}) == 1 else None,
     )

@@ -54,5 +54,6 @@ from p2p.spec.sampling import Seed as Seed
 from p2p.spec.sampling import TokenOrder as TokenOrder
 from p2p.spec.states import State as State
 from p2p.spec.states import unmet_by as unmet_by
+from p2p.spec.target import Keep as Keep
 from p2p.spec.target import Target as Target
 from p2p.spec.windows import StepWindow as StepWindow

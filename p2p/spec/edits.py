@@ -11,7 +11,7 @@ from pydantic import Field
 
 from p2p.part import Part
 from p2p.spec.complaints import Complaint, Location, counted
-from p2p.spec.names import WordName, WordWeight
+from p2p.spec.names import Names, WordName, WordWeight
 from p2p.words import WrittenPrompt, count_words, same_words
 
 
@@ -50,6 +50,16 @@ class Refine(_Kind):
     """Words added, removed or changed; what both prompts share keeps its place (Hertz et al. 2022, section 3.2)."""
 
     kind: Literal["refine"] = "refine"
+    filled_by: Names | None = Field(
+        None,
+        description="What takes the attention of words that go, so that nothing else fills their place: one half goes "
+        "to these words of the edited prompt, the other to the end of the prompt, which gets all if none is named. "
+        "Where absent it is left out, as published.",
+    )
+
+    def names(self) -> Iterator[tuple[Location, WordName]]:
+        """The words that fill a place."""
+        yield from ((("filled_by", index), name) for index, name in enumerate(self.filled_by or ()))
 
 
 class Reweight(_Kind):

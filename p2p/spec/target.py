@@ -1,7 +1,7 @@
 """One edited picture of a spec."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,12 +13,19 @@ from p2p.spec.names import Prompt, WordName, WordWindow
 from p2p.spec.windows import StepWindow
 from p2p.words import WrittenPrompt, same_words, written
 
+#: What an edit that is chosen from the words keeps to the pixel, beyond what its region says.
+Keep = Literal["things"]
+
 #: The kinds of edit that move no words.
 _FADERS = frozenset(name for name, kind in KINDS.items() if not kind.aligns)
 
 _EQUAL = (
     "the edited prompt says what the source's says, so nothing would change: change a word, weigh one in `edits`, or "
     'send "edits": []'
+)
+_KEEP = (
+    "`keep` is for what is chosen from the words, and `edits` or `local_blend` is said: leave `keep` out, and name "
+    "what stays in `local_blend.source_subtract_words`"
 )
 #: Characters of a prompt that a complaint shows.
 _SHOWN = 120
@@ -59,6 +66,12 @@ class Target(Part):
     # The reference's, for most of its demonstrations; `benchmarks.sweep` finds nothing clearly better.
     self_window: StepWindow = StepWindow(stop=0.4)
     local_blend: LocalBlend | None = None
+    keep: Keep | None = Field(
+        None,
+        description="Where `edits` and `local_blend` are left out and only a place changes, `things` pastes what both "
+        "prompts name in front of it back from the source. It suits pictures whose light is the same in every place. "
+        "Where absent, the model's default; the answer's `chosen` has it as a local blend.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -80,6 +93,8 @@ class Target(Part):
     def unmet(self, source: WrittenPrompt) -> Iterator[Complaint]:
         """What it needs of the source's prompt and of its own, and they do not have."""
         own = written(self.prompt)
+        if self.keep and (self.edits is not None or self.local_blend is not None):
+            yield ("keep",), "keep_with_settings", _KEEP
         if self.edits is None:
             if same_words(source, own):
                 yield ("prompt",), "prompts_equal", _EQUAL

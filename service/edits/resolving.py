@@ -53,7 +53,8 @@ def resolved(
     )
     # Nothing but a spec: a body has more, and a record takes no more.
     said = {**vars(spec), "model": model.id, "sampling": sampling}
-    complete = explicit(EditSpec.model_construct(**dict(zip(_OF_SPEC, _of_spec(said), strict=True))))
+    whole = EditSpec.model_construct(**dict(zip(_OF_SPEC, _of_spec(said), strict=True)))
+    complete = explicit(whole, model.defaults.keep)
     if complaints := list(islice(_beyond(complete, model, counters[model.id]), MAX_COMPLAINTS)):
         raise InvalidEdit(complaints)
     return complete

@@ -73,6 +73,7 @@ export type FieldCode =
   | "image_too_heavy"
   | "image_too_many_pixels"
   | "inversion_without_image"
+  | "keep_with_settings"
   | "lora_repeated"
   | "mask_of_another_shape"
   | "mask_uniform"

@@ -1983,7 +1983,8 @@ export interface components {
          * @description Keeps everything outside a region as it is in the source.
          *
          *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
-         *     within the box and the mask; without words, it is what lies within them. Outside, the pixels are the source's; along
+         *     within the box and the mask; without words, it is all that lies within them. What the words to subtract name is no
+         *     part of it. Outside, the pixels are the source's; along
          *     the edge of a region of words they change gradually.
          */
         LocalBlendInput: {
@@ -2015,6 +2016,12 @@ export interface components {
             /** @description Where it is not painted nothing changes. */
             mask?: components["schemas"]["MaskImage"] | null;
             /**
+             * Fresh Noise
+             * @description Whether the edit starts from noise of its own inside the region that the source's words have: what was there does not come back. A generated source is then run before its edits.
+             * @default false
+             */
+            fresh_noise?: boolean | null;
+            /**
              * Start
              * @default 0.2
              */
@@ -2036,7 +2043,8 @@ export interface components {
          * @description Keeps everything outside a region as it is in the source.
          *
          *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
-         *     within the box and the mask; without words, it is what lies within them. Outside, the pixels are the source's; along
+         *     within the box and the mask; without words, it is all that lies within them. What the words to subtract name is no
+         *     part of it. Outside, the pixels are the source's; along
          *     the edge of a region of words they change gradually.
          */
         LocalBlend: {
@@ -2067,6 +2075,12 @@ export interface components {
             box?: components["schemas"]["Box"] | null;
             /** @description Where it is not painted nothing changes. */
             mask?: components["schemas"]["MaskImage"] | null;
+            /**
+             * Fresh Noise
+             * @description Whether the edit starts from noise of its own inside the region that the source's words have: what was there does not come back. A generated source is then run before its edits.
+             * @default false
+             */
+            fresh_noise?: boolean;
             /**
              * Start
              * @default 0.2
@@ -2172,6 +2186,11 @@ export interface components {
             steps: number;
             /** Guidance Scale */
             guidance_scale: number;
+            /**
+             * Keep
+             * @description What an edit of a place keeps to the pixel: `things`, or nothing.
+             */
+            keep?: "things" | null;
         };
         /**
          * ModelLimits
@@ -2455,6 +2474,11 @@ export interface components {
              * @enum {string}
              */
             kind: "refine";
+            /**
+             * Filled By
+             * @description What takes the attention of words that go, so that nothing else fills their place: one half goes to these words of the edited prompt, the other to the end of the prompt, which gets all if none is named. Where absent it is left out, as published.
+             */
+            filled_by?: components["schemas"]["WordName"][] | null;
         };
         /**
          * Replace
@@ -2729,6 +2753,11 @@ export interface components {
              */
             self_window?: components["schemas"]["StepWindowInput"] | null;
             local_blend?: components["schemas"]["LocalBlendInput"] | null;
+            /**
+             * Keep
+             * @description Where `edits` and `local_blend` are left out and only a place changes, `things` pastes what both prompts name in front of it back from the source. It suits pictures whose light is the same in every place. Where absent, the model's default; the answer's `chosen` has it as a local blend.
+             */
+            keep?: "things" | null;
         };
         /**
          * Target
@@ -2804,6 +2833,11 @@ export interface components {
                 unit?: "share" | "steps";
             };
             local_blend?: components["schemas"]["LocalBlend"] | null;
+            /**
+             * Keep
+             * @description Where `edits` and `local_blend` are left out and only a place changes, `things` pastes what both prompts name in front of it back from the source. It suits pictures whose light is the same in every place. Where absent, the model's default; the answer's `chosen` has it as a local blend.
+             */
+            keep?: "things" | null;
         };
         /**
          * TokenView

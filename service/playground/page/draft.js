@@ -24,6 +24,7 @@ export const newTarget = (prompt = "") => ({
   self: null,
   threshold: null,
   alignment: null,
+  filled: null, // words that take the attention of words that go (Refine.filled_by)
   rest: {},
 });
 
@@ -105,6 +106,7 @@ function targetOf(target, source) {
   const words = target.alignment?.words ?? [];
   const kind = kindOf(target);
   const edits = kind ? [{ kind }] : [];
+  if (kind === "refine" && target.filled) edits[0].filled_by = target.filled;
   const weights = words.filter((word) => (target.weights.get(nameOf(word)) ?? 1) !== 1);
   const inside = target.names.filter(({ list, found }) => list === "weights" && found);
   if (weights.length || inside.length) {
@@ -155,6 +157,7 @@ function targetFrom(spec) {
   const edits = spec.edits ?? [];
   const aligning = edits.find((edit) => edit.kind !== "reweight");
   target.asked = aligning?.kind ?? null;
+  target.filled = aligning?.filled_by ?? null;
   for (const edit of edits.filter((each) => each.kind === "reweight")) {
     target.names.push(...edit.weights.map((each) => ({ ...each, list: "weights" })));
   }
@@ -167,7 +170,7 @@ function targetFrom(spec) {
   if (blend && blend.threshold !== DEFAULTS.threshold) target.threshold = blend.threshold ?? null;
   const known = ["prompt", "edits", "cross_window", "self_window", "local_blend"];
   target.rest = beyond(spec, { word_windows: [] }, known);
-  const defaults = { subtract_words: [], source_subtract_words: [], start: 0.2, subtract_threshold: 0.3 };
+  const defaults = { subtract_words: [], source_subtract_words: [], start: 0.2, subtract_threshold: 0.3, fresh_noise: false };
   const more = beyond(blend, defaults, ["words", "source_words", "threshold"]);
   if (Object.keys(more).length) target.rest.local_blend = more;
   return target;

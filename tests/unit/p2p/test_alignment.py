@@ -6,7 +6,7 @@ Token 0 is the start, then the words, then the end, then padding up to 8.
 import pytest
 import torch
 
-from p2p.alignment import refinement_mapper, replacement_mapper
+from p2p.alignment import filled, refinement_mapper, replacement_mapper
 from p2p.edits import has_counterpart
 from tests.unit.p2p.said import said
 
@@ -106,3 +106,27 @@ def test_a_refinement_equals_the_table(name):
     torch.testing.assert_close(made, table(default), rtol=0, atol=0)
     torch.testing.assert_close(published, table(compat), rtol=0, atol=0)
     assert {n for n in range(8) if not torch.equal(made[:, n], published[:, n])} == differing
+
+
+@pytest.mark.parametrize("by", [(), ("here",)])
+def test_words_that_go_give_their_attention_to_the_setting_and_the_end(by):
+    """The words that go are "and dog"."""
+    source, target = said("cat and dog sits here"), said("cat sits here")
+    named = torch.zeros(8)
+    named[[token for word in by for token in target.named(word)]] = 1
+    mapper = refinement_mapper(source, target)
+
+    made = filled(mapper, source, target, named)
+
+    gone, kept = [2, 3], [0, 1, 4, 5, 6, 7]
+    assert torch.allclose(made[gone].sum(1), torch.ones(2))  # sums of a few float32 shares
+    assert torch.equal(made[kept], mapper[kept])
+    assert not made[gone][:, [1, 2]].any()  # "cat" and "sits" take none of it
+    assert (made[gone] @ named).tolist() == [0.5 if by else 0.0] * 2
+
+
+def test_nothing_is_given_on_where_no_word_goes():
+    source, target = said("a cat sits"), said("a red cat sits")
+    mapper = refinement_mapper(source, target)
+
+    assert torch.equal(filled(mapper, source, target, torch.ones(8)), mapper)

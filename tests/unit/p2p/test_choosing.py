@@ -62,6 +62,51 @@ def test_a_removed_thing_is_named_in_the_source():
     assert (made["cross_window"]["stop"], made["self_window"]["stop"]) == (1.0, 0.0)
 
 
+def test_a_removed_things_place_is_filled_by_the_setting():
+    made = choice("a cat and a dog on a sandy beach", "a cat on a sandy beach")
+
+    assert [edit["kind"] for edit in made["edits"]] == ["refine"]
+    assert names(made["edits"][0]["filled_by"]) == ["sandy", "beach"]
+
+
+def test_without_a_setting_the_end_of_the_prompt_fills_the_place():
+    assert choice("a cat and a dog", "a cat")["edits"] == [{"kind": "refine", "filled_by": []}]
+
+
+def test_where_words_also_stand_for_others_no_attention_is_given_on():
+    made = choice("a cat and a dog on a beach", "a fox on a beach")
+
+    assert all(edit.get("filled_by") is None for edit in made["edits"])
+
+
+def test_where_the_place_changes_things_are_kept_in_the_pixels_if_that_is_wanted():
+    made = choice("a red cat on a beach", "a red cat on a lawn", keep="things")
+
+    assert names(made["local_blend"]["source_subtract_words"]) == ["red", "cat"]
+    assert made["local_blend"]["start"] == 1.0
+    assert made["keep"] is None
+
+
+def test_what_a_model_keeps_is_kept_unless_the_blend_is_said():
+    asked = spec("a cat on a lawn")
+    boxed = spec("a cat on a lawn", local_blend={"box": {"left": 0, "top": 0, "right": 1, "bottom": 0.5}})
+
+    assert explicit(asked).targets[0].local_blend is None
+    assert explicit(asked, "things").targets[0].local_blend.source_subtract_words
+    assert explicit(boxed, "things").targets[0].local_blend == boxed.targets[0].local_blend
+
+
+@pytest.mark.parametrize("target", ["a cat on a beach at night", "a dog on a lawn", "a cat on a lawn, oil painting"])
+def test_things_are_kept_only_where_nothing_but_the_place_changes(target):
+    assert not (choice("a cat on a beach", target, keep="things")["local_blend"] or {}).get("source_subtract_words")
+
+
+@pytest.mark.parametrize("said", [{"edits": [{"kind": "replace"}]}, {"local_blend": {"words": [{"word": "lawn"}]}}])
+def test_what_is_kept_is_not_chosen_beside_settings_that_are_said(said):
+    with pytest.raises(ValidationError, match="keep_with_settings"):
+        spec("a cat on a lawn", keep="things", **said)
+
+
 @pytest.mark.parametrize(
     "target",
     ["a cat on a beach at night", "a cat on a lawn", "a cat and a dog on a beach", "a cat with a hat on a beach"],
