@@ -72,7 +72,33 @@ deletionCost: {enabled: false}
 disruptionBudgets: {enabled: false}
 monitoring: {annotations: false}
 """)
-GIVEN: Mapping[str, dict[str, Any]] = {"defaults": {}, "everything": EVERYTHING, "try out": TRY_OUT}
+#: Names that YAML reads as something else: numbers, true and nothing. And signs of templates and of YAML.
+ODD: dict[str, Any] = yaml.safe_load("""
+image: {registry: "10.0.0.1:5000", pullSecrets: ["123"], service: {repository: "1", tag: "1e3"}}
+secret: {name: "456", redisCaKey: "true"}
+modelsFile: "# {{ .Values.secret.name }}: 'a' #"
+settings: {MODERATION: "{{ fail 1 }}: #'", LEASE: "1e1"}
+redis:
+  tryOut: {enabled: true, secret: "789", storage: "1000000000", storageClass: "null"}
+  auth: {passwordKey: "on", usernameKey: "0x1"}
+firstKey: {secret: "0123"}
+api: {tmpSize: "2000000000", service: {annotations: {a: "true"}}}
+ingress: {enabled: true, host: "1.5", className: "on", tlsSecret: "1e3"}
+workers:
+  - {name: "123", models: ["on", "0x1F", "123", a.b_c-D], cacheClaim: "12", autoscaling: {enabled: true}}
+  - {name: "null", models: ["1e3"], priorityClassName: "1", runtimeClassName: "true", autoscaling: {enabled: true}}
+networkPolicies: {kedaNamespace: "42"}
+labels: {team: "7"}
+""")
+#: OpenShift gives each namespace users of its own.
+OPENSHIFT: dict[str, Any] = {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}
+GIVEN: Mapping[str, dict[str, Any]] = {
+    "defaults": {},
+    "everything": EVERYTHING,
+    "try out": TRY_OUT,
+    "odd": ODD,
+    "openshift": OPENSHIFT,
+}
 
 
 class Refused(Exception):
@@ -80,10 +106,12 @@ class Refused(Exception):
 
 
 def merged(values: Mapping[str, Any], over: Mapping[str, Any] = DEFAULTS) -> dict[str, Any]:
-    """Values over the chart's own, as Helm lays them: objects are merged, lists are not."""
-    together = dict(over)
+    """Values over the chart's own, as Helm lays them: objects are merged, lists are not, and null takes one away."""
+    together = {name: value for name, value in over.items() if values.get(name, value) is not None or value is None}
     for name, value in values.items():
         own = together.get(name)
+        if value is None and name in over:
+            continue
         together[name] = merged(value, own) if isinstance(value, Mapping) and isinstance(own, Mapping) else value
     return together
 

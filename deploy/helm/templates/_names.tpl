@@ -12,10 +12,10 @@
 {{/* What chooses the pods of one part. Takes root and component. */}}
 {{- define "p2p-edit.selector" -}}
 app.kubernetes.io/name: p2p-edit
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .worker }}
-p2p-edit/worker: {{ . }}
+p2p-edit/worker: {{ . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -3,7 +3,7 @@
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 # Services of the namespace would else appear as variables, among them such as look like settings.
@@ -40,13 +40,13 @@ topologySpreadConstraints:
 {{- define "p2p-edit.volumes" -}}
 volumes:
   - name: files
-    emptyDir: {{ with .tmpSize }}{sizeLimit: {{ . }}}{{ else }}{}{{ end }}
+    emptyDir: {{ with .tmpSize }}{sizeLimit: {{ . | quote }}}{{ else }}{}{{ end }}
   - name: secrets
     projected:
       defaultMode: 0440
       sources:
         - secret:
-            name: {{ .root.Values.secret.name }}
+            name: {{ .root.Values.secret.name | quote }}
             items:
               - {key: REDIS_URL, path: REDIS_URL}
               - {key: STORAGE_URL, path: STORAGE_URL}
@@ -56,7 +56,7 @@ volumes:
         {{- if .webhooks }}
         # Webhooks are not signed where it is missing.
         - secret:
-            name: {{ .root.Values.secret.name }}
+            name: {{ .root.Values.secret.name | quote }}
             optional: true
             items: [{key: WEBHOOK_SECRET, path: WEBHOOK_SECRET}]
         {{- end }}
@@ -66,7 +66,7 @@ volumes:
 {{- end }}
 {{- with .cacheClaim }}
   - name: cache
-    persistentVolumeClaim: {claimName: {{ . }}}
+    persistentVolumeClaim: {claimName: {{ . | quote }}}
 {{- end }}
 {{- end -}}
 
