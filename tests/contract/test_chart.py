@@ -18,7 +18,7 @@ from jobs.storage import PATIENCE as STORING
 from p2p.spec import ModelName
 from p2p.version import VERSION
 from process.metrics import WORKER, begin_at_zero, model_left, model_loaded, serve_metrics
-from process.settings import SECRETS_DIR
+from process.settings import SECRETS_DIR, settings_or_exit
 from service.app import create_app
 from service.settings import Settings
 from stack.ports import free_port
@@ -48,6 +48,7 @@ except ImportError:
     helm_python = None
 
 ROOT = Path(__file__).parents[2]
+README = (CHART / "README.md").read_text(encoding="utf-8")
 #: Of Kubernetes: the oldest that the chart says it runs on, one between, and the newest whose schemas there are.
 VERSIONS = ("1.27", "1.32", "1.37")
 CUSTOM = {
@@ -311,11 +312,27 @@ def test_every_program_reads_the_two_addresses_and_the_outbox_what_signs():
         assert [source.get("optional", False) for source in sources] == [False, True][: len(sources)]
 
 
+def test_every_program_reads_its_secrets_from_the_files_that_are_mounted(tmp_path, monkeypatch):
+    """Laid as Kubernetes lays them: each file is a link into a folder that is exchanged as a whole."""
+    given = {"REDIS_URL": "redis://:password@redis:6379/0", "STORAGE_URL": "s3://bucket", "WEBHOOK_SECRET": ""}
+    for each in of_kind(MADE["everything"], "Deployment"):
+        container = only_container(each)
+        folder = tmp_path / each["metadata"]["name"]
+        (folder / "..2026").mkdir(parents=True)
+        (folder / "..data").symlink_to("..2026")
+        (volume,) = (volume for volume in pod_of(each)["spec"]["volumes"] if volume["name"] == "secrets")
+        for item in (item for source in volume["projected"]["sources"] for item in source["secret"]["items"]):
+            (folder / "..2026" / item["path"]).write_text(given.get(item["path"], "x"))
+            (folder / item["path"]).symlink_to(f"..data/{item['path']}")
+        monkeypatch.setenv(SECRETS_DIR, str(folder))
+        settings = settings_or_exit(READERS[PROGRAMS[container["name"]]])
+        assert (settings.redis_url, settings.storage_url) == (given["REDIS_URL"], given["STORAGE_URL"])
+
+
 @cache
 def documented_secrets() -> dict[str, dict]:
     """What the command of README.md makes, with a random number that is known."""
-    text = (CHART / "README.md").read_text(encoding="utf-8")
-    (command,) = (block for block in re.findall(r"```sh\n(.*?)```", text, re.S) if "kind: Secret" in block)
+    (command,) = (block for block in re.findall(r"```sh\n(.*?)```", README, re.S) if "kind: Secret" in block)
     made = command.replace("kubectl -n pictures create -f -", "cat").replace("openssl rand -hex 16", "echo 0123abcd")
     shown = subprocess.run(["bash", "-c", made], capture_output=True, text=True, check=True).stdout
     return {each["metadata"]["name"]: each["stringData"] for each in yaml.safe_load_all(shown)}
@@ -616,3 +633,25 @@ def test_a_models_file_is_read_by_the_api_and_the_workers_and_starts_the_workers
         container = only_container(deployment(EVERYTHING, part))
         assert variables(container)["MODELS_FILE"] == "/config/models.toml"
     assert "MODELS_FILE" not in variables(only_container(deployment(EVERYTHING, "-outbox")))
+
+
+def test_every_test_that_the_readme_names_is_there():
+    tests = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r"`(?:tests/\w+/)?(test_\w+(?:\.py)?)`", README)
+
+    assert len(named) > 10
+    assert [name for name in named if name not in tests and f"def {name}(" not in tests["test_chart.py"]] == []
+
+
+@pytest.mark.parametrize("command", re.findall(r"^(helm .*?[^\\])$", README, re.M | re.S))
+def test_every_value_that_the_readme_sets_is_one_of_the_chart(command):
+    for path, value in re.findall(r"--set ([\w.]+)=(\S+)", command):
+        given: object = {"true": True}.get(value, value)
+        for name in reversed(path.split(".")):
+            given = {name: given}
+        assert manifests(given)
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", README, re.S))
+def test_the_values_that_the_readme_shows_are_taken(text):
+    assert manifests(yaml.safe_load(text))
