@@ -42,7 +42,11 @@ redis:
   auth: {secret: redis-login, usernameKey: user}
   sentinel: {addresses: ["s1:26379", "s2:26379"], master: mymaster, usernameKey: watcher, passwordKey: watchword}
 firstKey: {secret: first-key}
-api: {settings: {MAX_BODY_BYTES: "262144"}, affinity: {nodeAffinity: {}}, tolerations: [{operator: Exists}]}
+api:
+  cacheClaim: models
+  settings: {MAX_BODY_BYTES: "262144"}
+  affinity: {nodeAffinity: {}}
+  tolerations: [{operator: Exists}]
 ingress: {enabled: true, host: edits.example.com, tlsSecret: tls, className: nginx, annotations: {a: b}}
 outbox: {webhookUrl: "https://hooks.example.com/"}
 workers:

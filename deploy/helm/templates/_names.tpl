@@ -1,6 +1,8 @@
 {{/* What every object's name begins with: short enough that "keda-hpa-NAME-worker-WORKER" is a name (63). */}}
 {{- define "p2p-edit.name" -}}
-{{- if .Values.nameOverride -}}
+{{- if regexMatch "^[^a-z]" (.Values.nameOverride | default .Release.Name) -}}
+{{- fail (printf "nameOverride: names of services begin with a letter, and %q does not; give a name that does" (.Values.nameOverride | default .Release.Name)) -}}
+{{- else if .Values.nameOverride -}}
 {{- .Values.nameOverride | trunc 26 | trimSuffix "-" -}}
 {{- else if contains "p2p-edit" .Release.Name -}}
 {{- .Release.Name | trunc 26 | trimSuffix "-" -}}
