@@ -122,8 +122,10 @@ class DeletionCost:
                 request, timeout=_PATIENCE
             ) as answer:
                 answer.read()
-        except (OSError, HTTPException, ValueError) as error:
-            return f"{self._server} did not take {ANNOTATION}: {error or type(error).__name__}"
+        except (OSError, HTTPException) as error:
+            return f"{self._server} did not take {ANNOTATION}: {str(error) or type(error).__name__}"
+        except ValueError:  # of a header; its message has the token in it
+            return f"the files in {self._account} are not those of a service account"
         return ""
 
     def _read(self, name: str) -> str:
