@@ -2,7 +2,7 @@
 
 Helm itself is no package of a registry that tests could install in reasonable size: `helm-python-sdk`, which holds all
 of it, is 75 MB to download. So the templates are rendered by `gotpl`, Go's template language with Helm's functions in
-Python. Where Helm is there all the same, tests/contract/test_chart.py renders with both and compares.
+Python. Where Helm is there all the same, `helm_python` is not None, and tests compare.
 """
 
 import json
@@ -11,11 +11,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from gotpl.exts.helm import HelmTemplateEngine
 from jsonschema import Draft7Validator
 
-CHART = Path(__file__).parents[1] / "deploy" / "helm"
+try:
+    import helm_python
+except ImportError:
+    helm_python = None
+
+ROOT = Path(__file__).parents[1]
+CHART = ROOT / "deploy" / "helm"
+README = (CHART / "README.md").read_text(encoding="utf-8")
 ABOUT = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -156,3 +164,40 @@ def of_kind(objects: Sequence[Manifest], *kinds: str) -> Sequence[Manifest]:
 def pod_of(manifest: Manifest) -> Manifest:
     """The pod's template of a Deployment, a StatefulSet or a Job."""
     return manifest["spec"]["template"]
+
+
+@cache
+def made(given: str) -> Sequence[Manifest]:
+    """Every object of some of `GIVEN`."""
+    return manifests(GIVEN[given])
+
+
+def cases(*kinds: str) -> Sequence[Any]:
+    """Each object of some kinds, or of all, of each of `GIVEN`, as a parameter of a test."""
+    return [
+        pytest.param(each, id=f"{given}: {each['kind']} {each['metadata']['name']}")
+        for given in GIVEN
+        for each in made(given)
+        if not kinds or each["kind"] in kinds
+    ]
+
+
+def deployment(values: Mapping[str, Any], part: str) -> Manifest:
+    """The Deployment whose name ends so."""
+    (found,) = (each for each in of_kind(manifests(values), "Deployment") if each["metadata"]["name"].endswith(part))
+    return found
+
+
+def only_container(manifest: Manifest) -> Manifest:
+    """A pod's one container."""
+    (container,) = pod_of(manifest)["spec"]["containers"]
+    return container
+
+
+def variables(container: Manifest) -> dict[str, str]:
+    """A container's variables; one that is not written out is empty."""
+    return {each["name"]: each.get("value", "") for each in container["env"]}
+
+
+#: Whose settings a container reads (`tools.settings_table.READERS`), by its name.
+PROGRAMS = {"api": "API", "worker": "worker", "reaper": "reaper", "outbox": "outbox"}

@@ -1,6 +1,6 @@
 """What is deployed is what is tested: the files of compose and Docker name things that exist.
 
-The chart has a file of its own, test_chart.py.
+The chart has files of its own, test_chart*.py.
 """
 
 import re
