@@ -73,7 +73,7 @@ workers:
 networkPolicies:
   apiFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress}}}]
   metricsFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
-monitoring: {podMonitor: {enabled: true, labels: {release: prometheus}}}
+monitoring: {podMonitor: {enabled: true, labels: {release: prometheus, team: operators}}}
 labels: {team: pictures}
 """)
 #: A cluster without anything: the chart's own Redis, scaled by KEDA; no rights for workers, no budgets, no policies.

@@ -63,14 +63,14 @@ def test_helm_itself_makes_the_same(values):
         pytest.skip("Helm is not here: pip install helm-python-sdk==0.2.2")
     with helm_python.Chart.load(str(CHART)) as chart:
         files = chart.render(GIVEN[values], name=RELEASE, namespace=NAMESPACE)
-    made = [
+    theirs = [
         each for name, text in files.items() if not name.endswith(".txt") for each in yaml.safe_load_all(text) if each
     ]
 
     def order(each: Manifest) -> tuple[str, str]:
         return each["kind"], each["metadata"]["name"]
 
-    assert sorted(made, key=order) == sorted(made(values), key=order)
+    assert sorted(theirs, key=order) == sorted(made(values), key=order)
     assert helm_python.lint(str(CHART))["errors"] == []
 
 
@@ -92,9 +92,8 @@ def test_no_two_objects_have_one_name_and_every_name_is_short_enough(values):
 def test_every_object_has_the_usual_labels(manifest):
     labels = manifest["metadata"]["labels"]
 
-    assert {
-        f"app.kubernetes.io/{name}" for name in ("name", "instance", "component", "version", "part-of", "managed-by")
-    } <= set(labels)
+    usual = ("name", "instance", "component", "version", "part-of", "managed-by")
+    assert {f"app.kubernetes.io/{name}" for name in usual} <= set(labels)
     assert labels["helm.sh/chart"] == f"p2p-edit-{VERSION}"
 
 

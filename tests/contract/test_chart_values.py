@@ -80,6 +80,8 @@ from tests.chart import (
         ({"ingress": {"enabled": True}}, "ingress.host"),
         ({"ingress": {"enabled": True, "host": "a.example", "paths": [], "root": False}}, "ingress.paths"),
         ({"nameOverride": "1st"}, "nameOverride"),
+        ({"labels": {"app.kubernetes.io/name": "mine"}}, "app.kubernetes.io/name"),
+        ({"monitoring": {"podMonitor": {"labels": {"helm.sh/chart": "mine"}}}}, "helm.sh/chart"),
         ({"nameOverride": "-a"}, "nameOverride"),
         ({"workerDefaults": {"autoscaling": {"behavior": {"scaleUp": {"policies": []}}}}}, "policies"),
         ({"ingress": {"paths": ["v1"]}}, "ingress.paths.0"),

@@ -21,14 +21,14 @@ p2p-edit/worker: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* The labels of an object. Takes root and component. */}}
+{{/* The labels of an object. Takes what the selector takes, and more: labels of its own. */}}
 {{- define "p2p-edit.labels" -}}
 {{ include "p2p-edit.selector" . }}
 app.kubernetes.io/part-of: p2p-edit
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.labels }}
+{{- with merge (dict) (.more | default dict) .root.Values.labels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
