@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from jobs.fairness import LEAST_WEIGHT, MOST_WEIGHT
@@ -12,11 +13,26 @@ KEY_LIMITS = ("per_minute", "burst", "active", "waiting", "weight", "streams")
 
 
 def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
-    """A new key; its token is said once."""
+    """A new key; its token is said once, or never if it was given."""
+    token = None if arguments.token_file is None else _token(arguments.token_file)
     limits = {name: getattr(arguments, name) for name in KEY_LIMITS}
     given = {name: value for name, value in limits.items() if value is not None}
-    made = ring.create(arguments.name, unless_any=arguments.unless_any, **given)
-    print("there are keys already" if made is None else made[1])
+    try:
+        made = ring.create(arguments.name, unless_any=arguments.unless_any, token=token, **given)
+    except ValueError as error:
+        sys.exit(f"{arguments.token_file}: {error}")
+    if made is None:
+        print("there are keys already")
+    else:
+        print(made[1] if token is None else f"the key {made[0].id} is that of {arguments.token_file}")
+
+
+def _token(path: Path) -> str:
+    """What a file holds, such as one of a Secret; ends the process where it cannot be read."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError) as error:
+        sys.exit(f"{path}: it cannot be read: {error}; name a file with the token of a key in it")
 
 
 def list_keys(ring: KeyRing) -> None:
@@ -67,5 +83,11 @@ def add_keys(actions: Any) -> None:
         "--streams", type=int, help="waits and event streams it may have open at each API process (STREAMS_PER_KEY)"
     )
     create.add_argument("--unless-any", action="store_true", help="nothing if there is a key already")
+    create.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="the key's token, made elsewhere (p2p_ID_SECRET); it is made and printed otherwise",
+    )
     keys.add_parser("list", help="every key, without its secret")
     keys.add_parser("revoke", help="a key opens nothing any more").add_argument("id", metavar="ID")

@@ -159,20 +159,33 @@ class KeyRing:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
-    def create(self, name: str, *, unless_any: bool = False, **limits: Any) -> tuple[ApiKey, str] | None:
-        """A new key, and the token that nobody will see again; None if there is a key and that was not wanted."""
-        secret = token_urlsafe(32)
-        key = ApiKey(id=token_hex(6), name=name, digest=_digest(secret), created_at=datetime.now(UTC), **limits)
+    def create(
+        self, name: str, *, unless_any: bool = False, token: str | None = None, **limits: Any
+    ) -> tuple[ApiKey, str] | None:
+        """A new key, and the token that nobody will see again; None if there is a key and that was not wanted.
+
+        Args:
+            token: the key's own, made elsewhere; made here if it is None.
+        Raises:
+            ValueError: the token has not the form of one, or its id is taken. The message does not show it.
+        """
+        parsed = _FORM.fullmatch(f"p2p_{token_hex(6)}_{token_urlsafe(32)}" if token is None else token)
+        if parsed is None:
+            raise ValueError("a token is p2p_, 12 digits and letters a to f, _, and 43 characters of base64 (- and _)")
+        key_id, secret = parsed.groups()
+        key = ApiKey(id=key_id, name=name, digest=_digest(secret), created_at=datetime.now(UTC), **limits)
         with self._client.pipeline() as commands:
             commands.watch(KEYS)
             if unless_any and commands.exists(KEYS):
                 return None
+            if commands.hexists(KEYS, key.id):
+                raise ValueError(f"there is a key {key.id} already; give a token with another id")
             commands.multi()
             commands.hset(KEYS, key.id, key.model_dump_json())
             try:
                 commands.execute()
             except redis.WatchError:  # somebody made one at the same time
-                return self.create(name, unless_any=unless_any, **limits)
+                return self.create(name, unless_any=unless_any, token=token, **limits)
         return key, f"p2p_{key.id}_{secret}"
 
     def all(self) -> Mapping[str, ApiKey]:

@@ -8,7 +8,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import sleep
 from types import FrameType
 from uuid import uuid4
@@ -50,13 +51,23 @@ class CooperativeDeadline(BaseDeathPenalty):
 
 
 class GpuWorker(SimpleWorker):
-    """Works off the queues of its models. Made once these can be served, so that a registered worker is a ready one."""
+    """Works off the queues of its models. Made once these can be served, so that a registered worker is a ready one.
+
+    Args:
+        busy: gives a block in which each message is worked off, with the jobs that join its job.
+    """
 
     death_penalty_class = CooperativeDeadline
     job_class = EditMessage
 
-    def __init__(self, taking: Taking, client: redis.Redis, drain: Drain) -> None:
-        self.taking, self._drain = taking, drain
+    def __init__(
+        self,
+        taking: Taking,
+        client: redis.Redis,
+        drain: Drain,
+        busy: Callable[[], AbstractContextManager] = nullcontext,
+    ) -> None:
+        self.taking, self._drain, self._busy = taking, drain, busy
         self.queues: list[Queue]
         # The class of messages is named as well: RQ's maintenance reads abandoned messages by that of the queue.
         self._queue_of = {
@@ -106,7 +117,8 @@ class GpuWorker(SimpleWorker):
     def execute_job(self, job: Message, queue: Queue) -> None:
         """Work a message off; one whose fields RQ cannot use is left, and the worker goes on."""
         try:
-            super().execute_job(job, queue)
+            with self._busy():
+                super().execute_job(job, queue)
         except UNREADABLE as error:
             log.error("message %s cannot be worked off and is left: %s", job.id, type(error).__name__)
 

@@ -15,6 +15,7 @@ from jobs.redis.sources import RedisKeptSources
 from jobs.redis.store import RedisJobStore
 from jobs.storage import ObjectStorage
 from process.metrics import WORKER, begin_at_zero
+from worker.deletion_cost import deletion_cost
 from worker.drain import Drain
 from worker.engine import Engine
 from worker.gpu_worker import GpuWorker
@@ -63,7 +64,8 @@ def work(taking: Callable[[redis.Redis, ContextOf], Taking], settings: WorkerSet
             reserving=reserving.setdefault(declaration.id, Reserving()),
         )
 
-    worker = GpuWorker(taking(messages, context_of), messages, drain)
-    for model in worker.models:
-        begin_at_zero(WORKER, model)
-    worker.work(logging_level="INFO")
+    with deletion_cost(settings.pod_name) as busy:
+        worker = GpuWorker(taking(messages, context_of), messages, drain, busy)
+        for model in worker.models:
+            begin_at_zero(WORKER, model)
+        worker.work(logging_level="INFO")

@@ -35,3 +35,8 @@ class WorkerSettings(MetricsSettings):
         timedelta(seconds=25),
         description="How long a worker that gets SIGTERM may work on its job before it gives it back; seconds.",
     )
+    pod_name: str = Field(
+        "",
+        description="The worker's pod, in Kubernetes: while it has a job, the pod's deletion cost says so "
+        "(worker/deletion_cost.py). Nothing is said if empty.",
+    )

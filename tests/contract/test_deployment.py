@@ -1,4 +1,7 @@
-"""What is deployed is what is tested: the files of compose, Docker and Kubernetes name things that exist."""
+"""What is deployed is what is tested: the files of compose and Docker name things that exist.
+
+The chart has files of its own, test_chart*.py.
+"""
 
 import re
 from itertools import chain
@@ -7,8 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs.redis import keys
-from jobs.redis.message import queue_name
 from process.settings import SECRETS_DIR
 from service.app import create_app
 from service.settings import Settings
@@ -17,13 +18,6 @@ from tools.settings_table import READERS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-MANIFESTS = [
-    manifest
-    for file in sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
-    for manifest in yaml.safe_load_all(file.read_text())
-]
-PODS = [manifest["spec"]["template"]["spec"] for manifest in MANIFESTS if manifest["kind"] == "Deployment"]
-CONTAINERS = [container for pod in PODS for container in pod["containers"]]
 BUILT = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
 #: Runs to its end before all others, with rights that no other has.
 PASSWORDS = BUILT["passwords"]
@@ -39,21 +33,16 @@ FIRST_KEY = ("-m", "admin", "keys", "create", "first", "--unless-any")
 def test_every_process_of_the_stack_is_deployed_with_the_very_command_that_is_tested():
     assert all(service["command"][0] == "python" for service in OURS.values())
     assert {tuple(service["command"][1:]) for service in OURS.values()} == STARTED | {FIRST_KEY}
-    assert {tuple(container["command"][1:]) for container in CONTAINERS} == STARTED
 
 
 def test_a_first_key_is_made_before_the_api_starts():
-    (pod,) = (pod for pod in PODS if pod["containers"][0]["name"] == "api")
-
     assert tuple(OURS["first-key"]["command"][1:]) == FIRST_KEY
     assert OURS["api"]["depends_on"]["first-key"]["condition"] == "service_completed_successfully"
-    assert [tuple(container["command"][1:]) for container in pod["initContainers"]] == [FIRST_KEY]
 
 
 def test_every_variable_is_a_setting():
     named = chain(
         *(service["environment"] for service in OURS.values()),
-        *((variable["name"] for variable in container.get("env", ())) for container in CONTAINERS),
         *(re.findall(r"^ENV (\w+)=", (ROOT / name).read_text(), re.M) for name in ("Dockerfile", "Dockerfile.gpu")),
     )
 
@@ -79,23 +68,14 @@ def test_an_images_own_command_is_one_of_the_stacks(name):
 def test_every_probe_is_a_route():
     routes = set(create_app(Settings()).openapi()["paths"])
     asked = re.findall(r"http://127\.0\.0\.1:8000(/\w+)", str(COMPOSE["services"]["api"]["healthcheck"]))
-    for container in CONTAINERS:
-        asked += [container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")]
 
-    assert {"/livez", "/readyz"} == set(asked) <= routes
+    assert {"/readyz"} == set(asked) <= routes
 
 
 def test_every_process_shows_its_metrics_where_prometheus_looks():
     # The API shows its own at its own port; what is over at once shows nothing.
     for service in (service for name, service in OURS.items() if name not in ("api", "first-key")):
         assert service["environment"]["METRICS_PORT"] == "9100"
-    for manifest in (manifest for manifest in MANIFESTS if manifest["kind"] == "Deployment"):
-        (container,) = manifest["spec"]["template"]["spec"]["containers"]
-        said = {variable["name"]: variable.get("value") for variable in container["env"]}
-        (port,) = (port["containerPort"] for port in container["ports"])
-        noted = manifest["spec"]["template"]["metadata"]["annotations"]
-        assert noted == {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
-        assert str(port) == said["PORT" if container["name"] == "api" else "METRICS_PORT"]
 
 
 def test_redis_keeps_what_was_accepted():
@@ -109,14 +89,3 @@ def test_a_worker_is_given_longer_to_end_than_it_takes():
     for service in ("worker", "worker-gpu"):
         deployed = COMPOSE["services"][service]
         assert int(deployed["stop_grace_period"].rstrip("s")) > float(deployed["environment"]["GRACE"])
-    (pod,) = (pod for pod in PODS if pod["containers"][0]["name"] == "worker")
-    (grace,) = (float(v["value"]) for v in pod["containers"][0]["env"] if v["name"] == "GRACE")
-    assert pod["terminationGracePeriodSeconds"] > grace
-
-
-def test_workers_are_scaled_by_what_waits_and_by_what_runs():
-    (scaled,) = (manifest for manifest in MANIFESTS if manifest["kind"] == "ScaledObject")
-
-    counted = {trigger["metadata"]["listName"] for trigger in scaled["spec"]["triggers"]}
-    assert counted == {f"rq:queue:{queue_name('scenes')}", keys.leases("scenes")}
-    assert scaled["spec"]["scaleTargetRef"]["name"] in {manifest["metadata"]["name"] for manifest in MANIFESTS}

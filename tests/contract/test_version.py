@@ -69,14 +69,17 @@ def test_images_say_it(name):
     assert {tag for tag in re.findall(r" -t p2p-edit-[\w-]+(\S*)", text)} == {f":{VERSION}"}
 
 
-@pytest.mark.parametrize(
-    "name", ["docker-compose.yml", "deploy/kubernetes/service.yaml", "deploy/kubernetes/worker.yaml"]
-)
-def test_what_is_deployed_is_an_image_of_it(name):
-    images = re.findall(r"^\s*image: p2p-edit-[\w-]+(.*)$", read(name), re.M)
+def test_what_compose_starts_is_an_image_of_it():
+    images = re.findall(r"^\s*image: p2p-edit-[\w-]+(.*)$", read("docker-compose.yml"), re.M)
 
     assert images
     assert set(images) == {f":{VERSION}"}
+
+
+def test_the_chart_says_it():
+    chart = yaml.safe_load(read("deploy/helm/Chart.yaml"))
+
+    assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
 
 
 def test_the_changelog_s_newest_version_is_it_or_what_is_not_released_yet():
