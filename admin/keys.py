@@ -9,6 +9,11 @@ from service.api_keys import TRUSTED, KeyRing
 
 #: What `keys create` may say of a key, as `service.api_keys.ApiKey` has it.
 KEY_LIMITS = ("per_minute", "burst", "active", "waiting", "weight", "streams")
+#: Stands in the log of a deployment whose first key was made at an earlier start, and is not to be read there any more.
+KEYS_ALREADY = (
+    "there are keys already, and each is shown only when it is made. Another one: python -m admin keys create NAME "
+    "(with compose: docker compose exec api python -m admin keys create NAME)"
+)
 
 
 def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
@@ -16,7 +21,7 @@ def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
     limits = {name: getattr(arguments, name) for name in KEY_LIMITS}
     given = {name: value for name, value in limits.items() if value is not None}
     made = ring.create(arguments.name, unless_any=arguments.unless_any, **given)
-    print("there are keys already" if made is None else made[1])
+    print(KEYS_ALREADY if made is None else made[1])
 
 
 def list_keys(ring: KeyRing) -> None:

@@ -55,8 +55,12 @@ class Receiver:
 
 
 @contextmanager
-def receiving(tls: ssl.SSLContext | None = None, **how: Any) -> Iterator[Receiver]:
-    """A receiver on a free port of this machine, for as long as the block runs."""
+def receiving(tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", **how: Any) -> Iterator[Receiver]:
+    """A receiver on a free port of this machine, for as long as the block runs.
+
+    Args:
+        host: the address it listens on: "" for all, where containers are to reach it.
+    """
     receiver = Receiver(**how)
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,7 +90,7 @@ def receiving(tls: ssl.SSLContext | None = None, **how: Any) -> Iterator[Receive
         def handle_error(self, request: object, client_address: object) -> None:
             """A client that went away is part of the tests."""
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server((host, 0), Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/hook"

@@ -1,0 +1,58 @@
+"""The compose file, built and deployed, for `make compose-test`."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.compose import docker, podman
+from tests.compose.deployment import PORTS, Deployment, taken_ports
+from tests.compose.engine import built_from
+from tests.compose.tally import Tally
+from tests.receiver import receiving
+from webhooks.signature import new_secret
+
+#: Figures of the run, for its last line.
+FIGURES: dict[str, object] = {}
+
+
+@pytest.fixture(scope="session")
+def tally() -> Iterator[Tally]:
+    """Counts what is accepted, what ends and which webhooks come, from the first test to the last."""
+    began = time.monotonic()
+    with receiving(host="") as receiver:
+        counting = Tally(receiver, new_secret())
+        yield counting
+        FIGURES.update(counting.summary(), minutes=round((time.monotonic() - began) / 60, 1))
+
+
+@pytest.fixture(scope="session")
+def deployment(tally: Tally, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """All images built, nothing started. Leaves no container, volume or network; images stay, for the next run."""
+    kind = next((each for each in (docker, podman) if each.is_there()), None)
+    if kind is None:
+        pytest.skip("NOTHING WAS TESTED: this needs Docker with compose on Linux, or root on Debian for podman")
+    if ports := taken_ports():
+        pytest.fail(f"ports {ports} are taken, and docker-compose.yml shows {PORTS}: end what listens there")
+    folder = tmp_path_factory.mktemp("compose")
+    port = tally.receiver.url.rpartition(":")[2]
+    environment = {
+        **built_from(),
+        "WEBHOOK_URL": f"http://host.docker.internal:{port}",
+        "WEBHOOK_SECRET": tally.secret,
+    }
+    with kind.engine(folder, environment) as engine:
+        deployed = Deployment(engine)
+        deployed.down(volumes=True)  # what a run that was killed has left
+        try:
+            engine.build(folder / "build.log")
+            yield deployed
+        finally:
+            deployed.down(volumes=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One JSON object: what was counted."""
+    if FIGURES:
+        terminalreporter.write_line(json.dumps(FIGURES))
