@@ -21,7 +21,7 @@ from tests.patience import PATIENCE, eventually
 URL = "http://127.0.0.1:8000"
 #: What the compose file shows on loopback.
 PORTS = (8000, 9000)
-TOKEN = re.compile(r"p2p_\w+")
+TOKEN = re.compile(r"p2p_[\w-]+")
 
 
 def taken_ports() -> Sequence[int]:

@@ -32,7 +32,7 @@ class Tally:
     noted: dict[str, object] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def post(self, client: Client, number: int, *, steps: int = 20) -> Sequence[str]:
+    def post(self, client: Client, number: int, *, steps: int = 10) -> Sequence[str]:
         """Submit so many edits; gives their ids."""
         made = []
         for _ in range(number):
