@@ -2,7 +2,7 @@
 
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +33,7 @@ class Receiver:
         hangs: whether it answers nothing until it is closed.
         endless: what its answer goes on with until it is closed.
         got: every request, as it came in.
+        on_arrival: is given each request before it is answered; a request that it raises about gets no answer.
     """
 
     url: str = ""
@@ -41,6 +42,7 @@ class Receiver:
     hangs: bool = False
     endless: bytes | None = None
     got: list[Received] = field(default_factory=list)
+    on_arrival: Callable[[Received], object] = lambda _: None
     arrived: threading.Condition = field(default_factory=threading.Condition)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -66,9 +68,11 @@ def receiving(tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", **h
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            request = Received({name.lower(): text for name, text in self.headers.items()}, body)
             with receiver.arrived:
-                receiver.got.append(Received({name.lower(): text for name, text in self.headers.items()}, body))
+                receiver.got.append(request)
                 receiver.arrived.notify_all()
+            receiver.on_arrival(request)
             if receiver.hangs:
                 receiver.closing.wait()
                 return

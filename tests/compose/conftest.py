@@ -10,7 +10,7 @@ from tests.compose import docker, podman
 from tests.compose.deployment import PORTS, Deployment, taken_ports
 from tests.compose.engine import built_from
 from tests.compose.tally import Tally
-from tests.receiver import receiving
+from tests.receiver import Receiver, receiving
 from webhooks.signature import new_secret
 
 #: Figures of the run, for its last line.
@@ -21,14 +21,20 @@ FIGURES: dict[str, object] = {}
 def tally() -> Iterator[Tally]:
     """Counts what is accepted, what ends and which webhooks come, from the first test to the last."""
     began = time.monotonic()
-    with receiving(host="") as receiver:
-        counting = Tally(receiver, new_secret())
-        yield counting
-        FIGURES.update(counting.summary(), minutes=round((time.monotonic() - began) / 60, 1))
+    counting = Tally(new_secret())
+    yield counting
+    FIGURES.update(counting.summary(), minutes=round((time.monotonic() - began) / 60, 1))
 
 
 @pytest.fixture(scope="session")
-def deployment(tally: Tally, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def receiver(tally: Tally) -> Iterator[Receiver]:
+    """Takes webhooks on every address of this machine, for containers are to reach it."""
+    with receiving(host="", on_arrival=tally.take) as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def deployment(tally: Tally, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """All images built, nothing started. Leaves no container, volume or network; images stay, for the next run."""
     kind = next((each for each in (docker, podman) if each.is_there()), None)
     if kind is None:
@@ -36,10 +42,9 @@ def deployment(tally: Tally, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     if ports := taken_ports():
         pytest.fail(f"ports {ports} are taken, and docker-compose.yml shows {PORTS}: end what listens there")
     folder = tmp_path_factory.mktemp("compose")
-    port = tally.receiver.url.rpartition(":")[2]
     environment = {
         **built_from(),
-        "WEBHOOK_URL": f"http://host.docker.internal:{port}",
+        "WEBHOOK_URL": receiver.url.replace("127.0.0.1", "host.docker.internal"),
         "WEBHOOK_SECRET": tally.secret,
     }
     with kind.engine(folder, environment) as engine:

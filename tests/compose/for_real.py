@@ -5,6 +5,7 @@ Whatever is killed, restarted or taken down, each edit that was accepted ends on
 
 import json
 import threading
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -34,12 +35,13 @@ def image(target: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(deployment: Deployment) -> Client:
+def client(deployment: Deployment) -> Iterator[Client]:
     """All of it is up; a client with the key that stands in the logs."""
     deployment.up(workers=WORKERS)
     tokens = TOKEN.findall(deployment.logs("first-key"))
     assert len(tokens) == 1
-    return deployment.client(tokens[0])
+    with deployment.client(tokens[0]) as client:
+        yield client
 
 
 @pytest.mark.parametrize("target", SIZES)
@@ -165,4 +167,5 @@ def test_the_log_says_how_to_make_another_key(taken_down, client, deployment):
 
     token = deployment.admin("keys", "create", "another").strip()
 
-    assert [edit.id for edit in deployment.client(token).list()] == []
+    with deployment.client(token) as another:
+        assert [edit.id for edit in another.list()] == []

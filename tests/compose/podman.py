@@ -133,9 +133,13 @@ def _build(engine: Engine, folder: Path, log: Path) -> None:
     builds = {each["image"]: each["build"] for each in services.values() if "build" in each and "profiles" not in each}
     options = ["--pull=never", "--network", "host", "--from", BASE, *as_in_here(folder, ROOT / "Dockerfile")]
     for image, build in builds.items():
-        labels = [word for name, text in build["labels"].items() for word in ("--label", f"{name}={text}")]
-        words = ("podman", "build", *options, *labels, "--target", build["target"], "--tag", image, build["context"])
+        words = ("podman", "build", *options, "--target", build["target"], "--tag", image, build["context"])
         run("nice", *words, environment=engine.environment, log=log.with_stem(f"build-{build['target']}"))
+        # By itself: buildah 1.28 takes an image from its cache whatever its labels are to be.
+        labelled = folder / "Containerfile"
+        labels = "".join(f'LABEL {name}="{text}"\n' for name, text in build["labels"].items())
+        labelled.write_text(f"FROM localhost/{image}\n{labels}")
+        engine("build", "--quiet", "--pull=never", "--file", str(labelled), "--tag", image, str(HERE / "stand_ins"))
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from p2p_client import Client, Edit
-from p2p_client.webhooks import verify
+from p2p_client.webhooks import Message, verify
 from tests.patience import eventually
-from tests.receiver import Receiver
+from tests.receiver import Received
 
 SOURCE, TARGET = "a cat on a beach", "a dog on a beach"
 
@@ -18,19 +18,24 @@ class Tally:
     """Counts.
 
     Attributes:
-        receiver: of the webhooks.
-        secret: that signs them.
+        secret: signs the webhooks.
+        messages: the webhooks that came with a good signature, by the id that each keeps when it is sent again.
         accepted: the ids of all edits that were answered with 202.
         ended: edits as they are shown once they have ended, by id.
         noted: further figures of the run.
     """
 
-    receiver: Receiver
     secret: str
+    messages: dict[str, Message] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
     ended: dict[str, Edit] = field(default_factory=dict)
     noted: dict[str, object] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, request: Received) -> None:
+        """Note a webhook that arrives; raises `NotVerified` if its signature is not good."""
+        message = verify(request.headers, request.body, self.secret)
+        self.messages[message.id] = message
 
     def post(self, client: Client, number: int, *, steps: int = 10) -> Sequence[str]:
         """Submit so many edits; gives their ids."""
@@ -52,9 +57,8 @@ class Tally:
         return ends
 
     def webhooks(self) -> Mapping[str, int]:
-        """How many webhooks there were about each edit, each counted once; all signatures are good."""
-        messages = [verify(request.headers, request.body, self.secret) for request in list(self.receiver.got)]
-        return Counter({message.id: message.data.id for message in messages}.values())
+        """How many webhooks there were about each edit, however often each of them was sent."""
+        return Counter(message.data.id for message in list(self.messages.values()))
 
     def await_webhooks(self) -> None:
         """Wait until one has come about every edit that was accepted."""
