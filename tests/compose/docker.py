@@ -30,4 +30,8 @@ def engine(folder: Path, environment: Mapping[str, str]) -> Iterator[Engine]:
         run(*compose, "build", environment=environment, log=log)
         run("docker", "pull", "--quiet", BASE)  # what builds images keeps it for itself
 
-    yield Engine("docker", compose, environment, BASE, build)
+    def size(image: str) -> int:
+        # Not what the image itself is said to have: some stores of Docker's count its packed layers too.
+        return sum(map(int, run("docker", "history", "--human=false", "--format={{.Size}}", image).split()))
+
+    yield Engine("docker", compose, environment, BASE, build, size)

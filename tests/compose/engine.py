@@ -43,6 +43,7 @@ class Engine:
         environment: of both.
         base: the image that ours are made from.
         build: makes every image that the compose file builds; takes a file for what is said meanwhile.
+        size: of an image with all its layers, unpacked; bytes.
     """
 
     program: str
@@ -50,6 +51,7 @@ class Engine:
     environment: Mapping[str, str]
     base: str
     build: Callable[[Path], None]
+    size: Callable[[str], int]
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """The output of one of the engine's own commands."""

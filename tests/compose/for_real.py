@@ -46,9 +46,7 @@ def client(deployment: Deployment) -> Iterator[Client]:
 
 @pytest.mark.parametrize("target", SIZES)
 def test_an_image_is_little_more_than_what_it_needs(target, deployment, tally):
-    sizes = [int(deployment.engine("image", "inspect", "--format", "{{.Size}}", name))
-             for name in (image(target), deployment.engine.base)]  # fmt: skip
-    over = (sizes[0] - sizes[1]) / 1e6
+    over = (deployment.engine.size(image(target)) - deployment.engine.size(deployment.engine.base)) / 1e6
     tally.noted[f"{target}_mb_over_base"] = round(over)
 
     assert over <= SIZES[target]

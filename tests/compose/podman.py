@@ -59,7 +59,11 @@ def engine(folder: Path, environment: Mapping[str, str]) -> Iterator[Engine]:
     override.write_text(yaml.safe_dump({"services": _hosts()}))
     files = ("--file", str(COMPOSE_FILE), "--file", str(override))
     compose = ("docker-compose", "--project-name", PROJECT, "--project-directory", str(ROOT), *files)
-    found = Engine("podman", compose, environment, BASE, lambda log: _build(found, folder, log))
+
+    def size(image: str) -> int:
+        return int(found("image", "inspect", "--format", "{{.Size}}", image))
+
+    found = Engine("podman", compose, environment, BASE, lambda log: _build(found, folder, log), size)
     for image in _of_others():
         _stand_in(found, image, recipe, folder)
     with _api(found, folder), beating(found):
