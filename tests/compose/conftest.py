@@ -1,6 +1,8 @@
 """The compose file, built and deployed, for `make compose-test`."""
 
 import json
+import os
+import platform
 import time
 from collections.abc import Iterator
 
@@ -23,7 +25,8 @@ def tally() -> Iterator[Tally]:
     began = time.monotonic()
     counting = Tally(new_secret())
     yield counting
-    FIGURES.update(counting.summary(), minutes=round((time.monotonic() - began) / 60, 1))
+    if counting.noted:
+        FIGURES.update(counting.summary(), minutes=round((time.monotonic() - began) / 60, 1))
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +41,10 @@ def deployment(tally: Tally, receiver: Receiver, tmp_path_factory: pytest.TempPa
     """All images built, nothing started. Leaves no container, volume or network; images stay, for the next run."""
     kind = next((each for each in (docker, podman) if each.is_there()), None)
     if kind is None:
-        pytest.skip("NOTHING WAS TESTED: this needs Docker with compose on Linux, or root on Debian for podman")
+        pytest.skip(
+            "NOTHING WAS TESTED: this needs Docker with compose on Linux, or root on Debian, where podman takes its "
+            f"place. This is user {os.geteuid()} on {platform.platform()}"
+        )
     if ports := taken_ports():
         pytest.fail(f"ports {ports} are taken, and docker-compose.yml shows {PORTS}: end what listens there")
     folder = tmp_path_factory.mktemp("compose")

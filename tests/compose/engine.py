@@ -1,6 +1,7 @@
 """What runs docker-compose.yml: Docker where there is one, else podman in its place on Debian."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,4 +63,5 @@ def built_from() -> Mapping[str, str]:
     """The variables that say what images are built from, where git knows."""
     asked = {"REVISION": ("rev-parse", "HEAD"), "SOURCE": ("remote", "get-url", "origin")}
     said = {name: run("git", "-C", str(ROOT), *words, check=False).strip() for name, words in asked.items()}
-    return {name: text for name, text in said.items() if text}
+    # A remote's address may hold a password; labels are for everybody.
+    return {name: re.sub(r"//[^/@]*@", "//", text) for name, text in said.items() if text}
