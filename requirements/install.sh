@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs packages into an image, without the tests that they bring along: 190 MB of a worker's, which nothing runs.
+# Installs packages into an image, without the tests that they bring along: 180 MB of a worker's, which nothing runs.
 # Arguments are those of `pip install`. In one step of a Dockerfile, for a later one would not make the layer smaller.
 set -eu
 pip install --no-cache-dir "$@"
