@@ -1,12 +1,20 @@
-# The image of every process on a CPU: `service` (API, reaper, outbox; no torch) and `worker`.
+# Every image: `service` (API, reaper, outbox; no torch), `worker` for a CPU, and `worker-gpu`, whose host needs NVIDIA's
+# driver and container toolkit; the CUDA libraries come with torch.
 #   docker build --target service -t p2p-edit-service:0.1.0 .
 #   docker build --target worker -t p2p-edit-worker:0.1.0 .
-FROM python:3.12-slim AS service
+#   docker build -f Dockerfile.gpu -t p2p-edit-worker-gpu:0.1.0 .
+# Dockerfile.gpu is a link to this file, and the last stage is built where none is named.
+# What an image was built from: `--label org.opencontainers.image.revision=$(git rev-parse HEAD)`, and ...source=URL.
+FROM python:3.12-slim AS packages
 LABEL org.opencontainers.image.version="0.1.0" org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --create-home --uid 1000 p2p
 WORKDIR /app
-COPY requirements/constraints.txt requirements/service.txt requirements/
-RUN pip install --no-cache-dir -r requirements/service.txt
+# Before the code: it changes more often, and torch is not to be installed anew each time.
+COPY requirements requirements
+RUN requirements/install.sh -r requirements/service.txt
+
+FROM packages AS service
+COPY LICENSE THIRD_PARTY_NOTICES.md models.toml ./
 COPY p2p p2p
 COPY process process
 COPY jobs jobs
@@ -18,7 +26,6 @@ COPY reaper reaper
 COPY admin admin
 COPY layers layers
 COPY service service
-COPY models.toml ./
 COPY scenes/model/tokenizer scenes/model/tokenizer
 COPY scenes/model/vocabulary.txt scenes/model/
 # By number: Kubernetes' runAsNonRoot cannot look a name up.
@@ -26,13 +33,22 @@ USER 1000
 # A signal reaches the process itself: no shell in between.
 CMD ["python", "-m", "service"]
 
-FROM service AS worker
-USER root
-COPY requirements/worker.txt requirements/worker-cpu.txt requirements/
-# CPU builds of torch; PyPI's own bring CUDA along.
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/worker-cpu.txt
+# What a worker on any device has beside that.
+FROM service AS worker-code
 COPY worker worker
 COPY scenes/model scenes/model
 COPY scenes/loras scenes/loras
+
+FROM packages AS worker
+# CPU builds of torch; PyPI's own bring CUDA along.
+RUN requirements/install.sh --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/worker-cpu.txt
+COPY --from=worker-code /app ./
+USER 1000
+CMD ["python", "-m", "worker", "--model", "scenes"]
+
+FROM packages AS worker-gpu
+ENV DEVICE=cuda
+RUN requirements/install.sh -r requirements/worker-cuda.txt
+COPY --from=worker-code /app ./
 USER 1000
 CMD ["python", "-m", "worker", "--model", "scenes"]

@@ -10,11 +10,11 @@ COVERING := $(addprefix tests/unit/,client p2p service worker) tests/integration
 	$(IN_PROCESS:%=tests/integration/test_%.py)
 FONT := .font/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: help demo serve test coverage check openapi clients font train
+.PHONY: help demo serve test compose-test coverage check openapi clients font train
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 demo: $(READY) ## run two edit jobs through the whole stack, one of a photo; pictures, maps and sheets land in demo/
 	$(BIN)/python -m stack.demo
@@ -26,6 +26,10 @@ serve: $(READY) ## the same stack, kept running until Ctrl-C
 # one's torch: threads that wait for a core hold up all others of their process, on two cores many times over.
 test: $(READY) font ## all tests
 	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+# Not among all tests: it builds images, and needs Docker, or root on Debian for podman in its place.
+compose-test: $(READY) ## build the images and run docker-compose.yml for real; kills, restarts, loses nothing
+	$(BIN)/python -m pytest -x -rs -p no:cacheprovider tests/compose/for_real.py
 
 coverage: $(READY) font ## which lines of the product the unit tests run; fails below the floor in pyproject.toml
 	OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m coverage run -m pytest -q $(COVERING)

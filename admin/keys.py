@@ -10,6 +10,11 @@ from service.api_keys import TRUSTED, KeyRing
 
 #: What `keys create` may say of a key, as `service.api_keys.ApiKey` has it.
 KEY_LIMITS = ("per_minute", "burst", "active", "waiting", "weight", "streams")
+#: Stands in the log of a deployment whose first key was made at an earlier start, and is not to be read there any more.
+KEYS_ALREADY = (
+    "there are keys already, and each is shown only when it is made. Another one: python -m admin keys create NAME "
+    "(with compose: docker compose exec api python -m admin keys create NAME)"
+)
 
 
 def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
@@ -22,7 +27,7 @@ def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
     except ValueError as error:
         sys.exit(f"{arguments.token_file}: {error}")
     if made is None:
-        print("there are keys already")
+        print(KEYS_ALREADY)
     else:
         print(made[1] if token is None else f"the key {made[0].id} is that of {arguments.token_file}")
 

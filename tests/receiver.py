@@ -2,7 +2,7 @@
 
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +33,7 @@ class Receiver:
         hangs: whether it answers nothing until it is closed.
         endless: what its answer goes on with until it is closed.
         got: every request, as it came in.
+        on_arrival: is given each request before it is answered; a request that it raises about gets no answer.
     """
 
     url: str = ""
@@ -41,6 +42,7 @@ class Receiver:
     hangs: bool = False
     endless: bytes | None = None
     got: list[Received] = field(default_factory=list)
+    on_arrival: Callable[[Received], object] = lambda _: None
     arrived: threading.Condition = field(default_factory=threading.Condition)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -55,16 +57,22 @@ class Receiver:
 
 
 @contextmanager
-def receiving(tls: ssl.SSLContext | None = None, **how: Any) -> Iterator[Receiver]:
-    """A receiver on a free port of this machine, for as long as the block runs."""
+def receiving(tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", **how: Any) -> Iterator[Receiver]:
+    """A receiver on a free port of this machine, for as long as the block runs.
+
+    Args:
+        host: the address it listens on: "" for all, where containers are to reach it.
+    """
     receiver = Receiver(**how)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            request = Received({name.lower(): text for name, text in self.headers.items()}, body)
             with receiver.arrived:
-                receiver.got.append(Received({name.lower(): text for name, text in self.headers.items()}, body))
+                receiver.got.append(request)
                 receiver.arrived.notify_all()
+            receiver.on_arrival(request)
             if receiver.hangs:
                 receiver.closing.wait()
                 return
@@ -86,7 +94,7 @@ def receiving(tls: ssl.SSLContext | None = None, **how: Any) -> Iterator[Receive
         def handle_error(self, request: object, client_address: object) -> None:
             """A client that went away is part of the tests."""
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server((host, 0), Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/hook"

@@ -15,6 +15,7 @@ from types import FrameType
 from uuid import uuid4
 
 import redis
+from redis.client import Pipeline
 from rq import Queue, SimpleWorker, worker_registration
 from rq.job import Job as Message
 from rq.serializers import JSONSerializer
@@ -23,14 +24,13 @@ from rq.utils import now
 from rq.worker import WorkerStatus
 
 from jobs.redis.message import queue_name
+from jobs.redis.queue import WORKER_TTL
 from worker.drain import Drain
 from worker.edit_message import EditMessage
 from worker.taking import TURN, Taking
 
 log = logging.getLogger(__name__)
 
-#: Seconds until an idle worker that was killed no longer counts as alive (RQ adds 60).
-WORKER_TTL = 30
 #: What RQ raises over the fields of a message, which anyone who can write to Redis may have written.
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, redis.ResponseError)
 #: Seconds until it looks again after a message that could not be read.
@@ -105,6 +105,13 @@ class GpuWorker(SimpleWorker):
         self._drain.ask()
         signal.signal(signal.SIGINT, self.request_force_stop)
         signal.signal(signal.SIGTERM, self.request_force_stop)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Give a sign of life, of the same length at all times.
+
+        RQ's is as long as a job may take once one begins: killed then, the worker would count as alive for an hour.
+        """
+        super().heartbeat(None, pipeline)
 
     def run_maintenance_tasks(self) -> None:
         """Look after what other workers left; a message that cannot be read is left, until the next time."""

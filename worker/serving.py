@@ -1,5 +1,6 @@
 """What a worker needs beside its models, whether it serves one or several."""
 
+import logging
 import sys
 from collections.abc import Callable
 from typing import Protocol
@@ -23,6 +24,8 @@ from worker.reserving import Reserving
 from worker.settings import WorkerSettings
 from worker.taking import Taking
 from worker.tasks import WorkerContext
+
+log = logging.getLogger(__name__)
 
 
 class ContextOf(Protocol):
@@ -68,4 +71,6 @@ def work(taking: Callable[[redis.Redis, ContextOf], Taking], settings: WorkerSet
         worker = GpuWorker(taking(messages, context_of), messages, drain, busy)
         for model in worker.models:
             begin_at_zero(WORKER, model)
-        worker.work(logging_level="INFO")
+        # RQ speaks of messages: of a job that was given back it says at INFO that it was completed successfully.
+        worker.work(logging_level="WARNING")
+    log.info("this worker ends")

@@ -23,6 +23,13 @@ from jobs.redis import keys
 from jobs.redis.lua import lua
 from jobs.redis.message import job_of, list_of, message_about, queue_name
 
+#: Seconds that a worker's key is kept after its last sign of life: RQ adds a minute to what it is given.
+WORKER_TTL = 30
+WORKER_KEPT = WORKER_TTL + 60
+#: Seconds after its last sign of life in which a worker still counts. An idle one gives one a second, one that loads a
+#: model every 5 s, one that has a job every third of its lease, which by default is 10 s.
+WORKER_COUNTS = 45
+
 
 class JobQueue(Protocol):
     """The way from the records to the workers of a model."""
@@ -101,9 +108,12 @@ class RqJobQueue:
             RqJob.fetch(message_id, connection=self._client, serializer=JSONSerializer).delete()
 
     def num_workers(self, model: str) -> int:
-        names = get_keys(queue=self._queue(model))
-        # A worker that was killed stays in the set; its own key expires.
-        return self._client.exists(*names) if names else 0
+        # A worker that was killed stays in the set; its own key expires, and by how soon it does Redis itself says how
+        # long ago the last sign of life came, whatever the time is elsewhere.
+        with self._client.pipeline(transaction=False) as pipeline:
+            for name in get_keys(queue=self._queue(model)):
+                pipeline.ttl(name)
+            return sum(left >= WORKER_KEPT - WORKER_COUNTS for left in pipeline.execute())
 
     def workers(self) -> Sequence[SeenWorker]:
         """The workers of all models that are alive, by name."""

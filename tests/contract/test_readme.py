@@ -38,7 +38,7 @@ def test_every_file_and_command_that_is_named_is_there(document):
 
     assert [link for link in links if not (document.parent / link).exists()] == []
     assert [file for file in files if not (ROOT / file).exists()] == []
-    assert [name for name in re.findall(r"`make (\w+)", text) if f"\n{name}:" not in makefile] == []
+    assert [name for name in re.findall(r"`make ([\w-]+)", text) if f"\n{name}:" not in makefile] == []
 
 
 def test_every_test_that_a_document_names_is_there():

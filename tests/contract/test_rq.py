@@ -28,6 +28,7 @@ def test_it_is_the_rq_that_was_read():
         "subscribe",
         "prepare_job_execution",
         "execute_job",
+        "heartbeat",
         "run_maintenance_tasks",
     ],
 )
