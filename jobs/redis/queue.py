@@ -26,8 +26,8 @@ from jobs.redis.message import job_of, list_of, message_about, queue_name
 #: Seconds that a worker's key is kept after its last sign of life: RQ adds a minute to what it is given.
 WORKER_TTL = 30
 WORKER_KEPT = WORKER_TTL + 60
-#: Seconds after its last sign of life in which a worker still counts. An idle one gives one a second, one that loads a
-#: model every 5 s, one that has a job every third of its lease, which by default is 10 s.
+#: Seconds after its last sign of life in which a worker still counts. Idle or loading a model it gives one every few
+#: seconds, with a job every third of its lease: 3.3 s by default, and 45 s where LEASE is 135.
 WORKER_COUNTS = 45
 
 

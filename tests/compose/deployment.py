@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -87,13 +87,17 @@ class Deployment:
         process = str(self.inspected(container)["State"]["Pid"])
         run(*([] if os.geteuid() == 0 else ["sudo", "-n"]), "kill", "-9", process)
 
-    def busy_worker(self) -> str | None:
-        """The container of a worker that has a job; None while none has."""
+    def busy_worker(self) -> str:
+        """Wait until a worker has a job; gives its container."""
+        found: list[str] = []
+        assert eventually(lambda: found.extend(self._busy_workers()) or found)
+        return found[0]
+
+    def _busy_workers(self) -> Iterator[str]:
         for line in self.admin("workers").splitlines()[1:]:
             _name, _models, state, job, host, *_ = re.split(r"\s{2,}", line)
             if state == "busy" and job != "-":
-                return next(each for each in self.containers("worker") if each.startswith(host))
-        return None
+                yield from (each for each in self.containers("worker") if each.startswith(host))
 
     def exit_codes(self, containers: Sequence[str]) -> "ExitCodes":
         """With what containers end, which nobody can ask once they are removed."""
