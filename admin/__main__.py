@@ -27,7 +27,7 @@ from jobs.catalogue import ModelDeclaration, read_models_file
 from jobs.errors import InvalidCatalogue, JobNotFound, JobPlaneError
 from jobs.model import Job, new_job
 from jobs.redis.backlog import Backlog, Standing
-from jobs.redis.connection import patient_client, reached
+from jobs.redis.connection import patient_client, patient_rq_client, reached
 from jobs.redis.queue import RqJobQueue, SeenWorker
 from jobs.redis.store import JobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep
@@ -194,7 +194,7 @@ def main() -> None:
     client = patient_client(settings.redis_url)
     upkeep, store, ring, secrets = Upkeep(client), RedisJobStore(client), KeyRing(client), SecretRing(client)
     # RQ reads bytes: a client of its own.
-    queue = RqJobQueue(redis.Redis.from_url(settings.redis_url))
+    queue = RqJobQueue(patient_rq_client(settings.redis_url))
     try:
         match arguments.action, getattr(arguments, "keys", getattr(arguments, "secret", None)):
             case "queues", _:

@@ -37,8 +37,9 @@ class PlaneSettings(BaseSettings):
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="Redis of the job records and the queues, one server: redis://USER:PASSWORD@HOST:PORT/DATABASE, "
-        "rediss://... for TLS (?ssl_ca_certs=FILE), unix:///PATH/TO/SOCKET.",
+        description="Redis of the job records and the queues: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss://... "
+        "for TLS (?ssl_ca_certs=FILE), unix:///PATH/TO/SOCKET, or "
+        "redis+sentinel://USER:PASSWORD@HOST:26379,HOST:26379/NAME/DATABASE for one that fails over.",
         repr=False,
     )
     storage_url: str = Field(
