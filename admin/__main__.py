@@ -29,6 +29,7 @@ from jobs.model import Job, new_job
 from jobs.redis.backlog import Backlog, Standing
 from jobs.redis.connection import patient_client, patient_rq_client, reached
 from jobs.redis.queue import RqJobQueue, SeenWorker
+from jobs.redis.replicated import BlockingReplicated
 from jobs.redis.store import JobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep
 from jobs.redis.usage import UsageTotals
@@ -179,6 +180,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def is_change(arguments: argparse.Namespace) -> bool:
+    """Whether an action writes."""
+    what = getattr(arguments, "keys", getattr(arguments, "secret", None))
+    return arguments.action in ("requeue", "keys", "secret") and what != "list"
+
+
 def main() -> None:
     """Do what the arguments say."""
     arguments = _parser().parse_args()
@@ -224,6 +231,10 @@ def main() -> None:
                 list_secrets(ring, secrets)
             case "secret", "drop":
                 drop_secret(secrets, arguments.id)
+        if is_change(arguments) and not BlockingReplicated(client, settings.redis_replicas).confirmed():
+            sys.exit(
+                f"this was done, and fewer than {settings.redis_replicas} replicas have it: a failover may undo it"
+            )
     except (JobPlaneError, redis.RedisError) as error:
         sys.exit(str(error))
 

@@ -42,6 +42,13 @@ class PlaneSettings(BaseSettings):
         "redis+sentinel://USER:PASSWORD@HOST:26379,HOST:26379/NAME/DATABASE for one that fails over.",
         repr=False,
     )
+    redis_replicas: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many replicas of Redis must have what is answered with 202, so that a failover does not lose "
+        "it. Where fewer acknowledge it within a second, the answer is 503 `not_replicated`.",
+    )
     storage_url: str = Field(
         "data/artifacts",
         description="Where artifacts are kept: a directory, file:///..., s3://bucket/prefix, "

@@ -127,7 +127,7 @@ def main() -> None:
     except (InvalidStorage, RefusedRedis, UnsafeRedis, metrics.MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     reaper = Reaper(
-        Upkeep(client),
+        Upkeep(client, replicas=settings.redis_replicas),
         RedisJobStore(client, usage_days=settings.usage_days),
         RqJobQueue(patient_rq_client(settings.redis_url)),
         storage,

@@ -15,6 +15,7 @@ from jobs.follow.feed import RedisFeed
 from jobs.follow.followers import Followers
 from jobs.redis.backlog import Backlog
 from jobs.redis.queue import RqJobQueue
+from jobs.redis.replicated import Replicated
 from jobs.redis.schemes import SCHEMES, client
 from jobs.redis.store import AsyncRedisJobStore
 from jobs.storage import open_storage
@@ -84,6 +85,9 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     offered = load_offered(settings.models_file)
     records = redis_client(settings.redis_url, decode_responses=True)
     hearing = redis_client(settings.redis_url, decode_responses=True, most=1)
+    # Where replicas are waited for, it has connections of its own: who only reads does not wait for a replica as well.
+    writing = redis_client(settings.redis_url, decode_responses=True, most=MOST_CONNECTIONS)
+    writes = Replicated(writing if settings.redis_replicas else records, settings.redis_replicas)
     # RQ is blocking and reads bytes: a client of its own.
     messages = client(settings.redis_url, **_REDIS_TIMEOUTS)
     # Asked once a scrape, which does not wait long: what fails is shown as missing.
@@ -96,7 +100,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     try:
         async with followers:
             yield Plane(
-                store=AsyncRedisJobStore(records, usage_days=settings.usage_days),
+                store=AsyncRedisJobStore(records, usage_days=settings.usage_days, writes=writes),
                 batches=RedisBatches(records),
                 queue=queue,
                 storage=storage,
@@ -113,11 +117,11 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 standings=backlog.standings,
                 offer=backlog.offer,
                 backlog=settings.backlog,
-                deliveries=RedisDeliveries(records),
+                deliveries=RedisDeliveries(records, writes),
                 webhook_private=settings.webhook_private,
                 images=ImagePlane(
-                    records=RedisImages(records),
-                    inversions=RedisInversions(records),
+                    records=RedisImages(records, writes),
+                    inversions=RedisInversions(records, writes),
                     storage=storage,
                     reader=ImageReader(limits_of(settings)),
                     lifetime=settings.image_lifetime,
@@ -130,6 +134,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     finally:
         await transport.aclose()
         await hearing.aclose()
+        await writing.aclose()
         await records.aclose()
         messages.close()
         watcher.close()

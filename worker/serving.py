@@ -49,7 +49,7 @@ def work(taking: Callable[[redis.Redis, ContextOf], Taking], settings: WorkerSet
         return WorkerContext(
             model=declaration.id,
             engine=engine,
-            store=RedisJobStore(client, usage_days=settings.usage_days),
+            store=RedisJobStore(client, usage_days=settings.usage_days, replicas=settings.redis_replicas),
             queue=RqJobQueue(messages),
             storage=storage,
             sources=RedisKeptSources(client),

@@ -143,6 +143,17 @@ class FailingOver:
 
         until(whole)
 
+    @contextmanager
+    def replica_paused(self) -> Iterator[int]:
+        """The replica receives nothing while the block runs; gives its port."""
+        primary = self.primary()
+        (port,) = (port for port in self.ports if port != primary)
+        os.kill(self.processes[port].pid, signal.SIGSTOP)
+        try:
+            yield port
+        finally:
+            os.kill(self.processes[port].pid, signal.SIGCONT)
+
     def kill_primary(self) -> int:
         """Kill the primary's process; gives its port."""
         port = self.primary()

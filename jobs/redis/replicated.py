@@ -1,0 +1,115 @@
+"""Writes that replicas have before anybody is told of them: REDIS_REPLICAS.
+
+A failover loses what the new primary had not received. `WAIT` answers how many replicas have received everything that
+the server had written when the command before it on this connection was done, whoever wrote it: so it also vouches for
+what a replayed request finds. It must come over the same connection. Another connection may lead to another server by
+then, which has never seen the write.
+
+Where no replica must acknowledge anything, nothing else is sent than before.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.exceptions import NoScriptError
+
+from jobs.errors import NotReplicated
+
+log = logging.getLogger(__name__)
+
+#: Milliseconds that replicas have. They answer within a round trip, so one that takes longer is away.
+WITHIN = 1000
+#: What is called with the keys and the arguments of a script.
+AsyncScript = Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]
+
+
+def enough(acknowledged: object, number: int) -> bool:
+    """Whether `WAIT` answered that so many replicas have it; an error says that the server is no primary any more."""
+    return isinstance(acknowledged, int) and acknowledged >= number
+
+
+class Replicated:
+    """Runs scripts over an asyncio client, and waits until `number` replicas have what they wrote."""
+
+    def __init__(self, client: redis.asyncio.Redis, number: int = 0) -> None:
+        self.client, self.number = client, number
+
+    def script(self, text: str) -> AsyncScript:
+        """A script. Calling it raises `NotReplicated` where it was run and too few replicas have what it wrote."""
+        registered = self.client.register_script(text)
+        if not self.number:
+            return registered
+
+        async def run(names: Sequence[str], arguments: Sequence[Any]) -> Any:
+            command = ("EVALSHA", registered.sha, len(names), *names, *arguments)
+            try:
+                return await self.execute(*command)
+            except NoScriptError:
+                await self.client.script_load(text)
+                return await self.execute(*command)
+
+        return run
+
+    async def execute(self, *command: Any) -> Any:
+        """What a command answers, once it is replicated; raises `NotReplicated` where it is not."""
+        async with self.client.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command(*command)
+            pipeline.execute_command("WAIT", self.number, WITHIN)
+            answer, acknowledged = await pipeline.execute(raise_on_error=False)
+        if isinstance(answer, Exception):
+            raise answer
+        if not enough(acknowledged, self.number):
+            raise NotReplicated(self.number)
+        return answer
+
+    async def confirm(self) -> None:
+        """Raises `NotReplicated` unless replicas have all that was written up to now."""
+        if self.number:
+            await self.execute("PING")
+
+
+class BlockingReplicated:
+    """`Replicated` over a blocking client, for processes that go on where too few replicas answer.
+
+    What they write is then lost if a failover happens at once, and is done again; so nobody may be told of it yet
+    (docs/reliability.md, "A failover").
+    """
+
+    def __init__(self, client: redis.Redis, number: int = 0) -> None:
+        self._client, self._number = client, number
+
+    def script(self, text: str) -> Callable[[Sequence[str], Sequence[Any]], Any]:
+        """A script, which waits for replicas, or says in the log that they were late."""
+        registered = self._client.register_script(text)
+
+        def run(names: Sequence[str], arguments: Sequence[Any]) -> Any:
+            command = ("EVALSHA", registered.sha, len(names), *names, *arguments)
+            try:
+                answer, is_replicated = self.execute(*command)
+            except NoScriptError:
+                self._client.script_load(text)
+                answer, is_replicated = self.execute(*command)
+            if not is_replicated:
+                log.warning("fewer than %d replicas acknowledged a write within %d ms", self._number, WITHIN)
+            return answer
+
+        return run if self._number else registered
+
+    def confirmed(self) -> bool:
+        """Whether replicas have all that was written up to now."""
+        return not self._number or self.execute("PING")[1]
+
+    def execute(self, *command: Any) -> tuple[Any, bool]:
+        """What a command answers, and whether replicas have all that was written up to then."""
+        if not self._number:
+            return self._client.execute_command(*command), True
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command(*command)
+            pipeline.execute_command("WAIT", self._number, WITHIN)
+            answer, acknowledged = pipeline.execute(raise_on_error=False)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer, enough(acknowledged, self._number)
