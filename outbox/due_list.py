@@ -100,7 +100,7 @@ class Outbox:
     async def claim(self, most: int) -> Sequence[Claim]:
         """So many ends whose time has come, at most; each is this sender's for `LEASE`.
 
-        None where too few replicas know of these ends.
+        Empty while too few replicas know of these ends.
         """
         subjects = cast(list[str], await self._come([keys.DUE], [most]))
         if not subjects:
@@ -113,7 +113,7 @@ class Outbox:
                 commands.execute_command("WAIT", self._replicas, WITHIN)
             answers = await commands.execute()
         if self._replicas and not enough(answers.pop(), self._replicas):
-            # A failover could undo such an end, and the job would end again: nobody is told of it yet. The claims run
+            # A failover could undo such an end, and the job would end again: no webhook is sent yet. The claims run
             # out by themselves.
             log.warning("%d webhooks wait: fewer than %d replicas know of their ends", len(subjects), self._replicas)
             return []

@@ -1,7 +1,7 @@
-"""Writes that replicas have before anybody is told of them: REDIS_REPLICAS.
+"""Writes that replicas have before anybody learns of them: REDIS_REPLICAS.
 
 A failover loses what the new primary had not received. `WAIT` answers how many replicas have received everything that
-the server had written when the command before it on this connection was done, whoever wrote it: so it also vouches for
+the server had written when the command before it on this connection was done, for any client. So it also vouches for
 what a replayed request finds. It must come over the same connection. Another connection may lead to another server by
 then, which has never seen the write.
 
@@ -74,7 +74,7 @@ class Replicated:
 class BlockingReplicated:
     """`Replicated` over a blocking client, for processes that go on where too few replicas answer.
 
-    What they write is then lost if a failover happens at once, and is done again; so nobody may be told of it yet
+    What they write is then lost if a failover happens at once, and is done again. So nobody may learn of it yet
     (docs/reliability.md, "A failover").
     """
 

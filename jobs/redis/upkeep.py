@@ -51,7 +51,7 @@ class Upkeep:
     def litter(self) -> Sequence[str]:
         """Prefixes in the object storage that are to be removed by now, as they are to be `cleared`.
 
-        None where too few replicas have all of them. What says that they are to be removed, an erased edit for one, may
+        Empty while too few replicas have all of them. What says that they are to be removed, an erased edit for one, may
         be undone by a failover; what is removed stays away.
         """
         found, is_replicated = self._replicated.execute(*self._asked_for(keys.LITTER))
