@@ -6,6 +6,9 @@ supervisor that starts again what ends. Processes are ended by SIGKILL in each w
 times; the built-in model's while it denoises. Recovery is the time from a kill until another process takes the
 interrupted next step: the job's next step, the delivery, or the next sweep. Beside it faults that kill nobody.
 
+In the window `failover` it is the primary of a Redis with two replicas and three Sentinels that is killed, and recovery
+is the time until an edit is accepted again.
+
 `--together 4`: workers share their steps between four jobs; the built-in model's between as many.
 `--quick`: one kill a window, each fault once. `--stock`: the same windows on RQ as it comes; 25 minutes. What that
 printed once is checked in (`baseline.json`) and is the report's "baseline".
@@ -29,7 +32,7 @@ from stack.ports import free_port
 from stack.s3_server import s3_server
 
 #: Kills a window; where it says nothing, the first.
-KILLS, SPECIAL = 20, {"at_random": 50, "built_in_model": 5}
+KILLS, SPECIAL = 20, {"at_random": 50, "built_in_model": 5, "failover": 12}
 #: How often each fault happens.
 TIMES = 3
 BASELINE = Path(__file__).with_name("baseline.json")
@@ -54,7 +57,7 @@ async def ours(folder: Path, storage_url: str, *, quick: bool, together: int = 0
         async def window(name: str) -> tuple[dict, list[float]]:
             port, kind = free_port(), windows.WINDOWS[name]
             settings = settings_of(port, f"{storage_url}/{name}", f"{webhooks}/{name}") | shared
-            worlds[name] = World(name, folder / name, port, settings, kind.programs)
+            worlds[name] = kind.world(name, folder / name, port, settings, kind.programs)
             return await windows.tried(worlds[name], kind, 1 if quick else SPECIAL.get(name, KILLS), objects)
 
         async def fault(name: str) -> dict:

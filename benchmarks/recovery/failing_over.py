@@ -1,4 +1,4 @@
-"""A Redis that fails over: a primary, a replica of it, and three Sentinels, all real processes on ports of loopback."""
+"""A Redis that fails over: a primary, its replicas, and three Sentinels, all real processes on ports of loopback."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def until(is_so: Callable[[], Any]) -> Any:
 
 @dataclass
 class FailingOver:
-    """Two servers and three Sentinels; either server may be the primary.
+    """Two servers, or more, and three Sentinels; any server may be the primary.
 
     Attributes:
         ports: of the servers.
@@ -59,11 +59,12 @@ class FailingOver:
 
     def start(self) -> None:
         """Start all, and wait until a failover is possible."""
-        first, second = self.ports
+        first, *others = self.ports
         self.start_server(first)
-        self.start_server(second, replica_of=first)
+        for port in others:
+            self.start_server(port, replica_of=first)
         # A Sentinel looks at a server again after ten seconds: what it sees first is to be right.
-        until(lambda: self._replicas(first) == 1)
+        until(lambda: self._replicas(first) == len(others))
         for port in self.sentinels:
             self.start_sentinel(port, first)
         self.wait_until_whole()
@@ -126,18 +127,19 @@ class FailingOver:
         return cast(int, until(agreed))
 
     def wait_until_whole(self) -> None:
-        """Until the replica has all that the primary has, and each Sentinel knows it and the others."""
+        """Until the replicas have all that the primary has, and each Sentinel knows them and the other Sentinels."""
 
         def whole() -> bool:
             primary = self.primary()
-            if self._replicas(primary) != 1:
+            if self._replicas(primary) != len(self.ports) - 1:
                 return False
             for port in self.sentinels:
                 state = self.asked(port, "SENTINEL MASTER", NAME)
-                if (state["num-slaves"], state["num-other-sentinels"], state["is_sdown"]) != (1, 2, False):
+                if (state["num-other-sentinels"], state["is_sdown"]) != (len(self.sentinels) - 1, False):
                     return False
-                (replica,) = self.asked(port, "SENTINEL SLAVES", NAME)
-                if replica["is_sdown"] or replica["master-link-status"] != "ok" or replica["port"] == primary:
+                replicas = self.asked(port, "SENTINEL SLAVES", NAME)
+                good = [each for each in replicas if not each["is_sdown"] and each["master-link-status"] == "ok"]
+                if {each["port"] for each in good} != set(self.ports) - {primary}:
                     return False
             return True
 

@@ -51,8 +51,8 @@ class Upkeep:
     def litter(self) -> Sequence[str]:
         """Prefixes in the object storage that are to be removed by now, as they are to be `cleared`.
 
-        Empty while too few replicas have all of them. What says that they are to be removed, an erased edit for one, may
-        be undone by a failover; what is removed stays away.
+        Empty while too few replicas have all of them. A failover may undo what says that they are to be removed, an
+        erased edit for one; what is removed stays away.
         """
         found, is_replicated = self._replicated.execute(*self._asked_for(keys.LITTER))
         if found and not is_replicated:
