@@ -10,8 +10,8 @@ In the window `failover` it is the primary of a Redis with two replicas and thre
 is the time until an edit is accepted again.
 
 `--together 4`: workers share their steps between four jobs; the built-in model's between as many.
-`--quick`: one kill a window, each fault once. `--window NAME`: that window alone. `--stock`: the same windows on RQ as it comes; 25 minutes. What that
-printed once is checked in (`baseline.json`) and is the report's "baseline".
+`--quick`: one kill a window, each fault once. `--window NAME`: that window alone. `--stock`: the same windows on RQ as
+it comes; 25 minutes. What that printed once is checked in (`baseline.json`) and is the report's "baseline".
 """
 
 import argparse

@@ -113,8 +113,8 @@ class FailingOver:
     def _replicas(self, port: int) -> int:
         """How many replicas follow a server; 0 for a server that is none's primary."""
         with self.server(port) as client:
-            role, _, replicas = cast(Any, client.role())
-        return len(replicas) if role == "master" else 0
+            role, *more = cast(Any, client.role())
+        return len(more[1]) if role == "master" else 0
 
     def primary(self) -> int:
         """The port of the server that all Sentinels that run call the primary, once they do."""
@@ -159,9 +159,13 @@ class FailingOver:
     def kill_primary(self) -> int:
         """Kill the primary's process; gives its port."""
         port = self.primary()
+        self.kill(port)
+        return port
+
+    def kill(self, port: int) -> None:
+        """Kill a server's process."""
         os.kill(self.processes[port].pid, signal.SIGKILL)
         self.processes[port].wait()
-        return port
 
     def fail_over(self) -> tuple[int, int]:
         """Kill the primary and wait until the Sentinels agree on the next; gives the ports of both."""

@@ -64,7 +64,8 @@ class FailingOverWorld(World):
         port = await asyncio.to_thread(self.servers.primary)
         victim = self.servers.processes[port].pid
         self.journal.write("kill", point="failover", job=None, victim=victim)
-        return await asyncio.to_thread(self.servers.kill_primary)
+        await asyncio.to_thread(self.servers.kill, port)
+        return port
 
     async def give_back(self, port: int) -> None:
         """Start a killed server again, as a replica, and wait until the next failover is possible."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 import redis
 
 import stack
-from benchmarks.recovery.failing_over import FailingOver, failing_over, until
+from benchmarks.recovery.failing_over import NAME, FailingOver, failing_over, until
 from jobs import moves
 from jobs.model import JobStatus, new_job
 from jobs.redis import replicated
@@ -138,25 +138,45 @@ def test_scripts_that_the_next_primary_does_not_know_are_given_to_it(api, server
     assert api.post(f"{edit}/cancel").is_success
 
 
-def test_every_edit_that_was_accepted_before_the_primary_was_killed_is_there_afterwards(api, servers):
-    """Posted until the primary is gone."""
-    accepted: list[str] = []
+@pytest.fixture
+def accepted_under(api) -> Callable[[Callable[[], None]], list[str]]:
+    """Posts from four threads until something has happened and an answer is no 202; gives what was accepted."""
 
-    def posting() -> None:
-        while (answer := post(api)).status_code == 202:
-            accepted.append(answer.headers["Location"])
-        assert answer.status_code == 503
+    def under(happens: Callable[[], None]) -> list[str]:
+        accepted: list[str] = []
 
-    with ThreadPoolExecutor(4) as pool:
-        under_way = [pool.submit(posting) for _ in range(4)]
-        until(lambda: len(accepted) >= 40)
-        killed = servers.kill_primary()
-        for each in under_way:
-            each.result()
-    until(lambda: servers.primary() != killed)
+        def posting() -> None:
+            while (answer := post(api)).status_code == 202:
+                accepted.append(answer.headers["Location"])
+            assert answer.status_code == 503
+
+        with ThreadPoolExecutor(4) as pool:
+            under_way = [pool.submit(posting) for _ in range(4)]
+            until(lambda: len(accepted) >= 40)
+            happens()
+            for each in under_way:
+                each.result()
+        return accepted
+
+    return under
+
+
+def test_every_edit_that_was_accepted_before_the_primary_was_killed_is_there_afterwards(api, servers, accepted_under):
+    before = servers.primary()
+    accepted = accepted_under(servers.kill_primary)
+    until(lambda: servers.primary() != before)
 
     assert [edit for edit in accepted if not api.get(edit).is_success] == []
-    servers.mend(killed)
+    servers.mend(before)
+
+
+def test_every_edit_that_was_accepted_during_a_failover_on_purpose_is_there_afterwards(api, servers, accepted_under):
+    before = servers.primary()
+    accepted = accepted_under(lambda: servers.asked(servers.sentinels[0], "SENTINEL FAILOVER", NAME))
+    until(lambda: servers.primary() != before)
+    servers.wait_until_whole()
+
+    assert [edit for edit in accepted if not api.get(edit).is_success] == []
 
 
 def a_job(store: RedisJobStore):
