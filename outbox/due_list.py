@@ -28,7 +28,7 @@ import redis.asyncio
 
 from jobs.redis import keys
 from jobs.redis.lua import lua
-from jobs.redis.replicated import WITHIN, enough
+from jobs.redis.replicated import enough, waiting
 from webhooks.deliveries import Attempt
 from webhooks.messages import Message
 
@@ -109,10 +109,12 @@ class Outbox:
         async with self._client.pipeline(transaction=False) as commands:
             for subject, holder in zip(subjects, holders, strict=True):
                 await self._claim([keys.DUE, keys.telling(subject)], [subject, holder, LEASE], client=commands)
-            if self._replicas:
-                commands.execute_command("WAIT", self._replicas, WITHIN)
+            for command in waiting(self._replicas) if self._replicas else ():
+                commands.execute_command(*command)
             answers = await commands.execute()
-        if self._replicas and not enough(answers.pop(), self._replicas):
+        if self._replicas:
+            *answers, _, acknowledged = answers
+        if self._replicas and not enough(acknowledged, self._replicas):
             # A failover could undo such an end, and the job would end again: no webhook is sent yet. The claims run
             # out by themselves.
             log.warning("%d webhooks wait: fewer than %d replicas know of their ends", len(subjects), self._replicas)

@@ -87,7 +87,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     hearing = redis_client(settings.redis_url, decode_responses=True, most=1)
     # Where replicas are waited for, it has connections of its own: who only reads does not wait for a replica as well.
     writing = redis_client(settings.redis_url, decode_responses=True, most=MOST_CONNECTIONS)
-    writes = Replicated(writing if settings.redis_replicas else records, settings.redis_replicas)
+    writes = Replicated(writing if settings.redis_replicas else records, settings.redis_replicas, beside=records)
     # RQ is blocking and reads bytes: a client of its own.
     messages = client(settings.redis_url, **_REDIS_TIMEOUTS)
     # Asked once a scrape, which does not wait long: what fails is shown as missing.

@@ -6,8 +6,8 @@ supervisor that starts again what ends. Processes are ended by SIGKILL in each w
 times; the built-in model's while it denoises. Recovery is the time from a kill until another process takes the
 interrupted next step: the job's next step, the delivery, or the next sweep. Beside it faults that kill nobody.
 
-In the window `failover` it is the primary of a Redis with two replicas and three Sentinels that is killed, and recovery
-is the time until an edit is accepted again.
+In the window `failover` it is the primary of a Redis with a replica and three Sentinels that is killed. It is started
+again as a replica, and recovery is the time until an edit is accepted again.
 
 `--together 4`: workers share their steps between four jobs; the built-in model's between as many.
 `--quick`: one kill a window, each fault once. `--window NAME`: that window alone. `--stock`: the same windows on RQ as

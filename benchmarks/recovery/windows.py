@@ -55,13 +55,14 @@ async def at_random(world: World, kills: int) -> None:
 
 
 async def failovers(world: World, kills: int) -> None:
-    """Kill the primary of a Redis, wait until an edit is accepted again, and start it again as a replica."""
+    """Kill the primary of a Redis, start it again as a replica, and wait until an edit is accepted again."""
     assert isinstance(world, FailingOverWorld)
     for number in range(kills):
         await asyncio.sleep(random.uniform(*CALM))
         killed = await world.kill_primary()
+        await world.failed_over(killed)
         await mended(world, "failover", after=number)
-        await world.give_back(killed)
+        await world.whole()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import redis.asyncio
 from redis.typing import EncodableT
 
-from jobs.redis.replicated import WITHIN, enough
+from jobs.redis.replicated import Replicated, enough, waiting
 
 #: Commands of one message. Their answers come when Redis has done all of them, and this process is to have something to
 #: do meanwhile: another message. They are read without a break, too, and the event loop must go on beside them.
@@ -29,11 +29,11 @@ class Gathered:
     Each has its own answer or error; where the connection is lost, all of a message have that error.
 
     Args:
-        replicated: sends what waits for replicas, so that these cannot take all connections of `client`.
+        writes: its client sends what waits for replicas, so that these cannot take all connections of `client`.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, replicated: redis.asyncio.Redis | None = None) -> None:
-        self._client, self._replicated = client, replicated or client
+    def __init__(self, client: redis.asyncio.Redis, writes: Replicated | None = None) -> None:
+        self._client, self._writes = client, writes or Replicated(client)
         self._asked: list[Asked] = []
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -93,13 +93,15 @@ class Gathered:
                 waiting.set_result(answer)
 
     async def _answers(self, commands: Sequence[Sequence[EncodableT]], replicas: int) -> list[Any]:
-        client = self._replicated if replicas else self._client
+        client = self._writes.client if replicas else self._client
         async with client.pipeline(transaction=False) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
             if not replicas:
                 return await pipeline.execute(raise_on_error=False)
-            pipeline.execute_command("WAIT", replicas, WITHIN)
-            *answers, acknowledged = await pipeline.execute(raise_on_error=False)
-        is_replicated = enough(acknowledged, replicas)
+            for command in waiting(replicas):
+                pipeline.execute_command(*command)
+            *answers, _, acknowledged = await pipeline.execute(raise_on_error=False)
+        if not (is_replicated := enough(acknowledged, replicas)):
+            await self._writes.leave()
         return [answer if isinstance(answer, Exception) else (answer, is_replicated) for answer in answers]

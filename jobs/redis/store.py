@@ -189,7 +189,7 @@ class AsyncRedisJobStore:
     ) -> None:
         self._client, self._usage_kept = client, timedelta(days=usage_days)
         self._writes = writes or Replicated(client)
-        self._gathered = Gathered(client, self._writes.client)
+        self._gathered = Gathered(client, self._writes)
         self._admit = client.register_script(lua("admit"))
         self._move, self._erase = (self._writes.script(lua(name)) for name in ("move", "erase"))
         self._safe_until = float("-inf")
