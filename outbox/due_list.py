@@ -28,7 +28,7 @@ import redis.asyncio
 
 from jobs.redis import keys
 from jobs.redis.lua import lua
-from jobs.redis.replicated import enough, waiting
+from jobs.redis.replicated import enough, wait_commands
 from webhooks.deliveries import Attempt
 from webhooks.messages import Message
 
@@ -109,7 +109,7 @@ class Outbox:
         async with self._client.pipeline(transaction=False) as commands:
             for subject, holder in zip(subjects, holders, strict=True):
                 await self._claim([keys.DUE, keys.telling(subject)], [subject, holder, LEASE], client=commands)
-            for command in waiting(self._replicas) if self._replicas else ():
+            for command in wait_commands(self._replicas) if self._replicas else ():
                 commands.execute_command(*command)
             answers = await commands.execute()
         if self._replicas:
@@ -117,6 +117,7 @@ class Outbox:
         if self._replicas and not enough(acknowledged, self._replicas):
             # A failover could undo such an end, and the job would end again: no webhook is sent yet. The claims run
             # out by themselves.
+            await self._client.connection_pool.disconnect(inuse_connections=False)  # another server may be the primary
             log.warning("%d webhooks wait: fewer than %d replicas know of their ends", len(subjects), self._replicas)
             return []
         return [

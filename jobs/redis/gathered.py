@@ -13,7 +13,7 @@ from typing import Any
 import redis.asyncio
 from redis.typing import EncodableT
 
-from jobs.redis.replicated import Replicated, enough, waiting
+from jobs.redis.replicated import Replicated, enough, wait_commands
 
 #: Commands of one message. Their answers come when Redis has done all of them, and this process is to have something to
 #: do meanwhile: another message. They are read without a break, too, and the event loop must go on beside them.
@@ -99,7 +99,7 @@ class Gathered:
                 pipeline.execute_command(*command)
             if not replicas:
                 return await pipeline.execute(raise_on_error=False)
-            for command in waiting(replicas):
+            for command in wait_commands(replicas):
                 pipeline.execute_command(*command)
             *answers, _, acknowledged = await pipeline.execute(raise_on_error=False)
         if not (is_replicated := enough(acknowledged, replicas)):

@@ -32,7 +32,7 @@ AGAIN = 1.0
 AsyncScript = Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]
 
 
-def waiting(number: int) -> Sequence[tuple[Any, ...]]:
+def wait_commands(number: int) -> Sequence[tuple[Any, ...]]:
     """The commands that go behind others in a message; the answer of the last one is for `enough`."""
     return (("SET", keys.WAITED, "", "PX", LIFE), ("WAIT", number, WITHIN))
 
@@ -75,7 +75,7 @@ class Replicated:
     async def execute(self, *command: Any) -> Any:
         """What a command answers, once it is replicated; raises `NotReplicated` where it is not."""
         async with self.client.pipeline(transaction=False) as pipeline:
-            for each in (command, *waiting(self.number)):
+            for each in (command, *wait_commands(self.number)):
                 pipeline.execute_command(*each)
             answer, _, acknowledged = await pipeline.execute(raise_on_error=False)
         if isinstance(answer, Exception):
@@ -139,7 +139,7 @@ class BlockingReplicated:
         if not self._number:
             return self._client.execute_command(*command), True
         with self._client.pipeline(transaction=False) as pipeline:
-            for each in (command, *waiting(self._number)):
+            for each in (command, *wait_commands(self._number)):
                 pipeline.execute_command(*each)
             answer, _, acknowledged = pipeline.execute(raise_on_error=False)
         if isinstance(answer, Exception):
