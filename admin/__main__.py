@@ -27,8 +27,9 @@ from jobs.catalogue import ModelDeclaration, read_models_file
 from jobs.errors import InvalidCatalogue, JobNotFound, JobPlaneError
 from jobs.model import Job, new_job
 from jobs.redis.backlog import Backlog, Standing
-from jobs.redis.connection import patient_client, reached
+from jobs.redis.connection import patient_client, patient_rq_client, reached
 from jobs.redis.queue import RqJobQueue, SeenWorker
+from jobs.redis.replicated import BlockingReplicated
 from jobs.redis.store import JobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep
 from jobs.redis.usage import UsageTotals
@@ -179,6 +180,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def is_change(arguments: argparse.Namespace) -> bool:
+    """Whether an action writes."""
+    what = getattr(arguments, "keys", getattr(arguments, "secret", None))
+    return arguments.action in ("requeue", "keys", "secret") and what != "list"
+
+
 def main() -> None:
     """Do what the arguments say."""
     arguments = _parser().parse_args()
@@ -194,7 +201,7 @@ def main() -> None:
     client = patient_client(settings.redis_url)
     upkeep, store, ring, secrets = Upkeep(client), RedisJobStore(client), KeyRing(client), SecretRing(client)
     # RQ reads bytes: a client of its own.
-    queue = RqJobQueue(redis.Redis.from_url(settings.redis_url))
+    queue = RqJobQueue(patient_rq_client(settings.redis_url))
     try:
         match arguments.action, getattr(arguments, "keys", getattr(arguments, "secret", None)):
             case "queues", _:
@@ -224,6 +231,10 @@ def main() -> None:
                 list_secrets(ring, secrets)
             case "secret", "drop":
                 drop_secret(secrets, arguments.id)
+        if is_change(arguments) and not BlockingReplicated(client, settings.redis_replicas).confirmed():
+            sys.exit(
+                f"this was done, and fewer than {settings.redis_replicas} replicas have it: a failover may undo it"
+            )
     except (JobPlaneError, redis.RedisError) as error:
         sys.exit(str(error))
 

@@ -8,6 +8,7 @@
     ├── StillActive        a job that has not ended cannot be erased
     ├── UnsafeRedis        Redis may drop jobs when its memory is full
     ├── RefusedRedis       the setting REDIS_URL can never work with what answers there
+    ├── NotReplicated      it was done, and a failover of Redis may undo it; `retry_after` says when to send it again
     ├── NameReused         a request's name stands for another request already
     ├── Refused            not now; `retry_after` says when
     │   ├── RateLimited    the owner has posted too many jobs of late
@@ -104,6 +105,20 @@ class RefusedRedis(JobPlaneError):
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"REDIS_URL {masked(url)!r}: {reason}")
+
+
+class NotReplicated(JobPlaneError):
+    """It was done, and too few replicas of Redis have it: a failover may undo it.
+
+    Attributes:
+        retry_after: seconds after which it may be sent again.
+    """
+
+    code = "not_replicated"
+    retry_after: ClassVar[float] = 2.0
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"{message_of(self.code)} (REDIS_REPLICAS is {number})")
 
 
 class NameReused(JobPlaneError):

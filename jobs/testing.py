@@ -175,6 +175,9 @@ class AsyncInMemoryJobStore:
     async def make(self, move: Move) -> Job:
         return self._store.make(move)
 
+    async def confirm(self) -> None:
+        """There are no replicas."""
+
     async def erase(self, job: Job) -> None:
         if not self._store.get(job.id).status.is_terminal:
             raise StillActive(job.status)

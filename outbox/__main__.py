@@ -225,7 +225,7 @@ async def _serve(settings: OutboxSettings) -> None:
             client_to(GuardedTransport(private=settings.webhook_private), timeout=TIMEOUT) as others,
         ):
             await Sender(
-                Outbox(client),
+                Outbox(client, replicas=settings.redis_replicas),
                 AsyncRedisJobStore(client),
                 RedisBatches(client),
                 own=own,

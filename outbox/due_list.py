@@ -17,6 +17,7 @@ What has ended is called a subject (`keys.record_of`). `telling` has `entry` (of
 `attempts` (that came to an end), and `holder` (of the attempt under way).
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,11 @@ import redis.asyncio
 
 from jobs.redis import keys
 from jobs.redis.lua import lua
+from jobs.redis.replicated import enough, wait_commands
 from webhooks.deliveries import Attempt
 from webhooks.messages import Message
+
+log = logging.getLogger(__name__)
 
 #: The scripts of the due list.
 LUA = Path(__file__).with_name("lua")
@@ -63,10 +67,14 @@ class Claim:
 
 
 class Outbox:
-    """The outbox and its due list, over an asyncio client made with `decode_responses=True`."""
+    """The outbox and its due list, over an asyncio client made with `decode_responses=True`.
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._client = client
+    Args:
+        replicas: how many must know of an end before its webhook is sent (`jobs.redis.replicated`).
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, *, replicas: int = 0) -> None:
+        self._client, self._replicas = client, replicas
         self._accept, self._come, self._claim, self._renew, self._put_off, self._settle = (
             client.register_script(lua(name, LUA)) for name in ("accept", "come", "claim", "renew", "put_off", "settle")
         )
@@ -90,7 +98,10 @@ class Outbox:
         return len(entries)
 
     async def claim(self, most: int) -> Sequence[Claim]:
-        """So many ends whose time has come, at most; each is this sender's for `LEASE`."""
+        """So many ends whose time has come, at most; each is this sender's for `LEASE`.
+
+        Empty while too few replicas know of these ends.
+        """
         subjects = cast(list[str], await self._come([keys.DUE], [most]))
         if not subjects:
             return []
@@ -98,7 +109,17 @@ class Outbox:
         async with self._client.pipeline(transaction=False) as commands:
             for subject, holder in zip(subjects, holders, strict=True):
                 await self._claim([keys.DUE, keys.telling(subject)], [subject, holder, LEASE], client=commands)
+            for command in wait_commands(self._replicas) if self._replicas else ():
+                commands.execute_command(*command)
             answers = await commands.execute()
+        if self._replicas:
+            *answers, _, acknowledged = answers
+        if self._replicas and not enough(acknowledged, self._replicas):
+            # A failover could undo such an end, and the job would end again: no webhook is sent yet. The claims run
+            # out by themselves.
+            await self._client.connection_pool.disconnect(inuse_connections=False)  # another server may be the primary
+            log.warning("%d webhooks wait: fewer than %d replicas know of their ends", len(subjects), self._replicas)
+            return []
         return [
             Claim(
                 subject=subject,

@@ -38,6 +38,7 @@ AnswerCode = Literal[
     "not_found",
     "not_json",
     "not_multipart",
+    "not_replicated",
     "not_utf8",
     "origin_not_allowed",
     "path_too_long",

@@ -37,9 +37,17 @@ class PlaneSettings(BaseSettings):
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="Redis of the job records and the queues, one server: redis://USER:PASSWORD@HOST:PORT/DATABASE, "
-        "rediss://... for TLS (?ssl_ca_certs=FILE), unix:///PATH/TO/SOCKET.",
+        description="Redis of the job records and the queues: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss://... "
+        "for TLS (?ssl_ca_certs=FILE), unix:///PATH/TO/SOCKET, or "
+        "redis+sentinel://USER:PASSWORD@HOST:26379,HOST:26379/NAME/DATABASE for one that fails over.",
         repr=False,
+    )
+    redis_replicas: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many replicas of Redis must have what is answered with 202, so that a failover does not lose "
+        "it. Where fewer acknowledge it within a second, the answer is 503 `not_replicated`.",
     )
     storage_url: str = Field(
         "data/artifacts",

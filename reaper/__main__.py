@@ -29,7 +29,7 @@ from jobs.errors import (
     UnsafeRedis,
 )
 from jobs.model import JobStatus
-from jobs.redis.connection import patient_client, wait_for
+from jobs.redis.connection import patient_client, patient_rq_client, wait_for
 from jobs.redis.queue import JobQueue, RqJobQueue
 from jobs.redis.store import JobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep, prefix_of
@@ -127,9 +127,9 @@ def main() -> None:
     except (InvalidStorage, RefusedRedis, UnsafeRedis, metrics.MetricsUnavailable, redis.RedisError) as error:
         sys.exit(str(error))
     reaper = Reaper(
-        Upkeep(client),
+        Upkeep(client, replicas=settings.redis_replicas),
         RedisJobStore(client, usage_days=settings.usage_days),
-        RqJobQueue(redis.Redis.from_url(settings.redis_url)),
+        RqJobQueue(patient_rq_client(settings.redis_url)),
         storage,
         max_attempts=settings.max_attempts,
     )

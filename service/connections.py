@@ -5,9 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import hiredis
-import redis
 import redis.asyncio
-from redis.asyncio.connection import parse_url
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
@@ -17,6 +15,8 @@ from jobs.follow.feed import RedisFeed
 from jobs.follow.followers import Followers
 from jobs.redis.backlog import Backlog
 from jobs.redis.queue import RqJobQueue
+from jobs.redis.replicated import Replicated
+from jobs.redis.schemes import SCHEMES, client
 from jobs.redis.store import AsyncRedisJobStore
 from jobs.storage import open_storage
 from picture_files.by_url import Fetch, fetch_over
@@ -52,23 +52,9 @@ class Packing:
             return HiredisRespSerializer().pack(*args)
 
 
-class PackingConnection(Packing, redis.asyncio.Connection):
-    """Over TCP."""
-
-
-class PackingSSLConnection(Packing, redis.asyncio.SSLConnection):
-    """Over TLS."""
-
-
-class PackingUnixConnection(Packing, redis.asyncio.UnixDomainSocketConnection):
-    """Over a Unix socket."""
-
-
-#: By the scheme of REDIS_URL.
+#: By the scheme of REDIS_URL, its connections, which pack in C.
 CONNECTIONS: Mapping[str, type[Packing]] = {
-    "redis": PackingConnection,
-    "rediss": PackingSSLConnection,
-    "unix": PackingUnixConnection,
+    scheme: type(f"Packing{kind.awaiting.__name__}", (Packing, kind.awaiting), {}) for scheme, kind in SCHEMES.items()
 }
 #: Connections for commands, of which none waits for anything but Redis. A core of Python keeps about three busy at a
 #: round trip of 1 ms. A request that finds none free waits for one, at most so many seconds.
@@ -77,15 +63,15 @@ MOST_CONNECTIONS, WAIT_FOR_CONNECTION = 12, 20.0
 
 def redis_client(url: str, *, decode_responses: bool, most: int = MOST_CONNECTIONS) -> redis.asyncio.Redis:
     """The API's client; `most` connections."""
+    scheme = url.partition(":")[0]
     given: dict[str, Any] = {
         "decode_responses": decode_responses,
         "max_connections": most,
         "timeout": WAIT_FOR_CONNECTION,
         **_REDIS_TIMEOUTS,
-        **parse_url(url),
+        **SCHEMES[scheme].read(url),
+        "connection_class": CONNECTIONS[scheme],
     }
-    # Last: for rediss and unix the URL names redis-py's own class, and `from_url` would take that one.
-    given["connection_class"] = CONNECTIONS[url.partition(":")[0].lower()]
     return redis.asyncio.Redis.from_pool(redis.asyncio.BlockingConnectionPool(**given))
 
 
@@ -99,10 +85,13 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     offered = load_offered(settings.models_file)
     records = redis_client(settings.redis_url, decode_responses=True)
     hearing = redis_client(settings.redis_url, decode_responses=True, most=1)
+    # Where replicas are waited for, it has connections of its own: who only reads does not wait for a replica as well.
+    writing = redis_client(settings.redis_url, decode_responses=True, most=MOST_CONNECTIONS)
+    writes = Replicated(writing if settings.redis_replicas else records, settings.redis_replicas, beside=records)
     # RQ is blocking and reads bytes: a client of its own.
-    messages = redis.Redis.from_url(settings.redis_url, **_REDIS_TIMEOUTS)
+    messages = client(settings.redis_url, **_REDIS_TIMEOUTS)
     # Asked once a scrape, which does not wait long: what fails is shown as missing.
-    watcher = redis.Redis.from_url(settings.redis_url, decode_responses=True, retry=_NO_RETRY, **_REDIS_TIMEOUTS)
+    watcher = client(settings.redis_url, decode_responses=True, retry=_NO_RETRY, **_REDIS_TIMEOUTS)
     queue = RqJobQueue(messages)
     backlog = Backlog(watcher, queue, offered.catalogue)
     storage = open_storage(settings.storage_url)
@@ -111,7 +100,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     try:
         async with followers:
             yield Plane(
-                store=AsyncRedisJobStore(records, usage_days=settings.usage_days),
+                store=AsyncRedisJobStore(records, usage_days=settings.usage_days, writes=writes),
                 batches=RedisBatches(records),
                 queue=queue,
                 storage=storage,
@@ -128,11 +117,11 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 standings=backlog.standings,
                 offer=backlog.offer,
                 backlog=settings.backlog,
-                deliveries=RedisDeliveries(records),
+                deliveries=RedisDeliveries(records, writes),
                 webhook_private=settings.webhook_private,
                 images=ImagePlane(
-                    records=RedisImages(records),
-                    inversions=RedisInversions(records),
+                    records=RedisImages(records, writes),
+                    inversions=RedisInversions(records, writes),
                     storage=storage,
                     reader=ImageReader(limits_of(settings)),
                     lifetime=settings.image_lifetime,
@@ -145,6 +134,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     finally:
         await transport.aclose()
         await hearing.aclose()
+        await writing.aclose()
         await records.aclose()
         messages.close()
         watcher.close()

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import redis
 
+from jobs.redis import schemes
 from process.interruption import pause
 from process.masked import masked
 from process.redis_url import checked_redis_url
@@ -117,7 +118,7 @@ def wait_for(url: str, server: subprocess.Popen | None = None) -> None:
     Raises:
         NotStarted: it does not in `PATIENCE` seconds, or the process that was to answer has ended.
     """
-    client = redis.Redis.from_url(url, socket_connect_timeout=PROBE, socket_timeout=PROBE)
+    client = schemes.client(url, socket_connect_timeout=PROBE, socket_timeout=PROBE)
     deadline = time.monotonic() + PATIENCE
     try:
         while True:

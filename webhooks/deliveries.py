@@ -15,6 +15,7 @@ from jobs.errors import BatchNotFound, JobNotFound
 from jobs.model import Job, Record
 from jobs.redis import keys
 from jobs.redis.lua import lua
+from jobs.redis.replicated import Replicated
 from process.error_codes import Place, listed
 from webhooks.schedule import Outcome
 
@@ -53,9 +54,9 @@ class Deliveries(Protocol):
 class RedisDeliveries:
     """`Deliveries` over an asyncio client made with `decode_responses=True`."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, writes: Replicated | None = None) -> None:
         self._client = client
-        self._again = client.register_script(lua("again", Path(__file__).with_name("lua")))
+        self._again = (writes or Replicated(client)).script(lua("again", Path(__file__).with_name("lua")))
 
     async def attempts(self, of: Job | Batch) -> tuple[Attempt, ...]:
         lines = cast(list[str], await self._client.lrange(keys.deliveries(of.subject), 0, -1))

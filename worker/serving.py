@@ -9,7 +9,7 @@ import redis
 
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import RefusedRedis, UnsafeRedis
-from jobs.redis.connection import patient_client, wait_for
+from jobs.redis.connection import patient_client, patient_rq_client, wait_for
 from jobs.redis.head import RedisHead
 from jobs.redis.queue import RqJobQueue
 from jobs.redis.sources import RedisKeptSources
@@ -46,14 +46,14 @@ def work(taking: Callable[[redis.Redis, ContextOf], Taking], settings: WorkerSet
     except (RefusedRedis, UnsafeRedis, redis.RedisError) as error:
         sys.exit(str(error))
     # RQ reads bytes: a client of its own.
-    messages = redis.Redis.from_url(settings.redis_url)
+    messages = patient_rq_client(settings.redis_url)
     drain, reserving = Drain(settings.grace), dict[str, Reserving]()
 
     def context_of(declaration: ModelDeclaration, engine: Engine) -> WorkerContext:
         return WorkerContext(
             model=declaration.id,
             engine=engine,
-            store=RedisJobStore(client, usage_days=settings.usage_days),
+            store=RedisJobStore(client, usage_days=settings.usage_days, replicas=settings.redis_replicas),
             queue=RqJobQueue(messages),
             storage=storage,
             sources=RedisKeptSources(client),

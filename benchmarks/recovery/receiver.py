@@ -18,7 +18,7 @@ async def receiver(worlds: Mapping[str, World]) -> AsyncIterator[str]:
 
     @app.post("/{name}")
     async def told(name: str, request: Request) -> Response:
-        worlds[name].told((await request.json())["data"]["id"])
+        worlds[name].told((await request.json())["data"]["id"], await request.body())
         return Response(status_code=204)
 
     port = free_port()

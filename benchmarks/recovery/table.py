@@ -8,7 +8,7 @@ COUNTS = ("accepted", "lost", "published_twice", "outbox_twice")
 
 
 def of_recovery(report: Mapping) -> str:
-    """Windows beside stock RQ, then faults."""
+    """Windows beside stock RQ, then faults; of a single window its row alone."""
     ours, stock = report["ours"], report["baseline"].get("by_window", {})
     windows = [
         [name, each["kills"], *(each[key] for key in COUNTS), each["recovery_p50_s"], each["recovery_p99_s"], became]
@@ -17,11 +17,10 @@ def of_recovery(report: Mapping) -> str:
     ]
     total = ["all", ours["kills"], *(ours[key] for key in COUNTS), ours["recovery_p50_s"], ours["recovery_p99_s"], ""]
     faults = [[name, each["times"], *(each[key] for key in COUNTS)] for name, each in ours["faults"].items()]
-    return (
-        table(["window", "kills", *COUNTS, "recovery_p50_s", "recovery_p99_s", "stock RQ"], [*windows, total])
-        + "\n"
-        + table(["fault", "times", *COUNTS], faults)
-    )
+    head = ["window", "kills", *COUNTS, "recovery_p50_s", "recovery_p99_s", "stock RQ"]
+    if not faults:
+        return table(head[:-1], [row[:-1] for row in windows])
+    return table(head, [*windows, total]) + "\n" + table(["fault", "times", *COUNTS], faults)
 
 
 def _outcomes(kills: Sequence[Mapping]) -> Iterator[str]:

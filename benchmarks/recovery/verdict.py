@@ -28,11 +28,16 @@ NEXT_STEP = {
     "before_webhook": "delivery",
     "inside_maintenance": "sweep",
     "returning_a_job": "sweep",
+    "failover": "accepted",
     "worker-1": "step",
     "worker-2": "step",
     "outbox": "delivery",
     "reaper": "sweep",
 }
+
+
+#: Steps that any job may take: nobody waits for a certain one.
+ANY_JOBS = {"sweep", "accepted"}
 
 
 def _name(kill: Line) -> str:
@@ -50,7 +55,7 @@ def recovery(world: World, kill: Line) -> float | None:
 def taken_up(journal: Journal, kill: Line, step: str, *, victim: int) -> float | None:
     """Seconds from a kill until a process that is not its victim took a step; None while none has."""
     for line in journal.of(step):
-        if line["at"] > kill["at"] and line["pid"] != victim and (step == "sweep" or line["job"] == kill["job"]):
+        if line["at"] > kill["at"] and line["pid"] != victim and (step in ANY_JOBS or line["job"] == kill["job"]):
             return line["at"] - kill["at"]
     return None
 
@@ -58,8 +63,8 @@ def taken_up(journal: Journal, kill: Line, step: str, *, victim: int) -> float |
 def was_felt(world: World, kill: Line) -> bool:
     """Whether a process that was killed at a random time was in the middle of anything that somebody waits for."""
     step = NEXT_STEP[_name(kill)]
-    if step == "sweep" or kill["job"] is None:
-        return step == "sweep"
+    if step in ANY_JOBS or kill["job"] is None:
+        return step in ANY_JOBS
     if step == "step":
         return world.finished.get(kill["job"], float("inf")) > kill["at"]
     return not any(line["job"] == kill["job"] and line["at"] <= kill["at"] for line in world.journal.of("delivery"))
@@ -101,7 +106,8 @@ async def counted(world: World, objects: Path) -> dict[str, int]:
             whole = ended and job_id in world.ended and all(fetched) and (bool(fetched) or not succeeded)
             counts["lost"] += not whole
             events = cast(list[tuple[str, dict[str, str]]], await world.client.xrange(keys.events(job_id)))
-            counts["published_twice"] += sum(event["e"] in ENDS for _, event in events) > 1
+            ends = sum(event["e"] in ENDS for _, event in events)
+            counts["published_twice"] += ends > 1 or len(world.bodies.get(job_id, ())) > 1
             counts["outbox_twice"] += len(world.entries.get(job_id, ())) > 1
     counts["strays"] = await _strays(objects / world.name / "jobs", world)
     return counts

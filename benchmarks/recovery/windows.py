@@ -1,4 +1,4 @@
-"""Where processes are killed: seven windows of a job's way, random times, and the built-in model at work."""
+"""Where processes are killed: seven windows of a job's way, random times, the built-in model at work, and Redis."""
 
 import asyncio
 import random
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmarks.recovery.failing_over_world import FailingOverWorld
 from benchmarks.recovery.programs import model_worker
 from benchmarks.recovery.verdict import counted, recovery, settled, spread, was_felt
 from benchmarks.recovery.world import PROGRAMS, Program, World
@@ -53,6 +54,17 @@ async def at_random(world: World, kills: int) -> None:
         world.kill(random.choice(list(world.programs)), "at_random")
 
 
+async def failovers(world: World, kills: int) -> None:
+    """Kill the primary of a Redis, start it again as a replica, and wait until an edit is accepted again."""
+    assert isinstance(world, FailingOverWorld)
+    for number in range(kills):
+        await asyncio.sleep(random.uniform(*CALM))
+        killed = await world.kill_primary()
+        await world.failed_over(killed)
+        await mended(world, "failover", after=number)
+        await world.whole()
+
+
 @dataclass(frozen=True)
 class Window:
     """How kills are made in a world, and at which points they count."""
@@ -60,10 +72,11 @@ class Window:
     drive: Callable[[World, int], Awaitable[None]]
     points: tuple[str, ...]
     programs: Mapping[str, Program] = field(default_factory=lambda: PROGRAMS)
+    world: type[World] = World
 
 
-def _at(point: str, **more: Mapping[str, Program]) -> Window:
-    return Window(partial(each_in_turn, point=point), (point,), **more)
+def _at(point: str, programs: Mapping[str, Program] = PROGRAMS) -> Window:
+    return Window(partial(each_in_turn, point=point), (point,), programs)
 
 
 WITH_MODEL = {**PROGRAMS, "worker-1": model_worker, "worker-2": model_worker}
@@ -75,6 +88,7 @@ WINDOWS: Mapping[str, Window] = {
     "inside_maintenance": Window(in_maintenance, ("inside_maintenance", "returning_a_job")),
     "at_random": Window(at_random, ("at_random",)),
     "built_in_model": _at("while_running", programs=WITH_MODEL),
+    "failover": Window(failovers, ("failover",), world=FailingOverWorld),
 }
 
 

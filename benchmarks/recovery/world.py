@@ -25,6 +25,7 @@ import redis.asyncio
 from benchmarks.recovery.journal import Journal, Line
 from benchmarks.recovery.programs import MODEL, Place, reaping, stand_in_worker, telling
 from jobs.redis import keys
+from jobs.redis.schemes import async_client
 from service.app import create_app
 from service.settings import Settings
 from stack.patience import PATIENCE
@@ -65,6 +66,7 @@ class World:
         accepted: the ids of all edits that were answered with 202.
         ended: those whose webhook has arrived.
         entries: per job, the entries of the outbox that speak of it.
+        bodies: per job, what its webhook said; each end has a time of its own.
         finished: when a job ended, in seconds since 1970, by its record.
     """
 
@@ -77,6 +79,7 @@ class World:
     accepted: list[str] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
     entries: dict[str, set[str]] = field(default_factory=dict)
+    bodies: dict[str, set[bytes]] = field(default_factory=dict)
     finished: dict[str, float] = field(default_factory=dict)
     processes: dict[str, multiprocessing.process.BaseProcess] = field(default_factory=dict)
 
@@ -94,7 +97,7 @@ class World:
         self.folder.mkdir(parents=True, exist_ok=True)
         async with AsyncExitStack() as parts:
             await parts.enter_async_context(self._redis())
-            self.client = redis.asyncio.Redis.from_url(self.redis_url, decode_responses=True)
+            self.client = async_client(self.redis_url, decode_responses=True)
             parts.push_async_callback(self.client.aclose)
             app = create_app(self._settings())
             await parts.enter_async_context(app.router.lifespan_context(app))
@@ -184,8 +187,13 @@ class World:
             return None
         if response.status_code != 202:
             return None
-        self.accepted.append(response.json()["id"])
-        return self.accepted[-1]
+        return self.took(response.json()["id"])
+
+    def took(self, job: str) -> str:
+        """An edit was answered with 202."""
+        self.accepted.append(job)
+        self.journal.write("accepted", job=job)
+        return job
 
     @asynccontextmanager
     async def under_load(self) -> AsyncIterator[None]:
@@ -209,9 +217,10 @@ class World:
         """The execution that a job's record names."""
         return json.loads(await self.client.hget(keys.record(job), "execution") or "null")
 
-    def told(self, job: str) -> None:
+    def told(self, job: str, body: bytes) -> None:
         """The webhook of a job's end has arrived."""
         self.ended.add(job)
+        self.bodies.setdefault(job, set()).add(body)
         self.journal.write("delivery", job=job)
 
     async def next_kill(self, point: str, *, after: int, patience: float = PATIENCE) -> Line:

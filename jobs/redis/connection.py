@@ -1,4 +1,4 @@
-"""Redis clients that outlast a restart of Redis, and a Redis that may be trusted with jobs."""
+"""Redis clients that outlast a restart of Redis or a failover, and a Redis that may be trusted with jobs."""
 
 import logging
 import time
@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from jobs.errors import RefusedRedis, UnsafeRedis
 from jobs.redis.refusal import refusal
+from jobs.redis.schemes import async_client, client
 from process.masked import masked
 
 log = logging.getLogger(__name__)
@@ -32,12 +33,21 @@ def patient_client(url: str) -> redis.Redis:
 
     All that is sent through it may be done twice: a move that is made already says so.
     """
-    return redis.Redis.from_url(url, retry=Retry(*_patience()), **_HOW)
+    return client(url, retry=Retry(*_patience()), **_HOW)
+
+
+def patient_rq_client(url: str) -> redis.Redis:
+    """`patient_client` for RQ, which reads bytes and sets how long it waits by itself.
+
+    A message whose move is sent twice may be lost on its way to a worker. The reaper sends it again.
+    """
+    how = {name: value for name, value in _HOW.items() if name not in ("decode_responses", "socket_timeout")}
+    return client(url, retry=Retry(*_patience()), **how)
 
 
 def patient_async_client(url: str) -> redis.asyncio.Redis:
     """`patient_client` for asyncio."""
-    return redis.asyncio.Redis.from_url(url, retry=AsyncRetry(*_patience()), **_HOW)
+    return async_client(url, retry=AsyncRetry(*_patience()), **_HOW)
 
 
 def _patience() -> tuple[ExponentialBackoff, int]:
@@ -106,11 +116,11 @@ def refuse_wrong(url: str) -> bool:
 
 def _asked(url: str) -> Mapping:
     """What Redis says of its memory, asked once; raises as `reached` does."""
-    with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **_ONCE) as client:
+    with client(url, retry=Retry(NoBackoff(), 0), **_ONCE) as asked:
         try:
-            return cast(Mapping, client.info("memory"))
+            return cast(Mapping, asked.info("memory"))
         except redis.RedisError as error:
-            if reason := refusal(error, client):
+            if reason := refusal(error, asked):
                 raise RefusedRedis(url, reason) from error
             raise
         except UnicodeError as error:  # Python's, of a name that DNS cannot have

@@ -13,6 +13,8 @@ OUTBOX = "outbox"
 SEEN = "outbox:seen"
 #: Jobs whose webhooks are due, by the millisecond of the next attempt: a sorted set.
 DUE = "outbox:due"
+#: What is written before replicas are waited for (`jobs.redis.replicated`): an empty text.
+WAITED = "waited"
 #: Jobs that failed because their workers were lost, by when: a sorted set.
 DEAD = "dead"
 

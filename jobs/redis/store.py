@@ -28,7 +28,7 @@ from pydantic_core import to_json
 from redis.commands.core import AsyncScript
 
 from jobs.admission import Admission, Admitted
-from jobs.errors import JobNotFound, NewerRecord, StillActive
+from jobs.errors import JobNotFound, NewerRecord, NotReplicated, StillActive
 from jobs.model import TRANSITIONS, Job, JobStatus, job_prefix
 from jobs.moves import Move
 from jobs.redis import keys
@@ -37,6 +37,7 @@ from jobs.redis.connection import refuse_eviction
 from jobs.redis.gathered import Gathered
 from jobs.redis.lua import lua
 from jobs.redis.record import decode, existing, plain
+from jobs.redis.replicated import BlockingReplicated, Replicated
 from jobs.usage import USAGE_DAYS
 from process.metrics import job_ended
 
@@ -98,14 +99,15 @@ class AsyncJobStore(Protocol):
     """`JobStore` as the API uses it."""
 
     async def admit(self, admission: Admission) -> Admitted:
-        """Accept jobs, all or none; raises `Refused` or `NameReused`."""
+        """Accept jobs, all or none; raises `Refused`, `NameReused`, or `NotReplicated` (`jobs.redis.replicated`)."""
 
     async def get(self, job_id: str) -> Job: ...
 
     async def look(self, job_id: str) -> Mapping[str, Any]:
         """`get` as plain data (`jobs.redis.record.plain`), for who only shows it."""
 
-    async def make(self, move: Move) -> Job: ...
+    async def make(self, move: Move) -> Job:
+        """Make a move, as `JobStore.make`; raises `NotReplicated` where it was made and a failover may undo it."""
 
     async def place(self, job_id: str, model: str, message: str | None) -> Place:
         """Where a waiting job stands; `message` is its record's."""
@@ -117,20 +119,33 @@ class AsyncJobStore(Protocol):
         """The first job that an owner's name for a request stands for."""
 
     async def erase(self, job: Job) -> None:
-        """Forget a job that has ended, and have what it stored removed; raises `StillActive`, `JobNotFound`."""
+        """Forget a job that has ended, and have what it stored removed.
+
+        Raises:
+            StillActive, JobNotFound: nothing was erased.
+            NotReplicated: it was, and a failover may undo it.
+        """
+
+    async def confirm(self) -> None:
+        """Raise `NotReplicated` where a failover may undo what was written up to now."""
 
     async def ping(self) -> None:
         """Raise a `redis.RedisError` where the store does not answer, `UnsafeRedis` where it may drop jobs."""
 
 
 class RedisJobStore:
-    """`JobStore` over a blocking Redis client."""
+    """`JobStore` over a blocking Redis client.
 
-    def __init__(self, client: redis.Redis, *, usage_days: int = USAGE_DAYS) -> None:
+    Args:
+        replicas: how many are waited for when a job ends (`jobs.redis.replicated`).
+    """
+
+    def __init__(self, client: redis.Redis, *, usage_days: int = USAGE_DAYS, replicas: int = 0) -> None:
         self._client, self._usage_kept = client, timedelta(days=usage_days)
         self._admit, self._move, self._renew = (
             client.register_script(lua(name)) for name in ("admit", "move", "renew")
         )
+        self._end = BlockingReplicated(client, replicas).script(lua("move"))
 
     def create(self, job: Job) -> None:
         admission = Admission(jobs=[job])
@@ -140,7 +155,9 @@ class RedisJobStore:
         return existing(job_id, cast(Mapping[str, str], self._client.hgetall(keys.record(job_id))))
 
     def make(self, move: Move) -> Job:
-        return _counted(move, move_answer(move, self._move(*move_call(move, self._usage_kept))))
+        # Of a connection that is lost while replicas are waited for, the move is made again, at the next primary.
+        run = self._end if move.to.is_terminal else self._move
+        return _counted(move, move_answer(move, run(*move_call(move, self._usage_kept))))
 
     def renew(self, job: Job, lease: timedelta) -> bool:
         return self.renew_all([job], lease)[0]
@@ -161,14 +178,20 @@ class RedisJobStore:
 
 
 class AsyncRedisJobStore:
-    """`AsyncJobStore` over an asyncio Redis client."""
+    """`AsyncJobStore` over an asyncio Redis client.
 
-    def __init__(self, client: redis.asyncio.Redis, *, usage_days: int = USAGE_DAYS) -> None:
+    Args:
+        writes: what changes records; raises `NotReplicated` where it says that replicas are waited for.
+    """
+
+    def __init__(
+        self, client: redis.asyncio.Redis, *, usage_days: int = USAGE_DAYS, writes: Replicated | None = None
+    ) -> None:
         self._client, self._usage_kept = client, timedelta(days=usage_days)
-        self._gathered = Gathered(client)
-        self._admit, self._move, self._erase = (
-            client.register_script(lua(name)) for name in ("admit", "move", "erase")
-        )
+        self._writes = writes or Replicated(client)
+        self._gathered = Gathered(client, self._writes)
+        self._admit = client.register_script(lua("admit"))
+        self._move, self._erase = (self._writes.script(lua(name)) for name in ("move", "erase"))
         self._safe_until = float("-inf")
 
     async def admit(self, admission: Admission) -> Admitted:
@@ -178,13 +201,22 @@ class AsyncRedisJobStore:
             call = await to_thread.run_sync(admission_call, admission)
         else:
             call = admission_call(admission)
-        return admission_answer(admission, await self._run(self._admit, *call))
+        if not (replicas := self._writes.number):
+            return admission_answer(admission, await self._run(self._admit, *call))
+        answer, is_replicated = await self._run(self._admit, *call, replicas=replicas)
+        # A refusal first: where nothing was written, nothing can be lost.
+        admitted = admission_answer(admission, answer)
+        if not is_replicated:
+            raise NotReplicated(replicas)
+        return admitted
 
-    async def _run(self, script: AsyncScript, names: Sequence[str], arguments: Sequence[Any]) -> Any:
+    async def _run(self, script: AsyncScript, names: Sequence[str], arguments: Sequence[Any], replicas: int = 0) -> Any:
+        command = ("EVALSHA", script.sha, len(names), *names, *arguments)
         try:
-            return await self._gathered.execute("EVALSHA", script.sha, len(names), *names, *arguments)
+            return await self._gathered.execute(*command, replicas=replicas)
         except redis.exceptions.NoScriptError:
-            return await script(names, arguments)  # which loads it
+            await self._client.script_load(script.script)
+            return await self._gathered.execute(*command, replicas=replicas)
 
     async def get(self, job_id: str) -> Job:
         return existing(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
@@ -240,6 +272,9 @@ class AsyncRedisJobStore:
     async def named(self, owner: str, name: str) -> str | None:
         found = cast(str | None, await self._client.get(keys.named(owner, name)))
         return found.split()[1] if found else None
+
+    async def confirm(self) -> None:
+        await self._writes.confirm()
 
     async def ping(self) -> None:
         """Raise a `redis.RedisError` where Redis does not answer, `UnsafeRedis` where it may drop jobs."""

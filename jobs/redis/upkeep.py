@@ -1,5 +1,6 @@
 """What the reaper reads: jobs whose workers are lost, jobs that nobody began in time, litter that is due."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -7,16 +8,24 @@ import redis
 
 from jobs.moves import AGAIN
 from jobs.redis import keys
+from jobs.redis.replicated import BlockingReplicated
+
+log = logging.getLogger(__name__)
 
 #: How many of a kind one sweep takes in hand; the next one goes on.
 AT_ONCE = 1000
 
 
 class Upkeep:
-    """The indexes beside the records, over a client made with `decode_responses=True`."""
+    """The indexes beside the records, over a client made with `decode_responses=True`.
 
-    def __init__(self, client: redis.Redis) -> None:
+    Args:
+        replicas: how many must know that something is to be removed before it is (`jobs.redis.replicated`).
+    """
+
+    def __init__(self, client: redis.Redis, *, replicas: int = 0) -> None:
         self._client = client
+        self._replicated, self._replicas = BlockingReplicated(client, replicas), replicas
 
     def models(self) -> Sequence[str]:
         """Every model that a job was made for, offered or not."""
@@ -40,8 +49,16 @@ class Upkeep:
         self._client.zrem(keys.leases(model), job_id)
 
     def litter(self) -> Sequence[str]:
-        """Prefixes in the object storage that are to be removed by now, as they are to be `cleared`."""
-        return self._due(keys.LITTER)
+        """Prefixes in the object storage that are to be removed by now, as they are to be `cleared`.
+
+        Empty while too few replicas have all of them. A failover may undo what says that they are to be removed, an
+        erased edit for one; what is removed stays away.
+        """
+        found, is_replicated = self._replicated.execute(*self._asked_for(keys.LITTER))
+        if found and not is_replicated:
+            log.warning("nothing is removed: fewer than %d replicas have what is to be", self._replicas)
+            return []
+        return cast(list[str], found)
 
     def cleared(self, items: Iterable[str]) -> None:
         """These have been removed."""
@@ -56,9 +73,11 @@ class Upkeep:
         self._client.zrem(keys.DEAD, job_id)
 
     def _due(self, key: str) -> Sequence[str]:
+        return cast(list[str], self._client.execute_command(*self._asked_for(key)))
+
+    def _asked_for(self, key: str) -> Sequence[str | int]:
         seconds, microseconds = cast(tuple[int, int], self._client.time())
-        now = seconds * 1000 + microseconds // 1000
-        return cast(list[str], self._client.zrangebyscore(key, "-inf", now, start=0, num=AT_ONCE))
+        return "ZRANGEBYSCORE", key, "-inf", seconds * 1000 + microseconds // 1000, "LIMIT", 0, AT_ONCE
 
 
 def prefix_of(item: str) -> str:

@@ -233,6 +233,8 @@ async def canceled(job_id: str, plane: Plane, caller: Caller) -> Job:
         job = await fetch(job_id, plane, caller)
         move = CANCELING.get(job.status)
         if move is None:
+            # Canceled by the request before this one, perhaps, which was answered by 503.
+            await plane.store.confirm()
             return job
         try:
             return await plane.store.make(move(job))

@@ -29,7 +29,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from jobs.errors import JobPlaneError, Refused
+from jobs.errors import JobPlaneError, NotReplicated, Refused
 from layers.access import method_of, route_of
 from layers.body_errors import BodyRefused
 from layers.door_errors import RequestRefused
@@ -225,7 +225,7 @@ def _answer(error: Exception, of_framework: Mapping[int, str]) -> _Answer:
     match error:
         case ServiceError() | JobPlaneError() | TooManyAtOnce() if status := status_of(error.code):
             # Whole seconds (RFC 9110), and never too soon.
-            late = error.retry_after if isinstance(error, Refused | TooManyAtOnce) else None
+            late = error.retry_after if isinstance(error, Refused | NotReplicated | TooManyAtOnce) else None
             headers = {} if late is None else {"Retry-After": str(math.ceil(late) or 1)}
             if isinstance(error, Unauthenticated):
                 headers = {"WWW-Authenticate": "Bearer"}

@@ -12,6 +12,7 @@ from jobs.errors import ImageNotFound, TooManyImages
 from jobs.images import Image, image_prefix
 from jobs.redis import keys
 from jobs.redis.lua import lua
+from jobs.redis.replicated import Replicated
 
 #: Seconds after which room may be asked for again at the latest: an edit may keep the first to expire for days, and a
 #: client may delete another one meanwhile.
@@ -58,11 +59,9 @@ class Images(Protocol):
 class RedisImages:
     """`Images` over an asyncio client made with `decode_responses=True`."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._client = client
-        self._add, self._need, self._erase = (
-            client.register_script(lua(name, LUA)) for name in ("add", "need", "erase")
-        )
+    def __init__(self, client: redis.asyncio.Redis, writes: Replicated | None = None) -> None:
+        self._client, writes = client, writes or Replicated(client)
+        self._add, self._need, self._erase = (writes.script(lua(name, LUA)) for name in ("add", "need", "erase"))
 
     async def add(self, image: Image, most: int) -> None:
         said = image.model_dump_json(exclude={"expires_at"})

@@ -10,6 +10,7 @@ from jobs.inversions import KeptInversion, inversion_key, inversion_prefix
 from jobs.moves import AGAIN, LATE
 from jobs.redis import keys
 from jobs.redis.lua import lua
+from jobs.redis.replicated import Replicated
 
 #: The scripts of this room.
 LUA = Path(__file__).with_name("lua")
@@ -28,9 +29,9 @@ class Inversions(Protocol):
 class RedisInversions:
     """`Inversions` over an asyncio client made with `decode_responses=True`."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, writes: Replicated | None = None) -> None:
         self._client = client
-        self._erase = client.register_script(lua("erase", LUA))
+        self._erase = (writes or Replicated(client)).script(lua("erase", LUA))
 
     async def owned(self, owner: str) -> Sequence[KeptInversion]:
         found = cast(list[str], await self._client.zrevrange(keys.inversions(owner), 0, -1))

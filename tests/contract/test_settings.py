@@ -54,7 +54,7 @@ PROGRAMS = ["service", "reaper", "outbox", "admin queues", "worker --model scene
 @pytest.mark.parametrize(
     ("process", "url"),
     [
-        *((program, "redis+sentinel://user:hush@one:1,two:2/0") for program in [*PROGRAMS, "stack.demo"]),
+        *((program, "redis+cluster://user:hush@one:1,two:2/0") for program in [*PROGRAMS, "stack.demo"]),
         ("service", ""),
         ("stack.demo", ""),
         ("admin keys list", "http://user:hush@host"),

@@ -19,6 +19,7 @@ WINDOWS = {
     "inside_maintenance",
     "at_random",
     "built_in_model",
+    "failover",
 }
 FAULTS = {
     "redis_restarted",
@@ -70,4 +71,4 @@ def test_the_baseline_stands_beside_it_with_its_date_and_command(report):
     assert set(report) == {"ours", "baseline"}
     assert report["baseline"]["command"] == "python -m benchmarks.recovery --stock"
     assert report["baseline"]["date"]
-    assert set(report["baseline"]["by_window"]) == WINDOWS - {"at_random", "built_in_model"}
+    assert set(report["baseline"]["by_window"]) == WINDOWS - {"at_random", "built_in_model", "failover"}

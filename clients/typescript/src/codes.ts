@@ -33,6 +33,7 @@ export type AnswerCode =
   | "not_found"
   | "not_json"
   | "not_multipart"
+  | "not_replicated"
   | "not_utf8"
   | "origin_not_allowed"
   | "path_too_long"

@@ -4,7 +4,9 @@ import pytest
 import redis
 from redis.connection import HiredisRespSerializer
 
+from jobs.redis.schemes import SCHEMES, async_client, client
 from process.masked import masked
+from process.redis_url import SCHEMES as CHECKED
 from process.redis_url import checked_redis_url
 from service.connections import Packing, redis_client
 
@@ -24,15 +26,66 @@ from service.connections import Packing, redis_client
         f"rediss://host?ssl_ca_certs={__file__}",
         "unix:///run/redis.sock",
         "unix://user:secret@/run/redis.sock?db=2",
+        "redis+sentinel://one/jobs",
+        "redis+sentinel://one:26379,two/jobs/3?protocol=3",
+        "redis+sentinel://user:p@ss:w/rd@[::1]:26379,[::2]/jobs?db=2",
+        "redis+sentinel://one/jobs?sentinel_username=u&sentinel_password=a%40b&sentinel_tls=no",
+        f"redis+sentinel://one/jobs?sentinel_tls=true&sentinel_ssl_ca_certs={__file__}",
+        f"rediss+sentinel://:p@one/0-jobs/0?ssl_ca_certs={__file__}&sentinel_ssl_cert_reqs=none",
     ],
 )
 def test_one_server_is_taken_and_redis_py_reads_it(url):
     assert checked_redis_url(url) == url
-    redis.Redis.from_url(url).connection_pool.make_connection()
+    client(url).connection_pool.make_connection()
+    async_client(url).connection_pool.make_connection()
     redis_client(url, decode_responses=True).connection_pool.make_connection()
 
 
-@pytest.mark.parametrize("url", ["redis://host", "rediss://host?ssl_cert_reqs=none", "unix:///run/redis.sock?db=2"])
+def test_the_urls_that_are_checked_are_those_that_can_be_connected():
+    assert set(CHECKED) == set(SCHEMES)
+
+
+def test_a_url_of_sentinels_says_of_the_primary_and_of_them_what_they_need():
+    url = (
+        "rediss+sentinel://user:p%2Fw@one:1,[::1]/jobs%20here/3"
+        "?ssl_ca_path=/of/servers&socket_timeout=2&sentinel_password=a%20b%40&sentinel_ssl_ca_path=/of/sentinels"
+    )
+
+    how = SCHEMES["rediss+sentinel"].read(url)
+    sentinels = how.pop("sentinels")
+
+    assert how == {
+        "username": "user", "password": "p/w", "db": 3, "ssl_ca_path": "/of/servers", "socket_timeout": 2.0
+    }  # fmt: skip
+    assert sentinels.addresses == (("one", 1), ("::1", 26379))
+    assert sentinels.how == {"password": "a b@", "ssl": True, "ssl_ca_path": "/of/sentinels"}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options", "is_tls"),
+    [
+        ("redis", "", False),
+        ("redis", "?sentinel_tls=true", True),
+        ("rediss", "", True),
+        ("rediss", "?sentinel_tls=false", False),
+    ],
+)
+def test_sentinels_speak_tls_as_the_servers_do_unless_the_url_says_otherwise(scheme, options, is_tls):
+    how = SCHEMES[f"{scheme}+sentinel"].read(f"{scheme}+sentinel://one/jobs{options}")
+
+    assert ("ssl" in how["sentinels"].how) == is_tls
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host",
+        "rediss://host?ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=2",
+        "redis+sentinel://one/jobs",
+        "rediss+sentinel://one/jobs",
+    ],
+)
 def test_commands_are_packed_in_c_whatever_carries_them(url):
     connection = redis_client(url, decode_responses=True).connection_pool.make_connection()
 
@@ -64,8 +117,28 @@ def test_a_value_that_cannot_be_sent_is_refused_as_redis_py_refuses_it(value):
         ("redis:localhost", "no scheme"),
         ("http://host:6379", "http:// is not Redis's"),
         ("rabbitmq://host", "rabbitmq:// is not Redis's"),
-        ("redis+sentinel://one:26379,two:26379/master/0", "Sentinel"),
-        ("sentinel://one:26379", "Sentinel"),
+        ("redis+sentinel://", "the Sentinels' hosts are missing"),
+        ("redis+sentinel:///jobs", "the Sentinels' hosts are missing"),
+        ("redis+sentinel://,/jobs", "the Sentinels' hosts are missing"),
+        ("redis+sentinel://one:26379", "the name of the primary is missing"),
+        ("redis+sentinel://one,two/", "the name of the primary is missing"),
+        ("redis+sentinel://one,two/0", "a database and no name of a primary"),
+        ("redis+sentinel://one,two/jobs/x", "the number of a database, such as /jobs/0"),
+        ("redis+sentinel://one,two/jobs/0/1", "the number of a database"),
+        ("redis+sentinel://one,two/jobs/0?db=1", "given twice"),
+        ("redis+sentinel://one,,two/jobs", "the hosts cannot be read"),
+        ("redis+sentinel://::1/jobs", "the hosts cannot be read"),
+        ("redis+sentinel://one:,two/jobs", "each port must be"),
+        ("redis+sentinel://one,two:0/jobs", "each port must be"),
+        ("redis+sentinel://one,two:65536/jobs", "each port must be"),
+        ("redis+sentinel://one,two:\u0663/jobs", "each port must be"),
+        ("redis+sentinel://one/jobs?sentinel_pasword=x", "is not known"),
+        ("redis+sentinel://one/jobs?sentinel_tls=perhaps", "must be true or false"),
+        ("redis+sentinel://one/jobs?sentinel_ssl_cert_reqs=none", "need rediss+sentinel:// or sentinel_tls=true"),
+        ("rediss+sentinel://one/jobs?sentinel_tls=no&sentinel_ssl_cert_reqs=none", "need rediss+sentinel://"),
+        ("redis+sentinel://one/jobs?ssl_cert_reqs=none", "the option ssl_cert_reqs needs rediss://"),
+        ("redis://one/0?sentinel_password=x", "the option sentinel_password needs redis+sentinel://"),
+        ("sentinel://one:26379", "sentinel:// is not Redis's"),
         ("redis+cluster://one:7000", "Cluster"),
         ("rediss+cluster://one:7000", "Cluster"),
         ("REDIS://host", "small letters"),
@@ -127,6 +200,9 @@ def test_anything_else_is_refused_with_one_line_that_says_what_is_needed(url, sa
         "//user:hush@host",
         "http://user:hush@host",
         "redis+sentinel://user:hush@one:1,two:2/0",
+        "redis+sentinel://user:hu/hush@one:1,two:x/jobs",
+        "redis+sentinel://user:hu?hush@one/jobs",
+        "redis+sentinel://one/?sentinel_password=hush",
         "redis://host?password=hush",
         "unix://user:hush@",
     ],
