@@ -29,6 +29,10 @@ def test_it_is_the_rq_that_was_read():
         "prepare_job_execution",
         "execute_job",
         "run_maintenance_tasks",
+        "heartbeat",
+        "set_state",
+        "handle_execution_ended",
+        "handle_job_success",
     ],
 )
 def test_an_overridden_method_takes_what_rqs_takes(name):
