@@ -42,6 +42,11 @@ def events(job_id: str) -> str:
     return f"job:{job_id}:events"
 
 
+def followed(stream: str) -> str:
+    """Says that a client reads a job's events as they come; by the job's stream of events, and for a while only."""
+    return f"{stream.removesuffix(':events')}:followed"
+
+
 def waiting(model: str) -> str:
     """A model's queued jobs by the millisecond until which somebody must begin them: a sorted set."""
     return f"waiting:{model}"

@@ -42,6 +42,13 @@ end
 if move.once and redis.call('HGET', KEYS[1], move.once[1]) == move.once[2] then
   return {1, redis.call('HGETALL', KEYS[1])}
 end
+if move.progress then
+  local text = redis.call('HGET', KEYS[1], 'progress')
+  local before = text and text ~= 'null' and cjson.decode(text)
+  if before and before.steps == move.progress[2] and before.step >= move.progress[1] then
+    return {1, redis.call('HGETALL', KEYS[1])}
+  end
+end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2, 1 + move.fields))
 redis.call('HINCRBY', KEYS[1], 'revision', 1)
 if move.attempts ~= 0 then redis.call('HINCRBY', KEYS[1], 'attempt', move.attempts) end
