@@ -23,6 +23,9 @@ from jobs.redis import keys
 from jobs.redis.lua import lua
 from jobs.redis.message import job_of, list_of, message_about, queue_name
 
+#: Messages of a queue in which old ones of a job are looked for.
+AT_ONCE = 1000
+
 
 class JobQueue(Protocol):
     """The way from the records to the workers of a model."""
@@ -35,7 +38,10 @@ class JobQueue(Protocol):
         """
 
     def discard(self, job: Job) -> None:
-        """Forget every message about a job but the one its record names."""
+        """Forget every message about a job but the one its record names, where workers come upon it soon.
+
+        One that stands far behind is passed over by the worker that takes it.
+        """
 
     def waiting(self, model: str) -> frozenset[str]:
         """Jobs of a model whose messages no worker has taken."""
@@ -80,7 +86,8 @@ class RqJobQueue:
         queue = self._queue(job.model)
         # Where RQ keeps what a worker has taken: first here, then there. It tidies up neither for an hour.
         taken, running = queue.intermediate_queue_key, StartedJobRegistry(queue=queue).key
-        for message_id in {*self._messages(queue.key), *self._messages(taken)} - {job.message}:
+        first = self._messages(queue.key, AT_ONCE)
+        for message_id in {*first, *self._messages(taken)} - {job.message}:
             if job_of(message_id) == job.id:
                 self._client.lrem(taken, 0, message_id)
                 self._delete(message_id)
@@ -93,8 +100,8 @@ class RqJobQueue:
     def waiting(self, model: str) -> frozenset[str]:
         return frozenset(map(job_of, self._messages(list_of(model))))
 
-    def _messages(self, key: str) -> list[str]:
-        return [message.decode() for message in cast(list[bytes], self._client.lrange(key, 0, -1))]
+    def _messages(self, key: str, most: int = 0) -> list[str]:
+        return [message.decode() for message in cast(list[bytes], self._client.lrange(key, 0, most - 1))]
 
     def _delete(self, message_id: str) -> None:
         with suppress(NoSuchJobError):
