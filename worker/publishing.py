@@ -54,8 +54,8 @@ from worker.usage import Meter, Usage
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks at the record: whether the job is still wanted and whether it is followed. Finer than
-#: anyone watches, coarser than a fast model's steps.
-LOOK_INTERVAL = 0.25
+#: anyone watches, coarser than a fast model's steps. A job that is followed is looked at more often.
+LOOK_INTERVAL, FOLLOWED_INTERVAL = 0.5, 0.25
 
 
 class Publisher:
@@ -93,7 +93,7 @@ class Publisher:
         self._store = store
         self._storage = storage
         self._clock = clock
-        self._looked_at = float("-inf")
+        self._look_at = float("-inf")
         self._reached: JobProgress | None = None
         self.is_unwanted = False
         self._artifacts: list[Artifact] = []
@@ -155,7 +155,7 @@ class Publisher:
     def _get_on(self, progress: Progress) -> None:
         now = self._clock()
         self._reached = JobProgress(step=progress.step, steps=progress.steps)
-        if progress.step < progress.steps and now - self._looked_at < LOOK_INTERVAL:
+        if progress.step < progress.steps and now < self._look_at:
             return
         watched = self._store.watch(self.job.id)
         if watched.execution != self.job.execution:
@@ -163,7 +163,7 @@ class Publisher:
         self.is_unwanted = watched.cancel_requested
         if watched.is_followed and (report := self.report()) is not None:
             self._store.make(report)
-        self._looked_at = now
+        self._look_at = now + (FOLLOWED_INTERVAL if watched.is_followed else LOOK_INTERVAL)
 
     def _show(self, preview: PreviewReady) -> None:
         self._previews.show(preview)
