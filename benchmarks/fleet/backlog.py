@@ -59,6 +59,7 @@ async def measured(folder: Path, number: int, admissions: int) -> Backlog:
             while (left := number - len(posting.accepted)) > 0:
                 owner = draw.choices(owners, weights)[0]
                 await posting.post([job_of(owner) for _ in range(min(AT_ONCE, left))])
+            await asyncio.to_thread(place.rest)
             beside = await _p99_ms(posting, owners, weights, draw, admissions)
             accepted = len(posting.accepted)
         sweep = await asyncio.to_thread(_longest_sweep, place.url, folder)

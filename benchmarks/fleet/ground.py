@@ -65,6 +65,11 @@ class Ground:
                 commands.hget(keys.record(job_id), "status")
             return commands.execute().count('"succeeded"')
 
+    def rest(self) -> None:
+        """Wait until it writes its file anew no longer: it does while a queue is filled in minutes, and not in life."""
+        while cast(Mapping[str, int], self.client.info("persistence"))["aof_rewrite_in_progress"]:
+            time.sleep(0.2)
+
     def connections(self) -> int:
         """How many there are, without the benchmark's own."""
         clients = cast(list[Mapping[str, str]], self.client.client_list())

@@ -61,6 +61,11 @@ def order(model: str) -> str:
     return f"order:{model}"
 
 
+def deep(model: str) -> str:
+    """The messages of a model that are not in RQ's list yet, by their start tags (`lua/push.lua`): a sorted set."""
+    return f"deep:{model}"
+
+
 def pace(model: str) -> str:
     """How long a model's jobs take of late: a hash."""
     return f"pace:{model}"

@@ -20,7 +20,7 @@ class Part(NamedTuple):
     """What a look at a part of a model's order has found.
 
     Attributes:
-        missing: jobs whose messages do not seem to be in the queue, and these messages; None where it is not known.
+        missing: jobs whose messages do not seem to be in the queue, and these messages; None if the order has none.
         behind: where the next part begins; empty after the last.
     """
 
@@ -57,13 +57,18 @@ class Upkeep:
         missing: dict[str, str | None] = {job_of(message): message for message in messages}
         if are_lost:
             waiting = cast(list[str], self._client.zrange(keys.waiting(model), 0, -1))
-            held = set(map(job_of, cast(list[str], self._client.lrange(list_of(model), 0, -1))))
+            messages = cast(list[str], self._client.lrange(list_of(model), 0, -1))
+            held = set(map(job_of, messages + cast(list[str], self._client.zrange(keys.deep(model), 0, -1))))
             missing |= {job_id: None for job_id in waiting if job_id not in held | missing.keys()}
         return Part(missing, onwards)
 
     def is_held(self, model: str, message: str | None) -> bool:
         """Whether the queue holds a message. It is gone through for it: a millisecond for 100,000."""
-        return message is not None and self._client.lpos(list_of(model), message) is not None
+        if message is None:
+            return False
+        if self._client.zscore(keys.deep(model), message) is not None:
+            return True
+        return self._client.lpos(list_of(model), message) is not None
 
     def forget_message(self, model: str, message: str | None) -> None:
         """Take a message that no waiting job names any more out of the order."""
