@@ -63,7 +63,7 @@ class GpuWorker(SimpleWorker):
     job_class = EditMessage
 
     def __init__(self, taking: Taking, client: redis.Redis, drain: Drain) -> None:
-        self.taking, self._drain = taking, drain
+        self.taking, self._drain, self._looked_at = taking, drain, now() - SIGN
         self.queues: list[Queue]
         # The class of messages is named as well: RQ's maintenance reads abandoned messages by that of the queue.
         self._queue_of = {
@@ -129,6 +129,12 @@ class GpuWorker(SimpleWorker):
             with self.connection.pipeline(transaction=False) as commands:
                 super().heartbeat(pipeline=commands)
                 commands.execute()
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Look whether workers are suspended (`rq suspend`), as often as a sign of life is given."""
+        if burst or now() - self._looked_at >= SIGN:
+            super().check_for_suspension(burst)
+            self._looked_at = now()
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
         """Write down what it does, where that is something else."""

@@ -30,6 +30,7 @@ def test_it_is_the_rq_that_was_read():
         "execute_job",
         "run_maintenance_tasks",
         "heartbeat",
+        "check_for_suspension",
         "set_state",
         "handle_execution_ended",
         "handle_job_success",

@@ -61,7 +61,7 @@ def test_a_worker_killed_within_a_job_counts_as_alive_no_longer_than_an_idle_one
 
 
 def test_what_a_message_costs_redis_is_bounded(client, monkeypatch):
-    """Commands, scripts and transactions apart: two transactions of a begin, one of an end, one of RQ's own look."""
+    """In a burst, which looks for a suspension each time."""
     calls: list[int] = []
 
     def count(job_id: str) -> None:
@@ -73,3 +73,12 @@ def test_what_a_message_costs_redis_is_bounded(client, monkeypatch):
 
     # One to move the message, one to read it, four transactions.
     assert calls[-1] - calls[-2] == 6
+
+
+def test_a_worker_that_is_suspended_takes_no_message(client, monkeypatch):
+    client.set("rq:suspended", 1)
+
+    with pytest.raises(AssertionError):
+        worked_off(client, monkeypatch, lambda job_id: None, 1)
+
+    assert client.llen(list_of(MODEL)) == 1
