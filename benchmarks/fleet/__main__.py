@@ -4,7 +4,7 @@
 "idle_commands_per_s_per_worker", "limit_workers_at_2s_jobs", "backlog_100000": {"admit_p99_ms", "sweep_s"}}. Workers
 are the service's own, whose sampler sleeps 20 steps of 0.1 s and whose storage keeps nothing; edits are admitted by the
 API's code; a reaper and an outbox work beside them. `redis_core_share` is the processor time of Redis, its system calls
-included, over the time of the clock. `limit_workers_at_2s_jobs` is computed from the costs of the largest fleet
+included, over the time of the clock. `limit_workers_at_2s_jobs` is computed from the costs of all fleets
 (`benchmarks.fleet.limit`); standard error says which bound it is. Each size has a Redis of its own. After each, all
 that was accepted must have ended once, else the status is 1. Five minutes; `--quick`: two small fleets and 5,000
 waiting edits, under a minute.
@@ -24,7 +24,7 @@ from pathlib import Path
 from benchmarks.fleet import backlog
 from benchmarks.fleet.fleet import Row, fleet, waited, worked
 from benchmarks.fleet.ground import ground
-from benchmarks.fleet.limit import limit
+from benchmarks.fleet.limit import Cost, limit
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ def measured(size: Size, folder: Path) -> Report:
             rows.append(asyncio.run(worked(place, made, size.seconds)))
     largest = rows[-1]
     bound = limit(
-        core_share=largest.redis_core_share,
-        jobs_per_s=largest.jobs_per_s,
-        workers=largest.workers,
+        [Cost(row.workers, row.jobs_per_s, row.redis_core_share) for row in rows],
         idle_core_share=idle.processor / idle.at / largest.workers,
         connections=largest.connections / largest.workers,
         most=most,

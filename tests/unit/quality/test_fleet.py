@@ -3,38 +3,51 @@
 import pytest
 
 from benchmarks.fleet.fleet import shares
-from benchmarks.fleet.limit import limit
+from benchmarks.fleet.limit import Cost, limit
 from benchmarks.fleet.table import about
 from benchmarks.table import tables
 
-COSTS = {
-    "core_share": 0.1,
-    "jobs_per_s": 50.0,
-    "workers": 100,
-    "idle_core_share": 0.0,
-    "connections": 2,
-    "most": 10_000,
-}
+BOUNDS = {"idle_core_share": 0.0, "connections": 2, "most": 10_000}
 
 
 def test_a_core_that_is_a_tenth_busy_carries_ten_times_as_many_workers():
-    assert limit(**COSTS).workers == 1000
-    assert limit(**COSTS).by == "core"
+    found = limit([Cost(100, 50.0, 0.1)], **BOUNDS)
+
+    assert (found.workers, found.by) == (1000, "core")
+
+
+def test_what_redis_does_without_workers_is_no_workers_cost():
+    fleets = [Cost(workers, workers / 2, 0.02 + workers * 0.001) for workers in (10, 50, 200)]
+
+    assert limit(fleets, **BOUNDS).workers == pytest.approx(980, abs=1)
+
+
+def test_no_line_makes_jobs_cost_less_than_nothing():
+    # The machine was busy with something else while the first fleet was measured.
+    fleets = [Cost(10, 5.0, 0.2), Cost(100, 50.0, 0.1)]
+
+    assert 500 < limit(fleets, **BOUNDS).workers < 1000
+
+
+def test_no_line_has_redis_cost_less_than_nothing_by_itself():
+    fleets = [Cost(10, 5.0, 0.005), Cost(100, 50.0, 0.1)]
+
+    assert limit(fleets, **BOUNDS).workers == pytest.approx(1000, rel=0.01)
 
 
 def test_a_worker_that_is_there_costs_as_well_as_its_jobs():
     # All of the cost is one of being there: how long jobs are is no matter.
-    found = limit(**{**COSTS, "jobs_per_s": 1.0, "idle_core_share": 0.001})
+    found = limit([Cost(100, 1.0, 0.1)], **BOUNDS | {"idle_core_share": 0.001})
 
     assert found.workers == 1000
 
 
 def test_fewer_jobs_at_the_same_cost_are_dearer_ones():
-    assert limit(**{**COSTS, "jobs_per_s": 25.0}).workers == 500
+    assert limit([Cost(100, 25.0, 0.1)], **BOUNDS).workers == 500
 
 
 def test_where_connections_are_fewer_they_are_the_limit():
-    found = limit(**{**COSTS, "connections": 20})
+    found = limit([Cost(100, 50.0, 0.1)], **BOUNDS | {"connections": 20})
 
     assert (found.workers, found.by) == (500, "connections")
 
