@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.fleet.table import of_fleet
 from benchmarks.quality.table import of_inversion, of_judge, of_quality, of_sweep
 from benchmarks.recovery.table import of_recovery
 from tools.markdown import put, table
@@ -45,6 +46,7 @@ TABLES: Mapping[str, Callable[[Mapping], str]] = {
     "lost_events": of_figures,
     "mib": of_footprint,
     "ours": of_recovery,
+    "limit_workers_at_2s_jobs": of_fleet,
     "at_7_5": of_inversion,
     "generated": of_generated,
     "methods": of_quality,

@@ -164,7 +164,7 @@ class Job(Record):
     artifacts: tuple[Artifact, ...] = ()
     error: JobError | None = None
     reconstruction: Reconstruction | None = Field(None, description="Of a picture that was not generated.")
-    cancel_requested: bool = Field(False, description="The client wants it stopped; its worker looks at every step.")
+    cancel_requested: bool = Field(False, description="The client wants it stopped; its worker looks after steps.")
     created_at: datetime
     queue_limit: timedelta = Field(description="How long it may wait for a worker, each time that it waits.")
     start_by: datetime = Field(description="A job that nobody has begun by then expires.")

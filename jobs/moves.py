@@ -60,6 +60,8 @@ class Move:
         beside: whether a job that is begun takes its message out of the queue, because no worker has moved it.
         once: a field of `changes` that makes the move done already where the record has its value: for a move that
             leaves the state as it is, and is sent again where the answer was lost on its way.
+        progress: makes the move done already where the record's progress is as far, of as many steps: two threads of
+            a worker report the same run.
     """
 
     job_id: str
@@ -78,6 +80,7 @@ class Move:
     took: float | None = None
     beside: bool = False
     once: str | None = None
+    progress: JobProgress | None = None
 
     def __post_init__(self) -> None:
         if self.to is not self.from_ and self.to not in TRANSITIONS[self.from_]:
@@ -109,7 +112,8 @@ def begin(job: Job, execution: str, lease: timedelta, *, beside: bool = False) -
 
 def report(job: Job, progress: JobProgress) -> Move:
     """So many steps are done."""
-    return _running(job, changes={"progress": progress}, event=f"progress {progress.step}/{progress.steps}")
+    event = f"progress {progress.step}/{progress.steps}"
+    return _running(job, changes={"progress": progress}, progress=progress, event=event)
 
 
 def show(job: Job, step: int, steps: int, key: str) -> Move:
@@ -170,6 +174,11 @@ def take_back(job: Job, *, max_attempts: int) -> Move:
     )
     changes = {**_ended(job), "error": error}
     return _running(job, to=JobStatus.FAILED, lapsed=True, changes=changes, litter=_of(job), event="failed", dead=True)
+
+
+def reached(move: Move, progress: JobProgress) -> Move:
+    """The end of a job, with how far it came."""
+    return replace(move, changes={**move.changes, "progress": progress})
 
 
 def charged(move: Move, usage: JobUsage) -> Move:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -16,7 +16,7 @@ from jobs.batches import BatchStanding
 from jobs.errors import BatchNotFound, IllegalTransition, JobNotFound, NameReused, StillActive
 from jobs.follow.feed import News, Subscription
 from jobs.inversions import KeptInversion, inversion_key
-from jobs.model import Job, JobStatus
+from jobs.model import Job, JobProgress, JobStatus
 from jobs.moves import Move
 from jobs.redis.record import decode, encode, plain
 from jobs.redis.store import Owned, Place, Watch
@@ -32,6 +32,7 @@ class InMemoryJobStore:
         outbox: subjects and states of jobs and batches in the order in which they ended.
         batches, ended_in: by id, each batch and the states in which its jobs ended.
         told: by job, its events.
+        followed: jobs whose events a client reads as they come.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,6 +44,7 @@ class InMemoryJobStore:
         self.batches: dict[str, BatchStanding] = {}
         self.ended_in: dict[str, dict[str, JobStatus]] = {}
         self.told: dict[str, list[str]] = {}
+        self.followed: set[str] = set()
 
     def all(self) -> list[Job]:
         """Every job."""
@@ -70,6 +72,8 @@ class InMemoryJobStore:
         if job.status is not move.from_ or move.holder not in (None, job.execution) or not lapsed:
             raise IllegalTransition(job.id, job.status, move.to)
         if move.once is not None and getattr(job, move.once) == move.changes[move.once]:
+            return job
+        if move.progress is not None and _is_as_far(job.progress, move.progress):
             return job
         changes = {
             **move.changes,
@@ -106,16 +110,24 @@ class InMemoryJobStore:
         self.leases[job.id] = self._clock() + lease.total_seconds()
         return True
 
-    def renew_all(self, jobs: Sequence[Job], lease: timedelta) -> Sequence[bool]:
-        return [self.renew(job, lease) for job in jobs]
+    def renew_all(self, jobs: Sequence[Job], lease: timedelta, reports: Sequence[Move] = ()) -> Sequence[bool]:
+        answers = [self.renew(job, lease) for job in jobs]
+        for report in reports:
+            with suppress(IllegalTransition, JobNotFound):
+                self.make(report)
+        return answers
 
     def watch(self, job_id: str) -> Watch:
         job = self.get(job_id)
-        return Watch(job.execution, job.cancel_requested)
+        return Watch(job.execution, job.cancel_requested, job_id in self.followed)
 
     def forget(self, job_id: str) -> None:
         """Drop the record, if there is one."""
         self._records.pop(job_id, None)
+
+
+def _is_as_far(before: JobProgress | None, now: JobProgress) -> bool:
+    return before is not None and before.steps == now.steps and before.step >= now.step
 
 
 class AsyncInMemoryJobStore:
@@ -207,7 +219,10 @@ class InMemoryFeed:
     def __init__(self, store: InMemoryJobStore) -> None:
         self._store = store
 
-    async def read(self, after: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]] | None]:
+    async def read(
+        self, after: Mapping[str, str], followed: Collection[str] = ()
+    ) -> Mapping[str, Sequence[tuple[str, str]] | None]:
+        self._store.followed.update(key.split(":")[1] for key in followed)
         return {key: self._told(key, int(event_id.split("-")[0])) for key, event_id in after.items()}
 
     def _told(self, key: str, after: int) -> Sequence[tuple[str, str]] | None:

@@ -5,14 +5,15 @@ One sweep, for every model:
 2. a queued job that nobody began in time expires;
 3. a queued job whose message RQ does not hold is given to it again. RQ loses messages: a worker that is killed between
    taking one and beginning its job leaves it where no worker looks. Two sweeps must miss it, because between the
-   record and its message there is always a moment. A message too many does no harm: a job is begun once.
+   record and its message there is always a moment. A message too many does no harm: a job is begun once. Each sweep
+   looks at the first `FRONT` of the order, where workers take, and at the next `PART` of all.
 Then artifacts that nobody will read any more are removed.
 """
 
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
@@ -42,6 +43,9 @@ from reaper.settings import ReaperSettings
 
 log = logging.getLogger("reaper")
 
+#: Entries of a model's order that each sweep looks at: the first ones, and a part of all. Redis does nothing else for
+#: about 2 ms. Of 100,000 waiting jobs a message that got lost anywhere is sent again by the 22nd sweep.
+FRONT, PART = 1000, 5000
 #: How long a sweep waits for a storage that fails: lost jobs wait meanwhile, and what it did not remove the next does.
 STORAGE_PATIENCE = timedelta(seconds=4)
 
@@ -54,7 +58,9 @@ class Reaper:
     ) -> None:
         self._upkeep, self._store, self._queue, self._storage = upkeep, store, queue, storage
         self._max_attempts = max_attempts
-        self._missing: dict[str, frozenset[str]] = {}  # by model, the queued jobs whose messages the last sweep missed
+        # By model: the jobs whose messages the last sweep missed, with these, and where the next part of all begins.
+        self._missing: dict[str, Mapping[str, str | None]] = {}
+        self._behind: dict[str, str] = {}
 
     def sweep(self) -> None:
         """Once over everything.
@@ -85,17 +91,22 @@ class Reaper:
             self._queue.discard(job)
 
     def _deliver_again(self, model: str) -> None:
-        missing = frozenset(self._upkeep.waiting(model)) - self._queue.waiting(model)
-        for job_id in missing & self._missing.get(model, frozenset()):
-            with self._passing_over(model, job_id):
+        before = self._missing.get(model, {})
+        for job_id, message in before.items():
+            with self._passing_over(model, job_id, message):
                 job = self._store.get(job_id)
-                if job.status is JobStatus.QUEUED:
+                if job.status is not JobStatus.QUEUED or (message is not None and job.message != message):
+                    self._upkeep.forget_message(model, message)
+                elif not self._upkeep.is_held(model, job.message):
                     log.warning("job %s: its message was lost and is sent again", job_id)
                     self._queue.deliver(job_id, model)
                     metrics.MESSAGES_SENT_AGAIN.labels(model).inc()
                     self._queue.discard(self._store.get(job_id))
-                missing -= {job_id}
-        self._missing[model] = missing
+        front = self._upkeep.missing(model, "", FRONT)
+        # The front is the first part: the others follow it.
+        part = self._upkeep.missing(model, self._behind.get(model) or front.behind, PART) if front.behind else front
+        self._behind[model] = part.behind
+        self._missing[model] = {**front.missing, **part.missing}
 
     def _clear(self) -> None:
         if items := self._upkeep.litter():
@@ -104,7 +115,7 @@ class Reaper:
             self._upkeep.cleared(items)
 
     @contextmanager
-    def _passing_over(self, model: str, job_id: str) -> Iterator[None]:
+    def _passing_over(self, model: str, job_id: str, message: str | None = None) -> Iterator[None]:
         """Somebody else was faster, or the job is gone."""
         try:
             with bound(job_id=job_id, model=model):
@@ -113,6 +124,7 @@ class Reaper:
             log.info("passed over: %s", reason)
         except JobNotFound:
             self._upkeep.forget(model, job_id)
+            self._upkeep.forget_message(model, message)
 
 
 def main() -> None:

@@ -138,6 +138,7 @@ class Desk:
                 self.job,
                 first_step=timedelta(seconds=patience.first_step_seconds),
                 step=timedelta(seconds=patience.step_seconds),
+                report=self._publisher.report,
             )
         elif self._lease is not None:
             if isinstance(event, Progress):
@@ -172,10 +173,7 @@ def _until_unwanted(
         yield event
         if not isinstance(event, Progress):
             continue
-        watched = context.store.watch(publisher.job.id)
-        if watched.execution != publisher.job.execution:
-            raise IllegalTransition(publisher.job.id, "another execution's", "worked on")
-        if watched.cancel_requested:
+        if publisher.is_unwanted:
             yield Canceled()
             return
         taken = time.monotonic() - began

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from time import sleep
 from types import FrameType
 from uuid import uuid4
@@ -17,7 +18,10 @@ from uuid import uuid4
 import redis
 from redis.client import Pipeline
 from rq import Queue, SimpleWorker, worker_registration
+from rq.executions import Execution
 from rq.job import Job as Message
+from rq.job import JobStatus as MessageStatus
+from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
@@ -35,6 +39,8 @@ log = logging.getLogger(__name__)
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, redis.ResponseError)
 #: Seconds until it looks again after a message that could not be read.
 PAUSE = 0.1
+#: How long a sign of life stands for those that RQ would send after it; it sends three with every message.
+SIGN = timedelta(seconds=5)
 
 
 class CooperativeDeadline(BaseDeathPenalty):
@@ -68,6 +74,7 @@ class GpuWorker(SimpleWorker):
         busy: Callable[[], AbstractContextManager] = nullcontext,
     ) -> None:
         self.taking, self._drain, self._busy = taking, drain, busy
+        self._looked_at = now() - SIGN
         self.queues: list[Queue]
         # The class of messages is named as well: RQ's maintenance reads abandoned messages by that of the queue.
         self._queue_of = {
@@ -106,13 +113,6 @@ class GpuWorker(SimpleWorker):
         signal.signal(signal.SIGINT, self.request_force_stop)
         signal.signal(signal.SIGTERM, self.request_force_stop)
 
-    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Give a sign of life, of the same length at all times.
-
-        RQ's is as long as a job may take once one begins: killed then, the worker would count as alive for an hour.
-        """
-        super().heartbeat(None, pipeline)
-
     def run_maintenance_tasks(self) -> None:
         """Look after what other workers left; a message that cannot be read is left, until the next time."""
         try:
@@ -128,6 +128,53 @@ class GpuWorker(SimpleWorker):
                 super().execute_job(job, queue)
         except UNREADABLE as error:
             log.error("message %s cannot be worked off and is left: %s", job.id, type(error).__name__)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Give a sign of life: among other commands, or by itself in one round trip where the last is `SIGN` ago.
+
+        It always stands for `WORKER_TTL` and RQ's 60 s more. RQ would have it stand for an hour while a message is
+        worked off: a worker that is killed meanwhile counts as alive for so long.
+        """
+        if pipeline is not None:
+            super().heartbeat(pipeline=pipeline)
+        elif self.last_heartbeat is None or now() - self.last_heartbeat >= SIGN:
+            with self.connection.pipeline(transaction=False) as commands:
+                super().heartbeat(pipeline=commands)
+                commands.execute()
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Look whether workers are suspended (`rq suspend`), as often as a sign of life is given."""
+        if burst or now() - self._looked_at >= SIGN:
+            super().check_for_suspension(burst)
+            self._looked_at = now()
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Write down what it does, where that is something else."""
+        if pipeline is not None or state != self._state:
+            super().set_state(state, pipeline)
+
+    def handle_execution_ended(self, job: Message, queue: Queue, heartbeat_ttl: int) -> None:
+        """Note when a message was worked off; it needs no sign of life any more."""
+        job.ended_at = now()
+
+    def handle_job_success(
+        self, job: Message, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
+    ) -> None:
+        """Forget a message that was worked off, in one round trip.
+
+        RQ looks for messages that depend on it, for its group and for its rate limit, over a connection more. Ours
+        have none of these (`jobs.redis.message`).
+        """
+        assert job.started_at
+        assert job.ended_at
+        with self.connection.pipeline() as pipeline:
+            self.increment_successful_job_count(pipeline)
+            self.increment_total_working_time(job.ended_at - job.started_at, pipeline)
+            self.cleanup_execution(job, pipeline=pipeline, execution=execution)
+            pipeline.delete(job.key)
+            self.set_state(WorkerStatus.IDLE, pipeline)
+            pipeline.execute()
+        job._status = MessageStatus.FINISHED
 
     def prepare_job_execution(self, job: Message, remove_from_intermediate_queue: bool = False) -> None:
         """Note that a message is worked on. It was moved, whatever RQ thinks of a worker with several queues."""

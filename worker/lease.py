@@ -22,12 +22,17 @@ from types import TracebackType
 import redis
 
 from jobs.model import Job
+from jobs.moves import Move
 from jobs.redis.store import JobStore
 
 log = logging.getLogger(__name__)
 
 #: Exit status of a process that hangs (sysexits.h: EX_SOFTWARE); a supervisor starts it again.
 HUNG = 70
+
+
+#: Gives a move that is to be made with a renewal, if there is one.
+Report = Callable[[], Move | None]
 
 
 def end_process() -> None:
@@ -40,12 +45,15 @@ class Lease:
 
     Attributes:
         job: as its execution began it.
+        report: gives the move that writes down how far the job is; None before its first step.
         waits: whether others are worked on, and not this job by itself.
         limit: how long the step at hand may take.
     """
 
-    def __init__(self, job: Job, first_step: timedelta, step: timedelta, clock: Callable[[], float]) -> None:
-        self.job, self._step, self._clock = job, step.total_seconds(), clock
+    def __init__(
+        self, job: Job, first_step: timedelta, step: timedelta, report: Report, clock: Callable[[], float]
+    ) -> None:
+        self.job, self.report, self._step, self._clock = job, report, step.total_seconds(), clock
         self.limit, self._since, self.waits = first_step.total_seconds(), clock(), False
 
     @property
@@ -104,14 +112,15 @@ class Leases:
         self._ended.set()
         self._thread.join()
 
-    def hold(self, job: Job, *, first_step: timedelta, step: timedelta) -> Lease:
+    def hold(self, job: Job, *, first_step: timedelta, step: timedelta, report: Report = lambda: None) -> Lease:
         """Renew a job's lease from now on.
 
         Args:
             first_step: how long until the first step has ended, which may compile and fetch what the others find ready.
             step: how long any other step may take, storing an artifact included.
+            report: gives the move that writes down how far the job is, made with each renewal.
         """
-        lease = self._held[job.id] = Lease(job, first_step, step, self._clock)
+        lease = self._held[job.id] = Lease(job, first_step, step, report, self._clock)
         return lease
 
     def got_on(self) -> None:
@@ -149,7 +158,9 @@ class Leases:
             return True
         try:
             self._alive()
-            answers = self._store.renew_all([lease.job for lease in in_time], self._length) if in_time else ()
+            reports = [report for lease in in_time if (report := lease.report()) is not None]
+            jobs = [lease.job for lease in in_time]
+            answers = self._store.renew_all(jobs, self._length, reports) if jobs else ()
         except redis.RedisError as error:
             # The leases run on meanwhile; the next turn tries again.
             log.warning("the leases of %d jobs could not be renewed: %s", len(in_time), error)

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from jobs import moves
-from jobs.errors import StorageUnavailable
+from jobs.errors import IllegalTransition, StorageUnavailable
 from jobs.inversions import KeptInversion, inversion_key
 from jobs.model import (
     Artifact,
@@ -53,8 +53,9 @@ from worker.usage import Meter, Usage
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two writes of the progress: finer than anyone watches, coarser than a fast model's steps.
-PROGRESS_INTERVAL = 0.25
+#: Seconds between two looks at the record: whether the job is still wanted and whether it is followed. Finer than
+#: anyone watches, coarser than a fast model's steps. A job that is followed is looked at more often.
+LOOK_INTERVAL, FOLLOWED_INTERVAL = 0.5, 0.25
 
 
 class Publisher:
@@ -66,6 +67,10 @@ class Publisher:
     Args:
         beside: whether the job is begun beside others, from its place in the order; then its message is still there.
         meter: adds up what the execution takes.
+
+    Attributes:
+        job: as this execution begins it.
+        is_unwanted: whether the client has asked to have it canceled, when that was last looked at.
     """
 
     def __init__(
@@ -88,7 +93,9 @@ class Publisher:
         self._store = store
         self._storage = storage
         self._clock = clock
-        self._written_at = float("-inf")
+        self._look_at = float("-inf")
+        self._reached: JobProgress | None = None
+        self.is_unwanted = False
         self._artifacts: list[Artifact] = []
         self._sources = sources
         self._previews = Previews(self.job, store, storage, judge)
@@ -119,28 +126,44 @@ class Publisher:
         with suppress(StorageUnavailable):
             self._storage.remove_all(execution_prefix(self.job.id, self.job.execution or ""))
 
-    def _make(self, move: Move) -> Usage:
-        """Make a move of a running job, with what it has used by now; gives this attempt's part."""
-        now, before = self.usage, self.job.usage
-        if now.steps:
-            stored = sum(each.bytes for each in self._artifacts) if move.to is JobStatus.SUCCEEDED else 0
-            move = moves.charged(move, (before or JobUsage()).and_then(**asdict(now), bytes_stored=stored))
-        self._store.make(move)
-        return now
+    def report(self) -> Move | None:
+        """The move that writes down how far the run is; None before its first step.
+
+        It is made with each renewal of the lease and, while somebody follows the job, with each look.
+        """
+        reached = self._reached
+        return None if reached is None else self._charged(moves.report(self.job, reached), self.usage)
+
+    def _charged(self, move: Move, now: Usage) -> Move:
+        """A move of a running job, with what it has used by now."""
+        if not now.steps:
+            return move
+        stored = sum(each.bytes for each in self._artifacts) if move.to is JobStatus.SUCCEEDED else 0
+        return moves.charged(move, (self.job.usage or JobUsage()).and_then(**asdict(now), bytes_stored=stored))
 
     def _end(self, move: Move) -> None:
-        GPU_SECONDS.labels(self.job.model).inc(self._make(move).gpu_seconds)
+        now = self.usage
+        if self._reached is not None and move.to.is_terminal:
+            move = moves.reached(move, self._reached)
+        self._store.make(self._charged(move, now))
+        GPU_SECONDS.labels(self.job.model).inc(now.gpu_seconds)
 
     def _start(self, _: Started) -> None:
         assert self.job.execution
         self.job = self._store.make(moves.begin(self._queued, self.job.execution, self._lease, beside=self._beside))
 
-    def _report(self, progress: Progress) -> None:
+    def _get_on(self, progress: Progress) -> None:
         now = self._clock()
-        if progress.step < progress.steps and now - self._written_at < PROGRESS_INTERVAL:
+        self._reached = JobProgress(step=progress.step, steps=progress.steps)
+        if progress.step < progress.steps and now < self._look_at:
             return
-        self._make(moves.report(self.job, JobProgress(step=progress.step, steps=progress.steps)))
-        self._written_at = now
+        watched = self._store.watch(self.job.id)
+        if watched.execution != self.job.execution:
+            raise IllegalTransition(self.job.id, "another execution's", "worked on")
+        self.is_unwanted = watched.cancel_requested
+        if watched.is_followed and (report := self.report()) is not None:
+            self._store.make(report)
+        self._look_at = now + (FOLLOWED_INTERVAL if watched.is_followed else LOOK_INTERVAL)
 
     def _show(self, preview: PreviewReady) -> None:
         self._previews.show(preview)
@@ -212,7 +235,7 @@ class Publisher:
 #: How each kind of event is written down; a test holds the rows to `worker.events.Event`.
 WRITTEN: Mapping[type[Event], Callable[[Publisher, Any], None]] = {
     Started: Publisher._start,
-    Progress: Publisher._report,
+    Progress: Publisher._get_on,
     Waiting: Publisher._pass,
     Drawn: Publisher._pass,
     PreviewReady: Publisher._show,

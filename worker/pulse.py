@@ -10,7 +10,7 @@ import redis
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two signs: an idle worker gives one a second, and counts as alive for 45 s after the last.
+#: Seconds between two signs: an idle worker gives one as often, and counts as alive for 45 s after the last.
 EVERY = 5.0
 
 

@@ -15,9 +15,12 @@ import redis.asyncio
 from redis.asyncio.client import PubSub
 
 from jobs.follow.cancellation import heed_cancellation
+from jobs.redis import keys
 
 #: The id that stands before every event of a stream.
 START = "0-0"
+#: Seconds for which a stream counts as followed after it was last read for a follower. Three reads fit in.
+FOLLOWED = 15
 #: Channels in one SUBSCRIBE: 20 kB.
 CHANNELS_AT_ONCE = 500
 #: Seconds of silence after which Redis is asked for a sign of life, and after which the connection is taken for dead.
@@ -52,8 +55,13 @@ class Subscription(Protocol):
 class Feed(Protocol):
     """Streams of events: read, and heard of."""
 
-    async def read(self, after: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]] | None]:
+    async def read(
+        self, after: Mapping[str, str], followed: Collection[str] = ()
+    ) -> Mapping[str, Sequence[tuple[str, str]] | None]:
         """Ids and texts of the events after an id, by stream; None for a stream that is not there.
+
+        Args:
+            followed: streams that clients read step by step. For `FOLLOWED` seconds the worker writes each step.
 
         Raises:
             redis.RedisError: Redis does not answer.
@@ -69,12 +77,16 @@ class RedisFeed:
     def __init__(self, client: redis.asyncio.Redis, hearing: redis.asyncio.Redis) -> None:
         self._client, self._hearing = client, hearing
 
-    async def read(self, after: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]] | None]:
+    async def read(
+        self, after: Mapping[str, str], followed: Collection[str] = ()
+    ) -> Mapping[str, Sequence[tuple[str, str]] | None]:
         async with self._client.pipeline(transaction=False) as commands:
             for key, event_id in after.items():
                 commands.xrange(key, f"({event_id}")
                 commands.exists(key)
-            answers = cast(Sequence[Any], await commands.execute())
+            for key in followed:
+                commands.set(keys.followed(key), 1, ex=FOLLOWED)
+            answers = cast(Sequence[Any], await commands.execute())[: 2 * len(after)]
         return {
             key: [(event_id, fields["e"]) for event_id, fields in entries] if there else None
             for key, entries, there in zip(after, answers[::2], answers[1::2], strict=True)
@@ -93,10 +105,10 @@ class _RedisSubscription:
         self._pubsub = pubsub
 
     async def change(self, joined: Collection[str], left: Collection[str]) -> None:
-        for keys in _parts(left):
-            await self._pubsub.unsubscribe(*keys)
-        for keys in _parts(joined):
-            await self._pubsub.subscribe(*keys)
+        for channels in _parts(left):
+            await self._pubsub.unsubscribe(*channels)
+        for channels in _parts(joined):
+            await self._pubsub.subscribe(*channels)
 
     async def news(self) -> AsyncIterator[News]:
         heard_at = time.monotonic()
@@ -116,6 +128,6 @@ class _RedisSubscription:
                     yield News(message["channel"])
 
 
-def _parts(keys: Collection[str]) -> Iterator[Sequence[str]]:
-    all_keys = list(keys)
-    return (all_keys[first : first + CHANNELS_AT_ONCE] for first in range(0, len(all_keys), CHANNELS_AT_ONCE))
+def _parts(channels: Collection[str]) -> Iterator[Sequence[str]]:
+    whole = list(channels)
+    return (whole[first : first + CHANNELS_AT_ONCE] for first in range(0, len(whole), CHANNELS_AT_ONCE))

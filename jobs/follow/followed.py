@@ -79,6 +79,11 @@ class Followed:
         self.end: StreamEvent | None = None
         self._shared: dict[str, asyncio.Task[Any]] = {}
 
+    @property
+    def is_read_by_steps(self) -> bool:
+        """Whether any follower waits for more than the end, which is still to come."""
+        return self.end is None and any(not follower.only_end for follower in self.followers)
+
     def hear(self, before: str, event_id: str, text: str) -> bool:
         """Take an event that was heard; False where the stream must be read, because one in between is missing."""
         if not self.is_read:
@@ -129,6 +134,7 @@ class Follower:
 
     Attributes:
         stream: which one.
+        only_end: whether nothing but the stream's end is of interest.
         place: of the last event that was taken.
         has_left: whether the client is gone.
     """
@@ -137,12 +143,12 @@ class Follower:
         "_feed",
         "_future",
         "_missing",
-        "_only_end",
         "_timer",
         "_until",
         "_wake",
         "has_left",
         "is_queued",
+        "only_end",
         "place",
         "stream",
     )
@@ -150,7 +156,7 @@ class Follower:
     def __init__(
         self, stream: Followed, feed: Feed, wake: Callable[["Follower"], None], *, after: str, only_end: bool
     ) -> None:
-        self.stream, self._feed, self._wake, self._only_end = stream, feed, wake, only_end
+        self.stream, self._feed, self._wake, self.only_end = stream, feed, wake, only_end
         self.place = place_of(after)
         self.has_left = self.is_queued = False
         self._missing = stream.missing
@@ -160,7 +166,7 @@ class Follower:
 
     def awaits(self, event: StreamEvent) -> bool:
         """Whether it is to be woken for an event."""
-        return event.is_end or not self._only_end
+        return event.is_end or not self.only_end
 
     @property
     def is_done(self) -> bool:
@@ -237,7 +243,7 @@ class Follower:
             return False
         if self._missing != self.stream.missing or self.stream.end is not None:
             return True
-        return not self._only_end and self.place < self.stream.last
+        return not self.only_end and self.place < self.stream.last
 
     async def take(self) -> Sequence[StreamEvent]:
         """The events after its place, which moves behind them; raises `redis.RedisError` where it has to read."""

@@ -81,6 +81,9 @@ class Followers:
             stream.checked_at = time.monotonic()
             if not self._hears:
                 self._have_read(stream)
+        elif not only_end and not stream.is_read_by_steps:
+            # The reading says that it is followed.
+            self._have_read(stream)
         follower = Follower(stream, self._feed, self._wake, after=after, only_end=only_end)
         stream.followers.add(follower)
         try:
@@ -163,7 +166,8 @@ class Followers:
             if not self._unread:
                 self._has_unread.clear()
             try:
-                found = await self._feed.read({stream.key: id_of(stream.last) for stream in streams})
+                by_steps = [stream.key for stream in streams if stream.is_read_by_steps]
+                found = await self._feed.read({stream.key: id_of(stream.last) for stream in streams}, by_steps)
             except Exception as error:
                 if not isinstance(error, redis.RedisError):
                     log.exception("streams cannot be read")

@@ -117,6 +117,7 @@ def move_call(move: Move, usage_kept: timedelta = timedelta(days=USAGE_DAYS)) ->
         "event": move.event,
         "dead": move.dead,
         "took": move.took,
+        "progress": move.progress and [move.progress.step, move.progress.steps],
         "once": None if move.once is None else pairs({move.once: changes[move.once]}),
         "message": message and message.id,
         "fields": len(fields),

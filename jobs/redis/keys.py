@@ -44,6 +44,11 @@ def events(job_id: str) -> str:
     return f"job:{job_id}:events"
 
 
+def followed(stream: str) -> str:
+    """Says that a client reads a job's events as they come; by the job's stream of events, and for a while only."""
+    return f"{stream.removesuffix(':events')}:followed"
+
+
 def waiting(model: str) -> str:
     """A model's queued jobs by the millisecond until which somebody must begin them: a sorted set."""
     return f"waiting:{model}"
@@ -56,6 +61,11 @@ def order(model: str) -> str:
     `line:{model}:{owner}`, an owner's messages by whose turn it is among them.
     """
     return f"order:{model}"
+
+
+def deep(model: str) -> str:
+    """The messages of a model that are not in RQ's list yet, by their start tags (`lua/push.lua`): a sorted set."""
+    return f"deep:{model}"
 
 
 def pace(model: str) -> str:

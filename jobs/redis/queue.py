@@ -29,6 +29,8 @@ WORKER_KEPT = WORKER_TTL + 60
 #: Seconds after its last sign of life in which a worker still counts. Idle or loading a model it gives one every few
 #: seconds, with a job every third of its lease: 3.3 s by default, and 45 s where LEASE is 135.
 WORKER_COUNTS = 45
+#: Messages of a queue in which old ones of a job are looked for.
+AT_ONCE = 1000
 
 
 class JobQueue(Protocol):
@@ -42,7 +44,10 @@ class JobQueue(Protocol):
         """
 
     def discard(self, job: Job) -> None:
-        """Forget every message about a job but the one its record names."""
+        """Forget every message about a job but the one its record names, where workers come upon it soon.
+
+        One that stands far behind is passed over by the worker that takes it.
+        """
 
     def waiting(self, model: str) -> frozenset[str]:
         """Jobs of a model whose messages no worker has taken."""
@@ -87,7 +92,8 @@ class RqJobQueue:
         queue = self._queue(job.model)
         # Where RQ keeps what a worker has taken: first here, then there. It tidies up neither for an hour.
         taken, running = queue.intermediate_queue_key, StartedJobRegistry(queue=queue).key
-        for message_id in {*self._messages(queue.key), *self._messages(taken)} - {job.message}:
+        first = self._messages(queue.key, AT_ONCE)
+        for message_id in {*first, *self._messages(taken)} - {job.message}:
             if job_of(message_id) == job.id:
                 self._client.lrem(taken, 0, message_id)
                 self._delete(message_id)
@@ -100,8 +106,8 @@ class RqJobQueue:
     def waiting(self, model: str) -> frozenset[str]:
         return frozenset(map(job_of, self._messages(list_of(model))))
 
-    def _messages(self, key: str) -> list[str]:
-        return [message.decode() for message in cast(list[bytes], self._client.lrange(key, 0, -1))]
+    def _messages(self, key: str, most: int = 0) -> list[str]:
+        return [message.decode() for message in cast(list[bytes], self._client.lrange(key, 0, most - 1))]
 
     def _delete(self, message_id: str) -> None:
         with suppress(NoSuchJobError):

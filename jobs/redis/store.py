@@ -48,10 +48,16 @@ TRUSTED = 30
 
 
 class Watch(NamedTuple):
-    """What a worker looks at between two steps."""
+    """What a worker looks at between two steps.
+
+    Attributes:
+        execution: that has the job.
+        is_followed: whether a client reads the job's events as they come (`jobs.follow.feed`).
+    """
 
     execution: str | None
     cancel_requested: bool
+    is_followed: bool = False
 
 
 class Place(NamedTuple):
@@ -88,11 +94,15 @@ class JobStore(Protocol):
     def renew(self, job: Job, lease: timedelta) -> bool:
         """Lengthen the lease of the execution that a job names to so long from now; False where it lost the job."""
 
-    def renew_all(self, jobs: Sequence[Job], lease: timedelta) -> Sequence[bool]:
-        """`renew` of several jobs in one round trip."""
+    def renew_all(self, jobs: Sequence[Job], lease: timedelta, reports: Sequence[Move] = ()) -> Sequence[bool]:
+        """`renew` of several jobs in one round trip.
+
+        Args:
+            reports: moves that are made in the same one; those that cannot be made are left out.
+        """
 
     def watch(self, job_id: str) -> Watch:
-        """Who has the job, and whether it is still wanted; raises `JobNotFound`."""
+        """Who has the job, whether it is still wanted, and whether it is followed; raises `JobNotFound`."""
 
 
 class AsyncJobStore(Protocol):
@@ -162,19 +172,24 @@ class RedisJobStore:
     def renew(self, job: Job, lease: timedelta) -> bool:
         return self.renew_all([job], lease)[0]
 
-    def renew_all(self, jobs: Sequence[Job], lease: timedelta) -> Sequence[bool]:
+    def renew_all(self, jobs: Sequence[Job], lease: timedelta, reports: Sequence[Move] = ()) -> Sequence[bool]:
         with self._client.pipeline(transaction=False) as commands:
             for job in jobs:
                 names = [keys.record(job.id), keys.leases(job.model)]
                 self._renew(names, [job.id, json.dumps(job.execution), milliseconds(lease)], client=commands)
-            return [bool(answer) for answer in commands.execute()]
+            for report in reports:
+                self._move(*move_call(report, self._usage_kept), client=commands)
+            return [bool(answer) for answer in commands.execute()[: len(jobs)]]
 
     def watch(self, job_id: str) -> Watch:
-        fields = self._client.hmget(keys.record(job_id), "status", "execution", "cancel_requested")
+        with self._client.pipeline(transaction=False) as commands:
+            commands.hmget(keys.record(job_id), "status", "execution", "cancel_requested")
+            commands.exists(keys.followed(keys.events(job_id)))
+            fields, followed = commands.execute()
         status, execution, cancel_requested = cast(list[str | None], fields)
         if status is None:
             raise JobNotFound(job_id)
-        return Watch(json.loads(execution or "null"), json.loads(cancel_requested or "false"))
+        return Watch(json.loads(execution or "null"), json.loads(cancel_requested or "false"), bool(followed))
 
 
 class AsyncRedisJobStore:

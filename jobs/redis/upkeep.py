@@ -1,19 +1,35 @@
 """What the reaper reads: jobs whose workers are lost, jobs that nobody began in time, litter that is due."""
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, cast
 
 import redis
 
 from jobs.moves import AGAIN
 from jobs.redis import keys
+from jobs.redis.lua import lua
+from jobs.redis.message import job_of, list_of
 from jobs.redis.replicated import BlockingReplicated
 
 log = logging.getLogger(__name__)
 
 #: How many of a kind one sweep takes in hand; the next one goes on.
 AT_ONCE = 1000
+#: How many places a message may stand from where its order says. It is looked for by itself where it is further away.
+SLACK = 1000
+
+
+class Part(NamedTuple):
+    """What a look at a part of a model's order has found.
+
+    Attributes:
+        missing: jobs whose messages do not seem to be in the queue, and these messages; None if the order has none.
+        behind: where the next part begins; empty after the last.
+    """
+
+    missing: Mapping[str, str | None]
+    behind: str
 
 
 class Upkeep:
@@ -26,6 +42,7 @@ class Upkeep:
     def __init__(self, client: redis.Redis, *, replicas: int = 0) -> None:
         self._client = client
         self._replicated, self._replicas = BlockingReplicated(client, replicas), replicas
+        self._unheld = client.register_script(lua("unheld"))
 
     def models(self) -> Sequence[str]:
         """Every model that a job was made for, offered or not."""
@@ -39,9 +56,33 @@ class Upkeep:
         """Jobs that somebody should have begun by now."""
         return self._due(keys.waiting(model))
 
-    def waiting(self, model: str) -> Sequence[str]:
-        """All queued jobs."""
-        return cast(list[str], self._client.zrange(keys.waiting(model), 0, -1))
+    def missing(self, model: str, behind: str, count: int) -> Part:
+        """Looks whether the queue holds the messages of a part of the order, without reading either whole.
+
+        Only where jobs wait without a place in the order, which takes somebody who removes keys, both are read whole.
+        """
+        names = [keys.order(model), list_of(model), keys.waiting(model)]
+        messages, onwards, are_lost = cast(tuple[list[str], str, int], self._unheld(names, [behind, count, SLACK]))
+        missing: dict[str, str | None] = {job_of(message): message for message in messages}
+        if are_lost:
+            waiting = cast(list[str], self._client.zrange(keys.waiting(model), 0, -1))
+            messages = cast(list[str], self._client.lrange(list_of(model), 0, -1))
+            held = set(map(job_of, messages + cast(list[str], self._client.zrange(keys.deep(model), 0, -1))))
+            missing |= {job_id: None for job_id in waiting if job_id not in held | missing.keys()}
+        return Part(missing, onwards)
+
+    def is_held(self, model: str, message: str | None) -> bool:
+        """Whether the queue holds a message. It is gone through for it: a millisecond for 100,000."""
+        if message is None:
+            return False
+        if self._client.zscore(keys.deep(model), message) is not None:
+            return True
+        return self._client.lpos(list_of(model), message) is not None
+
+    def forget_message(self, model: str, message: str | None) -> None:
+        """Take a message that no waiting job names any more out of the order."""
+        if message is not None:
+            self._client.zrem(keys.order(model), message)
 
     def forget(self, model: str, job_id: str) -> None:
         """Take a job whose record is gone out of both indexes."""

@@ -30,6 +30,11 @@ def test_it_is_the_rq_that_was_read():
         "execute_job",
         "heartbeat",
         "run_maintenance_tasks",
+        "heartbeat",
+        "check_for_suspension",
+        "set_state",
+        "handle_execution_ended",
+        "handle_job_success",
     ],
 )
 def test_an_overridden_method_takes_what_rqs_takes(name):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -18,12 +19,18 @@ def body() -> dict:
     }
 
 
-def events(response: httpx.Response) -> list[dict]:
-    """The events of a stream, read until the server ends it."""
+def events(response: httpx.Response, at_first: Callable[[], object] = lambda: None) -> list[dict]:
+    """The events of a stream, read until the server ends it.
+
+    Args:
+        at_first: called once the first is there.
+    """
     found: list[dict] = [{}]
     for line in response.iter_lines():
         if not line:
             found.append({})
+            if len(found) == 2:
+                at_first()
         elif not line.startswith(":"):
             name, _, value = line.partition(": ")
             found[-1][name] = value
@@ -50,12 +57,17 @@ def test_waiting_for_an_edit_ends_when_it_does(api, body):
     assert api.get(address, params={"wait": 60}).json()["status"] == "succeeded"
 
 
-def test_events_come_while_the_edit_is_made_and_the_stream_ends_with_it(api, body):
+def test_events_come_while_the_edit_is_made_and_the_stream_ends_with_it(api, body, until):
+    # Its one worker has something to do until the stream is read.
+    body["model"] = "tiny-too"
+    body["sampling"]["steps"] = 400
+    before = api.post("/v1/edits", json=body).headers["Location"]
+    until(before, "running")
     body["sampling"]["steps"] = 40
     address = api.post("/v1/edits", json=body).headers["Location"]
 
     with api.stream("GET", f"{address}/events") as response:
-        told = events(response)
+        told = events(response, lambda: api.post(f"{before}/cancel"))
 
     names = [event["event"] for event in told]
     assert names[:2] == ["queued", "started"]

@@ -12,7 +12,7 @@ if message and message ~= 'null' then
   place = key and tonumber(redis.call('ZSCORE', key, id)) or place
   redis.call('ZREM', KEYS[2], id)
   if key then redis.call('ZREM', key, id) end
-  if redis.call('LREM', KEYS[3], 1, id) > 0 then redis.call('DEL', 'rq:job:' .. id) end
+  withdraw(KEYS[3], KEYS[2], id)
 end
 local function last_of(index) return index and tonumber(redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')[2]) or 0 end
 tag = tag or virtual_time(KEYS[2], KEYS[4])

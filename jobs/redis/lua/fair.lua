@@ -49,7 +49,12 @@ end
 
 -- Some of an owner's messages wait for more or less of its work.
 local function shift(order, messages, by)
-  for _, each in ipairs(messages) do redis.call('ZADD', order, 'XX', 'INCR', by, each) end
+  local deep = deep_of(order)
+  local are_deep = redis.call('EXISTS', deep) > 0
+  for _, each in ipairs(messages) do
+    redis.call('ZADD', order, 'XX', 'INCR', by, each)
+    if are_deep then redis.call('ZADD', deep, 'XX', 'INCR', by, each) end
+  end
 end
 
 -- Puts a queue as its order says. What is no job's message comes first: a worker takes it and refuses it.
@@ -75,6 +80,7 @@ end
 -- Where others wait too, an owner's messages that were shifted have other places between theirs.
 local function settle(order, list, key)
   if redis.call('ZCARD', key) < redis.call('ZCARD', order) then arrange(order, list) end
+  surface(list, order)
 end
 
 -- A new job's message: behind its owner's, but for those whose turn is later. These wait for its work as well.

@@ -42,6 +42,13 @@ end
 if move.once and redis.call('HGET', KEYS[1], move.once[1]) == move.once[2] then
   return {1, redis.call('HGETALL', KEYS[1])}
 end
+if move.progress then
+  local text = redis.call('HGET', KEYS[1], 'progress')
+  local before = text and text ~= 'null' and cjson.decode(text)
+  if before and before.steps == move.progress[2] and before.step >= move.progress[1] then
+    return {1, redis.call('HGETALL', KEYS[1])}
+  end
+end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2, 1 + move.fields))
 redis.call('HINCRBY', KEYS[1], 'revision', 1)
 if move.attempts ~= 0 then redis.call('HINCRBY', KEYS[1], 'attempt', move.attempts) end
@@ -57,8 +64,9 @@ if move.to ~= move.from then
     local id = string.sub(message, 2, -2)
     if not move.message then redis.call('HDEL', KEYS[1], 'message') end
     -- Moved by a worker, the message is RQ's to tidy up.
-    if (not move.lease or move.beside) and redis.call('LREM', KEYS[9], 1, id) > 0 then redis.call('DEL', 'rq:job:' .. id) end
+    if not move.lease or move.beside then withdraw(KEYS[9], KEYS[8], id) end
     if move.lease then begin_in_order(KEYS[8], KEYS[1], id) else leave_order(KEYS[8], KEYS[9], KEYS[1], id) end
+    surface(KEYS[9], KEYS[8])
   end
   if move.start_by then redis.call('ZADD', KEYS[3], move.start_by, move.id); keep(KEYS[3], life) end
   if move.lease then redis.call('ZADD', KEYS[4], now + move.lease, move.id); keep(KEYS[4], life) end

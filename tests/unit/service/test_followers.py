@@ -34,12 +34,14 @@ class HeardFeed:
     Attributes:
         streams: what a read gives.
         reads: which streams each read asked for.
+        followed: which streams each read said to be followed.
         is_down: whether Redis does not answer.
     """
 
     def __init__(self) -> None:
         self.streams: dict[str, list[tuple[str, str]]] = {}
         self.reads: list[set[str]] = []
+        self.followed: list[set[str]] = []
         self.is_down = False
         self._said: asyncio.Queue[News | Exception] = asyncio.Queue()
         self.joined: set[str] = set()
@@ -58,8 +60,11 @@ class HeardFeed:
         self.joined.clear()
         self._said.put_nowait(redis.ConnectionError("broken"))
 
-    async def read(self, after: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]] | None]:
+    async def read(
+        self, after: Mapping[str, str], followed: Collection[str] = ()
+    ) -> Mapping[str, Sequence[tuple[str, str]] | None]:
         self.reads.append(set(after))
+        self.followed.append(set(followed))
         await asyncio.sleep(0)
         if self.is_down:
             raise redis.ConnectionError("down")
@@ -141,9 +146,11 @@ class DeafFeed(HeardFeed):
             self.waits.set()
             await deaf_to_cancellation()
 
-    async def read(self, after: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]] | None]:
+    async def read(
+        self, after: Mapping[str, str], followed: Collection[str] = ()
+    ) -> Mapping[str, Sequence[tuple[str, str]] | None]:
         await self._lose("read")
-        return await super().read(after)
+        return await super().read(after, followed)
 
     async def change(self, joined: Collection[str], left: Collection[str]) -> None:
         await self._lose("change")
@@ -328,6 +335,37 @@ def test_who_waits_for_the_end_is_not_woken_before():
             assert follower.stream.end.name == "succeeded"
 
     run(test)
+
+
+def test_a_stream_is_said_to_be_followed_where_a_client_reads_it_by_steps():
+    async def test(feed, followers):
+        feed.add("queued")
+        with followers.follow(KEY, only_end=True) as waiting:
+            while not waiting.stream.is_read:
+                await asyncio.sleep(0.01)
+            assert not any(feed.followed)
+            with followers.follow(KEY) as reading:
+                # At once, though the stream was read already.
+                while KEY not in set().union(*feed.followed):
+                    await asyncio.sleep(0.01)
+                assert await taken(reading, 1) == ["queued"]
+
+    run(test, check_seconds=1000)
+
+
+def test_a_stream_that_has_ended_is_followed_no_longer():
+    async def test(feed, followers):
+        feed.add("queued")
+        with followers.follow(KEY) as follower:
+            assert await taken(follower, 1) == ["queued"]
+            feed.add("succeeded")
+            assert await taken(follower, 1) == ["succeeded"]
+            reads = len(feed.reads)
+            while len(feed.reads) < reads + 3:
+                await asyncio.sleep(0.01)
+            assert not any(feed.followed[reads + 1 :])
+
+    run(test, check_seconds=0.01)
 
 
 def test_a_client_that_leaves_is_let_go_at_once_and_its_stream_with_it():

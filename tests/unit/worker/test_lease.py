@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from jobs import moves
+from jobs.model import JobProgress
 from jobs.testing import InMemoryJobStore
 from worker.lease import Leases
 
@@ -42,6 +43,35 @@ def test_each_turn_lengthens_the_lease_and_shows_the_worker_alive(held):
     assert held.leases.renewed()
 
     assert (until(held), held.said) == (13, ["alive"])
+
+
+def test_a_turn_writes_how_far_each_job_is_in_the_same_round_trip(held, monkeypatch):
+    reached = JobProgress(step=3, steps=20)
+    leases, calls = held.leases, []
+    renew_all = held.store.renew_all
+    monkeypatch.setattr(held.store, "renew_all", lambda *asked: calls.append(asked) or renew_all(*asked))
+    leases.hold(
+        held.job,
+        first_step=timedelta(seconds=60),
+        step=timedelta(seconds=20),
+        report=lambda: moves.report(held.job, reached),
+    )
+
+    assert leases.renewed()
+
+    assert held.store.get(held.job.id).progress == reached
+    assert len(calls) == 1
+
+
+def test_a_job_that_is_lost_is_not_written_to_by_a_turn(held):
+    held.clock.now = 11
+    held.store.make(moves.take_back(held.store.get(held.job.id), max_attempts=3))
+    report = moves.report(held.job, JobProgress(step=3, steps=20))
+    held.leases.hold(held.job, first_step=timedelta(seconds=60), step=timedelta(seconds=20), report=lambda: report)
+
+    assert held.leases.renewed()
+
+    assert held.store.get(held.job.id).progress is None
 
 
 def test_the_first_step_may_take_longer_than_the_others(held):

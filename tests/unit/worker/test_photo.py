@@ -12,6 +12,7 @@ from PIL import Image
 from jobs import moves
 from jobs.images import image_key, mask_key
 from jobs.model import JobStatus, new_job
+from jobs.redis.store import Watch
 from p2p.spec import METHODS, EditSpec, Source
 from tests import families, lora_files
 from tests.unit.worker.test_fitting import slope
@@ -120,7 +121,8 @@ def test_how_faithfully_the_picture_comes_back_is_said(serve, picture, file_of):
 
 
 def test_the_steps_of_the_inversion_are_told_before_those_of_the_edit(serve, picture, plane, monkeypatch):
-    monkeypatch.setattr("worker.publishing.PROGRESS_INTERVAL", 0)
+    monkeypatch.setattr("worker.publishing.LOOK_INTERVAL", 0)
+    monkeypatch.setattr(plane.store, "watch", lambda job_id: Watch(plane.store.get(job_id).execution, False, True))
     job = serve(photo_spec("a dog"))
 
     told = [event for event in plane.store.told[job.id] if event.startswith("progress")]
@@ -406,6 +408,7 @@ def test_an_inversion_is_canceled_between_two_of_its_steps(serve, picture, plane
         return predict(*arguments)
 
     monkeypatch.setattr(family, "predict", asking)
+    monkeypatch.setattr("worker.publishing.LOOK_INTERVAL", 0)
     job = serve(photo_spec("a dog"))
 
     assert (job.status, family.rows) == (JobStatus.CANCELED, 2)

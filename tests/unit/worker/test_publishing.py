@@ -83,7 +83,8 @@ def test_an_end_is_written_as_what_it_is(plane, publisher, event, status, error)
     assert (record(plane).status, record(plane).error) == (status, error)
 
 
-def test_progress_is_written_now_and_then_and_at_the_end(plane):
+def test_progress_that_is_followed_is_written_now_and_then_and_at_the_end(plane):
+    plane.store.followed.add(plane.job.id)
     times = iter([0.0, 0.1, 0.2, 0.3])
     publisher = Publisher(plane.job, plane.store, plane.storage, plane.sources, clock=lambda: next(times))
     publisher.handle(Started())
@@ -97,6 +98,49 @@ def test_progress_is_written_now_and_then_and_at_the_end(plane):
 
     assert written == [1, 1, 1, 4]
     assert record(plane).progress == JobProgress(step=5, steps=5)
+
+
+def test_steps_that_nobody_follows_are_not_written_until_somebody_does(plane, publisher):
+    publisher.handle(Started())
+    publisher.handle(Progress(step=1, steps=5))
+    publisher.handle(Progress(step=2, steps=5))
+    assert record(plane).progress is None
+
+    plane.store.followed.add(plane.job.id)
+    publisher.handle(Progress(step=3, steps=5))
+
+    assert record(plane).progress == JobProgress(step=3, steps=5)
+    assert plane.store.told[plane.job.id] == ["queued", "started", "progress 3/5"]
+
+
+def test_a_report_is_of_the_latest_step_and_is_written_once(plane, publisher):
+    publisher.handle(Started())
+    assert publisher.report() is None
+
+    publisher.handle(Progress(step=1, steps=5))
+    publisher.handle(Progress(step=2, steps=5))
+    late = publisher.report()
+    publisher.handle(Progress(step=3, steps=5))
+    for report in (publisher.report(), late, publisher.report()):
+        plane.store.make(report)
+
+    assert record(plane).progress == JobProgress(step=3, steps=5)
+    assert plane.store.told[plane.job.id] == ["queued", "started", "progress 3/5"]
+
+
+@pytest.mark.parametrize("end", [Finished(), Failed(code="x", message="y"), Canceled()])
+def test_an_end_says_how_far_the_run_came_whether_or_not_anybody_followed(plane, publisher, end):
+    for event in (Started(), Progress(step=4, steps=5), end):
+        publisher.handle(event)
+
+    assert record(plane).progress == JobProgress(step=4, steps=5)
+
+
+def test_a_job_that_is_given_back_has_no_progress(plane, publisher):
+    for event in (Started(), Progress(step=4, steps=5), HandedBack()):
+        publisher.handle(event)
+
+    assert record(plane).progress is None
 
 
 def test_an_execution_that_lost_its_job_writes_nothing_more(plane, publisher):
@@ -147,6 +191,7 @@ def test_of_a_lost_attempt_counts_what_was_last_reported(plane, publisher, meter
     publisher.handle(Started())
     meter.usage = used(2)
     publisher.handle(Progress(step=2, steps=2))
+    plane.store.make(publisher.report())
     meter.usage = used(9)
     plane.store.leases.clear()
     plane.store.make(moves.take_back(record(plane), max_attempts=3))

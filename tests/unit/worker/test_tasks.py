@@ -110,13 +110,14 @@ def meddle(plane, post):
     return meddling
 
 
-def test_a_running_job_that_is_canceled_stops_before_its_next_step(plane, meddle):
+def test_a_running_job_that_is_canceled_stops_before_its_next_step(plane, meddle, monkeypatch):
+    monkeypatch.setattr("worker.publishing.LOOK_INTERVAL", 0)
     sampler = meddle(lambda: plane.store.make(moves.ask_to_stop(plane.store.get(plane.job.id))))
 
     run_edit(plane.job.id)
 
     job = plane.store.get(plane.job.id)
-    assert (job.status, job.progress.step, job.artifacts) == (JobStatus.CANCELED, 1, ())
+    assert (job.status, job.progress.step, job.artifacts) == (JobStatus.CANCELED, 2, ())
     assert sampler.ended
 
 

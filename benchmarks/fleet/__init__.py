@@ -1,0 +1,1 @@
+"""`python -m benchmarks.fleet`: how many workers one Redis carries, and what breaks first."""

@@ -1,0 +1,84 @@
+"""What a worker asks of Redis beside its jobs' records: few commands over one connection, and honest signs of life."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import redis
+
+from jobs.redis.message import list_of, message_about
+from stack.redis_server import redis_server
+from worker.drain import Drain
+from worker.gpu_worker import WORKER_TTL, GpuWorker
+from worker.taking import OneModel
+
+MODEL = "tiny"
+
+
+@pytest.fixture
+def client(tmp_path):
+    with redis_server(tmp_path) as url, redis.Redis.from_url(url) as connection:
+        yield connection
+
+
+def worked_off(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, task: Callable[[str], None], number: int) -> None:
+    """A worker does something for each of so many messages, and ends."""
+    monkeypatch.setattr("worker.tasks.run_edit", task)
+    for index in range(number):
+        message = message_about(f"job{index}", MODEL)
+        client.hset(message.hash, mapping=dict(zip(message.fields[::2], message.fields[1::2], strict=True)))
+        client.rpush(message.list, message.id)
+    assert GpuWorker(OneModel(MODEL), client, Drain(timedelta(seconds=1))).work(burst=True)
+
+
+def test_messages_that_were_worked_off_leave_nothing_behind(client, monkeypatch):
+    worked_off(client, monkeypatch, lambda job_id: None, 3)
+
+    assert client.llen(list_of(MODEL)) == 0
+    left = {key.decode() for key in client.scan_iter()}
+    assert not {key for key in left if "job0" in key or "wip" in key or "executions" in key or "intermediate" in key}
+    (worker,) = (key for key in left if key.startswith("rq:worker:"))
+    assert client.hget(worker, "successful_job_count") == b"3"
+
+
+def test_messages_are_worked_off_over_one_connection(client, monkeypatch):
+    worked_off(client, monkeypatch, lambda job_id: None, 3)
+
+    assert len(client.client_list()) == 1
+
+
+def test_a_worker_killed_within_a_job_counts_as_alive_no_longer_than_an_idle_one(client, monkeypatch):
+    lives: list[int] = []
+
+    def look(job_id: str) -> None:
+        (worker,) = client.smembers("rq:workers")
+        lives.append(client.ttl(worker))
+
+    worked_off(client, monkeypatch, look, 2)
+
+    assert len(lives) == 2
+    assert max(lives) <= WORKER_TTL + 60
+
+
+def test_what_a_message_costs_redis_is_bounded(client, monkeypatch):
+    """In a burst, which looks for a suspension each time."""
+    calls: list[int] = []
+
+    def count(job_id: str) -> None:
+        stats = client.info("commandstats")
+        names = ("cmdstat_hgetall", "cmdstat_lmove", "cmdstat_exec", "cmdstat_watch", "cmdstat_smembers")
+        calls.append(sum(stats[name]["calls"] for name in names if name in stats))
+
+    worked_off(client, monkeypatch, count, 4)
+
+    # One to move the message, one to read it, four transactions.
+    assert calls[-1] - calls[-2] == 6
+
+
+def test_a_worker_that_is_suspended_takes_no_message(client, monkeypatch):
+    client.set("rq:suspended", 1)
+
+    with pytest.raises(AssertionError):
+        worked_off(client, monkeypatch, lambda job_id: None, 1)
+
+    assert client.llen(list_of(MODEL)) == 1
