@@ -89,9 +89,8 @@ class Reaper:
         for job_id in missing & self._missing.get(model, frozenset()):
             with self._passing_over(model, job_id):
                 job = self._store.get(job_id)
-                if job.status is JobStatus.QUEUED:
-                    log.warning("job %s: its message was lost and is sent again", job_id)
-                    self._queue.deliver(job_id, model)
+                if job.status is JobStatus.QUEUED and self._queue.deliver(job_id, model, lost=True):
+                    log.warning("job %s: its message was lost and was sent again", job_id)
                     metrics.MESSAGES_SENT_AGAIN.labels(model).inc()
                     self._queue.discard(self._store.get(job_id))
                 missing -= {job_id}
