@@ -19,7 +19,7 @@ from pathlib import Path
 
 import redis
 
-from admin.keys import add_keys, create_key, list_keys, revoke_key
+from admin.keys import add_keys, create_key, export_keys, import_keys, list_keys, revoke_key
 from admin.models_check import checked, remarks
 from admin.usage import HEAD as USAGE
 from admin.usage import add_usage, usage_lines, usage_rows, used
@@ -32,6 +32,7 @@ from jobs.redis.queue import RqJobQueue, SeenWorker
 from jobs.redis.store import JobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep
 from jobs.redis.usage import UsageTotals
+from process.cell import cell_of
 from process.settings import PlaneSettings, settings_or_exit
 from service.api_keys import KeyRing
 from service.settings import Settings
@@ -68,6 +69,7 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
         priority=dead.priority,
         traceparent=dead.traceparent,
         webhook=dead.webhook,
+        cell=cell_of(dead.id) or "",
     )
     store.create(job)
     upkeep.buried(job_id)
@@ -212,6 +214,10 @@ def main() -> None:
                 print(usage_lines(found) if arguments.json else table(USAGE, usage_rows(found, ring)))
             case "keys", "create":
                 create_key(ring, arguments)
+            case "keys", "export":
+                export_keys(ring, arguments.ids)
+            case "keys", "import":
+                import_keys(ring, sys.stdin)
             case "keys", "list":
                 list_keys(ring)
             case "keys", "revoke":
