@@ -56,8 +56,10 @@ class Router:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if answering.done():
                 await answering
-        except (RequestRefused, BodyRefused, HTTPException) as error:
-            response = await problem_for(request, error)
+        except (RequestRefused, BodyRefused, HTTPException, httpx.HTTPError) as error:
+            # What breaks off while it is read here has not been begun for the client.
+            refused = CellUnavailable() if isinstance(error, httpx.HTTPError) else error
+            response = await problem_for(request, refused)
             await response(scope, receive, send)
         except ClientLeft:
             pass

@@ -169,6 +169,19 @@ def test_an_answer_that_breaks_off_leaves_its_request_in_doubt(two):
     assert two.second.got == []
 
 
+@pytest.mark.parametrize("path", ["/v1/edits", "/v1/inversions"])
+def test_an_answer_that_breaks_off_while_the_router_reads_it_is_an_error_of_the_cell(two, path):
+    async def breaks_off(request, receive, send):
+        status = 503 if request.method == "POST" else 200
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"code"', "more_body": True})
+
+    two.first.answer = two.second.answer = breaks_off
+    for answer in (two.client.post(path, json={}, headers={"Idempotency-Key": "k"}), two.client.get(path)):
+        assert (answer.status_code, answer.json()["code"]) == (503, "cell_unavailable")
+
+
 def test_a_refusal_of_the_request_is_the_clients_and_leaves_its_name_free(two):
     two.first.answer = problem(422, "invalid_request")
     assert two.client.post("/v1/edits", json={}, headers={"Idempotency-Key": "k"}).status_code == 422
