@@ -99,13 +99,14 @@ def home_of_body(body: bytes, cells: Mapping[str, Cell]) -> Cell | None:
 
     Raises:
         SeveralCells: they lie in different cells.
-        UnknownCell: they lie in none of these.
+
+    A name of no cell here is left to the cell that gets the body: it points at the field.
     """
     try:
         names = {cell_of(name) for name in _uploads(json.loads(body))} - {None}
     except (ValueError, RecursionError):
         return None  # the cell says what is wrong with it
-    found = {known(name or "", cells) for name in names}
+    found = {known(name or "", cells) for name in names if not name or name in cells}
     if len(found) > 1:
         raise SeveralCells([cell.name for cell in found])
     return next(iter(found), None)

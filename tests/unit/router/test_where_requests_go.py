@@ -98,6 +98,10 @@ def test_a_body_that_names_none_or_cannot_be_read_says_none(body):
     assert home_of_body(body, CELLS) is None
 
 
+def test_a_picture_of_a_cell_that_is_not_here_is_left_to_the_cell_that_points_at_the_field():
+    assert home_of_body(json.dumps({"upload": f"e9-img_{BARE}"}).encode(), CELLS) is None
+
+
 def test_pictures_of_two_cells_are_refused():
     body = json.dumps([{"upload": f"{cell}-img_{BARE}"} for cell in ("e1", "e2")])
 
