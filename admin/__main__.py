@@ -19,8 +19,9 @@ from pathlib import Path
 
 import redis
 
-from admin.keys import add_keys, create_key, list_keys, revoke_key
+from admin.keys import add_keys, create_key, export_keys, import_keys, list_keys, revoke_key
 from admin.models_check import checked, remarks
+from admin.snapshot import snapshot
 from admin.usage import HEAD as USAGE
 from admin.usage import add_usage, usage_lines, usage_rows, used
 from jobs.catalogue import ModelDeclaration, read_models_file
@@ -33,6 +34,7 @@ from jobs.redis.replicated import BlockingReplicated
 from jobs.redis.store import JobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep
 from jobs.redis.usage import UsageTotals
+from process.cell import cell_of
 from process.settings import PlaneSettings, settings_or_exit
 from service.api_keys import KeyRing
 from service.settings import Settings
@@ -69,6 +71,7 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
         priority=dead.priority,
         traceparent=dead.traceparent,
         webhook=dead.webhook,
+        cell=cell_of(dead.id) or "",
     )
     store.create(job)
     upkeep.buried(job_id)
@@ -164,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("workers", help="every worker that is alive, and what it does")
     actions.add_parser("dead", help="jobs that failed because their workers were lost")
     actions.add_parser("requeue", help="send dead letters again").add_argument("ids", nargs="+", metavar="ID")
+    actions.add_parser("snapshot", help="have Redis write all it holds into a file, and print its path")
     secret = actions.add_parser("secret", help="a new secret to sign webhooks with").add_subparsers(dest="secret")
     secret.add_parser("create", help="a key's own secret, printed once").add_argument("id", metavar="KEY")
     rotate = secret.add_parser("rotate", help="a key's next secret, printed once")
@@ -208,6 +212,8 @@ def main() -> None:
                 print(table(QUEUES, [queue_row(standing) for standing in Backlog(client, queue).standings()]))
             case "workers", _:
                 print(table(WORKERS, [worker_row(worker) for worker in queue.workers()]))
+            case "snapshot", _:
+                print(snapshot(client))
             case "dead", _:
                 for job in dead_letters(upkeep, store):
                     print(job.id, job.model, job.finished_at, f"{job.attempt} attempts")
@@ -219,6 +225,10 @@ def main() -> None:
                 print(usage_lines(found) if arguments.json else table(USAGE, usage_rows(found, ring)))
             case "keys", "create":
                 create_key(ring, arguments)
+            case "keys", "export":
+                export_keys(ring, arguments.ids)
+            case "keys", "import":
+                import_keys(ring, sys.stdin)
             case "keys", "list":
                 list_keys(ring)
             case "keys", "revoke":

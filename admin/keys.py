@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from jobs.fairness import LEAST_WEIGHT, MOST_WEIGHT
-from service.api_keys import TRUSTED, KeyRing
+from service.api_keys import TRUSTED, ApiKey, KeyRing
 
 #: What `keys create` may say of a key, as `service.api_keys.ApiKey` has it.
 KEY_LIMITS = ("per_minute", "burst", "active", "waiting", "weight", "streams")
@@ -61,6 +64,29 @@ def revoke_key(ring: KeyRing, key_id: str) -> None:
         sys.exit(f"there is no key {key_id}: `keys list` shows them")
 
 
+def export_keys(ring: KeyRing, ids: Sequence[str]) -> None:
+    """Keys as `keys import` of another cell reads them, one a line: hashes of their secrets, not these."""
+    keys = ring.all()
+    if missing := [key_id for key_id in ids if key_id not in keys]:
+        sys.exit(f"there is no key {', '.join(missing)}: `keys list` shows them")
+    for key_id in ids or keys:
+        print(keys[key_id].model_dump_json())
+
+
+def import_keys(ring: KeyRing, lines: Iterable[str]) -> None:
+    """The keys of another cell; what is here already becomes as it is there, revoked ones too."""
+    try:
+        keys = [ApiKey.model_validate_json(line) for line in lines if line.strip()]
+    except ValidationError:
+        sys.exit("this is not what `keys export` prints: one JSON object a line")
+    for key in keys:
+        try:
+            ring.take_over(key)
+        except KeyError:
+            sys.exit(f"there is another key {key.id} here, with another secret: revoke one of both")
+    print(f"{len(keys)} keys are here as they are there")
+
+
 def _weight(text: str) -> float:
     """A weight as an argument; raises `ArgumentTypeError`."""
     try:
@@ -94,5 +120,8 @@ def add_keys(actions: Any) -> None:
         metavar="FILE",
         help="the key's token, made elsewhere (p2p_ID_SECRET); it is made and printed otherwise",
     )
+    export = keys.add_parser("export", help="keys for another cell, without their secrets, one a line")
+    export.add_argument("ids", metavar="ID", nargs="*", help="these; all if none is named")
+    keys.add_parser("import", help="keys that another cell exported, from standard input")
     keys.add_parser("list", help="every key, without its secret")
     keys.add_parser("revoke", help="a key opens nothing any more").add_argument("id", metavar="ID")

@@ -20,6 +20,7 @@ from jobs.errors import BatchNotFound
 from jobs.model import EVENT_NAMES, EventName, Job, JobStatus, Notice, Record, Webhook
 from jobs.redis import keys
 from jobs.redis.lua import lua
+from process.cell import cell_of, in_cell
 
 #: How many edits one batch may have: its message stays below the 20 kB that Standard Webhooks asks for.
 MAX_EDITS = 64
@@ -115,7 +116,7 @@ def gathered(
 ) -> tuple[Batch, Sequence[Job]]:
     """New jobs of one owner, at least one, as a batch with an id nobody can guess; the jobs then name it."""
     batch = Batch(
-        id=uuid4().hex,
+        id=in_cell(cell_of(jobs[0].id) or "", uuid4().hex),
         owner=jobs[0].owner,
         created_at=datetime.now(UTC),
         edits=tuple(job.id for job in jobs),

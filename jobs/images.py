@@ -11,6 +11,7 @@ from uuid import uuid4
 from pydantic import Field
 
 from jobs.model import Record
+from process.cell import in_cell
 
 ImageFormat = Literal["PNG", "JPEG", "WEBP", "AVIF", "HEIC"]
 
@@ -44,9 +45,9 @@ class Image(Record):
     expires_at: datetime
 
 
-def new_image_id() -> str:
+def new_image_id(cell: str = "") -> str:
     """An id nobody can guess; `p2p.spec.SourceImage.upload` says what it looks like."""
-    return f"img_{uuid4().hex}"
+    return in_cell(cell, f"img_{uuid4().hex}")
 
 
 def image_prefix(image_id: str) -> str:

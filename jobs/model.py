@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jobs.chosen import Chosen
 from jobs.usage import JobUsage
 from p2p.spec import RECORDED, EditSpec
+from process.cell import in_cell
 from process.error_codes import Place, listed
 
 #: The owner of what was posted without a key.
@@ -206,9 +207,12 @@ def new_job(
     webhook: Webhook | None = None,
     notices: tuple[Notice, ...] = (),
     chosen: tuple[Chosen, ...] = (),
+    cell: str = "",
 ) -> Job:
     """A queued job with an id nobody can guess.
 
+    Args:
+        cell: stands in its id.
     Raises:
         ValueError: the spec names no model. A job waits in its model's queue, and its record says which one it is.
     """
@@ -216,7 +220,7 @@ def new_job(
         raise ValueError("a job needs a model: set `spec.model`")
     now = datetime.now(UTC)
     job = dict(
-        id=token_hex(16),
+        id=in_cell(cell, token_hex(16)),
         owner=owner,
         model=spec.model,
         spec=spec,

@@ -277,8 +277,9 @@ class RecordingQueue:
         self.job_ids: list[str] = []
         self._num_workers = num_workers
 
-    def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
+    def deliver(self, job_id: str, model: str, *, last: bool = False, lost: bool = False) -> bool:
         self.job_ids.append(job_id)
+        return True
 
     def discard(self, job: Job) -> None:
         if job.id in self.job_ids:

@@ -97,9 +97,8 @@ class Reaper:
                 job = self._store.get(job_id)
                 if job.status is not JobStatus.QUEUED or (message is not None and job.message != message):
                     self._upkeep.forget_message(model, message)
-                elif not self._upkeep.is_held(model, job.message):
-                    log.warning("job %s: its message was lost and is sent again", job_id)
-                    self._queue.deliver(job_id, model)
+                elif self._queue.deliver(job_id, model, lost=True):
+                    log.warning("job %s: its message was lost and was sent again", job_id)
                     metrics.MESSAGES_SENT_AGAIN.labels(model).inc()
                     self._queue.discard(self._store.get(job_id))
         front = self._upkeep.missing(model, "", FRONT)

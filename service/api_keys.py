@@ -200,6 +200,16 @@ class KeyRing:
         self._client.hset(KEYS, key.id, key.model_dump_json())
         return key
 
+    def take_over(self, key: ApiKey) -> None:
+        """Have a key of another cell here as well, as it is there: the same token opens both.
+
+        Raises:
+            KeyError: this cell has another key of that id, with another secret.
+        """
+        if (own := self.all().get(key.id)) and own.digest != key.digest:
+            raise KeyError(key.id)
+        self._client.hset(KEYS, key.id, key.model_dump_json())
+
     def any(self) -> bool:
         """Whether a key was ever made."""
         return bool(self._client.exists(KEYS))

@@ -55,6 +55,8 @@ class Plane:
     computing: Computing = field(default_factory=Computing)
     #: Pages of lists that are made at the same time; of one key a single one.
     listings: Turns = field(default_factory=lambda: Turns(2))
+    #: Stands in the ids of edits and batches; "" where the installation is no cell.
+    cell: str = ""
     #: Stands before the path of every link (`layers.prefixed`).
     prefix: str = ""
     #: Where the seeds of edits that name none come from.

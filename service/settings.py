@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from layers.cors import checked_origins
 from layers.hosts import ANY, checked_hosts
+from process.cell import CELL
 from process.settings import Span
 from webhooks.settings import WebhookSettings
 
@@ -24,6 +25,12 @@ class Settings(WebhookSettings):
 
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+    cell: str = Field(
+        "",
+        pattern=rf"^({CELL})?$",
+        description="Name of this cell, which new ids begin with, such as e1; empty where there is one installation "
+        "(docs/cells.md). A letter, then up to 15 letters and digits, all small.",
+    )
     cors_origins: str = Field(
         "",
         description="Origins of the web pages that may call the API from a browser, such as https://example.com, "

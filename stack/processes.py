@@ -19,15 +19,20 @@ class NotStarted(Exception):
 
 @contextmanager
 def running(
-    name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[subprocess.Popen]:
-    """A process that runs as long as the block does; what it prints goes to `log`."""
+    """A process that runs as long as the block does, in `folder` where one is given; what it prints goes to `log`."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            cwd=folder,
             env={**os.environ, **(environment or {})},
             # What it keeps is for this user alone: jobs, hashes of keys, pictures, secrets.
             umask=0o077,

@@ -80,15 +80,15 @@ def server_command(path: Path, folder: Path, *, keep: bool) -> list[str]:
     return [server_program(), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700", *_kept(folder, keep)]
 
 
-def guarded_command(port: int, password: str, folder: Path, *, keep: bool) -> list[str]:
-    """The same on a port of loopback, for what stands before a port, behind a password.
+def guarded_command(port: int, password: str, folder: Path, *, keep: bool, host: str = "127.0.0.1") -> list[str]:
+    """The same on a port, of loopback where nothing else is said, for what stands before a port, behind a password.
 
     The password lies in a file: every user of the machine can read the arguments of a process.
     """
     config = folder / "redis.conf"
     config.touch(mode=0o600)
     config.write_text(f"requirepass {password}\n", encoding="ascii")
-    return [server_program(), str(config), "--port", str(port), "--bind", "127.0.0.1", *_kept(folder, keep)]
+    return [server_program(), str(config), "--port", str(port), "--bind", host, *_kept(folder, keep)]
 
 
 def _kept(folder: Path, keep: bool) -> list[str]:

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from outbox.settings import OutboxSettings
 from reaper.settings import ReaperSettings
+from router.settings import RouterSettings
 from service.settings import Settings
 from tools.markdown import print_or_put, table
 from worker.settings import WorkerSettings
@@ -21,6 +22,7 @@ READERS: dict[str, type[BaseSettings]] = {
     "worker": WorkerSettings,
     "reaper": ReaperSettings,
     "outbox": OutboxSettings,
+    "router": RouterSettings,
 }
 PART = "settings"
 
@@ -36,7 +38,12 @@ def settings_table() -> str:
     return table(
         ("variable", "default", "read by", ""),
         [
-            (f"`{name.upper()}`", _shown(field.default), ", ".join(readers[name]), field.description)
+            (
+                f"`{name.upper()}`",
+                _shown(None if field.is_required() else field.default),
+                ", ".join(readers[name]),
+                field.description,
+            )
             for name, field in fields.items()
         ],
     )

@@ -31,6 +31,7 @@ from jobs.redis.store import JobStore
 from jobs.storage import ObjectStorage
 from jobs.usage import JobUsage
 from p2p.spec import Direct
+from process.cell import cell_of, in_cell
 from process.metrics import GPU_SECONDS
 from worker.events import (
     ArtifactReady,
@@ -192,7 +193,7 @@ class Publisher:
         """Kept at once: what has been found serves the next edit, whatever becomes of this one."""
         spec, now = self.job.spec, datetime.now(UTC)
         inversion = KeptInversion(
-            id=uuid4().hex,
+            id=in_cell(cell_of(self.job.id) or "", uuid4().hex),
             owner=self.job.owner,
             source=inverted.source,
             image=(spec.source.image and spec.source.image.upload) or "",

@@ -36,11 +36,12 @@ AT_ONCE = 1000
 class JobQueue(Protocol):
     """The way from the records to the workers of a model."""
 
-    def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
-        """Send a waiting job's message anew, also where its record cannot be read here.
+    def deliver(self, job_id: str, model: str, *, last: bool = False, lost: bool = False) -> bool:
+        """Send a waiting job's message anew, also where its record cannot be read here; says whether it was sent.
 
         Args:
             last: behind all others; else its turn stays as it was.
+            lost: only if the queue holds none of it, for another reaper may have sent it meanwhile.
         """
 
     def discard(self, job: Job) -> None:
@@ -83,10 +84,11 @@ class RqJobQueue:
         self._client = client
         self._deliver = client.register_script(lua("deliver"))
 
-    def deliver(self, job_id: str, model: str, *, last: bool = False) -> None:
+    def deliver(self, job_id: str, model: str, *, last: bool = False, lost: bool = False) -> bool:
         message = message_about(job_id, model)
         names = [keys.record(job_id), keys.order(model), message.list, keys.leases(model)]
-        self._deliver(names, [message.id, "last" if last else "", *message.fields])
+        how = "last" if last else "lost" if lost else ""
+        return bool(self._deliver(names, [message.id, how, *message.fields]))
 
     def discard(self, job: Job) -> None:
         queue = self._queue(job.model)

@@ -71,14 +71,6 @@ class Upkeep:
             missing |= {job_id: None for job_id in waiting if job_id not in held | missing.keys()}
         return Part(missing, onwards)
 
-    def is_held(self, model: str, message: str | None) -> bool:
-        """Whether the queue holds a message. It is gone through for it: a millisecond for 100,000."""
-        if message is None:
-            return False
-        if self._client.zscore(keys.deep(model), message) is not None:
-            return True
-        return self._client.lpos(list_of(model), message) is not None
-
     def forget_message(self, model: str, message: str | None) -> None:
         """Take a message that no waiting job names any more out of the order."""
         if message is not None:

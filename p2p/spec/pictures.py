@@ -8,7 +8,8 @@ from p2p.part import Part
 from p2p.spec.complaints import invalid
 
 ReadBy = Literal["alpha", "colour"]
-UploadId = Annotated[str, StringConstraints(pattern=r"^img_[0-9a-f]{32}$")]
+#: With the name of a cell before it in an installation that has several.
+UploadId = Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9]{0,15}-)?img_[0-9a-f]{32}$")]
 #: A data: URL holds the picture itself, so nothing but the request's own limit bounds its length; of others the service
 #: takes 2,048 characters.
 PictureUrl = Annotated[str, StringConstraints(min_length=1)]

@@ -27,6 +27,7 @@ from p2p.change.choosing import explicit
 from p2p.spec import EditSpec
 from p2p.words import forget_prompts
 from process.addresses import UrlRefused, checked_url, refuse_private
+from process.cell import PREFIX
 from process.logs import bind
 from process.metrics import JOBS_ACCEPTED
 from process.trace import Trace
@@ -46,7 +47,7 @@ from webhooks.messages import is_wanted
 _OF_NAME = 11
 #: What our own ids look like (`jobs.model.new_job`). A client's own may look alike; ours goes first if it is the
 #: client's.
-_OURS = re.compile(r"[0-9a-f]{32}")
+_OURS = re.compile(rf"{PREFIX}[0-9a-f]{{32}}")
 
 _MODEL: set[str] = {"model"}
 
@@ -158,6 +159,7 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
         priority=asked.priority,
         webhook=asked.webhook,
         traceparent=trace.header,
+        cell=plane.cell,
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+from process.cell import PREFIX
 from service.http.errors import InvalidCursor
 
 Place = tuple[float, str]
@@ -13,7 +14,7 @@ def cursor_of(place: Place) -> str:
     return urlsafe_b64encode(f"{place[0]:.0f} {place[1]}".encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str, ids: str = "[0-9a-f]{32}") -> Place:
+def place_of(cursor: str, ids: str = rf"{PREFIX}[0-9a-f]{{32}}") -> Place:
     """The place that a cursor is of; raises `InvalidCursor`.
 
     Args:

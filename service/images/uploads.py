@@ -16,6 +16,7 @@ from jobs.inversions import KeptInversion
 from jobs.storage import ObjectStorage
 from picture_files.by_url import Fetch
 from picture_files.reading import ImageReader, ImageRefused, Normalised
+from process.cell import PREFIX
 from process.turns import Turns
 from service.api_keys import Caller
 from service.http.complaints import Complaint
@@ -45,6 +46,8 @@ class ImagePlane:
     lifetime: timedelta
     most: int
     fetch: Fetch | None = None
+    #: Stands in the ids of pictures.
+    cell: str = ""
     #: Files from URLs lie in this process's memory until they are read.
     fetching: Turns = field(default_factory=lambda: Turns(FETCHED_AT_ONCE, of_owner=FETCHED_OF_OWNER))
 
@@ -83,7 +86,7 @@ async def page(plane: ImagePlane, caller: Caller, *, cursor: str | None, limit: 
     By their ends, which only ever become later: one that an edit comes to need while a client goes from page to page
     may be seen twice, and none is missed.
     """
-    after = None if cursor is None else place_of(cursor, "img_[0-9a-f]{32}")
+    after = None if cursor is None else place_of(cursor, rf"{PREFIX}img_[0-9a-f]{{32}}")
     owned = await plane.records.owned(caller.owner, after, limit)
     follows = cursor_of(owned[-1].at) if len(owned) == limit else None
     return ImagePage([each.image for each in owned if each.image is not None], follows)
@@ -114,7 +117,7 @@ async def keep(picture: Normalised, plane: ImagePlane, caller: Caller) -> Image:
     """Keep a picture that was read; raises `TooManyImages`."""
     now = datetime.now(UTC)
     image = Image(
-        id=new_image_id(),
+        id=new_image_id(plane.cell),
         owner=caller.owner,
         width=picture.width,
         height=picture.height,

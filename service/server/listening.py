@@ -4,14 +4,13 @@ import logging
 import resource
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from layers.connections.bounds import Bounds
 from layers.connections.shares import Shares
 from layers.connections.unread import Unread
 from layers.connections.waiting import Waiting
 from service.server.connection import BoundedConnection
-from service.settings import Settings
 
 log = logging.getLogger("service")
 
@@ -21,7 +20,22 @@ UVICORN: dict[str, Any] = {"log_config": None, "access_log": False}
 SPARE_FILES = 512
 
 
-def options(settings: Settings, *, connections: int | None = None) -> dict[str, Any]:
+class Bounding(Protocol):
+    """The settings of `options`: the API's, or the router's."""
+
+    @property
+    def connections(self) -> int: ...
+    @property
+    def head_seconds(self) -> float: ...
+    @property
+    def idle_seconds(self) -> float: ...
+    @property
+    def send_seconds(self) -> float: ...
+    @property
+    def min_rate(self) -> float: ...
+
+
+def options(settings: Bounding, *, connections: int | None = None) -> dict[str, Any]:
     """What uvicorn is started with.
 
     Args:

@@ -19,7 +19,7 @@ from tools.markdown import with_part
 ROOT = Path(__file__).parents[2]
 PRODUCT = (
     *("p2p", "service", "layers", "jobs", "process", "prompts", "picture_files", "webhooks", "outbox", "reaper"),
-    *("admin", "worker"),
+    *("admin", "router", "worker"),
 )
 #: Where a base class stands for its tree, and is never raised itself.
 BASES = {"service_error", "job_plane_error", "body_refused", "request_refused", "p2p_error"}

@@ -28,7 +28,6 @@ def test_it_is_the_rq_that_was_read():
         "subscribe",
         "prepare_job_execution",
         "execute_job",
-        "heartbeat",
         "run_maintenance_tasks",
         "heartbeat",
         "check_for_suspension",

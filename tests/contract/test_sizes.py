@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 #: Product code: what is installed, served or trained, and not the tests or the benchmarks.
 ROOMS = (
-    "admin", "jobs", "layers", "outbox", "p2p", "p2p_client", "picture_files", "process", "prompts", "reaper", "scenes",
-    "service", "stack", "tools", "webhooks", "worker",
+    "admin", "jobs", "layers", "outbox", "p2p", "p2p_client", "picture_files", "process", "prompts", "reaper", "router",
+    "scenes", "service", "stack", "tools", "webhooks", "worker",
 )  # fmt: skip
 MOST_OF_A_FILE, MOST_OF_A_FUNCTION = 400, 60
 

@@ -13,7 +13,7 @@ from jobs import moves
 from jobs.errors import ArtifactNotFound, JobNotFound
 from jobs.model import JobStatus, artifact_key, new_job
 from jobs.redis import keys
-from jobs.redis.message import queue_name
+from jobs.redis.message import list_of, queue_name
 from jobs.redis.queue import RqJobQueue
 from jobs.redis.store import AsyncRedisJobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep
@@ -203,3 +203,20 @@ def test_what_the_reaper_puts_right_is_counted(plane):
     grown = {name: counted(name, **labels) - before[name] for name, labels in names.items()}
     # Of both jobs that wait by then.
     assert grown == {"p2p_workers_lost_total": 1, "p2p_messages_sent_again_total": 2, "p2p_jobs_ended_total": 1}
+
+
+def test_a_message_that_two_reapers_miss_at_once_is_sent_by_one(plane):
+    """The second one looked at the queue before the first one sent anything."""
+    job = accepted(plane)
+    second = Reaper(Upkeep(plane.client), plane.store, plane.queue, plane.storage, max_attempts=2)
+    taken(plane, job)
+    for reaper in (plane.reaper, second):
+        reaper.sweep()
+    plane.reaper.sweep()
+    message = plane.store.get(job.id).message
+
+    second.sweep()
+
+    assert not plane.queue.deliver(job.id, job.model, lost=True)
+    assert plane.store.get(job.id).message == message
+    assert plane.client.lrange(list_of(job.model), 0, -1) == [message]

@@ -8,6 +8,7 @@ export type AnswerCode =
   | "between_chunks_too_long"
   | "body_too_large"
   | "body_too_slow"
+  | "cell_unavailable"
   | "empty_body"
   | "head_too_large"
   | "head_too_slow"
@@ -42,6 +43,7 @@ export type AnswerCode =
   | "rate_limited"
   | "redis_unavailable"
   | "repeated_header"
+  | "several_cells"
   | "still_active"
   | "storage_unavailable"
   | "too_many_active"
@@ -54,6 +56,7 @@ export type AnswerCode =
   | "too_many_streams"
   | "too_many_waiting"
   | "unauthenticated"
+  | "unknown_cell"
   | "unsafe_redis"
   | "unsupported_encoding"
   | "unsupported_media_type";
