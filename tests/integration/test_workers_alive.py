@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+from rq.utils import now
 
 from jobs.redis.message import MESSAGE_TIMEOUT
 from jobs.redis.queue import WORKER_COUNTS, WORKER_KEPT, RqJobQueue
@@ -29,7 +30,8 @@ def counted(worker: GpuWorker) -> int:
 
 
 def silent_for(worker: GpuWorker, seconds: int) -> None:
-    """As Redis shows a worker whose last sign of life came so long ago."""
+    """As a worker and Redis are whose last sign of life came so long ago."""
+    worker.last_heartbeat = now() - timedelta(seconds=seconds)
     worker.connection.expire(worker.key, WORKER_KEPT - seconds)
 
 
