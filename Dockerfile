@@ -26,6 +26,7 @@ COPY reaper reaper
 COPY admin admin
 COPY layers layers
 COPY service service
+COPY router router
 COPY scenes/model/tokenizer scenes/model/tokenizer
 COPY scenes/model/vocabulary.txt scenes/model/
 # By number: Kubernetes' runAsNonRoot cannot look a name up.

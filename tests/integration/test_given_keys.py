@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
+from admin.keys import KEYS_ALREADY
 from service.api_keys import KEYS, KeyHolders, KeyRing
 from stack.patience import PATIENCE
 
@@ -46,7 +47,7 @@ def test_a_second_start_makes_no_second_key(ring, redis_url, tmp_path):
     outcomes = [create(redis_url, *given) for _ in range(2)]
 
     assert [done.returncode for done in outcomes] == [0, 0]
-    assert outcomes[1].stdout == "there are keys already\n"
+    assert outcomes[1].stdout == f"{KEYS_ALREADY}\n"
     assert list(ring.all()) == ["0123456789ab"]
 
 
