@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page
 
+from stack.demo import PHOTO
 from tests.browser.pages import body, edit_of, run, write
 
 STEPS = 2
@@ -138,6 +139,22 @@ def test_what_was_chosen_stands_beside_the_picture_and_is_said_when_it_is_shown_
     again = api.get(edit_of(page)).json()
     assert again["spec"] == made["spec"]
     assert again["chosen"] == []
+
+
+def test_a_photo_is_not_promised_what_is_refused_of_it(page, watched):
+    watched.expected.append("422")
+    written(
+        page,
+        "a cat on a beach",
+        "two red cars",
+        "The prompts have nothing in common; a new picture from the source's noise.",
+    )
+
+    page.get_by_label("A photo to edit").set_input_files(PHOTO)
+
+    says(page, "The prompts have nothing in common: name in both what the photo shows.")
+    page.get_by_role("button", name="Run", exact=True).press("Enter")
+    page.locator(".card.target .error[data-code='picture_not_described']").wait_for()
 
 
 def test_prompts_that_say_the_same_are_refused_at_the_prompt(page, watched):

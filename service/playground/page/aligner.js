@@ -2,7 +2,7 @@
 
 import { post, Problem, ROOT } from "./api.js";
 import { aligns, draft } from "./draft.js";
-import { asked, settle } from "./names.js";
+import { asked, bare, settle } from "./names.js";
 import { clearProblems, showProblems } from "./problems.js";
 
 /** Milliseconds without a key pressed: shorter than a thought, longer than a typist's pause between two letters. */
@@ -68,8 +68,7 @@ async function ask(signal) {
 }
 
 /** Names as a field of what is asked; no field without any. */
-const named = (names) =>
-  names.length ? { names: names.map(({ word, occurrence }) => (occurrence ? { word, occurrence } : { word })) } : {};
+const named = (names) => (names.length ? { names: names.map(bare) } : {});
 
 /** A pointer into what was asked, as one into the draft: blank prompts were left out. */
 function placed(pointer, targets) {

@@ -1,7 +1,7 @@
 // What is being put together, and as what it is sent: only what differs from the API's defaults.
 
 import { chosenOf, isAutomatic, regionOf } from "./chosen.js";
-import { named, nameOf, parts, weightsOf } from "./names.js";
+import { bare, named, nameOf, parts, weightsOf } from "./names.js";
 
 /** The defaults of the spec (openapi.yaml, EditSpec); those of a model come from GET /v1/models. */
 const THRESHOLD = 0.3;
@@ -54,7 +54,7 @@ export const aligns = (kind) => !["auto", "weights", "prompt"].includes(kind);
 function editsOf(target) {
   const kind = kindOf(target);
   const edits = kind ? [{ kind }] : [];
-  if (kind === "refine" && target.filled) edits[0].filled_by = target.filled;
+  if (kind === "refine" && target.filled) edits[0].filled_by = target.filled.map(bare);
   const weights = weightsOf(target);
   if (weights.length) edits.push({ kind: "reweight", weights });
   return edits;
@@ -108,10 +108,9 @@ function blendOf(target, source) {
 function regionWith(target) {
   const region = regionOf(target);
   if (!region || target.threshold === null) return null;
-  const names = (list) => list.map(({ word, occurrence }) => (occurrence ? { word, occurrence } : { word }));
   const blend = beyond(region, BLEND, ["words", "source_words", "threshold"]);
-  if (region.words.length) blend.words = names(region.words);
-  if (region.source_words?.length) blend.source_words = names(region.source_words);
+  if (region.words.length) blend.words = region.words.map(bare);
+  if (region.source_words?.length) blend.source_words = region.source_words.map(bare);
   return { ...blend, threshold: target.threshold };
 }
 
@@ -159,7 +158,7 @@ function beyond(given, defaults, controls) {
 
 const BLEND = { subtract_words: [], source_subtract_words: [], start: 0.2, subtract_threshold: 0.3, fresh_noise: false };
 
-/** The kind that a spec says: an edit that was run says one, whoever chose it. */
+/** The kind that a spec says. An edit that was run says one, also if the service chose it. */
 function kindFrom(edits) {
   if (!edits) return "auto";
   return edits.find(({ kind }) => kind !== "reweight")?.kind ?? (edits.length ? "weights" : "prompt");

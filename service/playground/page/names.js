@@ -6,9 +6,12 @@ export const nameOf = ({ word, occurrence }) => `${word.toLowerCase()} ${occurre
 /** A word's name in a body; its occurrence only if the prompt holds the name more than once. */
 export const named = ({ word, occurrence, occurrences }) => (occurrences > 1 ? { word, occurrence } : { word });
 
+/** A name that a request or an answer has, without fields that say nothing. */
+export const bare = ({ word, occurrence }) => (occurrence ? { word, occurrence } : { word });
+
 /** Names that mean parts of words, which have no button of their own: as they were given. */
 export const parts = (target, list) =>
-  target.names.filter((each) => each.list === list && each.found).map(({ word, occurrence }) => (occurrence ? { word, occurrence } : { word }));
+  target.names.filter((each) => each.list === list && each.found).map(bare);
 
 /** What is asked about a target's names, or about those of the source's words that go. */
 export const asked = (target, ofSource) => target.names.filter(({ list }) => (list === "gone") === ofSource);

@@ -123,6 +123,8 @@ function saysField(target) {
     const chosen = chosenOf(target);
     text.hidden = !chosen;
     if (!chosen) return "";
+    // The API refuses it: nothing of the photo would be kept.
+    if (draft.source.image && !chosen.edits.length) return "The prompts have nothing in common: name in both what the photo shows.";
     const own = saysRegion(target) ? " Where it may change is as you chose it." : "";
     return sentence(chosen.says) + own;
   });

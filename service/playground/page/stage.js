@@ -120,7 +120,7 @@ function picture_of(place, url, name, { spec, chosen }) {
   $(".head", place).append(h("a", { class: "save", href: url, download: name, target: "_blank", rel: "noopener", "aria-label": `Save the picture: ${title}` }, icon(ICONS.save)));
   if (!picture) return;
   const choice = (chosen ?? []).find((each) => each.picture === picture);
-  // What nobody chose is told as what it does, not by the kind's name.
+  // A choice of the service is shown by what it does, not by the kind's name.
   $(".kind", place).textContent = choice ? "" : spec.targets[picture - 1].edits.map(said).join(", ");
   $(".says", place).textContent = choice ? sentence(choice.says) : "";
 }
