@@ -20,15 +20,20 @@ class ChangeRead(_Kept):
     about: tuple[str, ...] = Field((), description="Words of the edited prompt that it describes.")
 
 
-class Chosen(_Kept):
-    """What was chosen for one edited picture: fields of its target, to be copied into a request."""
+class Choice(_Kept):
+    """What a target without edits is run with: its fields, to be copied into a request, and what they do in a line."""
 
-    picture: int = Field(description="1 is the first edit.")
-    change: tuple[ChangeRead, ...] = Field(description="What the words say; empty if nothing that they say differs.")
-    says: str = Field(description='The same in a line, such as "dog for cat; the rest is kept".')
+    says: str = Field(description='What is done, in a line, such as "dog for cat; the rest is kept".')
     edits: tuple[Edit, ...]
     cross_window: StepWindow | None = Field(None, description="Null if the request says it.")
     self_window: StepWindow | None = Field(None, description="Null if the request says it.")
     local_blend: LocalBlend | None = Field(
         None, description="Null if the request says it, and if the whole picture may change."
     )
+
+
+class Chosen(Choice):
+    """What was chosen for one edited picture: fields of its target, to be copied into a request."""
+
+    picture: int = Field(description="1 is the first edit.")
+    change: tuple[ChangeRead, ...] = Field(description="What the words say; empty if nothing that they say differs.")

@@ -1,6 +1,6 @@
 """How the service reads prompts, typed: the answers of `POST /v1/alignments`."""
 
-from p2p_client.results import Result
+from p2p_client.results import Choice, Result
 
 
 class Token(Result):
@@ -61,7 +61,10 @@ class PromptChange(Result):
 
 
 class AlignedPrompt(Result):
-    """An edited prompt in words; `removed` are indices of source words that nothing takes its map from."""
+    """An edited prompt in words; `removed` are indices of source words that nothing takes its map from.
+
+    `chosen` is what an edit of the prompt alone is run with; None if both prompts say the same.
+    """
 
     prompt: str
     tokens: int
@@ -70,6 +73,7 @@ class AlignedPrompt(Result):
     names: tuple[Name, ...] = ()
     removed: tuple[int, ...]
     change: tuple[PromptChange, ...] = ()
+    chosen: Choice | None = None
 
 
 class Alignment(Result):

@@ -105,22 +105,26 @@ class ChangeRead(Result):
     about: tuple[str, ...] = ()
 
 
-class Chosen(Result):
-    """What was chosen for an edited picture whose request names no edits: fields of its target.
+class Choice(Result):
+    """What a target without edits is run with.
 
     Attributes:
-        picture: 1 is the first edit.
-        says: it in a line.
+        says: what is done, in a line.
         edits, cross_window, self_window, local_blend: to be copied into a request.
     """
 
-    picture: int
-    change: tuple[ChangeRead, ...] = ()
     says: str
     edits: tuple[Mapping[str, Any], ...] = ()
     cross_window: Mapping[str, Any] | None = None
     self_window: Mapping[str, Any] | None = None
     local_blend: Mapping[str, Any] | None = None
+
+
+class Chosen(Choice):
+    """What was chosen for an edited picture whose request names no edits; `picture` 1 is the first edit."""
+
+    picture: int
+    change: tuple[ChangeRead, ...] = ()
 
 
 class Edit(Result):

@@ -48,8 +48,10 @@ def _choice(before: WrittenPrompt, after: WrittenPrompt, reading: Reading, keep:
 
 def _aligning(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> Edit:
     """The edit that says how the prompts correspond."""
-    filled_by = None if settings.filled_by is None else names_of(after, settings.filled_by)
-    if filled_by is None or len(filled_by) > _NAMES or not all(map(_is_sayable, filled_by)):
+    if settings.filled_by is None or len(settings.filled_by) > _NAMES:
+        return aligning_edit(kind_by_words(before, after))
+    filled_by = names_of(after, settings.filled_by)
+    if not all(map(_is_sayable, filled_by)):
         return aligning_edit(kind_by_words(before, after))
     return Refine(filled_by=filled_by)
 
@@ -60,19 +62,22 @@ def _is_sayable(name: WordName) -> bool:
 
 def _blend(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> LocalBlend | None:
     """Where the picture may change; None for everywhere, and where the words are too many to be named."""
-    names = [*(names_of(before, settings.source_words)), *(names_of(after, settings.words))]
-    if settings.whole or not names or not all(map(_is_sayable, names)):
+    # Asked first: names of a long prompt's words take as long as reading it several times.
+    if settings.whole or max(len(settings.source_words), len(settings.words)) > _NAMES:
         return None
     of_source, of_target = names_of(before, settings.source_words), names_of(after, settings.words)
-    if max(len(of_source), len(of_target)) > _NAMES:
+    names = (*of_source, *of_target)
+    if not names or not all(map(_is_sayable, names)):
         return None
     return LocalBlend(words=of_target, source_words=of_source)
 
 
 def _things_kept(before: WrittenPrompt, settings: Settings) -> LocalBlend | None:
     """Everything may change but the things, in the pixels alone: kept in latents too, they draw the old place along."""
+    if not 0 < len(settings.things) <= _NAMES:
+        return None
     names = names_of(before, settings.things)
-    if not 0 < len(names) <= _NAMES or not all(map(_is_sayable, names)):
+    if not all(map(_is_sayable, names)):
         return None
     return LocalBlend(source_subtract_words=names, start=1.0)
 

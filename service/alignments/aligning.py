@@ -6,13 +6,27 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from jobs.chosen import Choice
+from p2p.change.choosing import chosen
 from p2p.change.reading import ChangeKind, read
 from p2p.chunks import LongPrompts, most_tokens
 from p2p.errors import WordWithinToken
-from p2p.spec import MODEL_FIELD, AligningKind, ModelName, Part, Prompt, WordName, aligning_edit, counted
+from p2p.spec import (
+    MODEL_FIELD,
+    AligningKind,
+    Keep,
+    ModelName,
+    Part,
+    Prompt,
+    Target,
+    WordName,
+    aligning_edit,
+    counted,
+)
 from p2p.tokens import TokenizedPrompt
 from p2p.word_alignment import WordState, align_words, fitting_kind
-from p2p.words import forget_prompts, written
+from p2p.words import forget_prompts, same_words, written
+from service.edits.choices import choice_of
 from service.edits.resolving import known_model, too_long
 from service.http.errors import InvalidEdit
 from service.plane import Plane
@@ -154,6 +168,10 @@ class AlignedPromptView(BaseModel):
     names: tuple[NameView, ...] = Field((), description="Of the names that were asked for, in their order.")
     removed: tuple[int, ...] = Field(description="Indices of words of the source that nothing takes its map from.")
     change: tuple[ChangeView, ...] = Field(description="What the prompt changes; empty if it says the same.")
+    chosen: Choice | None = Field(
+        description="What an edit of it is run with if the request says nothing but the prompts. Null if both prompts "
+        "say the same."
+    )
 
 
 class AlignmentView(BaseModel):
@@ -181,7 +199,10 @@ def aligned(asked: AlignmentRequest, plane: Plane) -> AlignmentView:
         source=PromptView(
             prompt=source.prompt, tokens=len(source), words=_words(source), names=_names(source, asked.source.names)
         ),
-        targets=tuple(_target(source, tokens, target) for target, tokens in zip(asked.targets, targets, strict=True)),
+        targets=tuple(
+            _target(source, tokens, target, model.defaults.keep)
+            for target, tokens in zip(asked.targets, targets, strict=True)
+        ),
     )
 
 
@@ -193,7 +214,9 @@ def answer_to(asked: AlignmentRequest, plane: Plane) -> bytes:
         forget_prompts()
 
 
-def _target(source: TokenizedPrompt, tokens: TokenizedPrompt, asked: AlignedTarget) -> AlignedPromptView:
+def _target(
+    source: TokenizedPrompt, tokens: TokenizedPrompt, asked: AlignedTarget, keep: Keep | None
+) -> AlignedPromptView:
     alignment = align_words(source, tokens, asked.kind or fitting_kind(source, tokens))
     words = tuple(
         AlignedWordView(**vars(word), state=found.state, sources=found.sources)
@@ -207,6 +230,7 @@ def _target(source: TokenizedPrompt, tokens: TokenizedPrompt, asked: AlignedTarg
         names=_names(tokens, asked.names),
         removed=alignment.removed,
         change=_change(source, tokens),
+        chosen=_chosen(source, tokens, keep),
     )
 
 
@@ -220,6 +244,13 @@ def _change(source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[ChangeVie
         )
         for change in read(source.written, target.written).changes
     )
+
+
+def _chosen(source: TokenizedPrompt, target: TokenizedPrompt, keep: Keep | None) -> Choice | None:
+    if same_words(source.written, target.written):
+        return None
+    asked = Target(prompt=target.prompt)
+    return choice_of(source.prompt, asked, chosen(source.prompt, asked, keep))
 
 
 def _words(tokens: TokenizedPrompt) -> tuple[WordView, ...]:

@@ -1,8 +1,8 @@
-"""What was chosen for targets that name no edits, as the record and the answer have it."""
+"""What is chosen for targets that name no edits, as the record and the answers have it."""
 
 from collections.abc import Iterator
 
-from jobs.chosen import ChangeRead, Chosen
+from jobs.chosen import ChangeRead, Choice, Chosen
 from p2p.change.reading import read
 from p2p.change.telling import told, words_at
 from p2p.spec import EditSpec, Target
@@ -19,30 +19,40 @@ def choices_of(sent: EditSpec, complete: EditSpec) -> tuple[Chosen, ...]:
     return tuple(_choices(sent, complete))
 
 
+def choice_of(source: str, asked: Target, complete: Target) -> Choice:
+    """What was chosen for one target.
+
+    Args:
+        source: the source's prompt.
+        complete: the target with everything chosen (`p2p.change.choosing.chosen`).
+    """
+    before, after = written(source), written(complete.prompt)
+    said = asked.model_fields_set
+    return Choice(
+        says=told(before, after, read(before, after), is_kept=complete.local_blend is not None),
+        edits=complete.edits or (),
+        cross_window=None if "cross_window" in said else complete.cross_window,
+        self_window=None if "self_window" in said else complete.self_window,
+        local_blend=None if "local_blend" in said else complete.local_blend,
+    )
+
+
 def _choices(sent: EditSpec, complete: EditSpec) -> Iterator[Chosen]:
+    source = complete.source.prompt
     for picture, (asked, target) in enumerate(zip(sent.targets, complete.targets, strict=True), start=1):
         if asked.edits is None:
-            yield _choice(complete.source.prompt, picture, asked, target)
+            choice = choice_of(source, asked, target)
+            yield Chosen(picture=picture, change=_change(source, target.prompt), **vars(choice))
 
 
-def _choice(source: str, picture: int, asked: Target, target: Target) -> Chosen:
-    before, after = written(source), written(target.prompt)
-    reading = read(before, after)
-    said = asked.model_fields_set
-    return Chosen(
-        picture=picture,
-        change=tuple(
-            ChangeRead(
-                kind=change.kind,
-                source_words=words_at(before, change.gone),
-                words=words_at(after, change.new),
-                about=words_at(after, (j for _, j in change.about)),
-            )
-            for change in reading.changes
-        ),
-        says=told(before, after, reading, is_kept=target.local_blend is not None),
-        edits=target.edits or (),
-        cross_window=None if "cross_window" in said else target.cross_window,
-        self_window=None if "self_window" in said else target.self_window,
-        local_blend=None if "local_blend" in said else target.local_blend,
+def _change(source: str, prompt: str) -> tuple[ChangeRead, ...]:
+    before, after = written(source), written(prompt)
+    return tuple(
+        ChangeRead(
+            kind=change.kind,
+            source_words=words_at(before, change.gone),
+            words=words_at(after, change.new),
+            about=words_at(after, (j for _, j in change.about)),
+        )
+        for change in read(before, after).changes
     )

@@ -68,7 +68,7 @@ def test_every_language_says_the_same_request(show, swapped):
 def test_only_what_differs_from_the_defaults_is_sent(page):
     assert body(page) == {
         "source": {"prompt": "a cat on a beach"},
-        "targets": [{"prompt": "a dog on a beach", "edits": [{"kind": "replace"}]}],
+        "targets": [{"prompt": "a dog on a beach"}],
         "sampling": {"seed": 2},
         "artifacts": {"previews": 3},
     }
@@ -81,6 +81,7 @@ def test_an_earlier_edit_is_shown_again_with_its_request(page, swapped):
 
     assert edit_of(page).endswith(swapped["id"])
     assert page.get_by_label("Edited prompt").input_value() == "a dog on a beach"
+    assert page.get_by_label("Kind of edit 1").input_value() == "replace"
     assert body(page) == {
         "source": {"prompt": "a cat on a beach"},
         "targets": [
@@ -124,6 +125,7 @@ def _box(side: float) -> dict:
 
 
 def test_a_word_is_chosen_for_the_blend_and_its_mask_is_shown(page):
+    page.get_by_label("Kind of edit 1").select_option("replace")
     page.locator("#composer").get_by_role("button", name="dog").click()
     page.get_by_label("Only here may the picture change").check()
     assert body(page)["targets"][0]["local_blend"] == {"words": [{"word": "dog"}]}
@@ -142,6 +144,7 @@ def test_a_word_is_chosen_for_the_blend_and_its_mask_is_shown(page):
 def test_a_word_that_goes_is_chosen_with_those_that_change(page):
     write(page, "#source-prompt", "a cat and a car on a beach")
     write(page, "#target-1", "a cat on a beach")
+    page.get_by_label("Kind of edit 1").select_option("refine")
     page.locator(".word.removed").get_by_text("car").click()
 
     page.get_by_label("Only here may the picture change").check()
@@ -172,7 +175,7 @@ def test_several_edits_are_made_in_one_run_and_removed_again(page):
 
     run(page, steps=2)
 
-    assert [len(target["edits"]) for target in body(page)["targets"]] == [1, 1]
+    assert [target["prompt"] for target in body(page)["targets"]] == ["a dog on a beach", "a cat on a beach at night"]
     assert page.locator("#gallery .main").count() == 3
     page.get_by_text("Wipe", exact=True).click()
     page.get_by_role("radiogroup", name="Edit that is wiped").get_by_text("2").click()

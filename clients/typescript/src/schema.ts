@@ -553,6 +553,8 @@ export interface components {
              * @description What the prompt changes; empty if it says the same.
              */
             change: components["schemas"]["ChangeView"][];
+            /** @description What an edit of it is run with if the request says nothing but the prompts. Null if both prompts say the same. */
+            chosen: components["schemas"]["Choice"] | null;
         };
         /**
          * AlignedSource
@@ -1134,23 +1136,13 @@ export interface components {
             about: number[];
         };
         /**
-         * Chosen
-         * @description What was chosen for one edited picture: fields of its target, to be copied into a request.
+         * Choice
+         * @description What a target without edits is run with: its fields, to be copied into a request, and what they do in a line.
          */
-        Chosen: {
-            /**
-             * Picture
-             * @description 1 is the first edit.
-             */
-            picture: number;
-            /**
-             * Change
-             * @description What the words say; empty if nothing that they say differs.
-             */
-            change: components["schemas"]["ChangeRead"][];
+        Choice: {
             /**
              * Says
-             * @description The same in a line, such as "dog for cat; the rest is kept".
+             * @description What is done, in a line, such as "dog for cat; the rest is kept".
              */
             says: string;
             /** Edits */
@@ -1161,6 +1153,35 @@ export interface components {
             self_window?: components["schemas"]["StepWindow"] | null;
             /** @description Null if the request says it, and if the whole picture may change. */
             local_blend?: components["schemas"]["LocalBlend"] | null;
+        };
+        /**
+         * Chosen
+         * @description What was chosen for one edited picture: fields of its target, to be copied into a request.
+         */
+        Chosen: {
+            /**
+             * Says
+             * @description What is done, in a line, such as "dog for cat; the rest is kept".
+             */
+            says: string;
+            /** Edits */
+            edits: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[];
+            /** @description Null if the request says it. */
+            cross_window?: components["schemas"]["StepWindow"] | null;
+            /** @description Null if the request says it. */
+            self_window?: components["schemas"]["StepWindow"] | null;
+            /** @description Null if the request says it, and if the whole picture may change. */
+            local_blend?: components["schemas"]["LocalBlend"] | null;
+            /**
+             * Picture
+             * @description 1 is the first edit.
+             */
+            picture: number;
+            /**
+             * Change
+             * @description What the words say; empty if nothing that they say differs.
+             */
+            change: components["schemas"]["ChangeRead"][];
         };
         /**
          * Ddim

@@ -1,7 +1,8 @@
 // Asks how the words correspond as one types: one request at a time, the one before it given up.
 
 import { post, Problem, ROOT } from "./api.js";
-import { asked, draft, settle } from "./draft.js";
+import { aligns, draft } from "./draft.js";
+import { asked, bare, settle } from "./names.js";
 import { clearProblems, showProblems } from "./problems.js";
 
 /** Milliseconds without a key pressed: shorter than a thought, longer than a typist's pause between two letters. */
@@ -35,7 +36,7 @@ async function ask(signal) {
     const gone = targets.map((target) => asked(target, true));
     const fields = targets.map((target, index) => ({
       prompt: target.prompt.trim(),
-      ...(["auto", "weights"].includes(target.kind) ? {} : { kind: target.kind }),
+      ...(aligns(target.kind) ? { kind: target.kind } : {}),
       ...named(names[index]),
     }));
     const body = { model: draft.model, source: { prompt: source, ...named(gone.flat()) }, targets: fields };
@@ -45,7 +46,7 @@ async function ask(signal) {
       draft.source.max_tokens = answer.max_tokens;
       const ofSource = [...answer.source.names];
       targets.forEach((target, index) => {
-        take(target, answer.targets[index]);
+        target.alignment = answer.targets[index];
         settle(target, names[index], answer.targets[index].names, answer.targets[index].words);
         settle(target, gone[index], ofSource.splice(0, gone[index].length), answer.source.words);
       });
@@ -67,18 +68,9 @@ async function ask(signal) {
 }
 
 /** Names as a field of what is asked; no field without any. */
-const named = (names) =>
-  names.length ? { names: names.map(({ word, occurrence }) => (occurrence ? { word, occurrence } : { word })) } : {};
+const named = (names) => (names.length ? { names: names.map(bare) } : {});
 
 /** A pointer into what was asked, as one into the draft: blank prompts were left out. */
 function placed(pointer, targets) {
   return pointer.replace(/^\/targets\/(\d+)/, (_, index) => `/targets/${draft.targets.indexOf(targets[index])}`);
-}
-
-function take(target, alignment) {
-  target.alignment = alignment;
-  if (target.asked === undefined) return;
-  // Of an edit that was loaded: "automatic" where that comes to the same.
-  target.kind = target.asked === alignment.kind ? "auto" : (target.asked ?? "weights");
-  delete target.asked;
 }

@@ -1,17 +1,15 @@
 // What is being put together, and as what it is sent: only what differs from the API's defaults.
 
-/** The defaults of the spec (openapi.yaml, EditSpec); those of a model come from GET /v1/models. */
-export const DEFAULTS = {
-  cross: { start: 0, stop: 0.4 },
-  // Of an edit that only turns words up and down.
-  fader: { start: 0, stop: 0.8 },
-  self: { start: 0, stop: 0.4 },
-  threshold: 0.3,
-};
-const PREVIEWS = 3;
+import { chosenOf, isAutomatic, regionOf } from "./chosen.js";
+import { bare, named, nameOf, parts, weightsOf } from "./names.js";
 
-/** A word as the API names it, as one string: only to find it again. What a name means is the API's to say. */
-export const nameOf = ({ word, occurrence }) => `${word.toLowerCase()} ${occurrence}`;
+/** The defaults of the spec (openapi.yaml, EditSpec); those of a model come from GET /v1/models. */
+const THRESHOLD = 0.3;
+const WINDOWS = { cross: { start: 0, stop: 0.4 }, self: { start: 0, stop: 0.4 } };
+// Of an edit that only turns words up and down.
+const OF_FADER = { ...WINDOWS, cross: { start: 0, stop: 0.8 } };
+const OF_PROMPT = { cross: { start: 0, stop: 0 }, self: { start: 0, stop: 0 } };
+const PREVIEWS = 3;
 
 export const newTarget = (prompt = "") => ({
   prompt,
@@ -41,42 +39,46 @@ export const draft = {
 };
 
 /**
- * The edit that carries words over: as chosen, or as the aligner finds it, null where no words differ. Where it finds
- * nothing, for a prompt is missing or too long, "refine": it takes any two, and the prompt alone is complained of.
+ * The edit that carries words over: as said, or as the aligner finds it, null where none does. Where it finds nothing,
+ * for a prompt is missing or too long, "refine": it takes any two, and the prompt alone is complained of.
  */
 export function kindOf({ kind, alignment }) {
-  if (kind === "weights") return null;
-  if (kind !== "auto") return kind;
-  return alignment ? alignment.kind : "refine";
+  if (kind === "auto") return alignment ? alignment.kind : "refine";
+  return aligns(kind) ? kind : null;
 }
 
-export const onlyFades = (target) => kindOf(target) === null;
+/** Whether a kind says how the words correspond; the others are for weights alone, and for nothing but the prompt. */
+export const aligns = (kind) => !["auto", "weights", "prompt"].includes(kind);
 
-/** A word's name in a body; its occurrence only if the prompt holds the name more than once. */
-const named = ({ word, occurrence, occurrences }) => (occurrences > 1 ? { word, occurrence } : { word });
-
-/** Names that mean parts of words, which have no button of their own: as they were given. */
-const parts = (target, list) =>
-  target.names.filter((each) => each.list === list && each.found).map(({ word, occurrence }) => (occurrence ? { word, occurrence } : { word }));
-
-/** What is asked about a target's names, or about those of the source's words that go. */
-export const asked = (target, ofSource) => target.names.filter(({ list }) => (list === "gone") === ofSource);
-
-/** Takes the API's answer about names: those that mean whole words are these words' from here on. */
-export function settle(target, names, answers, words) {
-  const settled = new Set();
-  names.forEach((name, index) => {
-    const { exact, words: held, problem } = answers[index];
-    name.found = held.length > 0 && !problem;
-    if (!exact || problem) return;
-    settled.add(name);
-    for (const place of held) {
-      if (name.list === "weights") target.weights.set(nameOf(words[place]), name.weight);
-      else target[name.list].add(nameOf(words[place]));
-    }
-  });
-  target.names = target.names.filter((name) => !settled.has(name));
+/** What a target says as `edits`, if it says them. */
+function editsOf(target) {
+  const kind = kindOf(target);
+  const edits = kind ? [{ kind }] : [];
+  if (kind === "refine" && target.filled) edits[0].filled_by = target.filled.map(bare);
+  const weights = weightsOf(target);
+  if (weights.length) edits.push({ kind: "reweight", weights });
+  return edits;
 }
+
+/** The windows of edits that say none. */
+function windowsOf(edits) {
+  if (!edits.length) return OF_PROMPT;
+  return edits.every(({ kind }) => kind === "reweight") ? OF_FADER : WINDOWS;
+}
+
+/** What a target is run with where it says nothing itself: what is chosen, or the defaults of its edits. */
+export function usualOf(target) {
+  const threshold = regionOf(target)?.threshold ?? THRESHOLD;
+  const chosen = chosenOf(target);
+  if (chosen) return { cross: chosen.cross_window, self: chosen.self_window, threshold };
+  return { ...(isAutomatic(target) ? WINDOWS : windowsOf(editsOf(target))), threshold };
+}
+
+/** Whether a target itself says where the picture may change; else a region may be chosen for it. */
+export const saysRegion = (target) => blendOf(target, draft.source) !== null;
+
+/** Fields of a blend that say by themselves where the picture may change. */
+const PLACES = ["box", "mask", "subtract_words", "source_subtract_words"];
 
 function blendOf(target, source) {
   const words = target.alignment?.words ?? [];
@@ -87,7 +89,7 @@ function blendOf(target, source) {
   const inside = { blend: parts(target, "blend"), gone: parts(target, "gone") };
   const changes = chosen.length + inside.blend.length;
   const goes = gone.length + inside.gone.length;
-  if (!changes && !goes && !kept.box) return null;
+  if (!changes && !goes && !PLACES.some((name) => kept[name])) return null;
   const blend = { ...kept };
   if (changes) blend.words = [...chosen.map(named), ...inside.blend];
   if (goes) {
@@ -102,23 +104,25 @@ function blendOf(target, source) {
   return blend;
 }
 
+/** The chosen region as one's own, where its threshold is another one. */
+function regionWith(target) {
+  const region = regionOf(target);
+  if (!region || target.threshold === null) return null;
+  const blend = beyond(region, BLEND, ["words", "source_words", "threshold"]);
+  if (region.words.length) blend.words = region.words.map(bare);
+  if (region.source_words?.length) blend.source_words = region.source_words.map(bare);
+  return { ...blend, threshold: target.threshold };
+}
+
 function targetOf(target, source) {
-  const words = target.alignment?.words ?? [];
-  const kind = kindOf(target);
-  const edits = kind ? [{ kind }] : [];
-  if (kind === "refine" && target.filled) edits[0].filled_by = target.filled;
-  const weights = words.filter((word) => (target.weights.get(nameOf(word)) ?? 1) !== 1);
-  const inside = target.names.filter(({ list, found }) => list === "weights" && found);
-  if (weights.length || inside.length) {
-    const fields = weights.map((word) => ({ ...named(word), weight: target.weights.get(nameOf(word)) }));
-    const more = parts(target, "weights").map((name, index) => ({ ...name, weight: inside[index].weight }));
-    edits.push({ kind: "reweight", weights: [...fields, ...more] });
-  }
   const { local_blend: _, ...rest } = target.rest;
-  const body = { prompt: target.prompt.trim(), edits, ...rest };
-  if (target.cross) body.cross_window = target.cross;
-  if (target.self) body.self_window = target.self;
-  const blend = blendOf(target, source);
+  const body = { prompt: target.prompt.trim(), ...(isAutomatic(target) ? {} : { edits: editsOf(target) }), ...rest };
+  const usual = usualOf(target);
+  // Beside what is chosen, all that is said is sent: what is chosen may be something else by then.
+  const differs = (given, window) => given && (isAutomatic(target) || !same(given, window));
+  if (differs(target.cross, usual.cross)) body.cross_window = target.cross;
+  if (differs(target.self, usual.self)) body.self_window = target.self;
+  const blend = blendOf(target, source) ?? regionWith(target);
   if (blend) body.local_blend = blend;
   return body;
 }
@@ -152,26 +156,33 @@ function beyond(given, defaults, controls) {
   return Object.fromEntries(Object.entries(given ?? {}).filter(differs));
 }
 
+const BLEND = { subtract_words: [], source_subtract_words: [], start: 0.2, subtract_threshold: 0.3, fresh_noise: false };
+
+/** The kind that a spec says. An edit that was run says one, also if the service chose it. */
+function kindFrom(edits) {
+  if (!edits) return "auto";
+  return edits.find(({ kind }) => kind !== "reweight")?.kind ?? (edits.length ? "weights" : "prompt");
+}
+
 function targetFrom(spec) {
   const target = newTarget(spec.prompt);
   const edits = spec.edits ?? [];
-  const aligning = edits.find((edit) => edit.kind !== "reweight");
-  target.asked = aligning?.kind ?? null;
-  target.filled = aligning?.filled_by ?? null;
+  target.kind = kindFrom(spec.edits);
+  target.filled = edits.find(({ kind }) => kind === "refine")?.filled_by ?? null;
   for (const edit of edits.filter((each) => each.kind === "reweight")) {
     target.names.push(...edit.weights.map((each) => ({ ...each, list: "weights" })));
   }
-  const cross = aligning ? DEFAULTS.cross : DEFAULTS.fader;
-  if (spec.cross_window && !same(spec.cross_window, cross)) target.cross = spec.cross_window;
-  if (spec.self_window && !same(spec.self_window, DEFAULTS.self)) target.self = spec.self_window;
+  const usual = windowsOf(edits);
+  const given = (window, default_) => (window && !(spec.edits && same(window, default_)) ? window : null);
+  target.cross = given(spec.cross_window, usual.cross);
+  target.self = given(spec.self_window, usual.self);
   const blend = spec.local_blend;
   target.names.push(...(blend?.words ?? []).map((each) => ({ ...each, list: "blend" })));
   target.names.push(...(blend?.source_words ?? []).map((each) => ({ ...each, list: "gone" })));
-  if (blend && blend.threshold !== DEFAULTS.threshold) target.threshold = blend.threshold ?? null;
+  if (blend && blend.threshold !== THRESHOLD) target.threshold = blend.threshold ?? null;
   const known = ["prompt", "edits", "cross_window", "self_window", "local_blend"];
   target.rest = beyond(spec, { word_windows: [] }, known);
-  const defaults = { subtract_words: [], source_subtract_words: [], start: 0.2, subtract_threshold: 0.3, fresh_noise: false };
-  const more = beyond(blend, defaults, ["words", "source_words", "threshold"]);
+  const more = beyond(blend, BLEND, ["words", "source_words", "threshold"]);
   if (Object.keys(more).length) target.rest.local_blend = more;
   return target;
 }

@@ -1,7 +1,7 @@
 // Point at a word and see where it acted: its heat map over its picture, and its counterpart's over the source.
 
 import { $, h } from "./dom.js";
-import { nameOf } from "./draft.js";
+import { nameOf } from "./names.js";
 import { say } from "./problems.js";
 
 /** Makes the words below the pictures buttons that show their maps; false where there are no maps. */

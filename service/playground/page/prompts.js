@@ -1,13 +1,15 @@
 // The source and the edits: a card each, drawn anew where their number changes, else kept in place.
 
 import { align } from "./aligner.js";
-import { changed, DEFAULTS, draft, kindOf, newTarget, onlyFades } from "./draft.js";
+import { chosenOf, isAutomatic, regionOf } from "./chosen.js";
+import { changed, draft, kindOf, newTarget, saysRegion, usualOf } from "./draft.js";
 import { $, fresh, h, icon, ICONS } from "./dom.js";
 import { photoField } from "./photo.js";
+import { sentence } from "./problems.js";
 import { windowField } from "./window.js";
 import { fill, wordsField } from "./words.js";
 
-const KINDS = { replace: "Replace", refine: "Refine", weights: "Weights only" };
+const KINDS = { replace: "Replace", refine: "Refine", weights: "Weights only", prompt: "Prompt only" };
 
 export function drawPrompts() {
   const most = draft.limits?.max_targets ?? 8;
@@ -70,7 +72,8 @@ function targetCard(target, index) {
       align();
     },
   });
-  const kind = kindField(target, index);
+  const says = saysField(target);
+  const kind = kindField(target, index, says.id);
   const remove = h("button", {
     type: "button", class: "icon quiet", "aria-label": `Remove edit ${index + 1}`, hidden: one,
     onclick: () => {
@@ -83,15 +86,16 @@ function targetCard(target, index) {
   return h("section", { class: "card target", "aria-label": `Edit ${index + 1}` },
     h("div", { class: "field", "data-pointers": `${at}/prompt ${at}` }, h("div", { class: "label-row" }, label, kind, remove), area),
     wordsField(target, index),
+    says,
     sameWords(target),
     fine(target, index));
 }
 
-/** How the words correspond: found by the aligner, or chosen. */
-function kindField(target, index) {
+/** How the words correspond: left to the service, or said. */
+function kindField(target, index, describedBy) {
   const automatic = h("option", { value: "auto" }, "Automatic");
   const select = h("select", {
-    class: "kind-choice", "aria-label": `Kind of edit ${index + 1}`, "data-input": "",
+    class: "kind-choice", "aria-label": `Kind of edit ${index + 1}`, "aria-describedby": describedBy, "data-input": "",
     onchange: () => {
       target.kind = select.value;
       changed();
@@ -100,50 +104,72 @@ function kindField(target, index) {
   }, automatic, ...Object.entries(KINDS).map(([value, said]) => h("option", { value }, said)));
   show(automatic, () => {
     select.value = target.kind;
-    const kind = target.alignment && (target.alignment.kind ? KINDS[target.alignment.kind].toLowerCase() : "weights only");
-    return target.kind === "auto" && kind ? `Automatic: ${kind}` : "Automatic";
+    return target.kind === "auto" && target.alignment ? `Automatic: ${KINDS[kindFound(target)].toLowerCase()}` : "Automatic";
   });
   return h("div", { class: "field inline", "data-pointers": `/targets/${index}/edits /targets/${index}/kind` }, select);
+}
+
+/** The kind that "Automatic" stands for. */
+function kindFound(target) {
+  const chosen = chosenOf(target);
+  if (chosen) return chosen.edits[0]?.kind ?? "prompt";
+  return target.alignment.kind ?? "weights";
+}
+
+/** What the service will do with the prompts alone, in its own words. */
+function saysField(target) {
+  const text = h("p", { class: "help says", id: fresh("says") });
+  show(text, () => {
+    const chosen = chosenOf(target);
+    text.hidden = !chosen;
+    if (!chosen) return "";
+    // The API refuses it: nothing of the photo would be kept.
+    if (draft.source.image && !chosen.edits.length) return "The prompts have nothing in common: name in both what the photo shows.";
+    const own = saysRegion(target) ? " Where it may change is as you chose it." : "";
+    return sentence(chosen.says) + own;
+  });
+  return text;
 }
 
 function sameWords(target) {
   const text = h("p", { class: "help same" }, "Both prompts say the same: change a word, or click one to turn it up or down.");
   show(text, () => {
-    text.hidden = !target.alignment || kindOf(target) !== null || target.weights.size > 0;
+    const differs = isAutomatic(target) ? target.alignment?.chosen : kindOf(target) !== null;
+    text.hidden = !target.alignment || target.weights.size > 0 || Boolean(differs);
     return null;
   });
   return text;
 }
 
-/** Windows and the blend's threshold, folded away: their defaults were measured (docs/quality.md). */
+/** Windows and the blend's threshold, folded away: what is chosen, and the defaults, were measured (docs/quality.md). */
 function fine(target, index) {
   const at = `/targets/${index}`;
-  const usual = () => (onlyFades(target) ? DEFAULTS.fader : DEFAULTS.cross);
   const cross = windowField({
-    label: "Words window", pointers: `${at}/cross_window`, value: target.cross, usual,
+    label: "Words window", pointers: `${at}/cross_window`, value: target.cross, usual: () => usualOf(target).cross,
     help: "When shared words keep the places they have in the source: longer keeps the layout, shorter gives the new words room.",
     onchange: (value) => set("cross", value),
   });
   const self = windowField({
-    label: "Shapes window", pointers: `${at}/self_window`, value: target.self, usual: () => DEFAULTS.self,
+    label: "Shapes window", pointers: `${at}/self_window`, value: target.self, usual: () => usualOf(target).self,
     help: "When the source\u2019s shapes are carried over: longer keeps outlines, 0 to 0 lets go of them.",
     onchange: (value) => set("self", value),
   });
   const id = fresh("threshold");
-  const range = h("input", { id, type: "range", min: "0", max: "1", step: "0.05", value: String(target.threshold ?? DEFAULTS.threshold),
+  const range = h("input", { id, type: "range", min: "0", max: "1", step: "0.05",
     oninput: () => {
       const value = Number(range.value);
-      set("threshold", value === DEFAULTS.threshold ? null : value);
-      fill(range);
+      set("threshold", value === usualOf(target).threshold ? null : value);
     } });
   const read = h("output", { for: id });
-  fill(range);
   const threshold = h("div", { class: "field", "data-pointers": `${at}/local_blend/threshold` },
     h("div", { class: "label-row" }, h("label", { class: "label", for: id }, "Blend threshold"), read), range,
     h("p", { class: "help" }, "Higher lets less of the picture change around the chosen words."));
   show(read, () => {
-    threshold.hidden = !target.blend.size && !target.gone.size;
+    threshold.hidden = !target.blend.size && !target.gone.size && !regionOf(target);
+    range.value = String(target.threshold ?? usualOf(target).threshold);
+    fill(range);
     cross.show(target.cross);
+    self.show(target.self);
     return Number(range.value).toFixed(2);
   });
   const rest = Object.keys(target.rest);

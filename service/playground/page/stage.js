@@ -37,7 +37,8 @@ function shot(prompt, picture, count) {
       h("span", { class: "acted", hidden: true })),
     h("figcaption", {},
       h("div", { class: "head" }, h("strong", {}, title), h("span", { class: "kind" })),
-      h("p", { class: "prompt" }, prompt)));
+      h("p", { class: "prompt" }, prompt),
+      h("p", { class: "help says" })));
 }
 
 /** Which edit the wipe shows, where there are several. */
@@ -89,7 +90,7 @@ export async function finish(view) {
   const several = view.spec.sampling.seeds;
   const artifacts = several ? view.artifacts.filter(({ seed }) => seed === several[0] || seed === null) : view.artifacts;
   for (const { kind, picture, url, name } of artifacts) {
-    if (kind === "image") picture_of(shots[picture], url, name, view.spec);
+    if (kind === "image") picture_of(shots[picture], url, name, view);
     if (kind === "mask") mask_of(shots[picture], url);
   }
   for (const each of shots) each.classList.toggle("contained", view.spec.source.image?.fit === "contain");
@@ -102,7 +103,7 @@ export async function finish(view) {
   $("#hint").hidden = !laid;
 }
 
-function picture_of(place, url, name, spec) {
+function picture_of(place, url, name, { spec, chosen }) {
   const image = $(".main", place);
   const picture = Number(place.dataset.picture);
   const prompt = picture ? spec.targets[picture - 1].prompt : spec.source.prompt;
@@ -117,7 +118,11 @@ function picture_of(place, url, name, spec) {
   const title = titleOf(picture, shots.length).toLowerCase();
   $(".save", place)?.remove();
   $(".head", place).append(h("a", { class: "save", href: url, download: name, target: "_blank", rel: "noopener", "aria-label": `Save the picture: ${title}` }, icon(ICONS.save)));
-  if (picture) $(".kind", place).textContent = spec.targets[picture - 1].edits.map(said).join(", ");
+  if (!picture) return;
+  const choice = (chosen ?? []).find((each) => each.picture === picture);
+  // A choice of the service is shown by what it does, not by the kind's name.
+  $(".kind", place).textContent = choice ? "" : spec.targets[picture - 1].edits.map(said).join(", ");
+  $(".says", place).textContent = choice ? sentence(choice.says) : "";
 }
 
 const said = (edit) => (edit.kind === "reweight" ? edit.weights.map(({ word, weight }) => `${word} \u00d7${weight}`).join(", ") : edit.kind);

@@ -5,7 +5,7 @@ import { fresh, h } from "./dom.js";
 /**
  * @param label what it is of, and `help` what moving it does.
  * @param pointers of its field in the body.
- * @param onchange is given {start, stop}, or null where it was set back to the default.
+ * @param onchange is given {start, stop}, or null where it was set back to what it is otherwise (`usual`).
  */
 export function windowField({ label, help, pointers, value, usual, onchange }) {
   const id = fresh("window");

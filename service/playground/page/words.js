@@ -1,7 +1,10 @@
 // The words of an edited prompt as the aligner sees them: marked, weighed, and chosen for the local blend.
 
-import { changed, draft, nameOf } from "./draft.js";
+import { align } from "./aligner.js";
+import { inRegion, ownRegion, ownSettings, regionOf } from "./chosen.js";
+import { changed, draft, saysRegion } from "./draft.js";
 import { fresh, h, icon, ICONS } from "./dom.js";
+import { nameOf } from "./names.js";
 
 /** How far the slider goes; the API takes up to 50 either way, by the number beside it. */
 const SLIDER = { min: -2, max: 6, step: 0.1 };
@@ -14,6 +17,7 @@ export function wordsField(target, index) {
   const pointers = `${at}/edits/0/weights ${at}/edits/1/weights ${at}/local_blend ${at}/word_windows`;
   const field = h("div", { class: "field words-field", "data-pointers": pointers }, row, panel);
   let open = null;
+  let region = () => {}; // brings the open word's checkbox up to date
 
   function show() {
     const words = target.alignment?.words ?? [];
@@ -24,6 +28,7 @@ export function wordsField(target, index) {
     const inside = words.length ? target.names.filter(({ found }) => found).map(part) : [];
     row.replaceChildren(...chips, ...removed.filter(Boolean), ...inside);
     row.hidden = !words.length;
+    if (open) region();
     if (open && ![...row.children].some((each) => each.dataset.name === open.key)) shut();
     else if (open) mark();
     if (focused) [...row.children].find((each) => each.dataset.name === focused)?.focus();
@@ -51,7 +56,7 @@ export function wordsField(target, index) {
 
   function button(word) {
     const weight = word.state === "removed" ? 1 : (target.weights.get(nameOf(word)) ?? 1);
-    const blends = chosen(word).has(nameOf(word));
+    const blends = mayChange(word);
     return h("button", {
       type: "button", class: `word ${word.state}${blends ? " blends" : ""}`, "data-name": word.key, "data-state": word.state,
       "aria-expanded": String(open?.key === word.key), "aria-controls": panel.id,
@@ -60,10 +65,17 @@ export function wordsField(target, index) {
       h("span", { class: "text" }, word.word),
       word.said ? h("span", { class: "said" }, word.said) : null,
       weight !== 1 ? h("span", { class: "weight" }, `\u00d7${weight}`) : null,
-      blends ? [icon(ICONS.region), h("span", { class: "vh" }, "may change")] : null);
+      blends ? [icon(ICONS.region), h("span", { class: "vh" }, saysRegion(target) ? "may change" : "may change, as chosen from the words")] : null);
   }
 
-  const chosen = (word) => (word.state === "removed" ? target.gone : target.blend);
+  const own = (word) => (word.state === "removed" ? target.gone : target.blend);
+
+  /** Whether the picture may change at a word: as one chose it, else as the service does. */
+  function mayChange(word) {
+    if (saysRegion(target)) return own(word).has(nameOf(word));
+    const region = regionOf(target);
+    return region ? inRegion(word.state === "removed" ? region.source_words : region.words, [word]).length > 0 : false;
+  }
 
   function unfold(word) {
     open = word;
@@ -122,18 +134,29 @@ export function wordsField(target, index) {
   }
 
   function blendOf(word) {
-    const of = chosen(word);
     const box = h("input", {
-      type: "checkbox", checked: of.has(nameOf(word)),
+      type: "checkbox",
       onchange: () => {
-        if (box.checked) of.add(nameOf(word));
-        else of.delete(nameOf(word));
+        setRegion(word, box.checked);
         changed();
         show();
       },
     });
+    region = () => (box.checked = mayChange(word));
+    region();
     return h("label", { class: "check" }, box, h("span", {}, "Only here may the picture change",
       h("small", {}, "Local blend: outside the regions of the words chosen so, it stays as the source.")));
+  }
+
+  /** The first change of a region that is chosen begins with that region; without any word left, all is one's own. */
+  function setRegion(word, isIn) {
+    if (!saysRegion(target)) ownRegion(target, draft.source);
+    if (isIn) return own(word).add(nameOf(word));
+    own(word).delete(nameOf(word));
+    if (saysRegion(target) || !regionOf(target)) return;
+    ownSettings(target);
+    target.threshold = null;
+    align({ now: true });
   }
 
   document.addEventListener("aligned", function again() {

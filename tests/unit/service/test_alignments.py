@@ -115,3 +115,32 @@ def test_an_answer_says_what_the_prompt_changes(client):
 
     assert swap["change"] == [{"kind": "thing", "source_words": [1], "words": [1, 2], "about": []}]
     assert same["change"] == []
+
+
+def test_an_answer_says_what_an_edit_of_the_prompts_alone_is_run_with(client):
+    """It is what an edit without settings answers, field by field."""
+    prompts = ("a red dog on the beach", "a cat with a hat on the beach", "a cat", "two dogs", "a cat on the lawn")
+    view = client.post("/v1/alignments", json=asked("a cat on the beach", *prompts)).json()
+    made = []
+    for prompt in prompts:
+        edit = client.post("/v1/edits", json=asked("a cat on the beach", prompt)).json()
+        made += client.get(edit["links"]["self"]).json()["chosen"]
+
+    for target, chosen in zip(view["targets"], made, strict=True):
+        assert target["chosen"] == {name: chosen[name] for name in target["chosen"]}
+    assert view["targets"][0]["chosen"]["says"] == "red dog for cat; the rest is kept"
+
+
+def test_a_kind_that_is_asked_for_changes_nothing_of_what_is_chosen(client):
+    body = asked("a cat on the beach", {"prompt": "a dog on the beach", "kind": "refine"})
+
+    (target,) = client.post("/v1/alignments", json=body).json()["targets"]
+
+    assert (target["kind"], target["chosen"]["edits"]) == ("refine", [{"kind": "replace"}])
+
+
+@pytest.mark.parametrize("prompt", ["a cat on the beach", "A  cat on the BEACH", "a cat, on the beach"])
+def test_nothing_is_chosen_for_prompts_that_say_the_same(client, prompt):
+    (target,) = client.post("/v1/alignments", json=asked("a cat on the beach", prompt)).json()["targets"]
+
+    assert target["chosen"] is None
