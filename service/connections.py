@@ -18,7 +18,7 @@ from jobs.redis.queue import RqJobQueue
 from jobs.redis.replicated import Replicated
 from jobs.redis.schemes import SCHEMES, client
 from jobs.redis.store import AsyncRedisJobStore
-from jobs.storage import open_storage
+from jobs.storage import ObjectStorage, open_storage
 from picture_files.by_url import Fetch, fetch_over
 from picture_files.reading import ImageLimits, ImageReader
 from process.addresses import GuardedTransport
@@ -120,16 +120,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 backlog=settings.backlog,
                 deliveries=RedisDeliveries(records, writes),
                 webhook_private=settings.webhook_private,
-                images=ImagePlane(
-                    records=RedisImages(records, writes),
-                    inversions=RedisInversions(records, writes),
-                    storage=storage,
-                    reader=ImageReader(limits_of(settings)),
-                    lifetime=settings.image_lifetime,
-                    most=settings.images_per_key,
-                    cell=settings.cell,
-                    fetch=_fetch(settings, transport) if settings.image_urls else None,
-                ),
+                images=_image_plane(settings, records, writes, storage, transport),
                 followers=followers,
                 stream_bound=StreamBound(settings.streams_per_key),
             )
@@ -140,6 +131,25 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
         await records.aclose()
         messages.close()
         watcher.close()
+
+
+def _image_plane(
+    settings: Settings,
+    records: redis.asyncio.Redis,
+    writes: Replicated,
+    storage: ObjectStorage,
+    transport: GuardedTransport,
+) -> ImagePlane:
+    return ImagePlane(
+        records=RedisImages(records, writes),
+        inversions=RedisInversions(records, writes),
+        storage=storage,
+        reader=ImageReader(limits_of(settings)),
+        lifetime=settings.image_lifetime,
+        most=settings.images_per_key,
+        cell=settings.cell,
+        fetch=_fetch(settings, transport) if settings.image_urls else None,
+    )
 
 
 def limits_of(settings: Settings) -> ImageLimits:

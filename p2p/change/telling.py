@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from p2p.change.reading import Change, ChangeKind, Reading
+from p2p.spec import LocalBlend
 from p2p.words import WrittenPrompt
 
 
@@ -31,16 +32,24 @@ def words_at(prompt: WrittenPrompt, indices: Iterable[int]) -> tuple[str, ...]:
     return tuple(prompt.words[index].text for index in indices)
 
 
-def told(source: WrittenPrompt, target: WrittenPrompt, reading: Reading, *, is_kept: bool) -> str:
+def told(source: WrittenPrompt, target: WrittenPrompt, reading: Reading, blend: LocalBlend | None) -> str:
     """What is done, in a line.
 
     Args:
-        is_kept: whether all but a region stays.
+        blend: of the target, with everything chosen.
     """
     if not reading.related:
         return "the prompts have nothing in common; a new picture from the source's noise"
     changes = ", ".join(_line(source, target, change) for change in reading.changes) or "nothing that words say"
-    return f"{changes}; {'the rest is kept' if is_kept else 'the whole picture may change'}"
+    return f"{changes}; {_kept(blend)}"
+
+
+def _kept(blend: LocalBlend | None) -> str:
+    if blend is None:
+        return "the whole picture may change"
+    if blend.source_subtract_words and not blend.words and not blend.source_words:
+        return f"{' '.join(name.word for name in blend.source_subtract_words)} stays as it is"
+    return "the rest is kept"
 
 
 def _line(source: WrittenPrompt, target: WrittenPrompt, change: Change) -> str:

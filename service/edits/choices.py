@@ -29,7 +29,7 @@ def choice_of(source: str, asked: Target, complete: Target) -> Choice:
     before, after = written(source), written(complete.prompt)
     said = asked.model_fields_set
     return Choice(
-        says=told(before, after, read(before, after), is_kept=complete.local_blend is not None),
+        says=told(before, after, read(before, after), complete.local_blend),
         edits=complete.edits or (),
         cross_window=None if "cross_window" in said else complete.cross_window,
         self_window=None if "self_window" in said else complete.self_window,

@@ -77,3 +77,20 @@ def test_a_retry_that_says_what_is_chosen_is_the_same_request(client):
     assert posted(client, addition, **{"Idempotency-Key": "one"})["id"] == first["id"]
     addition["targets"][0]["cross_window"] = {"stop": 0.4}
     assert client.post("/v1/edits", json=addition, headers={"Idempotency-Key": "one"}).status_code in (409, 422)
+
+
+def test_of_a_changed_place_the_line_says_what_stays(client):
+    """The whole picture may change but for what is named: the rest is not kept."""
+    (chosen,) = posted(client, edit(prompt="a cat on the lawn", keep="things"))["chosen"]
+
+    assert chosen["says"] == "place: lawn; cat stays as it is"
+    assert [name["word"] for name in chosen["local_blend"]["source_subtract_words"]] == ["cat"]
+
+
+def test_what_is_kept_is_refused_beside_settings_of_ones_own(client):
+    refused = client.post(
+        "/v1/edits", json=edit(prompt="a cat on the lawn", keep="things", edits=[{"kind": "replace"}])
+    )
+
+    assert refused.status_code == 422
+    assert [(e["code"], e["pointer"]) for e in refused.json()["errors"]] == [("keep_with_settings", "/targets/0/keep")]
