@@ -16,13 +16,17 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from jobs.redis import refusal
+from process import cell
+from process.sentinel_url import OWN
 from prompts.notices import foreign
+from service.edits import submit
 from tests.backtracking import TooManySteps, Work, pieces_of
 
 ROOT = Path(__file__).parents[2]
 PARTS = (
     *("p2p", "p2p_client", "worker", "stack", "admin"),
-    *("service", "layers", "jobs", "process", "prompts", "picture_files", "webhooks", "outbox", "reaper"),
+    *("service", "layers", "jobs", "process", "prompts", "picture_files", "webhooks", "outbox", "reaper", "router"),
 )
 #: Functions of `re` that go on behind a match or try every place; the others begin at one place.
 EVERYWHERE = frozenset({"search", "sub", "subn", "split", "findall", "finditer"})
@@ -30,8 +34,13 @@ AT_ONE_PLACE = frozenset({"match", "fullmatch"})
 #: Patterns that are put together when they are used, by file and by how they are written: as they come to be.
 MADE = {
     ("prompts/notices/foreign.py", "pattern"): [each.pattern for each in foreign._PATTERNS],
+    ("jobs/redis/refusal.py", "words"): [words for words, _ in refusal._MENDED_BY_WORDS],
+    ("process/redis_url.py", "f'(?:^|&){OWN}tls=([^&]*)'"): [f"(?:^|&){OWN}tls=([^&]*)"],
+    ("process/cell.py", r"f'(?:({CELL})-)?(?:img_)?[0-9a-f]{{32}}'"): [cell._OURS.pattern],
+    ("router/cells.py", "CELL"): [cell.CELL],
+    ("service/edits/submit.py", r"f'{PREFIX}[0-9a-f]{{32}}'"): [submit._OURS.pattern],
     ("service/http/cursors.py", r"f'(\\d{{1,15}}) ({ids})'"): [
-        f"(\\d{{1,15}}) ({ids})" for ids in ("[0-9a-f]{32}", "img_[0-9a-f]{32}")
+        f"(\\d{{1,15}}) ({cell.PREFIX}{ids})" for ids in ("[0-9a-f]{32}", "img_[0-9a-f]{32}")
     ],
 }
 #: How often a part is repeated, and then twice as often: the second only where the first shows too much.
