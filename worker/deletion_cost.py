@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager as Block
 from contextlib import contextmanager, nullcontext
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
@@ -123,6 +124,8 @@ class DeletionCost:
             ) as answer:
                 answer.read()
         except (OSError, HTTPException) as error:
+            if isinstance(error, HTTPError):
+                error.close()  # it holds the connection
             return f"{self._server} did not take {ANNOTATION}: {str(error) or type(error).__name__}"
         except ValueError:  # of a header; its message has the token in it
             return f"the files in {self._account} are not those of a service account"

@@ -112,7 +112,8 @@ class RqJobQueue:
         return [message.decode() for message in cast(list[bytes], self._client.lrange(key, 0, most - 1))]
 
     def _delete(self, message_id: str) -> None:
-        with suppress(NoSuchJobError):
+        # RQ's ValueError: a worker ended with it between two of RQ's reads, and has removed it then.
+        with suppress(NoSuchJobError, ValueError):
             RqJob.fetch(message_id, connection=self._client, serializer=JSONSerializer).delete()
 
     def num_workers(self, model: str) -> int:

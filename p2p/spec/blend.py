@@ -51,8 +51,11 @@ class LocalBlend(Part):
     source_subtract_words: Names = Field((), description="Words of the source prompt whose region must not change.")
     box: Box | None = Field(None, description="Outside it nothing changes.")
     mask: MaskImage | None = Field(None, description="Where it is not painted nothing changes.")
+    # Left out of what is written where it says no more than its default: an older worker reads no field that it does
+    # not know.
     fresh_noise: bool = Field(
         False,
+        exclude_if=lambda fresh: not fresh,
         description="Whether the edit starts from noise of its own inside the region that the source's words have: "
         "what was there does not come back. A generated source is then run before its edits.",
     )

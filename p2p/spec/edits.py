@@ -52,6 +52,7 @@ class Refine(_Kind):
     kind: Literal["refine"] = "refine"
     filled_by: Names | None = Field(
         None,
+        exclude_if=lambda names: names is None,  # as `p2p.spec.blend` says of `fresh_noise`
         description="What takes the attention of words that go, so that nothing else fills their place: one half goes "
         "to these words of the edited prompt, the other to the end of the prompt, which gets all if none is named. "
         "Where absent it is left out, as published.",

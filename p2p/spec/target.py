@@ -68,6 +68,7 @@ class Target(Part):
     local_blend: LocalBlend | None = None
     keep: Keep | None = Field(
         None,
+        exclude_if=lambda keep: keep is None,  # as `p2p.spec.blend` says of `fresh_noise`
         description="Where `edits` and `local_blend` are left out and only a place changes, `things` pastes what both "
         "prompts name in front of it back from the source. It suits pictures whose light is the same in every place. "
         "Where absent, the model's default; the answer's `chosen` has it as a local blend.",

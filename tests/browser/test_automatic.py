@@ -112,7 +112,7 @@ def test_a_weight_makes_the_edit_one_that_says_its_kind(page):
     [
         ("a cat on a beach", "a dog on a beach", "Dog for cat; the rest is kept.", "replace"),
         ("a cat and a car on a beach", "a cat on a beach", "Car removed; the rest is kept.", "refine"),
-        ("a cat on a beach", "a cat on a lawn", "Place: lawn; the rest is kept.", "replace"),
+        ("a cat on a beach", "a cat on a lawn", "Place: lawn; cat stays as it is.", "replace"),
         (
             "a cat on a beach",
             "two red cars",

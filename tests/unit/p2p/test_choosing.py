@@ -84,7 +84,7 @@ def test_where_the_place_changes_things_are_kept_in_the_pixels_if_that_is_wanted
 
     assert names(made["local_blend"]["source_subtract_words"]) == ["red", "cat"]
     assert made["local_blend"]["start"] == 1.0
-    assert made["keep"] is None
+    assert "keep" not in made
 
 
 def test_what_a_model_keeps_is_kept_unless_the_blend_is_said():

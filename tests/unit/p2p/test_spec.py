@@ -4,6 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from p2p.change.choosing import explicit
 from p2p.spec import MAX_COMPLAINTS, MAX_SEED, RECORDED, EditSpec
 
 
@@ -224,3 +225,13 @@ def test_a_recorded_edit_keeps_a_seed_that_was_once_allowed():
     with pytest.raises(ValidationError, match="less than or equal to 4294967295"):
         EditSpec.model_validate(body)
     assert EditSpec.model_validate(body, context=RECORDED).sampling.seed == 2**53 - 1
+
+
+def test_what_a_later_version_brought_is_written_only_where_it_is_said():
+    """A worker of the version before refuses a record with a field that it does not know."""
+    automatic = explicit(EditSpec.model_validate({**spec(), "targets": [{"prompt": "a dog on a beach"}]}))
+    refine = {"kind": "refine", "filled_by": []}
+    used = EditSpec.model_validate(spec(edits=[refine], local_blend={"words": [{"word": "dog"}], "fresh_noise": True}))
+
+    assert not [name for name in ("keep", "fresh_noise", "filled_by") if f'"{name}"' in automatic.model_dump_json()]
+    assert EditSpec.model_validate_json(used.model_dump_json()) == used

@@ -121,7 +121,7 @@ def test_how_faithfully_the_picture_comes_back_is_said(serve, picture, file_of):
 
 
 def test_the_steps_of_the_inversion_are_told_before_those_of_the_edit(serve, picture, plane, monkeypatch):
-    monkeypatch.setattr("worker.publishing.LOOK_INTERVAL", 0)
+    monkeypatch.setattr("worker.publishing.FOLLOWED_INTERVAL", 0)
     monkeypatch.setattr(plane.store, "watch", lambda job_id: Watch(plane.store.get(job_id).execution, False, True))
     job = serve(photo_spec("a dog"))
 
