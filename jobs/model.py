@@ -25,14 +25,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.chosen import Chosen
 from jobs.usage import JobUsage
+from jobs.versions import FIRST, version_of
 from p2p.spec import RECORDED, EditSpec
 from process.cell import in_cell
 from process.error_codes import Place, listed
 
 #: The owner of what was posted without a key.
 ANYBODY = "anonymous"
-#: Raised when a field changes its meaning; records of another version need a migration.
-SCHEMA_VERSION = 1
 
 
 class JobStatus(StrEnum):
@@ -152,7 +151,7 @@ class Line(Record):
 class Job(Record):
     """One edit that was asked for, from acceptance to the end of its lifetime."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(FIRST, description="The version of this program that it needs (`jobs.versions`).")
     id: str
     owner: str = ANYBODY
     status: JobStatus = JobStatus.QUEUED
@@ -220,6 +219,7 @@ def new_job(
         raise ValueError("a job needs a model: set `spec.model`")
     now = datetime.now(UTC)
     job = dict(
+        schema_version=version_of(spec),
         id=in_cell(cell, token_hex(16)),
         owner=owner,
         model=spec.model,

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from jobs.errors import JobNotFound, NewerRecord
-from jobs.model import SCHEMA_VERSION, Job
+from jobs.model import Job
+from jobs.versions import SCHEMA_VERSION
 from p2p.spec import RECORDED
 
 #: Characters of a value from which on it is kept packed: a finished job's list of artifacts is, and a long spec.

@@ -1,4 +1,4 @@
-"""A worker is busy, for whoever asks, while it works a message off and at no other time."""
+"""A worker says that it is busy while it works a message off, and at no other time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

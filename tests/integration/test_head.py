@@ -8,11 +8,12 @@ import pytest
 
 from jobs import moves
 from jobs.errors import IllegalTransition
-from jobs.model import SCHEMA_VERSION, Job, new_job
+from jobs.model import Job, new_job
 from jobs.redis import keys
 from jobs.redis.head import ENTRIES, RedisHead
 from jobs.redis.message import list_of
 from jobs.redis.store import RedisJobStore
+from jobs.versions import SCHEMA_VERSION
 from tests.edits import CAT_TO_DOG
 
 LEASE = timedelta(seconds=10)

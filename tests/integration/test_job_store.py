@@ -9,7 +9,6 @@ import pytest
 from jobs import moves
 from jobs.errors import IllegalTransition, JobNotFound, NewerRecord
 from jobs.model import (
-    SCHEMA_VERSION,
     TRANSITIONS,
     Artifact,
     Job,
@@ -24,6 +23,7 @@ from jobs.redis import keys
 from jobs.redis.record import decode, encode
 from jobs.redis.store import RedisJobStore
 from jobs.testing import InMemoryJobStore
+from jobs.versions import SCHEMA_VERSION
 from tests.edits import CAT_TO_DOG
 from tests.patience import PATIENCE
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from jobs.model import SCHEMA_VERSION, new_job
+from jobs.model import new_job
 from jobs.redis import keys
 from jobs.redis.store import RedisJobStore
+from jobs.versions import SCHEMA_VERSION
 from p2p.spec import EditSpec
 from stack.processes import python, running
 from stack.services import Stack, stack
@@ -128,7 +129,7 @@ def test_a_job_of_a_newer_version_waits_for_a_newer_worker(served, worker, post,
         assert until(known)["status"] == "succeeded"
         assert client.hget(keys.record(job.id), "status") == '"queued"'
 
-        program = "import jobs.model as m; m.SCHEMA_VERSION += 1; from worker.__main__ import main; main()"
+        program = "import jobs.versions as v; v.SCHEMA_VERSION += 1; from worker.__main__ import main; main()"
         command = python("-c", program, "--model", MODEL)
         with running("newer", command, tmp_path / "newer.log", served.environment):
             assert eventually(lambda: client.hget(keys.record(job.id), "status") == '"succeeded"')

@@ -18,7 +18,7 @@ from tests.receiver import Receiver, receiving
 from tests.steady_load import SteadyLoad, edit, told, verdict
 
 SENT_AGAIN = re.compile(r"job (\w+): its message was lost and was sent again")
-#: Whoever holds a lost message must have been missed by two sweeps; three of each reaper have passed then.
+#: A reaper sends a message again that two of its sweeps have missed; three of each reaper have passed then.
 SWEEPS = 3
 
 

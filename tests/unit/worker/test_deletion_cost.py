@@ -23,7 +23,7 @@ PATH = f"/api/v1/namespaces/{NAMESPACE}/pods/{POD}"
 
 @dataclass
 class ApiServer:
-    """Takes one PATCH of a pod's annotations, from whoever has the token, and answers `status`."""
+    """Takes one PATCH of a pod's annotations, if the token is right, and answers `status`."""
 
     account: Path
     port: int = 0

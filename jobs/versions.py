@@ -1,0 +1,40 @@
+"""Which version of this program a job needs, so that an older worker gives it back rather than fails to read it.
+
+A record says the version that its job needs and not the one that wrote it: while an installation is upgraded, older
+workers go on with the jobs that use nothing new. A field that is added to a spec has its row here, and is left out of
+what is written where it is not used (`exclude_if`).
+"""
+
+from collections.abc import Callable, Mapping
+
+from p2p.spec import EditSpec, LocalBlend, Refine, Target
+
+
+def _fills(target: Target) -> bool:
+    return any(isinstance(edit, Refine) and edit.filled_by is not None for edit in target.edits or ())
+
+
+def _starts_afresh(target: Target) -> bool:
+    return target.local_blend is not None and target.local_blend.fresh_noise
+
+
+def _only_subtracts(target: Target) -> bool:
+    blend = target.local_blend
+    return blend is not None and blend.box is None and blend.mask is None and not _names(blend)
+
+
+def _names(blend: LocalBlend) -> bool:
+    return bool(blend.words or blend.source_words)
+
+
+#: By what a target may ask for, the first version that reads it.
+SINCE: Mapping[Callable[[Target], bool], int] = {_fills: 2, _starts_afresh: 2, _only_subtracts: 2}
+#: Of jobs that use none of it.
+FIRST = 1
+#: What this program reads. Raised with each row of a new version.
+SCHEMA_VERSION = max(SINCE.values())
+
+
+def version_of(spec: EditSpec) -> int:
+    """The first version that reads a job of a spec."""
+    return max((since for target in spec.targets for asks, since in SINCE.items() if asks(target)), default=FIRST)

@@ -1,0 +1,54 @@
+"""What a record says that it needs, and who reads it while an installation is upgraded."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.model import new_job
+from jobs.versions import FIRST, SCHEMA_VERSION
+from p2p.change.choosing import explicit
+from p2p.spec import EditSpec
+
+DOG = {"words": [{"word": "dog"}]}
+
+
+def version(**target) -> int:
+    body = {"model": "tiny", "source": {"prompt": "a cat on a beach"}, "targets": [{"prompt": "a dog", **target}]}
+    return new_job(explicit(EditSpec.model_validate(body)), lifetime=timedelta(hours=1)).schema_version
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"edits": [{"kind": "refine"}]},
+        {"edits": [{"kind": "refine"}], "local_blend": {**DOG, "source_subtract_words": [{"word": "beach"}]}},
+        {"edits": [{"kind": "refine"}], "local_blend": {"box": {"left": 0, "top": 0, "right": 1, "bottom": 0.5}}},
+        {"prompt": "a dog on a beach"},
+    ],
+)
+def test_what_uses_nothing_new_is_read_by_the_first_version(target):
+    assert version(**target) == FIRST
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"edits": [{"kind": "refine", "filled_by": []}]},
+        {"edits": [{"kind": "refine"}], "local_blend": {**DOG, "fresh_noise": True}},
+        {"edits": [{"kind": "refine"}], "local_blend": {"source_subtract_words": [{"word": "cat"}]}},
+        {"prompt": "a cat on a lawn", "keep": "things"},
+    ],
+)
+def test_what_uses_something_new_waits_for_a_worker_that_reads_it(target):
+    assert version(**target) == SCHEMA_VERSION > FIRST
+
+
+def test_a_removal_that_is_chosen_waits_for_such_a_worker_too():
+    body = {
+        "model": "tiny",
+        "source": {"prompt": "a cat and a dog on a beach"},
+        "targets": [{"prompt": "a cat on a beach"}],
+    }
+    job = new_job(explicit(EditSpec.model_validate(body)), lifetime=timedelta(hours=1))
+
+    assert job.schema_version == SCHEMA_VERSION
