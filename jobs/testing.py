@@ -285,9 +285,6 @@ class RecordingQueue:
         if job.id in self.job_ids:
             self.job_ids.remove(job.id)
 
-    def waiting(self, model: str) -> frozenset[str]:
-        return frozenset(self.job_ids)
-
     def num_workers(self, model: str) -> int:
         return self._num_workers
 

@@ -21,7 +21,7 @@ from rq.worker_registration import get_keys
 from jobs.model import Job
 from jobs.redis import keys
 from jobs.redis.lua import lua
-from jobs.redis.message import job_of, list_of, message_about, queue_name
+from jobs.redis.message import job_of, message_about, queue_name
 
 #: Seconds that a worker's key is kept after its last sign of life: RQ adds a minute to what it is given.
 WORKER_TTL = 30
@@ -49,9 +49,6 @@ class JobQueue(Protocol):
 
         One that stands far behind is passed over by the worker that takes it.
         """
-
-    def waiting(self, model: str) -> frozenset[str]:
-        """Jobs of a model whose messages no worker has taken."""
 
     def num_workers(self, model: str) -> int:
         """How many workers of a model are alive."""
@@ -104,9 +101,6 @@ class RqJobQueue:
             if job_of(message_id) == job.id:
                 self._client.zrem(running, member)
                 self._delete(message_id)
-
-    def waiting(self, model: str) -> frozenset[str]:
-        return frozenset(map(job_of, self._messages(list_of(model))))
 
     def _messages(self, key: str, most: int = 0) -> list[str]:
         return [message.decode() for message in cast(list[bytes], self._client.lrange(key, 0, most - 1))]
