@@ -87,10 +87,18 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Redis; where none can start, tests fail and say what to install."""
     with redis_server(tmp_path_factory.mktemp("redis")) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def redis_url(redis_of_session: str) -> str:
+    """A real Redis, empty when a file's tests begin: keys that another file has left would close an API's door."""
+    with redis.Redis.from_url(redis_of_session) as client:
+        client.flushall()
+    return redis_of_session
 
 
 @pytest.fixture

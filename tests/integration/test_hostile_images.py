@@ -16,6 +16,7 @@ from tests import hostile, hostile_heif
 from tests.api_process import api_process, sent
 from tests.patience import ANSWER
 
+#: One second, after the start of the process that reads: a good picture takes a thirtieth of it.
 LIMITS = {"MAX_IMAGE_BYTES": 24 * 2**20, "MAX_IMAGE_PIXELS": 16_000_000, "IMAGE_SECONDS": 1}
 #: By how much the API's memory may have grown at its highest, over what it was after one good picture. A form's
 #: file goes to disk beyond a megabyte and is read from there by another process; what is left are the server's buffers
