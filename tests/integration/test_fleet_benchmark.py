@@ -1,23 +1,16 @@
 """`python -m benchmarks.fleet --quick`: small fleets and a short queue, and nothing accepted is lost."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests.patience import PATIENCE
+from tests.programs import printed
 
 
 @pytest.fixture(scope="module")
 def report() -> dict:
     """What the benchmark prints. Its status is 1 where an edit was lost or ended twice."""
-    command = [sys.executable, "-m", "benchmarks.fleet", "--quick"]
-    # Far more than it takes: where it hangs, the suite goes on.
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=6 * PATIENCE, cwd=Path(__file__).parents[2])
-    assert ran.returncode == 0, ran.stderr[-5000:]
-    return json.loads(ran.stdout)
+    return json.loads(printed("benchmarks.fleet", "--quick"))
 
 
 def test_it_says_what_was_asked_of_it(report):

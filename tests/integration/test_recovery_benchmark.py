@@ -1,13 +1,10 @@
 """`python -m benchmarks.recovery --quick`: one kill in each window, each fault once, and nothing accepted is lost."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests.patience import PATIENCE
+from tests.programs import printed
 
 WINDOWS = {
     "after_pop",
@@ -35,11 +32,7 @@ FAULTS = {
 @pytest.fixture(scope="module")
 def report() -> dict:
     """What the benchmark prints; whatever it says beside that is shown where it fails."""
-    command = [sys.executable, "-m", "benchmarks.recovery", "--quick"]
-    # Far more than it takes: where it hangs, the suite goes on.
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=6 * PATIENCE, cwd=Path(__file__).parents[2])
-    assert ran.returncode == 0, ran.stderr[-5000:]
-    return json.loads(ran.stdout)
+    return json.loads(printed("benchmarks.recovery", "--quick"))
 
 
 def test_a_process_is_killed_in_every_window_and_every_fault_happens(report):

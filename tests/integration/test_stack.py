@@ -32,6 +32,7 @@ from stack.redis_server import (
 )
 from stack.services import stack
 from tests.patience import PATIENCE, eventually
+from tests.programs import printed
 
 ROOT = Path(__file__).parents[2]
 
@@ -193,10 +194,13 @@ def test_a_demo_that_is_interrupted_leaves_nothing_running(tiny_models, tmp_path
     with subprocess.Popen(
         command, env={**os.environ, "TMPDIR": mark}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as demo:
-        demo.stdout.readline()
-        assert eventually(lambda: _mentioning(mark))
-        demo.send_signal(how)
-        status = demo.wait(PATIENCE)
+        try:
+            demo.stdout.readline()
+            assert eventually(lambda: _mentioning(mark))
+            demo.send_signal(how)
+            status = demo.wait(PATIENCE)
+        finally:
+            demo.kill()  # one that hangs: the block would wait for its end
 
     assert status != 0
     assert _mentioning(mark) == []
@@ -209,15 +213,8 @@ def test_the_demo_leaves_everything_worth_looking_at(tiny_models, tmp_path, mode
     file = tiny_models if model == "tiny" else ROOT / "models.toml"
     arguments = ("--models-file", str(file), "--model", model, "--out", str(out))
 
-    done = subprocess.run(
-        python("-m", "stack.demo", *arguments),
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    said = printed("stack.demo", *arguments, settings={"OMP_NUM_THREADS": "1"})
 
-    assert done.returncode == 0, done.stdout + done.stderr
     job = json.loads((out / "job.json").read_text())
     assert job["status"] == "succeeded"
     assert sum(artifact["kind"] == "image" for artifact in job["artifacts"]) == 4
@@ -229,7 +226,7 @@ def test_the_demo_leaves_everything_worth_looking_at(tiny_models, tmp_path, mode
     maps = [(a["picture"], a["word"]) for a in job["artifacts"] if a["kind"] == "heatmap"]
     assert maps == [(picture, word) for picture, prompt in enumerate(words) for word in prompt]
     assert (out / "sheet.png").is_file()
-    assert str(out / "sheet.png") in done.stdout
+    assert str(out / "sheet.png") in said
     of_photo = json.loads((out / "photo" / "job.json").read_text())
     assert of_photo["reconstruction"]["inversion"] == "made"
     assert of_photo["reconstruction"]["psnr"] == of_photo["reconstruction"]["autoencoder_psnr"]

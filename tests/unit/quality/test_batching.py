@@ -1,10 +1,7 @@
 """The benchmark of shared forward passes: its two sides, its figures, and its proposal."""
 
 import json
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +11,7 @@ from benchmarks.batching.cases import BATCHED, CASES, SCENES, SERIAL, models_fil
 from benchmarks.batching.measuring import Ended, furthest, pauses
 from jobs.catalogue import load_catalogue
 from p2p.spec import EditSpec
+from tests.programs import printed
 
 
 def test_both_sides_are_the_same_model_but_for_max_rows(tmp_path):
@@ -61,10 +59,7 @@ def test_without_a_gpu_its_rows_say_so():
 
 
 def test_a_number_of_rows_is_proposed():
-    command = [sys.executable, "-m", "benchmarks.batching", "--calibrate", "--quick"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
-
-    (row,) = json.loads(said.stdout)["rows"]
+    (row,) = json.loads(printed("benchmarks.batching", "--calibrate", "--quick"))["rows"]
     rows = [each["rows"] for each in row["measured"]]
     assert row["max_rows"] in rows
     assert all(one < other for one, other in pairwise(rows))
