@@ -126,9 +126,8 @@ def become(program: dict, descriptors: Iterable[int]) -> dict:
     os.chdir(program["cwd"])
     os.environ.clear()
     os.environ.update(program["environment"])
-    if threads := program["environment"].get("OMP_NUM_THREADS"):
-        import torch
-
+    torch = sys.modules.get("torch")
+    if torch and (threads := program["environment"].get("OMP_NUM_THREADS")):
         torch.set_num_threads(int(threads))
     return program
 

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from inspect import signature
@@ -34,6 +34,8 @@ _READ_AT_IMPORT = (
 #: Those of them that matter to no fork: the number of threads can be set later, and the folder of compiled code, which
 #: torch itself sets in this process once it is imported, is not used.
 _SET_LATER = ("OMP_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR")
+#: Those that only torch reads, which the service does not import.
+_OF_TORCH = ("ACCELERATE", "CUDA", "DIFFUSERS", "KMP", "MKL", "OMP", "TORCH", "TRANSFORMERS")
 
 _popen = subprocess.Popen
 #: What the fork servers are started with, whatever a test sets meanwhile.
@@ -104,9 +106,14 @@ def kind_of(asked: Mapping[str, Any], environment: Mapping[str, str]) -> str | N
         and asked["process_group"] == -1
         and (asked["uid"], asked["gid"], asked["gids"]) == (None, None, None)
     )
-    if not plain or _read_at_import(environment) != _read_at_import(_environment):
+    kind = _kind(arguments[1:]) if plain else None
+    if kind is None or _read_at_import(environment, kind) != _read_at_import(_environment, kind):
         return None
-    match list(arguments[1:]):
+    return kind
+
+
+def _kind(arguments: Sequence[str]) -> str | None:
+    match list(arguments):
         case ["-m", "worker", *_]:
             return "worker"
         case ["-m", "service" | "outbox" | "reaper" | "admin", *_]:
@@ -116,11 +123,12 @@ def kind_of(asked: Mapping[str, Any], environment: Mapping[str, str]) -> str | N
     return None
 
 
-def _read_at_import(environment: Mapping[str, str]) -> dict[str, str]:
+def _read_at_import(environment: Mapping[str, str], kind: str) -> dict[str, str]:
+    set_later = (*_SET_LATER, *(_OF_TORCH if kind == "service" else ()))
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(_READ_AT_IMPORT) and name not in _SET_LATER
+        if name.startswith(_READ_AT_IMPORT) and not name.startswith(set_later)
     }
 
 

@@ -45,6 +45,15 @@ def test_the_service_has_its_own_and_no_torch():
     assert [mapped.path for mapped in server.memory_maps() if "torch" in mapped.path] == []
 
 
+def test_threads_that_are_set_make_no_program_of_the_service_import_torch(monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    (tmp_path / "admin.py").write_text("import sys; print('redis' in sys.modules, 'torch' in sys.modules)")
+
+    done = subprocess.run([sys.executable, "-m", "admin"], capture_output=True, text=True, cwd=tmp_path)
+
+    assert done.stdout == "True False\n"
+
+
 def test_its_parent_is_the_process_that_started_it(waiting):
     assert psutil.Process(waiting.pid).ppid() == os.getpid()
 
@@ -161,4 +170,4 @@ sys.stdin.read()
 
 
 def _read_at_import() -> dict[str, str]:
-    return forked._read_at_import(os.environ)
+    return forked._read_at_import(os.environ, "worker")
