@@ -224,8 +224,15 @@ def test_a_family_says_where_maps_are_read_and_self_attention_is_carried_over():
 
     said = Levels(maps=4, self_attention=2).of(sites)
 
-    assert [site.name for site in said if site.is_read] == ["text 4"]
-    assert [site.name for site in said if site.is_carried] == ["image 2", "image 4", "image 8"]
+    assert [site.name for site in said if site.is_read] == ["text 4", "both 4"]
+    assert [site.name for site in said if site.is_carried] == [
+        "image 2",
+        "image 4",
+        "image 8",
+        "both 2",
+        "both 4",
+        "both 8",
+    ]
 
 
 def test_the_maps_are_the_edited_ones():
