@@ -63,12 +63,12 @@ class Levels:
 def levels(sites: Sequence[AttentionSite], sample_size: int) -> Levels:
     """The levels of a model trained on `sample_size` latents a side.
 
-    Maps at the largest power of two not above sample_size / 16, at most the coarsest level with cross-attention;
+    Maps at the largest power of two not above sample_size / 16, or the nearest level that attends to the text at all;
     self-attention from half of that on. For SD 1.x (64 latents): 16x16 and 32x32, as in the published null-text code.
     """
-    coarsest = max(site.factor for site in sites if site.keys is not Keys.IMAGE)
+    factors = [site.factor for site in sites if site.keys is not Keys.IMAGE]
     wanted = 1
     while wanted * 2 <= sample_size / 16:
         wanted *= 2
-    maps = min(wanted, coarsest)
+    maps = max(min(wanted, max(factors)), min(factors))
     return Levels(maps, max(1, maps // 2))
