@@ -3,8 +3,8 @@
 DIR holds `pipeline/` (a diffusers directory), `cases.json` and `expected.npz`, as `tests/parity/golden/README.md`
 describes. `pipeline/model_index.json` says which family it is of. Each case is said as a public spec and run through
 `p2p.edit.edit`, nothing else; the case "null_text", of a picture, through `p2p.inversion.invert` and
-`p2p.edit.edit_again_steps`. Models that draw tokens are compared by `benchmarks.parity_tokens`. A field that this file
-does not know is an error: no case is passed over.
+`p2p.edit.edit_again_steps`. Models that draw tokens are compared by `benchmarks.parity_tokens`, and cases that are
+public specs by `benchmarks.parity_specs`. A field that this file does not know is an error: no case is passed over.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.golden_cases import relative_l2, spec_of
+from benchmarks.parity_specs import are_specs, compare_specs
 from benchmarks.parity_tokens import compare_tokens
 from p2p.edit import EditResult, edit, edit_again_steps
 from p2p.families import load
@@ -112,6 +113,9 @@ def main() -> None:
     family = load_of(arguments.directory)
     if family.state == "tokens":
         print(json.dumps(compare_tokens(family, arguments.directory, 2 if arguments.quick else None), indent=1))
+        return
+    if are_specs(arguments.directory):
+        print(json.dumps(compare_specs(family, arguments.directory, 2 if arguments.quick else None), indent=1))
         return
     latents: dict[str, np.ndarray] = {}
     report = compare(family, arguments.directory, 2 if arguments.quick else None, latents=latents)

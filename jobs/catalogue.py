@@ -108,6 +108,9 @@ class ModelDeclaration(Part):
     loras: tuple[Lora, ...] = Field((), description="Fused into the weights in this order.")
     lora_choices: tuple[LoraChoice, ...] = Field((), description="LoRAs that requests may name.")
     embeddings: tuple[Embedding, ...] = Field((), description="Textual inversions, each a word.")
+    stages: tuple[str, ...] = Field(
+        (), description="Directories of further models that make its pictures larger, relative to the file."
+    )
     family: str = Field(description="Its attention layout: p2p/families.")
     tokenizer: Path | None = Field(
         None, description="Its tokenizer's file or folder, relative to the file; absent for that of the model itself."
@@ -162,6 +165,7 @@ class ModelDeclaration(Part):
             changes[name] = tuple(
                 each.model_copy(update={"path": placed(f"{name}[{number}].path", each.path)}) for number, each in files
             )
+        changes["stages"] = tuple(placed(f"stages[{number}]", path) for number, path in enumerate(self.stages))
         if isinstance(self.vocabulary, str):
             changes["vocabulary"] = _words_of(folder / self.vocabulary)
         return self.model_copy(update=changes)

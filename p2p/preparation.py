@@ -103,6 +103,8 @@ def ordered(sampling: Sampling) -> dict[str, Any]:
 
 def chunks_of(spec: EditSpec, family: ModelFamily) -> int:
     """How many chunks each prompt of a spec is read in; raises `PromptTooLong`."""
+    if not family.reads_chunks:
+        return 1
     return chunks_needed([*spec.prompts, spec.sampling.negative_prompt], family.tokenizers, spec.long_prompts)
 
 

@@ -12,6 +12,7 @@ from diffusers import (
     HeunDiscreteScheduler,
     LCMScheduler,
     PNDMScheduler,
+    UnCLIPScheduler,
     UniPCMultistepScheduler,
 )
 
@@ -31,6 +32,9 @@ SCHEDULERS: Mapping[SchedulerName, Any] = {
     "pndm": PNDMScheduler,
     "unipc": UniPCMultistepScheduler,
 }
+
+#: Those whose step reads a variance that the model predicts beside the noise (Nichol and Dhariwal 2021).
+_WITH_VARIANCE = (DDPMScheduler, UnCLIPScheduler)
 
 #: What a scheduler gets that takes another one's place. PNDM otherwise begins with Runge-Kutta steps: twelve more
 #: model calls, and none at all below four steps. Stable Diffusion's own configuration leaves them out as well.
@@ -70,6 +74,12 @@ def in_place_of_another(config: Mapping[str, Any], name: SchedulerName) -> Any:
     unsaid = {field: value for field, value in _WHERE_UNSAID.get(name, {}).items() if field not in config}
     shared = {field: value for field, value in config.items() if field not in _OF_ITS_SOLVER}
     return SCHEDULERS[name].from_config(shared, **_IN_PLACE_OF_ANOTHER.get(name, {}), **unsaid)
+
+
+def takes_variance(scheduler: Any) -> bool:
+    """Whether a scheduler's step is given the variance that a model predicts, in channels behind the others."""
+    said = scheduler.config.get("variance_type") or ""
+    return isinstance(scheduler, _WITH_VARIANCE) and said.startswith("learned")
 
 
 def name_of(scheduler: Any) -> str:

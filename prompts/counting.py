@@ -9,6 +9,8 @@ from pathlib import Path
 
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import InvalidCatalogue
+from p2p.chunks import LongPrompts, most_tokens
+from p2p.layouts import LAYOUTS
 from p2p.tokens import TokenizedPrompt
 from prompts.tokenization.opened import OpenedTokenizer, open_tokenizer, own_limit, tokenizer_of
 
@@ -22,9 +24,11 @@ class TokenCounter:
     Args:
         source: the tokenizer, or where it is.
         limit: how many tokens a prompt may have; what the tokenizer's files say where absent.
+        reads_chunks: whether the model reads a long prompt in chunks.
     """
 
-    def __init__(self, source: Path | OpenedTokenizer, limit: int | None = None) -> None:
+    def __init__(self, source: Path | OpenedTokenizer, limit: int | None = None, *, reads_chunks: bool = True) -> None:
+        self._reads_chunks = reads_chunks
         opened = open_tokenizer(source) if isinstance(source, Path) else source
         self._tokenizer, self._learned = opened.tokenizer, opened.learned
         self._further = tuple(map(TokenCounter, opened.further))
@@ -37,6 +41,10 @@ class TokenCounter:
         #: Tokens of a single ASCII character at most: a tokenizer joins what stands together, it splits no character.
         each = max(self.count(chr(code)) for code in range(128)) - self._around
         self._each = max(each, self._learned.tokens_per_character)
+
+    def most(self, long_prompts: LongPrompts) -> int:
+        """How many tokens a prompt may have, start and end included, if long ones are treated so."""
+        return most_tokens(self.limit, long_prompts if self._reads_chunks else "refuse")
 
     def may_exceed(self, prompt: str, limit: int) -> bool:
         """Whether a prompt may take more tokens than that: most are so short that nobody has to count."""
@@ -84,4 +92,5 @@ def counter_of(model: ModelDeclaration) -> TokenCounter:
         raise InvalidCatalogue(
             f"max_tokens is {model.max_tokens} and the model reads {own}: set it to {own}, or leave it out"
         )
-    return TokenCounter(opened, model.max_tokens or own)
+    layout = LAYOUTS.get(model.family)
+    return TokenCounter(opened, model.max_tokens or own, reads_chunks=layout is None or layout.reads_chunks)

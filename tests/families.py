@@ -10,37 +10,48 @@ from typing import Any
 from diffusers import (
     AmusedPipeline,
     DiffusionPipeline,
+    IFPipeline,
     LatentConsistencyModelPipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
+    UnCLIPPipeline,
 )
 from torch import Tensor
 
 from p2p.families.amused import Amused
 from p2p.families.base import ModelFamily
 from p2p.families.conditioning import Conditioning
+from p2p.families.deepfloyd_if import DeepFloydIF
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
-from tests import tiny, tiny_amused, tiny_xl
+from p2p.families.unclip import UnCLIP
+from tests import tiny, tiny_amused, tiny_if, tiny_unclip, tiny_xl
 
 PIPELINES: Mapping[str, Callable[..., Any]] = {
     "stable_diffusion": tiny.pipeline,
     "stable_diffusion_xl": tiny_xl.pipeline,
     "amused": tiny_amused.pipeline,
+    "deepfloyd_if": tiny_if.pipeline,
+    "unclip": tiny_unclip.pipeline,
 }
 #: What a family can do that others cannot: a test of it says so by `pytest.mark.needs`.
 #: "latents": its states are numbers that noise is removed from, by any scheduler that is named.
+#: "pixels": these numbers are pixels.
 #: "single files": it is opened from a file with the names of its authors' code.
 ABLE: Mapping[str, frozenset[str]] = {
     "stable_diffusion": frozenset({"latents", "single files"}),
     "stable_diffusion_xl": frozenset({"latents", "single files"}),
     "amused": frozenset(),
+    "deepfloyd_if": frozenset({"pixels"}),
+    "unclip": frozenset({"pixels"}),
 }
 _FAMILIES: Mapping[type[DiffusionPipeline], Callable[[Any], Any]] = {
     StableDiffusionPipeline: StableDiffusion,
     LatentConsistencyModelPipeline: StableDiffusion,
     StableDiffusionXLPipeline: StableDiffusionXL,
     AmusedPipeline: Amused,
+    IFPipeline: DeepFloydIF,
+    UnCLIPPipeline: UnCLIP,
 }
 
 

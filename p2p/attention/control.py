@@ -9,12 +9,13 @@ Several jobs may share the batch, each at a step of its own. What holds until a 
 once (`p2p.attention.layout`); inside a layer there is no branch on jobs, targets or edit kinds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
 from p2p.attention.layout import (
@@ -112,7 +113,7 @@ class AttentionControl:
         self._cross_phases: list[int] = []
         self._self_phases: list[int] = []
         self._text: dict[str, TextProjections] = {}
-        self._cross: CrossLayout
+        self._cross: dict[tuple[int, bool | None], CrossLayout] = {}  # laid out where a site asks for it
         self._self: SelfLayout | None
         self._readings: list[Reading | None]  # of each job
         self._reading: list[Reading]
@@ -131,11 +132,11 @@ class AttentionControl:
             [job.plan.self_phases[step] for job, step in at],
         )
         if cross != self._cross_phases:
-            self._cross = cross_layout(self.prompts, self._edited(), self._tokens, self.device)
+            self._forget(lambda has_pixels: True)
             self._readings = [self._read_by(job, job.maps, step) if job.maps else None for job, step in at]
             self._reading = [reading for reading in self._readings if reading is not None]
-            self._text.clear()
         if own != self._self_phases:
+            self._forget(lambda has_pixels: has_pixels is not None)
             self._self = self_layout(len(self.prompts), self._carried(), self.device)
         self._cross_phases, self._self_phases = cross, own
 
@@ -153,7 +154,7 @@ class AttentionControl:
         """Whether anything is done at this site and step that the plain model does not do."""
         if site.keys is Keys.IMAGE:
             return self.carried(site) is not None
-        return self._cross.edits or self._reads(site)
+        return self._layout(site).edits or self._reads(site)
 
     def carried(self, site: AttentionSite) -> SelfLayout | None:
         """Which rows' queries and keys a site of pixels needs at this step, and who takes whose; None for all."""
@@ -169,30 +170,53 @@ class AttentionControl:
         kept = self._text.get(site.name)
         if kept is None or kept.context is not context:
             keys, values = project(take(context, self._first_row_of_prompt))
-            kept = self._kept(context, keys, self._cross.folded(values))
+            layout = self._layout(site)
+            kept = self._kept(context, keys, layout.folded(values), layout)
             self._text[site.name] = kept
         return take(kept.keys, kept.key_rows), take(kept.values, kept.value_rows)
 
-    def attend(self, site: AttentionSite, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def attend(
+        self,
+        site: AttentionSite,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        pixels: tuple[Tensor, Tensor] | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """The layer's output with the plans applied.
+
+        A site of both has the columns of text and then those of pixels in one softmax. Words' columns are edited as
+        at a site of text alone, pixels' columns are the source's where self-attention is carried over, and nothing is
+        normalised again.
 
         Args:
             q: (rows, heads, positions, head_dim).
             k, v: the same where pixels attend to pixels, with q and k spread as `carried` says: the source's
                 probabilities applied to a target's values are the source's q and k with the target's v.
                 Of prompts, what `text_projections` gives.
+            pixels: of a site of both, the pixels' keys and values, shaped as q.
+            bias: (rows, 1, columns of text), added to their logits: where there is padding that nothing attends to.
         Returns:
             (rows, heads, positions, head_dim).
         """
         if site.keys is Keys.IMAGE:
             return sdpa(q, k, v)
+        if bias is not None:
+            bias = pad(bias, (0, 0 if pixels is None else pixels[0].shape[2]))[:, None]
         if self._reads(site):
+            image_k = None if pixels is None else pixels[0]
             for reading in self._reading:
-                reading.read(q, self._text[site.name].of_prompts)
-        cross = self._cross
+                reading.read(q, self._text[site.name].of_prompts, image_k, bias, site.leading)
+        cross = self._layout(site)
         # Gathered with the heads behind the positions, as they lie in memory.
         queries = q if isinstance(cross.queries, slice) else take(q.transpose(1, 2), cross.queries).transpose(1, 2)
-        out = sdpa(queries, k, v)
+        if pixels is not None:
+            image_k, image_v = pixels
+            shares = cross.pixels[:, None, None, None].to(image_v.dtype)
+            k = torch.cat([k, take(image_k, cross.queries)], 2)
+            v = torch.cat([v, torch.cat([image_v, take(image_v, cross.added_to)]) * shares], 2)
+        out = sdpa(queries, k, v, attn_mask=None if bias is None else take(bias, cross.queries))
         out, added = out[: cross.rows], out[cross.rows :]
         if isinstance(cross.added_to, slice):
             out[cross.added_to] += added
@@ -200,8 +224,25 @@ class AttentionControl:
             out.index_add_(0, cross.added_to, added)
         return out
 
-    def _kept(self, context: Tensor, keys: Tensor, values: Tensor) -> TextProjections:
-        layout = self._cross
+    def _layout(self, site: AttentionSite) -> CrossLayout:
+        """The layout of sites with such columns in the current phase."""
+        columns = site.leading, site.is_carried if site.keys is Keys.BOTH else None
+        if columns not in self._cross:
+            leading, is_carried = columns
+            carried = None if is_carried is None else self._carried() if is_carried else {}
+            tokens = self._tokens + leading
+            self._cross[columns] = cross_layout(self.prompts, self._edited(leading), tokens, self.device, carried)
+        return self._cross[columns]
+
+    def _forget(self, concerns: Callable[[bool | None], bool]) -> None:
+        """Drops layouts by whether pixels among their columns are carried over (None without any), and all folds."""
+        stale = [columns for columns in self._cross if concerns(columns[1])]
+        for columns in stale:
+            del self._cross[columns]
+        if stale:
+            self._text.clear()
+
+    def _kept(self, context: Tensor, keys: Tensor, values: Tensor, layout: CrossLayout) -> TextProjections:
         of_calls = layout.calls * keys[0].numel() * keys.element_size()
         if of_calls > GATHERED_UP_TO:
             return TextProjections(context, keys, keys, values, layout.keys, layout.values)
@@ -213,13 +254,15 @@ class AttentionControl:
     def _tokens(self) -> int:
         return self.jobs[0].plan.cross.alphas.shape[1]
 
-    def _edited(self) -> dict[int, EditedRow]:
+    def _edited(self, leading: int) -> dict[int, EditedRow]:
         edited = {}
         for job, step in zip(self.jobs, self.steps, strict=True):
             mapper, own = job.plan.cross.folded(step)
             for index, target in enumerate(job.rows.targets):
-                if job.rows.source is not None and job.plan.cross.schedule[step, index].any():
-                    edited[self.first + target] = EditedRow(self.first + job.rows.source, mapper[index], own[index])
+                active = job.plan.cross.schedule[step, index]
+                if job.rows.source is not None and active.any():
+                    row = EditedRow(self.first + job.rows.source, mapper[index], own[index])
+                    edited[self.first + target] = row.after(leading, float(active[0]))
         return edited
 
     def _carried(self) -> dict[int, int]:

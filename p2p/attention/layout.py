@@ -28,6 +28,17 @@ class EditedRow:
     from_source: Tensor
     own: Tensor
 
+    def after(self, leading: int, share: float) -> "EditedRow":
+        """The same behind columns of no word, each of which takes a share of the source's column at its place."""
+        if not leading:
+            return self
+        front = torch.eye(leading) * share
+        return EditedRow(
+            self.source,
+            torch.block_diag(front, self.from_source),
+            torch.cat([torch.full((leading,), 1 - share), self.own]),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class CrossLayout:
@@ -35,6 +46,9 @@ class CrossLayout:
 
     A row that is not edited is one call. An edited one is the call of its source's maps on A·v and, where it keeps
     something of its own, a second call of its own maps on B·v, to which the first is added.
+
+    Where pixels are among the columns, their values are the row's own in each of its calls, times that call's share of
+    them: 1 in the call of the maps that the pixels' columns are taken from, 0 in the other one.
 
     Attributes:
         rows: of the batch.
@@ -44,6 +58,7 @@ class CrossLayout:
         added_to: the rows to which the calls after the first `rows` are added.
         scaled, scale: (own,) prompts and (own, tokens) by what their values are multiplied.
         mapped, mapper: (taken,) prompts and (taken, source_tokens, tokens) by what their values are mapped.
+        pixels: (calls,) shares of the row's pixels.
     """
 
     rows: int
@@ -55,6 +70,7 @@ class CrossLayout:
     scale: Tensor
     mapped: Tensor
     mapper: Tensor
+    pixels: Tensor
 
     @property
     def edits(self) -> bool:
@@ -77,30 +93,42 @@ class CrossLayout:
         return torch.cat([own, taken]).to(values.dtype)
 
 
-def cross_layout(prompts: Sequence[int], edited: Mapping[int, EditedRow], tokens: int, device) -> CrossLayout:
+def cross_layout(
+    prompts: Sequence[int],
+    edited: Mapping[int, EditedRow],
+    tokens: int,
+    device,
+    carried: Mapping[int, int] | None = None,
+) -> CrossLayout:
     """The layout of a batch.
 
     Args:
         prompts: of every row of the batch, the number of its prompt.
         edited: by row; the others are plain.
+        carried: where pixels are among the columns, the rows whose pixels' columns are their source's, and it.
     """
-    ones = torch.ones(tokens)
+    ones, has_pixels, carried = torch.ones(tokens), carried is not None, carried or {}
+    # A row that takes nothing but pixels' columns has all of its words' own.
+    edited = {row: EditedRow(source, torch.zeros(tokens, tokens), ones) for row, source in carried.items()} | dict(
+        edited
+    )
     own: dict[int | tuple[int], tuple[int, Tensor]] = {}  # by prompt where it is plain, by (row,) where it is its own
     taken: list[tuple[int, Tensor]] = []
-    calls: list[tuple[int, int, tuple[bool, int]]] = []  # row of the queries, prompt, (whether taken, which value)
-    added: list[tuple[int, tuple[int, int, tuple[bool, int]]]] = []
+    # Row of the queries, prompt, (whether taken, which value), share of the pixels.
+    calls: list[tuple[int, int, tuple[bool, int], float]] = []
+    added: list[tuple[int, tuple[int, int, tuple[bool, int], float]]] = []
     for row, prompt in enumerate(prompts):
-        edit = edited.get(row)
+        edit, share = edited.get(row), float(row in carried)
         if edit is not None:
-            call = (edit.source, prompts[edit.source], (True, len(taken)))
+            call = (edit.source, prompts[edit.source], (True, len(taken)), share)
             taken.append((prompt, edit.from_source))
-            if not edit.own.any():
+            if not edit.own.any() and (share or not has_pixels):
                 calls.append(call)
                 continue
             added.append((row, call))
         key = prompt if edit is None else (row,)
         own.setdefault(key, (prompt, ones if edit is None else edit.own))
-        calls.append((row, prompt, (False, list(own).index(key))))
+        calls.append((row, prompt, (False, list(own).index(key)), 1 - share))
     calls += [call for _, call in added]
 
     def index(numbers: Sequence[int]) -> Tensor:
@@ -111,16 +139,17 @@ def cross_layout(prompts: Sequence[int], edited: Mapping[int, EditedRow], tokens
 
     return CrossLayout(
         rows=len(prompts),
-        queries=rows_of([row for row, _, _ in calls], len(prompts), device),
-        keys=rows_of([prompt for _, prompt, _ in calls], max(prompts) + 1, device),
+        queries=rows_of([row for row, *_ in calls], len(prompts), device),
+        keys=rows_of([prompt for _, prompt, *_ in calls], max(prompts) + 1, device),
         values=rows_of(
-            [which + len(own) * is_taken for _, _, (is_taken, which) in calls], len(own) + len(taken), device
+            [which + len(own) * is_taken for _, _, (is_taken, which), _ in calls], len(own) + len(taken), device
         ),
         added_to=rows_of([row for row, _ in added], len(prompts), device),
         scaled=index([prompt for prompt, _ in own.values()]),
         scale=stacked([scale for _, scale in own.values()], tokens),
         mapped=index([prompt for prompt, _ in taken]),
         mapper=stacked([mapper for _, mapper in taken], tokens, tokens),
+        pixels=torch.tensor([share for *_, share in calls], device=device),
     )
 
 

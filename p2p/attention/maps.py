@@ -81,11 +81,24 @@ class Reading:
         self._total: Tensor | None = None  # (pictures, positions, tokens), summed over the layers of the step
         self._layers = 0
 
-    def read(self, q: Tensor, k: Tensor) -> None:
-        """Adds a layer: q (rows, heads, positions, head_dim), k (prompts, heads, tokens, head_dim)."""
+    def read(
+        self, q: Tensor, k: Tensor, pixels: Tensor | None = None, bias: Tensor | None = None, leading: int = 0
+    ) -> None:
+        """Adds a layer: q (rows, heads, positions, head_dim), k (prompts, heads, columns, head_dim).
+
+        Args:
+            pixels: shaped as q, the keys of further columns in the same softmax, which are not read.
+            bias: (rows, 1, 1, columns), of these as well.
+            leading: columns in front of the tokens, which are not read.
+        """
         # Statistics of the softmax in float32, whatever the model's precision.
-        logits = q[self.rows].float() @ take(k, self.prompts).float().transpose(-1, -2)
-        probs = logits.mul_(q.shape[-1] ** -0.5).softmax(-1).mean(1)
+        columns, keys = k.shape[2], take(k, self.prompts)
+        if pixels is not None:
+            keys = torch.cat([keys, pixels[self.rows]], 2)
+        logits = (q[self.rows].float() @ keys.float().transpose(-1, -2)).mul_(q.shape[-1] ** -0.5)
+        if bias is not None:
+            logits += bias[self.rows]
+        probs = logits.softmax(-1)[..., leading:columns].mean(1)
         self._total = probs if self._total is None else self._total + probs
         self._layers += 1
 

@@ -1,6 +1,6 @@
 """The diffusers attention processor of UNets with separate self- and cross-attention (SD 1.x, SD 2.x)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -61,16 +61,24 @@ def layers_of(network: Any) -> Mapping[str, Any]:
 
 
 def check(name: str, attn) -> None:
-    """Refuses an attention layer that computes more than queries, keys and values.
+    """Refuses an attention layer that computes more than queries, keys and values; see `refuse`."""
+    refuse(name, attn, STOCK, UNSUPPORTED)
 
+
+def refuse(name: str, attn, stock: Sequence[str], unsupported: Mapping[str, Any]) -> None:
+    """Refuses an attention layer that computes more than a processor in the place of its own would.
+
+    Args:
+        stock: the processors that compute the same.
+        unsupported: parts of the layer by the value that means that it has none.
     Raises:
         UnsupportedModel: naming the layer and the part.
     """
-    if (kind := type(attn.processor).__name__) not in STOCK:
+    if (kind := type(attn.processor).__name__) not in stock:
         raise UnsupportedModel(
             f"the attention layer {name} has the processor {kind}, which attention control does not know"
         )
-    for part, absent in UNSUPPORTED.items():
+    for part, absent in unsupported.items():
         if getattr(attn, part, absent) != absent:
             raise UnsupportedModel(f"the attention layer {name} has {part}, which attention control does not know")
     if getattr(attn, "rescale_output_factor", 1.0) != 1.0:

@@ -10,6 +10,8 @@ class Keys(Enum):
 
     IMAGE = "image"
     TEXT = "text"
+    #: One softmax over columns of the text and then those of the pixels.
+    BOTH = "both"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class AttentionSite:
         factor: latent cells a side that one of its positions covers: 1 at the latents' own resolution, a power of two.
         is_read: whether word maps are read here. All sites that are read have one factor.
         is_carried: whether self-attention is carried over here.
+        leading: columns in front of the prompt's tokens that no word has. They correspond one to one, and follow the
+            window of the prompt's first token.
     """
 
     name: str
@@ -29,6 +33,7 @@ class AttentionSite:
     factor: int
     is_read: bool = False
     is_carried: bool = False
+    leading: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,8 @@ class Levels:
         return tuple(
             replace(
                 site,
-                is_read=site.keys is Keys.TEXT and site.factor == self.maps,
-                is_carried=site.keys is Keys.IMAGE and site.factor >= self.self_attention,
+                is_read=site.keys is not Keys.IMAGE and site.factor == self.maps,
+                is_carried=site.keys is not Keys.TEXT and site.factor >= self.self_attention,
             )
             for site in sites
         )
@@ -58,12 +63,12 @@ class Levels:
 def levels(sites: Sequence[AttentionSite], sample_size: int) -> Levels:
     """The levels of a model trained on `sample_size` latents a side.
 
-    Maps at the largest power of two not above sample_size / 16, at most the coarsest level with cross-attention;
+    Maps at the largest power of two not above sample_size / 16, or the nearest level that attends to the text at all;
     self-attention from half of that on. For SD 1.x (64 latents): 16x16 and 32x32, as in the published null-text code.
     """
-    coarsest = max(site.factor for site in sites if site.keys is Keys.TEXT)
+    factors = [site.factor for site in sites if site.keys is not Keys.IMAGE]
     wanted = 1
     while wanted * 2 <= sample_size / 16:
         wanted *= 2
-    maps = min(wanted, coarsest)
+    maps = max(min(wanted, max(factors)), min(factors))
     return Levels(maps, max(1, maps // 2))

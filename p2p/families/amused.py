@@ -46,6 +46,7 @@ class Amused:
     """
 
     state: ClassVar[State] = "tokens"
+    reads_chunks: ClassVar[bool] = True
 
     def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
         parts = {**described(pipeline), PIPELINE: Part(AMUSED.kinds[PIPELINE])}

@@ -58,6 +58,11 @@ class ModelFamily(Protocol):
         ...
 
     @property
+    def reads_chunks(self) -> bool:
+        """Whether its text encoders read a long prompt in chunks (`p2p.chunks`)."""
+        ...
+
+    @property
     def map_factor(self) -> int:
         """The factor of the sites whose word maps are read (`AttentionSite.is_read`)."""
         ...

@@ -23,6 +23,7 @@ def revision_of(files: ModelFiles, dtype: torch.dtype = torch.float32) -> str:
         further.append(f"variant:{files.variant}")
     further += [f"lora:{_sha256(each.path)}:{each.weight!r}" for each in files.loras]
     further += [f"embedding:{_sha256(each.path)}:{each.token}" for each in files.embeddings]
+    further += [f"stage:{revision_of(ModelFiles(path), dtype)}" for path in files.stages]
     if files.config is not None:
         further.insert(0, f"file:{_sha256(files.path)}")
     if not directory.is_dir():

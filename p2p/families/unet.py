@@ -4,7 +4,7 @@ A family adds how it reads prompts, at which levels it is read and carried over,
 latents, the timestep and the context.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
@@ -26,7 +26,7 @@ from p2p.families.revision import revision_of
 from p2p.families.source import source_of
 from p2p.finite import finite_or_again
 from p2p.layouts import LAYOUTS
-from p2p.layouts.base import require
+from p2p.layouts.base import Parts, require
 from p2p.layouts.model_files import ModelFiles
 from p2p.samplers.gaussian import GaussianSampler
 from p2p.schedulers import fresh, name_of
@@ -52,19 +52,24 @@ class UNetFamily:
     kind: ClassVar[Any]
     options: ClassVar[Mapping[str, Any]] = {}
     state: ClassVar[State] = "latents"
+    reads_chunks: ClassVar[bool] = True
+    #: What reads the network's layers and refuses others, and what takes the place of their processors.
+    layers_of: ClassVar[Callable[[Any], Mapping[str, Any]]] = staticmethod(layers_of)
+    processor: ClassVar[Any] = ControlledAttention
 
     def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
-        parts, layout = described(pipeline), LAYOUTS[self.name]
+        parts, layout = self.described(pipeline), LAYOUTS[self.name]
         require(self.name, layout, parts)
         self.pipeline, self.revision, self.loras = pipeline, revision, LoraShelf(pipeline)
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
-        self.scale_factor = pipeline.vae_scale_factor
+        # A pixel is a cell where there is no autoencoder.
+        self.scale_factor = getattr(pipeline, "vae_scale_factor", 1)
         # A gradient is only ever asked for by a text's embedding: for its weights, activations would be kept as well.
         self.network.requires_grad_(False)
         # Read once: diffusers walks all modules to answer, which shows in a small model's runs.
         self.device, self.dtype = self.network.device, self.network.dtype
         self.guidance_inputs = self.network.config.get("time_cond_proj_dim")
-        self.attention_layers = layers_of(self.network)
+        self.attention_layers = self.layers_of(self.network)
         self.tokenizers = tuple(getattr(pipeline, reader.tokenizer) for reader in layout.readers)
         for tokenizer in self.tokenizers:
             # One whose files say nothing would let any prompt through, to fail in the text encoder.
@@ -94,11 +99,21 @@ class UNetFamily:
         files = ModelFiles(path, revision) if isinstance(path, str) else path
         source = source_of(cls.name, files, scheduler)
         pipeline = opened(cls.kind, cls.name, source, device=device, dtype=dtype, **cls.options)
-        for network in (pipeline.unet, pipeline.vae.decoder):
+        for network in cls.packed(pipeline):
             pack(network)
         made = cls(pipeline, revision_of(files, dtype))
         made.loras = LoraShelf(pipeline, files.lora_choices)
         return made
+
+    @classmethod
+    def described(cls, pipeline: Any) -> Parts:
+        """The parts of a pipeline, which the layout is compared with."""
+        return described(pipeline)
+
+    @classmethod
+    def packed(cls, pipeline: Any) -> Sequence[torch.nn.Module]:
+        """The networks that are called at every step or at the end, whose weights are worth packing."""
+        return pipeline.unet, pipeline.vae.decoder
 
     @property
     def networks(self) -> Sequence[torch.nn.Module]:
@@ -121,17 +136,18 @@ class UNetFamily:
                 return 2 ** int(index)
             return coarsest // 2 ** int(index) if block == "up_blocks" else coarsest
 
-        return tuple(
-            AttentionSite(name, Keys.TEXT if ".attn2." in name else Keys.IMAGE, factor(*name.split(".")[:2]))
-            for name in self.network.attn_processors
-        )
+        return tuple(self.site(name, factor(*name.split(".")[:2])) for name in self.network.attn_processors)
+
+    def site(self, name: str, factor: int) -> AttentionSite:
+        """The site of a layer."""
+        return AttentionSite(name, Keys.TEXT if ".attn2." in name else Keys.IMAGE, factor)
 
     def attention_sites(self) -> Sequence[AttentionSite]:
         return self._sites
 
-    def attention_processors(self, control: AttentionControl) -> Mapping[str, ControlledAttention]:
+    def attention_processors(self, control: AttentionControl) -> Mapping[str, Any]:
         layers = self.attention_layers
-        return {site.name: ControlledAttention(site, control, layers[site.name].processor) for site in self._sites}
+        return {site.name: self.processor(site, control, layers[site.name].processor) for site in self._sites}
 
     def latent_shape(self, height: int | None, width: int | None) -> tuple[int, int, int]:
         factor, native = self.scale_factor, self.network.config.sample_size

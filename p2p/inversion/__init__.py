@@ -39,19 +39,21 @@ class Inversion:
         find: of a `SourceRun` and the picture's latents (1, channels, height, width), and settings by name.
         sampling: the fields of `p2p.spec.Sampling` on which what it finds depends. An edit of it may differ from it in
             the others: one direct inversion serves every guidance scale.
+        resamples: whether edits sample the source again, by steps that must then be the inverse of those back.
     """
 
     find: Method
     sampling: tuple[str, ...]
+    resamples: bool = False
 
 
 GUIDED = ("steps", "guidance_scale", "negative_prompt")
 
 INVERSIONS: Mapping[str, Inversion] = {
     "direct": Inversion(direct, ("steps",)),
-    "ddim": Inversion(ddim, GUIDED),
-    "null_text": Inversion(null_text, GUIDED),
-    "negative_prompt": Inversion(negative_prompt, ("steps", "negative_prompt")),
+    "ddim": Inversion(ddim, GUIDED, resamples=True),
+    "null_text": Inversion(null_text, GUIDED, resamples=True),
+    "negative_prompt": Inversion(negative_prompt, ("steps", "negative_prompt"), resamples=True),
     "edit_friendly": Inversion(edit_friendly, (*GUIDED, "seed")),
 }
 #: Of models that draw tokens. Which positions of a photo stay masked depends on guidance and seed with both.
@@ -161,9 +163,12 @@ def _inverted(
         guidance_scale=cast(float, sampling.guidance_scale),
         seed=cast(int, sampling.seed),
     )
+    inversion = OF_STATE[family.state][method]
+    if inversion.resamples:
+        source.way.require_exact()
     latents = _latents_of(picture, family, sampling)
     was_encoded = time.perf_counter()
-    path = yield from OF_STATE[family.state][method].find(source, latents, **settings)
+    path = yield from inversion.find(source, latents, **settings)
     learned = None if path.unconditional is None else path.unconditional.context
     for found in (path.noise, path.latents, learned, path.step_noise):
         if found is not None:

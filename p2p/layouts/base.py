@@ -97,6 +97,9 @@ class Layout:
         readers: its text encoders. Words have the places that they have among the first one's tokens.
         checkpoint: what its single files hold; None if it has none.
         state: what its runs are a sequence of, on which it depends what specs may ask for (`p2p.spec.states`).
+        stage: the layout of further models that make its pictures larger; None if it takes none.
+        reads_chunks: whether its text encoders read a long prompt in chunks (`p2p.chunks`).
+        lowercases: whether prompts are read in lower case.
         overflows_in_float16: "part.key" that says that a part overflows in float16; None if the family mends it.
     """
 
@@ -111,6 +114,9 @@ class Layout:
     readers: tuple[Reader, ...] = (Reader(),)
     checkpoint: Checkpoint | None = None
     state: State = "latents"
+    stage: "Layout | None" = None
+    reads_chunks: bool = True
+    lowercases: bool = False
     overflows_in_float16: str | None = None
 
     def tokens(self, parts: Parts) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from p2p.errors import UnsupportedModel
 from p2p.layouts import embeddings, loras, single_file
-from p2p.layouts.base import Layout, Parts, Trouble, unhandled
+from p2p.layouts.base import Layout, Parts, Trouble, unhandled, value_of
 from p2p.layouts.files import SMALL_FILES, misplaced, parts_of
 from p2p.layouts.hub import fetched, names
 from p2p.layouts.model_files import ModelFiles
@@ -87,6 +87,11 @@ def chosen_variant(layout: Layout, files: ModelFiles, model: Described) -> str |
 def wrong(family: str, layout: Layout, files: ModelFiles, model: Described) -> Iterator[Trouble]:
     """Everything that keeps a model from being loaded, its LoRAs and textual inversions included."""
     yield from unhandled(family, layout, model.parts)
+    if model.scheduler is not None and "scheduler" not in layout.kinds:
+        yield Trouble(
+            f"{model.scheduler} is to run in the place of a scheduler, and {family} has one for each of several parts",
+            "take `scheduler` out",
+        )
     if files.config is not None:
         for part, config in (*((part, "config.json") for part in weighted(layout, model.parts)), _SCHEDULER):
             if part in model.parts and not (model.folder / part / config).is_file():
@@ -98,8 +103,29 @@ def wrong(family: str, layout: Layout, files: ModelFiles, model: Described) -> I
         yield from troubles(model.folder, weighted(layout, model.parts), files.variant)
     for path in (*(lora.path for lora in files.loras), *files.lora_choices.values()):
         yield from loras.troubles(Path(path), layout, family, model.parts)
+    for path in files.stages:
+        yield from _of_stage(family, layout, path)
     for embedding in files.embeddings:
         yield from embeddings.troubles(Path(embedding.path), layout, model.parts)
+
+
+def cell_of(layout: Layout, files: ModelFiles, parts: Parts) -> int:
+    """Of what number the sides of a model's pictures must be multiples, those that further models make included."""
+    cell, drawn = layout.cell(parts), value_of(parts, "unet.sample_size")
+    for path in files.stages:
+        larger = value_of(parts_of(Path(path)), "unet.sample_size")
+        if drawn and larger:
+            cell, drawn = cell * (larger // drawn), larger
+    return cell
+
+
+def _of_stage(family: str, layout: Layout, path: str) -> Iterator[Trouble]:
+    if layout.stage is None:
+        yield Trouble(f"{path} is to make pictures larger, and {family} takes no further model", "take `stages` out")
+        return
+    parts = parts_of(Path(path))
+    yield from unhandled(family, layout.stage, parts)
+    yield from troubles(Path(path), [part for part in weighted(layout.stage, parts) if part == "unet"])
 
 
 def _on_hub(files: ModelFiles, found: Sequence[str], parts: Sequence[str]) -> Iterator[Trouble]:

@@ -85,6 +85,9 @@ class Declared(Protocol):
     @property
     def embeddings(self) -> Sequence[NamedEmbedding]: ...
 
+    @property
+    def stages(self) -> Sequence[str]: ...
+
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -97,6 +100,7 @@ class ModelFiles:
         variant: of the weights that are to be loaded; the one that fits where absent.
         loras: fused into the weights.
         lora_choices: the files of those that runs may ask for, by their ids.
+        stages: diffusers directories of further models that make its pictures larger, in this order.
     """
 
     path: str
@@ -106,6 +110,7 @@ class ModelFiles:
     loras: tuple[LoraFile, ...] = ()
     lora_choices: Mapping[str, str] = field(default_factory=dict)
     embeddings: tuple[EmbeddingFile, ...] = ()
+    stages: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, declared: Declared) -> "ModelFiles":
@@ -118,6 +123,7 @@ class ModelFiles:
             tuple(LoraFile(each.path, each.weight) for each in declared.loras),
             {each.id: each.path for each in declared.lora_choices},
             tuple(EmbeddingFile(each.path, each.token) for each in declared.embeddings),
+            tuple(declared.stages),
         )
 
     @property

@@ -83,6 +83,14 @@ class Sampler(Protocol):
 class WayBack(Protocol):
     """A sampler's steps backwards, which inversions are built on. Steps are counted as they are sampled: 0 first."""
 
+    def require_exact(self) -> None:
+        """Raises `UnsupportedInversion` where a step loses what its way back needs.
+
+        It matters to inversions whose source is sampled again. Others put the source back, or find noise for whatever
+        a step makes.
+        """
+        ...
+
     def back(self, output: Tensor, index: int, latents: Tensor) -> Tensor:
         """The latents that a step would have brought to `latents`, had the model made `output` of them."""
         ...

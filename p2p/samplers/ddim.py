@@ -11,7 +11,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from p2p.errors import UnsupportedInversion
-from p2p.samplers.predictions import PREDICTIONS, prediction_of
+from p2p.samplers.predictions import PREDICTIONS, of_state, prediction_of
 from p2p.samplers.signal import signal_around
 
 
@@ -28,11 +28,6 @@ class DDIMWayBack:
                 f"{type(scheduler).__name__} cannot be run backwards: ask for the scheduler ddim, or give the model a "
                 "DDIMScheduler, to invert pictures"
             )
-        for setting in ("clip_sample", "thresholding"):
-            if scheduler.config[setting]:
-                raise UnsupportedInversion(
-                    f"the scheduler's {setting} loses what it cuts off, so its steps have no inverse: set it to false"
-                )
         name, meant = prediction_of(scheduler)
         if meant.noise is None:
             known = " or ".join(kind for kind, meant in PREDICTIONS.items() if meant.noise is not None)
@@ -41,11 +36,19 @@ class DDIMWayBack:
             )
         self.scheduler, self._noise = scheduler, meant.noise
 
+    def require_exact(self) -> None:
+        for setting in ("clip_sample", "thresholding"):
+            if self.scheduler.config[setting]:
+                raise UnsupportedInversion(
+                    f"the scheduler's {setting} loses what it cuts off, so sampling again does not lead to the "
+                    "picture: ask for the inversion direct or edit_friendly, or set it to false"
+                )
+
     def back(self, output: Tensor, index: int, latents: Tensor) -> Tensor:
         before, after = signal_around(self.scheduler, index)
         # A velocity's noise is taken at the level that the model was given, not at that of the latents: on the built-in
         # model the way there and back is much closer so.
-        noise = self._noise(output, latents, before**0.5, (1 - before) ** 0.5)
+        noise = self._noise(of_state(output, latents), latents, before**0.5, (1 - before) ** 0.5)
         clean = (latents - (1 - after) ** 0.5 * noise) / after**0.5
         return before**0.5 * clean + (1 - before) ** 0.5 * noise
 
@@ -56,6 +59,7 @@ class DDIMWayBack:
     def mean(self, output: Tensor, index: int, latents: Tensor) -> Tensor:
         nothing = torch.zeros_like(latents)
         timestep = self.scheduler.timesteps[index]
+        output = of_state(output, latents)
         return self.scheduler.step(output, timestep, latents, eta=1.0, variance_noise=nothing, return_dict=False)[0]
 
     def deviation(self, index: int) -> float:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from p2p.samplers.base import WayBack
 from p2p.samplers.ddim import DDIMWayBack
-from p2p.samplers.predictions import prediction_of
+from p2p.samplers.predictions import of_state, prediction_of
 from p2p.samplers.signal import signal_at
-from p2p.schedulers import name_of
+from p2p.schedulers import name_of, takes_variance
 
 
 class GaussianSampler:
@@ -31,6 +31,7 @@ class GaussianSampler:
         self.scheduler, self.device, self.dtype = scheduler, device, dtype
         self.name, self.num_steps = name_of(scheduler), len(scheduler.timesteps)
         self._draws = "generator" in signature(scheduler.step).parameters
+        self._takes_variance = takes_variance(scheduler)
 
     @cached_property
     def described(self) -> Any:
@@ -63,6 +64,8 @@ class GaussianSampler:
         added: dict[str, Any] = {"generator": list(streams)} if self._draws and streams else {}
         if noise is not None:  # found on the way back of DDIM, whose step alone takes it
             added = {"eta": 1.0, "variance_noise": noise.to(state)}
+        if not self._takes_variance:
+            prediction = of_state(prediction, state)
         return self.scheduler.step(prediction, self.timestep(index), state, **added, return_dict=False)[0]
 
     def clean(self, seen: Tensor, prediction: Tensor, index: int) -> Tensor:
@@ -73,7 +76,7 @@ class GaussianSampler:
         """
         signal = signal_at(self.scheduler, float(self.timestep(index)))
         _, meant = prediction_of(self.scheduler)
-        return meant.clean(prediction, seen, math.sqrt(signal), math.sqrt(1 - signal))
+        return meant.clean(of_state(prediction, seen), seen, math.sqrt(signal), math.sqrt(1 - signal))
 
     def drawn(self, before: Tensor, stream: torch.Generator, like: Tensor) -> Tensor | None:
         # Drawn again from a copy: schedulers hand out what they make of noise, never the noise.

@@ -39,6 +39,11 @@ PREDICTIONS: Mapping[str, Prediction] = {
 }
 
 
+def of_state(output: Tensor, state: Tensor) -> Tensor:
+    """What a model predicts of the state itself: what else it predicts, such as a variance, are channels behind it."""
+    return output[:, : state.shape[1]]
+
+
 def prediction_of(scheduler: Any) -> tuple[str, Prediction]:
     """What the output of a scheduler's model means, and its name.
 

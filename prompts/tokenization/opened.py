@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import InvalidCatalogue
@@ -88,6 +88,9 @@ def tokenizer_of(declaration: ModelDeclaration) -> OpenedTokenizer:
     opened, layout = tokenizer_alone(declaration), LAYOUTS.get(declaration.family)
     if layout is None:
         return opened  # a family that is not known is said elsewhere: its files are not
+    if layout.lowercases:
+        own = [] if opened.tokenizer.normalizer is None else [opened.tokenizer.normalizer]
+        opened.tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
     all_ = [opened, *_further(declaration, layout)]
     try:
         words = [(each.token, vectors(Path(each.path), layout)) for each in declaration.embeddings]

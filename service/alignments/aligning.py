@@ -9,7 +9,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from jobs.chosen import Choice
 from p2p.change.choosing import chosen
 from p2p.change.reading import ChangeKind, read
-from p2p.chunks import LongPrompts, most_tokens
+from p2p.chunks import LongPrompts
 from p2p.errors import WordWithinToken
 from p2p.spec import (
     MODEL_FIELD,
@@ -191,7 +191,7 @@ def aligned(asked: AlignmentRequest, plane: Plane) -> AlignmentView:
     prompts += [(("targets", index, "prompt"), target.prompt) for index, target in enumerate(asked.targets)]
     if complaints := list(too_long(prompts, model, counter, asked.long_prompts)):
         raise InvalidEdit(complaints)
-    limit = most_tokens(counter.limit, asked.long_prompts)
+    limit = counter.most(asked.long_prompts)
     source, *targets = (counter.tokenized(prompt, limit) for _, prompt in prompts)
     return AlignmentView(
         model=model.id,

@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from jobs.catalogue import ModelDeclaration
 from p2p.change.choosing import explicit
-from p2p.chunks import LongPrompts, most_tokens
+from p2p.chunks import LongPrompts
 from p2p.errors import WordWithinToken
 from p2p.seeds import DrawSeed, draw_seed, drawn_fields
 from p2p.spec import MAX_COMPLAINTS, Direct, EditSpec, unmet_by
@@ -77,10 +77,10 @@ def too_long(
     long_prompts: LongPrompts = "refuse",
 ) -> Iterator[Complaint]:
     """The prompts, each with its location, that a model does not read to their end."""
-    limit = most_tokens(counter.limit, long_prompts)
+    limit = counter.most(long_prompts)
     for location, prompt in prompts:
         if counter.may_exceed(prompt, limit) and (tokens := counter.count(prompt)) > limit:
-            mend = "shorten it" if tokens > most_tokens(counter.limit, "chunks") else f"shorten it, or {_IN_CHUNKS}"
+            mend = "shorten it" if tokens > counter.most("chunks") else f"shorten it, or {_IN_CHUNKS}"
             detail = f"{tokens} tokens with start and end, and {model.id} reads {limit}: {mend}"
             yield Complaint.at(*location, code="prompt_too_long", detail=detail)
 
@@ -138,7 +138,7 @@ def _within_tokens(spec: EditSpec, model: ModelDeclaration, counter: TokenCounte
         if written(prompt).stands_apart(name.word, name.occurrence):
             continue
         if prompt not in prompts:
-            prompts[prompt] = counter.tokenized(prompt, most_tokens(counter.limit, spec.long_prompts))
+            prompts[prompt] = counter.tokenized(prompt, counter.most(spec.long_prompts))
         try:
             prompts[prompt].named(name.word, name.occurrence)
         except WordWithinToken as error:

@@ -224,8 +224,15 @@ def test_a_family_says_where_maps_are_read_and_self_attention_is_carried_over():
 
     said = Levels(maps=4, self_attention=2).of(sites)
 
-    assert [site.name for site in said if site.is_read] == ["text 4"]
-    assert [site.name for site in said if site.is_carried] == ["image 2", "image 4", "image 8"]
+    assert [site.name for site in said if site.is_read] == ["text 4", "both 4"]
+    assert [site.name for site in said if site.is_carried] == [
+        "image 2",
+        "image 4",
+        "image 8",
+        "both 2",
+        "both 4",
+        "both 8",
+    ]
 
 
 def test_the_maps_are_the_edited_ones():
@@ -245,10 +252,17 @@ def test_the_maps_are_the_edited_ones():
 
 @pytest.mark.parametrize(
     ("sample_size", "factors", "maps", "self_attention"),
-    [(64, (1, 2, 4, 8), 4, 2), (96, (1, 2, 4, 8), 4, 2), (128, (2, 4), 4, 2), (16, (1, 2), 1, 1), (64, (1, 2), 2, 1)],
+    [
+        (64, (1, 2, 4, 8), 4, 2),
+        (96, (1, 2, 4, 8), 4, 2),
+        (128, (2, 4), 4, 2),
+        (16, (1, 2), 1, 1),
+        (64, (1, 2), 2, 1),
+        (16, (2, 4), 2, 1),
+    ],
 )
 def test_the_levels_follow_the_models_size(sample_size, factors, maps, self_attention):
-    """SD 1.x, SD 2.1, SDXL, `scenes`, and a model without attention at the wanted level."""
+    """SD 1.x, SD 2.1, SDXL, `scenes`, and models without attention at the wanted level."""
     sites = [AttentionSite(str(factor), Keys.TEXT, factor) for factor in factors]
 
     assert levels(sites, sample_size) == Levels(maps, self_attention)

@@ -89,19 +89,20 @@ def test_a_picture_is_inverted_on_the_scheduler_that_is_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("method", "setting", "said"),
     [
-        ({"clip_sample": True}, "clip_sample"),
-        ({"thresholding": True}, "thresholding"),
-        ({"prediction_type": "sample"}, "'sample'"),
+        ("ddim", {"clip_sample": True}, "clip_sample"),
+        ("negative_prompt", {"thresholding": True}, "thresholding"),
+        ("null_text", {"thresholding": True}, "thresholding.*ask for the inversion direct or edit_friendly"),
+        ("direct", {"prediction_type": "sample"}, "'sample'"),
     ],
 )
-def test_a_setting_that_loses_something_is_refused_by_name(setting, said):
+def test_a_setting_that_loses_something_is_refused_by_name(method, setting, said):
     pipeline = tiny.pipeline()
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, **setting)
 
     with pytest.raises(UnsupportedInversion, match=said):
-        invert(PICTURE, "a cat", StableDiffusion(pipeline), sampling=FEW)
+        invert(PICTURE, "a cat", StableDiffusion(pipeline), method=method, sampling=FEW)
 
 
 @pytest.fixture(scope="module")

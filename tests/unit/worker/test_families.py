@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from p2p.spec import EditSpec
+from p2p.tokens import tokenize
 from p2p.trajectory_file import loaded
 from tests import families
 from worker.engine import Engine
@@ -91,13 +92,16 @@ def test_a_job_has_its_pictures_maps_mask_source_and_manifest(files, family):
     manifest = json.loads(made["manifest.json"])
     own = family.sampler(STEPS, None, family.latent_shape(SIDE, SIDE)).name
     assert (manifest["seed"], manifest["scheduler"], manifest["source"]) == (5, own, "generated")
-    assert manifest["prompts"][2]["words"][4] == {"word": "red", "occurrence": 1, "tokens": [5]}
+    tokens = tokenize("a cat on a red beach", family.tokenizer).named("red")  # T5 has no start token
+    assert manifest["prompts"][2]["words"][4] == {"word": "red", "occurrence": 1, "tokens": [*tokens]}
 
 
 def test_previews_come_between_the_steps_with_a_picture_of_each_row(run):
     events = [event for event in run(asked()) if isinstance(event, Progress | PreviewReady)]
 
-    assert [event.step for event in events] == [1, 1, 2, 3, 3, 4]
+    steps = [event.step for event in events]
+    assert steps[:6] == [1, 1, 2, 3, 3, 4]
+    assert set(steps[6:]) <= {STEPS}  # pictures that are made larger: the worker is seen to be at work
     previews = [event for event in events if isinstance(event, PreviewReady)]
     assert [len(preview.pictures) for preview in previews] == [3, 3]
     assert all(np.asarray(picture).std() > 0 for preview in previews for picture in preview.pictures)

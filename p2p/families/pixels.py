@@ -1,0 +1,77 @@
+"""What families of pixels have in common: no autoencoder, one softmax over text and pixels, a predicted variance."""
+
+from collections.abc import Generator, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from p2p.attention.added_keys import ControlledAddedKeys, layers_with_added_keys
+from p2p.attention.sites import AttentionSite, Keys
+from p2p.errors import UnsupportedSize
+from p2p.families.base import DrawnFrom
+from p2p.families.conditioning import Conditioning
+from p2p.families.super_resolution import Stage, enlarged
+from p2p.families.unet import UNetFamily
+from p2p.finite import require_finite
+from p2p.samplers.predictions import of_state
+
+
+class PixelFamily(UNetFamily):
+    """A network that removes noise from pixels, -1..1, which are its latents.
+
+    Attributes:
+        leading: columns of its layers in front of the prompt's tokens.
+        stages: what makes the pixels of the last step larger.
+    """
+
+    layers_of = staticmethod(layers_with_added_keys)
+    processor: ClassVar[Any] = ControlledAddedKeys
+    leading: ClassVar[int] = 0
+    reads_chunks: ClassVar[bool] = False  # each says a prompt in one vector too, and none was trained on several
+    stages: Sequence[Stage] = ()
+
+    @classmethod
+    def packed(cls, pipeline: Any) -> Sequence[torch.nn.Module]:
+        return (pipeline.unet,)
+
+    def site(self, name: str, factor: int) -> AttentionSite:
+        keys = Keys.TEXT if self.attention_layers[name].only_cross_attention else Keys.BOTH
+        return AttentionSite(name, keys, factor, leading=self.leading)
+
+    def latent_shape(self, height: int | None, width: int | None) -> tuple[int, int, int]:
+        # The network halves the pixels between its levels, and adds what it halved to what it doubles again.
+        cell = 2 ** (len(self.network.config.block_out_channels) - 1) * self.scale_factor
+        native = self.network.config.sample_size * self.scale_factor
+        sides = [native if side is None else side for side in (height, width)]
+        if any(side % cell for side in sides):
+            raise UnsupportedSize(f"{sides[0]}x{sides[1]} pixels: both sides must be multiples of {cell}")
+        return self.network.config.in_channels, sides[0] // self.scale_factor, sides[1] // self.scale_factor
+
+    @torch.no_grad()
+    def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        if timestep.ndim:
+            timestep = conditioning.batch(timestep)
+        output = self._called(conditioning.batch(latents), timestep, conditioning.texts, conditioning.guidance_scale)
+        guided = conditioning.combine(of_state(output, latents))
+        # Guidance is for the noise: each row keeps the variance that it has by its own text.
+        variance = output[len(conditioning.guided) :, latents.shape[1] :]
+        return torch.cat([guided, variance], 1)
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> Tensor:
+        small = pixels
+        if self.scale_factor > 1:  # each is the mean of those that it stands for
+            small = functional.avg_pool2d(pixels, self.scale_factor)
+        return (small.to(self.device) * 2 - 1).to(self.dtype)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        require_finite(latents, "the pixels")
+        return (latents.float() / 2 + 0.5).clamp(0, 1)
+
+    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
+        require_finite(latents, "the latents")
+        if not self.stages:
+            return self.decode(latents)
+        return self.decode((yield from enlarged(latents.clamp(-1, 1), rows, self.stages)))

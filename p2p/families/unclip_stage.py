@@ -1,0 +1,33 @@
+"""unCLIP's super-resolution: two networks that see no words, the second of which makes the last step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from p2p.families.base import DrawnFrom
+from p2p.families.unclip_parts import UnCLIPParts
+
+#: As the pipeline has it by default.
+STEPS = 7
+
+
+class UnCLIPStage:
+    """A `Stage` of `p2p.families.super_resolution`."""
+
+    def __init__(self, parts: UnCLIPParts, steps: int = STEPS) -> None:
+        self.first, self.last = parts.super_res_first, parts.super_res_last
+        self.factor, self.steps, self.scheduler = parts.vae_scale_factor, steps, parts.super_res_scheduler
+
+    def upscaled(self, small: Tensor, size: Sequence[int], streams: Sequence[torch.Generator]) -> Tensor:
+        # In float32: nothing resizes half precision with antialiasing on a CPU.
+        large = functional.interpolate(small.float(), list(size), mode="bicubic", align_corners=False, antialias=True)
+        return large.to(small.dtype)
+
+    def predicted(
+        self, state: Tensor, upscaled: Tensor, timestep: Tensor, index: int, rows: Sequence[DrawnFrom]
+    ) -> Tensor:
+        network: Any = self.last if index == self.steps - 1 else self.first
+        return network(torch.cat([state, upscaled], 1), timestep, return_dict=False)[0]

@@ -1,0 +1,161 @@
+"""The last stage of models of pixels: small pictures are made large, and what no edit changed stays equal."""
+
+from collections.abc import Generator
+
+import pytest
+import torch
+from diffusers import DDPMScheduler, IFSuperResolutionPipeline, UNet2DConditionModel
+
+from p2p.cohort.cohort import Cohort
+from p2p.edit import edit
+from p2p.errors import UnsupportedModel
+from p2p.families import load
+from p2p.families.base import DrawnFrom
+from p2p.families.deepfloyd_if import DeepFloydIF
+from p2p.families.if_stage import IFStage
+from p2p.families.super_resolution import larger
+from p2p.families.unclip import UnCLIP
+from p2p.layouts.model_files import ModelFiles
+from p2p.sampling import noise_streams
+from p2p.stepping import result_of
+from tests import tiny_if, tiny_unclip
+from tests.unit.p2p.test_edit import NO_MAPS, REFINE, spec
+
+
+def second_stage(first) -> IFSuperResolutionPipeline:
+    """A tiny second stage, which makes twice as large what `first` draws."""
+    torch.manual_seed(1)
+    further = {"in_channels": 6, "sample_size": 64, "class_embed_type": "timestep"}
+    made = IFSuperResolutionPipeline(
+        tokenizer=first.tokenizer,
+        text_encoder=first.text_encoder,
+        unet=UNet2DConditionModel(**tiny_if.NETWORK | tiny_if.OWN | further).eval(),
+        scheduler=DDPMScheduler(**tiny_if.SCHEDULER, sample_max_value=1.0),
+        image_noising_scheduler=DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
+        safety_checker=None,
+        feature_extractor=None,
+        watermarker=None,
+        requires_safety_checker=False,
+    )
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def deepfloyd() -> DeepFloydIF:
+    pipeline = tiny_if.pipeline()
+    family = DeepFloydIF(pipeline)
+    family.enlarge_by(IFStage(second_stage(pipeline), small=32, steps=2))
+    return family
+
+
+def unclip() -> UnCLIP:
+    return UnCLIP(tiny_unclip.pipeline())
+
+
+@pytest.fixture(params=[deepfloyd, unclip], ids=["deepfloyd_if", "unclip"])
+def family(request):
+    return request.param()
+
+
+def drawn_from(family, *runs: int) -> list[DrawnFrom]:
+    text, away = family.encode_prompts(["a cat"]), family.encode_negative("")
+    return [DrawnFrom(text, away, seed=5 + run, run=run) for run in runs]
+
+
+def pixels_of(steps: Generator[None, None, torch.Tensor]) -> tuple[int, torch.Tensor]:
+    """How often a stage stopped in between, and what it made."""
+    stops = 0
+    while True:
+        try:
+            next(steps)
+            stops += 1
+        except StopIteration as end:
+            return stops, end.value
+
+
+def small(family, rows: int) -> torch.Tensor:
+    return torch.rand(rows, *family.latent_shape(None, None), generator=torch.Generator().manual_seed(2)) * 2 - 1
+
+
+def test_rows_of_a_run_that_are_equal_stay_equal_and_others_do_not(family):
+    pixels = small(family, 1).repeat(3, 1, 1, 1)
+    pixels[2] = -pixels[2]
+    _, large = pixels_of(family.finish(pixels, drawn_from(family, 0, 0, 0)))
+
+    assert large.shape[-1] == pixels.shape[-1] * family.scale_factor
+    assert torch.equal(large[0], large[1])
+    assert not torch.equal(large[0], large[2])
+
+
+def test_a_run_is_the_same_picture_alone_and_beside_another_one(family):
+    pixels = small(family, 2)
+    both = drawn_from(family, 0, 1)
+    _, together = pixels_of(family.finish(pixels, both))
+
+    for place, row in enumerate(both):
+        _, alone = pixels_of(family.finish(pixels[place : place + 1], [row]))
+        assert torch.equal(together[place : place + 1], alone)
+
+
+def test_it_can_be_left_after_each_step(family):
+    stops, _ = pixels_of(family.finish(small(family, 1), drawn_from(family, 0)))
+
+    assert stops == family.stages[0].steps
+
+
+def test_a_job_is_left_within_a_step_of_it_and_the_next_one_is_whole(family):
+    wanted = spec(REFINE, steps=2, **NO_MAPS)
+    whole = edit(wanted, family)
+    with Cohort(family) as cohort:
+        member = cohort.join(wanted)
+        turns = [cohort.turn().part for _ in range(3)]
+        cohort.leave(member)
+        assert (turns, cohort.members) == (["denoise", "denoise", "decode"], ())
+
+    assert edit(wanted, family).images == whole.images
+    assert whole.images[0].size == (whole.latents.shape[-1] * family.scale_factor,) * 2
+
+
+def test_a_stage_of_deepfloyd_if_is_the_plain_pipeline():
+    pipeline = tiny_if.pipeline()
+    family, further = DeepFloydIF(pipeline), second_stage(pipeline)
+    pixels, rows = small(family, 2), drawn_from(family, 0, 0)
+    ours = result_of(larger(pixels, rows, IFStage(further, small=32, steps=2), seed=7))
+
+    text, away = rows[0].text.context, rows[0].unconditional.context
+    plain = further(
+        image=pixels,
+        height=64,
+        width=64,
+        prompt_embeds=text.expand(2, -1, -1),
+        negative_prompt_embeds=away.expand(2, -1, -1),
+        num_inference_steps=2,
+        guidance_scale=4.0,
+        noise_level=250,
+        generator=noise_streams(7, 2),
+        output_type="pt",
+    ).images
+    assert (ours - plain).norm() < 1e-5 * plain.norm()  # the texts are joined in another order
+
+
+def test_further_stages_that_a_models_file_names_are_loaded_with_the_model(tmp_path):
+    first = tiny_if.pipeline()
+    further = second_stage(first)
+    first.save_pretrained(tmp_path / "first")
+    further.register_modules(text_encoder=None, tokenizer=None)
+    further.save_pretrained(tmp_path / "second")
+    one, both = (
+        load("deepfloyd_if", ModelFiles(str(tmp_path / "first"), stages=stages))
+        for stages in [(), (str(tmp_path / "second"),)]
+    )
+
+    assert (one.scale_factor, both.scale_factor) == (1, 2)
+    assert both.latent_shape(64, 64) == one.latent_shape(32, 32)
+    assert one.revision != both.revision  # a kept source has pictures of another size
+
+
+def test_a_first_stage_in_the_place_of_a_further_one_is_refused_by_name():
+    pipeline = tiny_if.pipeline()
+
+    with pytest.raises(UnsupportedModel, match=r"unet has in_channels 3 \(that of the first stage\)"):
+        IFStage(pipeline, small=32)

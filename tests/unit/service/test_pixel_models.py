@@ -1,0 +1,97 @@
+"""What the API knows of models of pixels without torch: how their prompts are read, and what their files lack."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from jobs.catalogue import load_catalogue
+from p2p.errors import UnsupportedModel
+from p2p.layouts import LAYOUTS
+from p2p.layouts.checks import cell_of, described, wrong
+from p2p.layouts.model_files import ModelFiles
+from prompts.counting import counter_of
+from tests.declared import declared
+
+GOLDEN = Path(__file__).parents[2] / "parity" / "families"
+FOLDERS = {"deepfloyd_if": GOLDEN / "if" / "pipeline", "unclip": GOLDEN / "unclip" / "pipeline"}
+
+
+@pytest.fixture(params=FOLDERS)
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def model(name, tmp_path):
+    """The golden model as a models file declares it."""
+    file = tmp_path / "models.toml"
+    said = declared(path=str(FOLDERS[name])).replace('family = "stable_diffusion"', f'family = "{name}"')
+    file.write_text(said)
+    return load_catalogue(file)["tiny"]
+
+
+def troubles(family: str, files: ModelFiles) -> list[str]:
+    layout = LAYOUTS[family]
+    return [str(trouble) for trouble in wrong(family, layout, files, described(layout, files))]
+
+
+def test_a_prompt_has_77_tokens_whatever_the_tokenizer_says_and_is_not_read_in_chunks(model):
+    counter = counter_of(model)
+
+    assert (counter.limit, counter.most("refuse"), counter.most("chunks")) == (77, 77, 77)
+
+
+def test_tokens_are_counted_and_placed_as_the_worker_reads_them(model, name):
+    counter, own = counter_of(model), AutoTokenizer.from_pretrained(FOLDERS[name] / "tokenizer")
+
+    for prompt in ("a Cat on  the BEACH", "", "zebra, in a blue HOUSE!", "İ and ß"):
+        lower = own(prompt.lower() if name == "deepfloyd_if" and prompt.isascii() else prompt)
+        if prompt.isascii():
+            assert counter.count(prompt) == len(lower.input_ids)
+        placed = counter.tokenized(prompt, 77)
+        assert all(0 <= start <= stop <= len(prompt) for start, stop in placed.spans)
+
+
+def test_nothing_is_wrong_with_the_golden_models(name):
+    assert troubles(name, ModelFiles(str(FOLDERS[name]))) == []
+
+
+def test_a_part_that_is_missing_is_named_before_any_weights_are_read(name, tmp_path):
+    folder = Path(shutil.copytree(FOLDERS[name], tmp_path / "model"))
+    shutil.rmtree(folder / "text_encoder")
+    (folder / "text_encoder").mkdir()
+
+    assert any("text_encoder has no weights" in said for said in troubles(name, ModelFiles(str(folder))))
+
+
+def test_a_further_model_that_is_no_stage_is_refused_by_name(name):
+    first = str(FOLDERS["deepfloyd_if"])
+    said = " ".join(troubles(name, ModelFiles(str(FOLDERS[name]), stages=(first,))))
+
+    wanted = {"deepfloyd_if": "that of the first stage", "unclip": "unclip takes no further model: take `stages` out"}
+    assert wanted[name] in said
+
+
+def test_a_scheduler_in_the_place_of_three_is_refused_by_name():
+    layout, files = LAYOUTS["unclip"], ModelFiles(str(FOLDERS["unclip"]))
+    said = [str(trouble) for trouble in wrong("unclip", layout, files, described(layout, files, "ddim"))]
+
+    assert said == [
+        "ddim is to run in the place of a scheduler, and unclip has one for each of several parts: take `scheduler` out"
+    ]
+
+
+def test_the_sides_of_pictures_are_multiples_of_what_the_networks_halve_and_enlarge(name):
+    files = ModelFiles(str(FOLDERS[name]))
+
+    # Three halvings each; unCLIP's own super-resolution makes two pixels of one here.
+    assert (
+        cell_of(LAYOUTS[name], files, described(LAYOUTS[name], files).parts) == {"deepfloyd_if": 8, "unclip": 16}[name]
+    )
+
+
+def test_files_of_no_model_are_refused(tmp_path):
+    with pytest.raises(UnsupportedModel):
+        described(LAYOUTS["unclip"], ModelFiles(str(tmp_path)))
