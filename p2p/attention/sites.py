@@ -10,6 +10,8 @@ class Keys(Enum):
 
     IMAGE = "image"
     TEXT = "text"
+    #: Pixels and text in one sequence, whose positions all attend to all (`p2p.attention.joint`).
+    JOINT = "joint"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class AttentionSite:
         factor: latent cells a side that one of its positions covers: 1 at the latents' own resolution, a power of two.
         is_read: whether word maps are read here. All sites that are read have one factor.
         is_carried: whether self-attention is carried over here.
+        text_first: of a joint site, whether the text stands before the pixels.
+        block: of a joint site, the number of its block among those of the network.
     """
 
     name: str
@@ -29,6 +33,14 @@ class AttentionSite:
     factor: int
     is_read: bool = False
     is_carried: bool = False
+    text_first: bool = False
+    block: int = 0
+
+    def parts(self, positions: int, tokens: int) -> tuple[slice, slice]:
+        """Of a joint site's positions, those of the pixels and those of the text."""
+        if self.text_first:
+            return slice(tokens, positions), slice(0, tokens)
+        return slice(0, positions - tokens), slice(positions - tokens, positions)
 
 
 @dataclass(frozen=True)

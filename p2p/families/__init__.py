@@ -10,7 +10,9 @@ import torch
 from p2p.errors import UnsupportedModel
 from p2p.families.amused import Amused
 from p2p.families.base import ModelFamily
+from p2p.families.flux import Flux
 from p2p.families.stable_diffusion import StableDiffusion
+from p2p.families.stable_diffusion_3 import StableDiffusion3
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
 from p2p.layouts.model_files import ModelFiles
 from p2p.spec import SchedulerName
@@ -19,6 +21,8 @@ FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {
     "stable_diffusion": StableDiffusion.load,
     "stable_diffusion_xl": StableDiffusionXL.load,
     "amused": Amused.load,
+    "stable_diffusion_3": StableDiffusion3.load,
+    "flux": Flux.load,
 }
 
 

@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from p2p.errors import UnsupportedModel
 from p2p.layouts.amused import AMUSED
 from p2p.layouts.base import PIPELINE, Layout, Parts
+from p2p.layouts.flux import FLUX
 from p2p.layouts.stable_diffusion import STABLE_DIFFUSION
+from p2p.layouts.stable_diffusion_3 import STABLE_DIFFUSION_3
 from p2p.layouts.stable_diffusion_xl import STABLE_DIFFUSION_XL
 
 LAYOUTS: Mapping[str, Layout] = {
     "stable_diffusion": STABLE_DIFFUSION,
     "stable_diffusion_xl": STABLE_DIFFUSION_XL,
     "amused": AMUSED,
+    "stable_diffusion_3": STABLE_DIFFUSION_3,
+    "flux": FLUX,
 }
 
 
