@@ -8,9 +8,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from p2p.cohort.cohort import Cohort
 from p2p.edit import edit, edit_again_steps, edit_steps
-from p2p.errors import PromptTooLong, UnsupportedModel, UnsupportedSampling, UnsupportedSize
+from p2p.errors import PromptTooLong, UnsupportedInversion, UnsupportedModel, UnsupportedSampling, UnsupportedSize
 from p2p.families.flux import Flux, packed, unpacked
 from p2p.families.stable_diffusion_3 import StableDiffusion3
+from p2p.inversion import invert
 from p2p.sampling import noise_streams
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
@@ -134,6 +135,22 @@ def test_an_edit_of_a_kept_source_is_the_edit(family):
     # The rows of the source's guidance are missing, so kernels round otherwise.
     torch.testing.assert_close(again.latents, whole.latents, rtol=0, atol=1e-4)
     assert [len(maps) for maps in again.maps] == [5, 5]
+
+
+def test_a_photo_comes_back_and_is_edited(family):
+    picture = torch.randn((1, 4, 16, 16), generator=torch.Generator().manual_seed(3))
+    asked = spec(SWAP)
+    found = invert(picture, "a cat on a beach", family, sampling=asked.sampling).trajectory
+    edited = result_of(edit_again_steps(asked, family, found))
+
+    assert torch.equal(edited.latents[:1], picture)
+    assert (edited.latents[1] - picture[0]).norm() > 1e-2 * picture.norm()
+
+
+@pytest.mark.parametrize("method", ["ddim", "null_text", "negative_prompt", "edit_friendly"])
+def test_other_inversions_are_refused_by_name(family, method):
+    with pytest.raises(UnsupportedInversion, match=f"{method} is not made"):
+        invert(torch.zeros(1, 4, 16, 16), "a cat on a beach", family, method=method)
 
 
 def test_mass_matched_keeps_the_targets_share_of_the_text(family):
