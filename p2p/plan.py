@@ -17,6 +17,7 @@ which is two fused attention calls with the edit folded into the values.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,7 +80,9 @@ class BlendPlan:
 
     def to(self, device: torch.device | str) -> "BlendPlan":
         """The same plan with its tensors on a device."""
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
         return replace(self, **moved)
 
 

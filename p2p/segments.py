@@ -19,7 +19,7 @@ class Segment:
 
     Attributes:
         tokenizer: its part of the model.
-        limit: positions that it has; tokens and padding.
+        limit: positions that it has at most; tokens and padding. Fewer where the tokenizer's files say so.
         head: tokens in front of the prompt's own: 1 of CLIP, none of T5.
         cuts: whether it leaves out what goes beyond its limit. Of several segments, the others still read it.
     """
@@ -28,6 +28,15 @@ class Segment:
     limit: int
     head: int = 1
     cuts: bool = False
+
+    def at_most(self, limit: int | None) -> "Segment":
+        """The same with no more positions than the tokenizer's files say; None if they do not."""
+        return self if limit is None else replace(self, limit=min(self.limit, limit))
+
+
+def longest(segments: Sequence[Segment]) -> Segment:
+    """The one by whose tokens prompts are counted and refused: of those that cut nothing, the one that reads most."""
+    return max(segments, key=lambda segment: (not segment.cuts, segment.limit))
 
 
 class Tokens(Protocol):
@@ -48,13 +57,12 @@ class SegmentedTokenizer:
 
     @property
     def model_max_length(self) -> int:
-        """Tokens that a prompt may have: those of the longest segment."""
-        return max(segment.limit for segment in self.segments)
+        """Tokens that a prompt may have."""
+        return longest(self.segments).limit
 
     def __call__(self, text: str, *, return_offsets_mapping: bool) -> dict:
-        """The tokens of the segment that reads the most, by which prompts are counted."""
-        _, read = max(zip(self.segments, self._readers, strict=True), key=lambda each: each[0].limit)
-        ids, spans = read(text)
+        """The tokens of the longest segment, by which prompts are counted."""
+        ids, spans = self._readers[self.segments.index(longest(self.segments))](text)
         return {"input_ids": list(ids), "offset_mapping": list(spans)}
 
     def limited(self, limits: Sequence[int]) -> "SegmentedTokenizer":

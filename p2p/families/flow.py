@@ -65,9 +65,11 @@ class FlowFamily:
         self.network.requires_grad_(False)
         self.device, self.dtype = self.network.device, self.network.dtype
         self.attention_layers = joint_layers_of(self.network, self.stock)
-        segments = layout.segments_of(parts)
-        readers = [reader_of(getattr(pipeline, segment.tokenizer)) for segment in segments]
-        self.read_by(SegmentedTokenizer(segments, readers))
+        asked = layout.segments_of(parts)
+        tokenizers = [getattr(pipeline, segment.tokenizer) for segment in asked]
+        pairs = zip(asked, tokenizers, strict=True)
+        segments = [segment.at_most(tokenizer.model_max_length) for segment, tokenizer in pairs]
+        self.read_by(SegmentedTokenizer(segments, [reader_of(tokenizer) for tokenizer in tokenizers]))
         self._sites, self.map_factor = tuple(self.named_sites()), PATCH
 
     def read_by(self, tokenizer: SegmentedTokenizer) -> None:

@@ -17,7 +17,7 @@ from p2p.layouts.files import misplaced, parts_of
 from p2p.layouts.hub import fetched
 from p2p.layouts.model_files import ModelFiles
 from p2p.learned_words import LearnedWords, UnusableToken, learn
-from p2p.segments import Segment
+from p2p.segments import Segment, longest
 from prompts.tokenization.clip import MERGES, VOCABULARY, clip_tokenizer
 from prompts.tokenization.special import CONFIG, SpecialTokens, read
 from prompts.tokenization.t5 import PIECES, t5_tokenizer
@@ -133,13 +133,16 @@ def _segmented(declaration: ModelDeclaration, layout: Layout) -> OpenedTokenizer
         segments = layout.segments_of(parts_of(folder))
     except UnsupportedModel as error:
         raise InvalidCatalogue(str(error)) from error
-    opened = [(segment, open_tokenizer(folder / segment.tokenizer)) for segment in segments]
-    for _, each in opened:
+    opened = {
+        segment.at_most(_said(folder / segment.tokenizer)): open_tokenizer(folder / segment.tokenizer)
+        for segment in segments
+    }
+    for each in opened.values():
         # Prompts are counted and laid out here: a file may say to cut and to fill up.
         each.tokenizer.no_truncation()
         each.tokenizer.no_padding()
-    _, longest = max(opened, key=lambda each: each[0].limit)
-    return replace(longest, segments=tuple((segment, each.tokenizer) for segment, each in opened))
+    whole = tuple((segment, each.tokenizer) for segment, each in opened.items())
+    return replace(opened[longest(list(opened))], segments=whole)
 
 
 def _further(declaration: ModelDeclaration, layout: Layout) -> Iterator[OpenedTokenizer]:
@@ -171,7 +174,7 @@ def _folder(declaration: ModelDeclaration) -> Path:
 def own_limit(declaration: ModelDeclaration, opened: OpenedTokenizer) -> int | None:
     """How many tokens a model reads, by its family where that has a number of its own, else by its files."""
     if opened.segments:
-        return max(segment.limit for segment, _ in opened.segments)
+        return longest([segment for segment, _ in opened.segments]).limit
     layout = LAYOUTS.get(declaration.family)
     of_family = layout.token_limit if layout is not None and isinstance(layout.token_limit, int) else None
     return min((limit for limit in (of_family, opened.limit) if limit is not None), default=None)
@@ -182,6 +185,12 @@ def _opened(file: Path, make: Callable[[], Tokenizer], folder: Path) -> OpenedTo
         return OpenedTokenizer(make(), _limit(folder))
     except Exception as error:  # the package raises bare Exception
         raise InvalidCatalogue(f"{file} cannot be read as a tokenizer: fetch it again ({error})") from error
+
+
+def _said(folder: Path) -> int | None:
+    """How many tokens a tokenizer's own file says; None if it does not."""
+    limit = read(folder / CONFIG).get("model_max_length")
+    return int(limit) if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT else None
 
 
 def _limit(folder: Path) -> int | None:

@@ -28,12 +28,9 @@ def pipeline(request):
 
 
 def of(pipeline):
-    """The family around a pipeline, which reads prompts of as many tokens as the tests' T5 has places."""
-    (kind,) = (kind for make, kind in MADE.values() if kind.kind is type(pipeline))
-    family = kind(pipeline)
-    *others, _ = family.tokenizer.segments
-    family.read_by(family.tokenizer.limited([*(24 for _ in others), 40]))
-    return family
+    """The family around a pipeline."""
+    (kind,) = (kind for _, kind in MADE.values() if kind.kind is type(pipeline))
+    return kind(pipeline)
 
 
 @pytest.fixture(scope="module")
