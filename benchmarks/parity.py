@@ -3,18 +3,22 @@
 DIR holds `pipeline/` (a diffusers directory), `cases.json` and `expected.npz`, as `tests/parity/golden/README.md`
 describes. `pipeline/model_index.json` says which family it is of. Each case is said as a public spec and run through
 `p2p.edit.edit`, nothing else; the case "null_text", of a picture, through `p2p.inversion.invert` and
-`p2p.edit.edit_again_steps`. Models that draw tokens are compared by `benchmarks.parity_tokens`, and cases that are
-public specs by `benchmarks.parity_specs`. A field that this file does not know is an error: no case is passed over.
+`p2p.edit.edit_again_steps`. Models that draw tokens are compared by `benchmarks.parity_tokens`, flows by
+`benchmarks.parity_joint`, and cases that are public specs by `benchmarks.parity_specs`. A field that is not known is an
+error: no case is passed over.
 """
 
 import argparse
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.golden_cases import relative_l2, spec_of
+from benchmarks.parity_joint import compare_joint
 from benchmarks.parity_specs import are_specs, compare_specs
 from benchmarks.parity_tokens import compare_tokens
 from p2p.edit import EditResult, edit, edit_again_steps
@@ -23,6 +27,7 @@ from p2p.families.base import ModelFamily
 from p2p.inversion import invert
 from p2p.layouts import family_of
 from p2p.layouts.files import parts_of
+from p2p.spec import State
 from p2p.stepping import result_of
 
 #: The fields that are read: of a folder, of a case, and of the case of a picture.
@@ -32,6 +37,11 @@ OF_CASE = {
 }  # fmt: skip
 #: `learning_rate` is the published rule, which the sampler has as its own.
 OF_NULL_TEXT = OF_CASE - {"name"} | {"num_inner_steps", "early_stop_epsilon", "learning_rate"}
+#: How models of other states are compared.
+OF_STATE: Mapping[State, Callable[[Any, Path, int | None], dict[str, Any]]] = {
+    "tokens": compare_tokens,
+    "flows": compare_joint,
+}
 
 
 def cases_of(directory: Path) -> dict:
@@ -111,8 +121,9 @@ def main() -> None:
     parser.add_argument("--save", type=Path, metavar="FILE.npz", help="where each case's final latents go, by its name")
     arguments = parser.parse_args()
     family = load_of(arguments.directory)
-    if family.state == "tokens":
-        print(json.dumps(compare_tokens(family, arguments.directory, 2 if arguments.quick else None), indent=1))
+    if family.state in OF_STATE:
+        report = OF_STATE[family.state](family, arguments.directory, 2 if arguments.quick else None)
+        print(json.dumps(report, indent=1))
         return
     if are_specs(arguments.directory):
         print(json.dumps(compare_specs(family, arguments.directory, 2 if arguments.quick else None), indent=1))

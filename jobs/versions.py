@@ -27,14 +27,22 @@ def _names(blend: LocalBlend) -> bool:
     return bool(blend.words or blend.source_words)
 
 
+def _matches_mass(target: Target) -> bool:
+    return target.mass != "linear"
+
+
 #: By what a target may ask for, the first version that reads it.
-SINCE: Mapping[Callable[[Target], bool], int] = {_fills: 2, _starts_afresh: 2, _only_subtracts: 2}
+SINCE: Mapping[Callable[[Target], bool], int] = {_fills: 2, _starts_afresh: 2, _only_subtracts: 2, _matches_mass: 2}
+#: The same of what a whole spec may ask for.
+SINCE_OF_SPEC: Mapping[Callable[[EditSpec], bool], int] = {lambda spec: spec.reference is not None: 2}
 #: Of jobs that use none of it.
 FIRST = 1
 #: What this program reads. Raised with each row of a new version.
-SCHEMA_VERSION = max(SINCE.values())
+SCHEMA_VERSION = max(*SINCE.values(), *SINCE_OF_SPEC.values())
 
 
 def version_of(spec: EditSpec) -> int:
     """The first version that reads a job of a spec."""
-    return max((since for target in spec.targets for asks, since in SINCE.items() if asks(target)), default=FIRST)
+    of_targets = [since for target in spec.targets for asks, since in SINCE.items() if asks(target)]
+    of_spec = [since for asks, since in SINCE_OF_SPEC.items() if asks(spec)]
+    return max([*of_targets, *of_spec], default=FIRST)

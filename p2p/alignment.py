@@ -9,6 +9,8 @@ attention from. A column of zeros means that the token has no counterpart and ke
 - refine: where words were removed, padding reads the source's tokens at the same positions, which are words.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,25 @@ from p2p.tokens import TokenizedPrompt
 
 def replacement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, compat: bool = False) -> Tensor:
     """The mapper of prompts whose words correspond one to one, (limit, limit) float32; see `replaced`."""
+    return _of_segments(source, target, _replacement, compat)
+
+
+def refinement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, compat: bool = False) -> Tensor:
+    """The mapper of prompts that share some tokens in the same order, (limit, limit) float32, of zeros and ones."""
+    return _of_segments(source, target, _refinement, compat)
+
+
+def _of_segments(
+    source: TokenizedPrompt,
+    target: TokenizedPrompt,
+    of_one: Callable[[TokenizedPrompt, TokenizedPrompt, bool], Tensor],
+    compat: bool,
+) -> Tensor:
+    """A mapper whose blocks are those of the segments: nothing is carried over between two of them."""
+    return torch.block_diag(*(of_one(*each, compat) for each in zip(source.segments, target.segments, strict=True)))
+
+
+def _replacement(source: TokenizedPrompt, target: TokenizedPrompt, compat: bool) -> Tensor:
     mapper = _mapper(source, target, replaced(source, target, whole=compat))
     for olds, news in zip(source.tails(), target.tails(), strict=True):
         for i, j in zip(olds, news, strict=False):
@@ -30,8 +51,7 @@ def replacement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, comp
     return mapper
 
 
-def refinement_mapper(source: TokenizedPrompt, target: TokenizedPrompt, *, compat: bool = False) -> Tensor:
-    """The mapper of prompts that share some tokens in the same order, (limit, limit) float32, of zeros and ones."""
+def _refinement(source: TokenizedPrompt, target: TokenizedPrompt, compat: bool) -> Tensor:
     mapper = _mapper(source, target, refined(source, target))
     for olds, news in zip(source.tails(), target.tails(), strict=True):
         mapper[olds[0], news[0]] = 1  # the end token

@@ -30,13 +30,29 @@ def blend_mask(maps: Tensor, plan: BlendPlan, step: int, size: tuple[int, int]) 
 
     The words' region without the subtracted words', inside of what bounds it; where no word is named, all of that.
     """
-    may_change = region(maps, plan.words, plan.threshold, size, widened=True)
+    if plan.smoothed:
+        maps = smoothed(maps)
+    may_change = region(maps, plan.words, plan.threshold, size, widened=plan.widened)
     may_change |= (plan.words.sum((1, 2)) == 0)[:, None, None]
     must_not = region(maps, plan.subtract_words, plan.subtract_threshold, size, widened=False)
     mask = may_change & ~must_not
     if plan.within is not None:
         mask &= plan.within
-    return mask | (plan.first_step > step)[:, None, None]
+    is_outside = plan.first_step > step
+    if plan.last_step is not None:
+        is_outside = is_outside | (plan.last_step <= step)
+    return mask | is_outside[:, None, None]
+
+
+def smoothed(maps: Tensor) -> Tensor:
+    """Maps, (pictures, tokens, height, width), under a Gaussian of seven cells a side and a deviation of one.
+
+    As the published method of joint attention has it, zeros around the maps included: those of large models are noisy.
+    """
+    places = torch.arange(-3, 4, device=maps.device, dtype=maps.dtype)
+    bell = torch.exp(-places.square() / 2)
+    kernel = (bell / bell.sum())[:, None] * (bell / bell.sum())
+    return functional.conv2d(maps.flatten(0, 1)[:, None], kernel[None, None], padding=3).reshape(maps.shape)
 
 
 def region(maps: Tensor, words: Tensor, threshold: Tensor, size: tuple[int, int], *, widened: bool) -> Tensor:

@@ -99,6 +99,7 @@ def compile_plan(spec: asked.EditSpec, prompts: Sequence[TokenizedPrompt], steps
         schedule=torch.stack(
             [cross_schedule(t, row.target, steps, compat) for t, row in zip(spec.targets, rows, strict=True)], 1
         ),
+        mass_matched=tuple(target.mass == "mass_matched" for target in spec.targets),
     )
     self_schedule = torch.stack([in_window(t.self_window, steps, compat) for t in spec.targets], 1)
     return EditPlan(steps=steps, cross=cross, self_schedule=self_schedule, blend=blend_plan(spec.targets, rows, steps))

@@ -17,6 +17,7 @@ which is two fused attention calls with the edit folded into the values.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,12 +32,15 @@ class CrossAttentionEdit:
         alphas: (targets, target_tokens); 1 takes the source's map, 0 keeps the target's own.
         equalizer: (targets, target_tokens); 1 leaves a token as strong as it is.
         schedule: (steps, targets, target_tokens); 1 where the token's map is carried over at that step.
+        mass_matched: of each target, whether text's whole share of the attention stays the target's own, where pixels
+            and text share one softmax (`p2p.attention.joint`); empty if of none.
     """
 
     mapper: Tensor
     alphas: Tensor
     equalizer: Tensor
     schedule: Tensor
+    mass_matched: tuple[bool, ...] = ()
 
     def folded(self, step: int) -> tuple[Tensor, Tensor]:
         """A (targets, source_tokens, target_tokens) and B (targets, target_tokens) of the formula above."""
@@ -55,6 +59,9 @@ class BlendPlan:
         first_step: (targets,), the first step after which latents are blended; beyond the run for no blend.
         within: (targets, height, width) bool, of the latents' size: outside, nothing may change whatever the maps say.
             None if no target is bounded so.
+        last_step: (targets,), the first step after which latents are blended no more; None if they are to the end.
+        smoothed: whether maps are smoothed first, as the published method of joint attention does.
+        widened: whether the words' region is widened by a cell on each side.
     """
 
     words: Tensor
@@ -63,6 +70,9 @@ class BlendPlan:
     subtract_threshold: Tensor
     first_step: Tensor
     within: Tensor | None = None
+    last_step: Tensor | None = None
+    smoothed: bool = False
+    widened: bool = True
 
     def of_tokens(self, columns: Callable[[Tensor, int], Tensor]) -> "BlendPlan":
         """The same plan for maps that hold some of the tokens only: `columns` picks them from an axis."""
@@ -70,8 +80,27 @@ class BlendPlan:
 
     def to(self, device: torch.device | str) -> "BlendPlan":
         """The same plan with its tensors on a device."""
-        moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
         return replace(self, **moved)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PublishedPlan:
+    """The published method of joint attention (`p2p.attention.published`), which knows no words.
+
+    Attributes:
+        method: a row of `p2p.attention.published.METHODS`.
+        schedule: (steps,) bool: whether targets take something of the source at that step.
+        blocks: in which they do; None for all.
+        read_blocks: in which maps are read; None for all.
+    """
+
+    method: str
+    schedule: Tensor
+    blocks: frozenset[int] | None
+    read_blocks: frozenset[int] | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,12 +111,14 @@ class EditPlan:
         cross: what is carried over between text and picture.
         self_schedule: (steps, targets) bool: whether the target's self-attention is the source's at that step.
         blend: None if no target asks for it.
+        published: None if the published method of joint attention is not asked for.
     """
 
     steps: int
     cross: CrossAttentionEdit
     self_schedule: Tensor
     blend: BlendPlan | None
+    published: PublishedPlan | None = None
 
     @cached_property
     def cross_phases(self) -> list[int]:

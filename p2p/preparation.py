@@ -15,6 +15,7 @@ from p2p.families.base import DrawnFrom, ModelFamily
 from p2p.families.encoded import Encoded
 from p2p.masks import Mask, bounds, cells
 from p2p.plan import EditPlan
+from p2p.published import maps_of, with_published
 from p2p.samplers.base import Sampler
 from p2p.sampling import noise_streams
 from p2p.spec import DRAW, EditSpec, Sampling
@@ -139,7 +140,7 @@ def prepare(
     chunks = chunks_of(spec, family)
     tokenize(sampling.negative_prompt, family.tokenizer, chunks)
     prompts = tokenize_all(spec.prompts, family.tokenizer, chunks)
-    plan = compile_plan(spec, prompts, sampler.num_steps)
+    plan = with_published(compile_plan(spec, prompts, sampler.num_steps), spec, prompts, family)
     guidance_scale = cast(float, sampling.guidance_scale)
     streams = noise_streams(cast(int, sampling.seed), len(prompts))
     shape = family.latent_shape(sampling.height, sampling.width)
@@ -148,7 +149,8 @@ def prepare(
     bounded = bounds(spec.targets, (drawn.shape[-2] * factor, drawn.shape[-1] * factor), masks or {})
     maps = None
     if keep or plan.blend is not None or spec.artifacts.any_maps:
-        maps = AttentionMaps(None if keep else _tokens_read(spec, prompts, plan), source_maps)
+        tokens = None if keep else _tokens_read(spec, prompts, plan)
+        maps = maps_of(spec, sampler.num_steps, tokens, source_maps)
     if maps is not None and plan.blend is not None:
         within = None if bounded is None else cells(bounded, factor)
         plan = replace(plan, blend=replace(plan.blend, within=within).of_tokens(maps.columns))

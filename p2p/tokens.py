@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from p2p.chunks import LongPrompts, chunks_for, laid_out, most_tokens
 from p2p.errors import PromptTooLong, WordWithinToken
@@ -17,6 +17,13 @@ class PromptTokenizer(Protocol):
     model_max_length: int
 
     def __call__(self, text: str, *, return_offsets_mapping: bool) -> dict: ...
+
+
+@runtime_checkable
+class ReadsSegments(Protocol):
+    """A tokenizer that lays a prompt out by itself (`p2p.segments`)."""
+
+    def tokenized(self, prompt: str, chunks: int = 1) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class TokenizedPrompt:
         spans: per token the characters it came from, half open; (0, 0) for start and end.
         limit: tokens the text encoder reads; positions from len(ids) on are padding.
         chunks: how many the text encoder reads one after the other (`p2p.chunks`), of equal length.
+        head: tokens in front of the text's own: T5 has no start token.
+        read_to: the character behind the last one that was read, of a prompt that was cut; None of a whole one.
     """
 
     prompt: str
@@ -45,13 +54,24 @@ class TokenizedPrompt:
     spans: tuple[tuple[int, int], ...]
     limit: int
     chunks: int = 1
+    head: int = 1
+    read_to: int | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
+    def segments(self) -> "tuple[TokenizedPrompt, ...]":
+        """Its parts between which no word corresponds (`p2p.segments`): it is one."""
+        return (self,)
+
+    @property
     def starts(self) -> range:
-        """The positions at which a chunk begins."""
+        """The positions of the start tokens, one at the beginning of each chunk."""
+        return self._chunk_starts if self.head else range(0)
+
+    @property
+    def _chunk_starts(self) -> range:
         return range(0, self.limit, self.limit // self.chunks)
 
     @property
@@ -65,7 +85,7 @@ class TokenizedPrompt:
     def tails(self) -> list[range]:
         """Of each chunk the positions of its end token and of the padding behind."""
         size, tails = self.limit // self.chunks, []
-        for start in self.starts:
+        for start in self._chunk_starts:
             # A chunk without words has its start token and then its end.
             end = min(start + size - 1, len(self.ids) - 1) if start < len(self.ids) else start + 1
             tails.append(range(end, start + size))
@@ -99,6 +119,8 @@ class TokenizedPrompt:
             WordWithinToken: no token begins or ends where the name does.
         """
         found = dict.fromkeys(span for spans in self.written.find(name, occurrence) for span in spans)
+        if self.read_to is not None:  # what is beyond has no tokens
+            found = {span: None for span in found if span[1] <= self.read_to}
         for span in found:
             if not self._is_cut_at(*span):
                 raise WordWithinToken(name, self._around(*span))
@@ -145,6 +167,8 @@ def tokenize(prompt: str, tokenizer: PromptTokenizer, chunks: int = 1) -> Tokeni
     Raises:
         PromptTooLong: the text encoder does not read that many tokens.
     """
+    if isinstance(tokenizer, ReadsSegments):
+        return tokenizer.tokenized(prompt, chunks)
     encoded = tokenizer(prompt, return_offsets_mapping=True)
     ids, spans, limit = encoded["input_ids"], tuple(map(tuple, encoded["offset_mapping"])), tokenizer.model_max_length
     if chunks_for([len(ids)], limit) > chunks:

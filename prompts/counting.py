@@ -4,13 +4,17 @@ The `tokenizers` package alone gives the number that the worker's text encoder w
 prompt that is too long is refused at the door.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
+
+from tokenizers import Tokenizer
 
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import InvalidCatalogue
 from p2p.chunks import LongPrompts, most_tokens
 from p2p.layouts import LAYOUTS
+from p2p.segments import Segment, SegmentedTokenizer, Tokens
 from p2p.tokens import TokenizedPrompt
 from prompts.tokenization.opened import OpenedTokenizer, open_tokenizer, own_limit, tokenizer_of
 
@@ -32,6 +36,7 @@ class TokenCounter:
         opened = open_tokenizer(source) if isinstance(source, Path) else source
         self._tokenizer, self._learned = opened.tokenizer, opened.learned
         self._further = tuple(map(TokenCounter, opened.further))
+        self._segmented = _segmented(opened.segments)
         #: Tokens that a prompt may have.
         self.limit = limit or opened.limit or _UNSAID
         # The file may say to cut and to fill up to the model's length; then every prompt would count as just that.
@@ -60,11 +65,27 @@ class TokenCounter:
 
     def tokenized(self, prompt: str, limit: int) -> TokenizedPrompt:
         """A prompt of at most `limit` tokens as the text encoder reads it."""
+        if self._segmented is not None:
+            return cast(TokenizedPrompt, self._segmented.tokenized(prompt))
         encoding = self._tokenizer.encode(prompt)
         ids, spans = encoding.ids, encoding.offsets
         if self._learned:
             ids, spans = self._learned.expanded(ids), self._learned.spans(prompt, ids, spans)
         return TokenizedPrompt(prompt, tuple(ids), tuple(spans), limit)
+
+
+def _segmented(segments: Sequence[tuple[Segment, Tokenizer]]) -> SegmentedTokenizer | None:
+    """What lays out a prompt that has segments; None if it has none."""
+
+    def reader(tokenizer: Tokenizer) -> Tokens:
+        def read(text: str) -> tuple[Sequence[int], Sequence[tuple[int, int]]]:
+            encoding = tokenizer.encode(text)
+            return encoding.ids, encoding.offsets
+
+        return read
+
+    readers = [reader(tokenizer) for _, tokenizer in segments]
+    return SegmentedTokenizer([segment for segment, _ in segments], readers) if segments else None
 
 
 def token_counters(catalogue: Mapping[str, ModelDeclaration]) -> dict[str, TokenCounter]:

@@ -18,6 +18,7 @@ EDIT: dict[str, Any] = {
             "cross_window": _WINDOW,
             "word_windows": [{**_WORD, "window": _WINDOW}],
             "self_window": _WINDOW,
+            "mass": "mass_matched",
             "local_blend": {
                 "words": [_WORD],
                 "source_words": [{"word": "cat", "occurrence": 1}],
@@ -54,6 +55,21 @@ EDIT: dict[str, Any] = {
     "priority": "high",
     "start_within": 60,
     "prompt_syntax": "text",
+}
+#: What has no place beside edits of words.
+PUBLISHED: dict[str, Any] = {
+    "source": {"prompt": "a cat on the beach"},
+    "targets": [{"prompt": "a dog on the beach", "edits": []}],
+    "compat": "reference",
+    "reference": {
+        "method": "kivi",
+        "steps": _WINDOW,
+        "blocks": [0, 1],
+        "read_blocks": [2],
+        "blend_steps": _WINDOW,
+        "blended_steps": 3,
+        "tokenizer": "t5",
+    },
 }
 BATCH: dict[str, Any] = {
     "edits": [EDIT],

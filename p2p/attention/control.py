@@ -18,17 +18,21 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
+from p2p.attention.joint import JointLayout, joint_layout
 from p2p.attention.layout import (
     CrossLayout,
     EditedRow,
+    Fused,
     Rows,
     SelfLayout,
     cross_layout,
     rows_of,
     self_layout,
+    spread_of,
     take,
 )
 from p2p.attention.maps import AttentionMaps, Reading
+from p2p.attention.published import Published
 from p2p.attention.sites import AttentionSite, Keys
 from p2p.plan import EditPlan
 
@@ -110,11 +114,14 @@ class AttentionControl:
             [self.prompts.index(prompt) for prompt in range(max(self.prompts) + 1)], rows, device
         )
         self.steps: tuple[int, ...] = ()  # at which each job is
+        self._published: list[Published] = []  # of the jobs that ask for that method
         self._cross_phases: list[int] = []
         self._self_phases: list[int] = []
         self._text: dict[str, TextProjections] = {}
         self._cross: dict[tuple[int, bool | None], CrossLayout] = {}  # laid out where a site asks for it
         self._self: SelfLayout | None
+        self._joint: JointLayout | None  # of sites whose pixels and text share one softmax
+        self._spread: Tensor | None  # of every row, which one's queries and keys of pixels it has
         self._readings: list[Reading | None]  # of each job
         self._reading: list[Reading]
 
@@ -138,6 +145,15 @@ class AttentionControl:
         if own != self._self_phases:
             self._forget(lambda has_pixels: has_pixels is not None)
             self._self = self_layout(len(self.prompts), self._carried(), self.device)
+        if cross != self._cross_phases or own != self._self_phases:
+            carried = self._carried()
+            self._joint = joint_layout(len(self.prompts), self._edited(0), carried, self._matched(), self.device)
+            self._spread = spread_of(len(self.prompts), carried, self.device)
+        self._published = [
+            Published(job.plan.published, self.first + job.rows.source, [self.first + row for row in job.rows.targets])
+            for job, step in at
+            if job.plan.published is not None and job.rows.source is not None and job.plan.published.schedule[step]
+        ]
         self._cross_phases, self._self_phases = cross, own
 
     def step_maps(self) -> list[Tensor | None]:
@@ -154,7 +170,10 @@ class AttentionControl:
         """Whether anything is done at this site and step that the plain model does not do."""
         if site.keys is Keys.IMAGE:
             return self.carried(site) is not None
-        return self._layout(site).edits or self._reads(site)
+        # Where pixels and text share one softmax, both windows act.
+        if self._reads(site) or self.carried(site) is not None or self._layout(site).edits:
+            return True
+        return site.keys is Keys.JOINT and any(each.acts_at(site) for each in self._published)
 
     def carried(self, site: AttentionSite) -> SelfLayout | None:
         """Which rows' queries and keys a site of pixels needs at this step, and who takes whose; None for all."""
@@ -224,13 +243,46 @@ class AttentionControl:
             out.index_add_(0, cross.added_to, added)
         return out
 
+    def carry(self, site: AttentionSite, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys of pixels with the source's where its self-attention is carried over.
+
+        To be called before they are rotated: where two rows' positions differ, each keeps its own.
+
+        Args:
+            q, k: (rows, ...).
+        """
+        if self._spread is None or not site.is_carried:
+            return q, k
+        return take(q, self._spread), take(k, self._spread)
+
+    def attend_jointly(self, site: AttentionSite, q: Tensor, k: Tensor, v: Tensor, fused: Fused = sdpa) -> Tensor:
+        """The output of a layer in which pixels and text are one sequence (`p2p.attention.joint`).
+
+        Args:
+            q, k, v: (rows, heads, positions, head_dim), after `carry`.
+            fused: the attention that the layer's own processor calls.
+        """
+        image, text = site.parts(q.shape[2], self.tokens)
+        if self._reads(site):
+            for reading in self._reading:
+                if reading.reads_at(site):
+                    reading.read_jointly(q[:, :, image], k, text, fused)
+        published = [each for each in self._published if each.acts_at(site)]
+        own = q, k
+        for each in published:
+            q, k, v = each.taken(q, k, v, image)
+        out = fused(q, k, v) if self._joint is None else self._joint.attend(q, k, v, image, text, fused)
+        for each in published:
+            each.put_logits(out, *own, v, image, text, fused)
+        return out
+
     def _layout(self, site: AttentionSite) -> CrossLayout:
         """The layout of sites with such columns in the current phase."""
         columns = site.leading, site.is_carried if site.keys is Keys.BOTH else None
         if columns not in self._cross:
             leading, is_carried = columns
             carried = None if is_carried is None else self._carried() if is_carried else {}
-            tokens = self._tokens + leading
+            tokens = self.tokens + leading
             self._cross[columns] = cross_layout(self.prompts, self._edited(leading), tokens, self.device, carried)
         return self._cross[columns]
 
@@ -251,7 +303,8 @@ class AttentionControl:
         return TextProjections(context, keys, *gathered, everything, everything)
 
     @property
-    def _tokens(self) -> int:
+    def tokens(self) -> int:
+        """Positions of a prompt."""
         return self.jobs[0].plan.cross.alphas.shape[1]
 
     def _edited(self, leading: int) -> dict[int, EditedRow]:
@@ -273,8 +326,17 @@ class AttentionControl:
             if job.rows.source is not None and job.plan.self_schedule[step, index]
         }
 
+    def _matched(self) -> list[int]:
+        """The rows whose text's share of the attention stays their own."""
+        return [
+            self.first + target
+            for job in self.jobs
+            for target, matched in zip(job.rows.targets, job.plan.cross.mass_matched, strict=False)
+            if matched
+        ]
+
     def _reads(self, site: AttentionSite) -> bool:
-        return bool(self._reading) and site.is_read
+        return any(reading.reads_at(site) for reading in self._reading)
 
     def _read_by(self, job: Controlled, maps: AttentionMaps, step: int) -> Reading:
         mapper, own = job.plan.cross.folded(step)
@@ -285,6 +347,9 @@ class AttentionControl:
             rows=rows,
             prompts=rows_of(self.prompts[rows], max(self.prompts) + 1, self.device),
             edit=None if job.rows.source is None else (mapper.to(self.device), own.to(self.device)),
+            matched=job.plan.cross.mass_matched,
+            blocks=None if job.plan.published is None else job.plan.published.read_blocks,
+            everywhere=job.plan.published is not None and job.plan.published.read_blocks is None,
         )
 
 

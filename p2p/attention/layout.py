@@ -4,7 +4,7 @@ A phase is a stretch of steps at which the same things are carried over. Inside 
 one gather, one fused attention, one addition, whatever jobs, targets and edit kinds share the batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 
 #: Rows of a tensor's first axis: some that follow each other, or any.
 Rows = slice | Tensor
+#: Fused attention of (rows, heads, positions, head_dim), with a scale where the width is not the head's.
+Fused = Callable[..., Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,6 +176,11 @@ def self_layout(rows: int, carried: Mapping[int, int], device) -> SelfLayout | N
     place = {row: index for index, row in enumerate(projected)}
     spread = [place[carried.get(row, row)] for row in range(rows)]
     return SelfLayout(rows_of(projected, rows, device), torch.tensor(spread, device=device))
+
+
+def spread_of(rows: int, carried: Mapping[int, int], device) -> Tensor | None:
+    """(rows,) of every row the one whose queries and keys it has, where all were computed; None if all have theirs."""
+    return torch.tensor([carried.get(row, row) for row in range(rows)], device=device) if carried else None
 
 
 def rows_of(indices: Sequence[int], of: int, device) -> Rows:

@@ -1,11 +1,13 @@
 """Where words act: cross-attention averaged over heads, layers and steps, reduced as soon as it is seen."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Container, Sequence
 
 import torch
 from torch import Tensor
 
-from p2p.attention.layout import Rows, take
+from p2p.attention.layout import Fused, Rows, take
+from p2p.attention.sites import AttentionSite, Keys
 
 
 class AttentionMaps:
@@ -52,6 +54,32 @@ class AttentionMaps:
         return self.total / self.steps
 
 
+class RecentMaps(AttentionMaps):
+    """The mean of the last few steps of a window, as the published method of joint attention blends by it.
+
+    Args:
+        window: the steps that count.
+        last: how many of them at most; all where it is None.
+    """
+
+    def __init__(
+        self, window: range, last: int | None, tokens: Sequence[int] | None = None, of_source: Tensor | None = None
+    ) -> None:
+        super().__init__(tokens, of_source)
+        self._window = window
+        self._recent: deque[Tensor] = deque(maxlen=last)
+
+    def add_step(self, maps: Tensor) -> None:
+        before, index = self.total, self.steps
+        super().add_step(maps)
+        assert self.total is not None
+        if index in self._window:
+            self._recent.append(self.total if before is None else self.total - before)
+
+    def mean(self) -> Tensor:
+        return torch.stack(list(self._recent)).mean(0) if self._recent else super().mean()
+
+
 class Reading:
     """Reads one job's maps in one phase.
 
@@ -63,6 +91,9 @@ class Reading:
         rows: of the batch, the source first.
         prompts: theirs, among the prompts' keys.
         edit: A (targets, source_tokens, tokens) and B (targets, tokens) of `p2p.plan`; None without a source's row.
+        matched: of each target, whether its text's share of the attention is its own (`p2p.attention.joint`).
+        blocks: at which joint sites it reads; None for those that say so (`AttentionSite.is_read`).
+        everywhere: whether it reads at all joint sites.
     """
 
     def __init__(
@@ -72,14 +103,26 @@ class Reading:
         rows: slice,
         prompts: Rows,
         edit: tuple[Tensor, Tensor] | None,
+        matched: Sequence[bool] = (),
+        blocks: Container[int] | None = None,
+        everywhere: bool = False,
     ) -> None:
         self.maps, self.size, self.rows, self.prompts = maps, size, rows, prompts
         if edit is not None:
             mapper, own = edit
             self.mapper, self.own = maps.columns(mapper, 2), maps.columns(own, 1)[:, None]
         self.has_source = edit is not None
+        self.blocks, self.everywhere = blocks, everywhere
+        self.matched = [index for index, is_matched in enumerate(matched) if is_matched and edit is not None]
         self._total: Tensor | None = None  # (pictures, positions, tokens), summed over the layers of the step
+        self._taken: Tensor | None = None  # (targets, positions, tokens), the source's as each target takes them
         self._layers = 0
+
+    def reads_at(self, site: AttentionSite) -> bool:
+        """Whether it reads the maps of a site."""
+        if self.everywhere or self.blocks is not None:
+            return site.keys is Keys.JOINT and (self.blocks is None or site.block in self.blocks)
+        return site.is_read
 
     def read(
         self, q: Tensor, k: Tensor, pixels: Tensor | None = None, bias: Tensor | None = None, leading: int = 0
@@ -98,7 +141,48 @@ class Reading:
         logits = (q[self.rows].float() @ keys.float().transpose(-1, -2)).mul_(q.shape[-1] ** -0.5)
         if bias is not None:
             logits += bias[self.rows]
-        probs = logits.softmax(-1)[..., leading:columns].mean(1)
+        self._add(logits.softmax(-1)[..., leading:columns].mean(1))
+
+    def read_jointly(self, q: Tensor, k: Tensor, text: slice, fused: Fused) -> None:
+        """Adds a layer of pixels and text in one softmax, without its matrix: columns of it, as one-hot values.
+
+        Args:
+            q: (rows, heads, pixels, head_dim).
+            k: (rows, heads, positions, head_dim), of pixels and text.
+            text: where the text is among the positions.
+            fused: the layer's attention.
+        """
+        q, k = q[self.rows], k[self.rows]
+        columns, width, place = self._columns(text.stop - text.start), q.shape[-1], text.start
+        # (1, positions, columns) of zeros and ones; the last column is all of the text.
+        chosen = q.new_zeros(1, k.shape[2], -(-(len(columns) + 1) // width) * width)
+        chosen[0, [place + column for column in columns], range(len(columns))] = 1
+        chosen[0, text, len(columns)] = 1
+        each = (fused(q, k, part.expand(*k.shape[:2], -1, -1)) for part in chosen.split(width, -1))
+        found = torch.cat(list(each), -1)[..., : len(columns) + 1].float()
+        words, share = found[..., :-1], found[..., -1:]
+        if self.matched:
+            ratio = torch.ones_like(share[1:])
+            ratio[self.matched] = share[1:][self.matched] / share[:1]
+            taken = self._all_of((words[:1] * ratio).mean(1), columns, text)
+            self._taken = taken if self._taken is None else self._taken + taken
+        self._add(self._all_of(words.mean(1), columns, text))
+
+    def _columns(self, tokens: int) -> list[int]:
+        """The tokens whose maps are needed: those that are gathered, and those of the source that they are made of."""
+        if self.maps.tokens is None:
+            return list(range(tokens))
+        sources = self.mapper.any(-1).any(0).nonzero().flatten().tolist() if self.has_source else []
+        return sorted({*self.maps.tokens, *sources})
+
+    @staticmethod
+    def _all_of(words: Tensor, columns: Sequence[int], text: slice) -> Tensor:
+        """Columns at their places among all tokens; the others are zero."""
+        found = words.new_zeros(*words.shape[:-1], text.stop - text.start)
+        found[..., list(columns)] = words
+        return found
+
+    def _add(self, probs: Tensor) -> None:
         self._total = probs if self._total is None else self._total + probs
         self._layers += 1
 
@@ -107,10 +191,13 @@ class Reading:
         if self._total is None:
             return None
         probs, self._total = self._total / self._layers, None
+        taken, self._taken = self._taken, None
+        layers = self._layers
         self._layers = 0
         if self.has_source:
             source, targets = probs[:1], self.maps.columns(probs[1:], 2)
-            edited = source @ self.mapper + targets * self.own
+            taken = source if taken is None else taken / layers
+            edited = taken @ self.mapper + targets * self.own
             known = self.maps.of_source is not None
             probs = edited if known else torch.cat([self.maps.columns(source, 2), edited])
         else:

@@ -12,6 +12,8 @@ class Keys(Enum):
     TEXT = "text"
     #: One softmax over columns of the text and then those of the pixels.
     BOTH = "both"
+    #: Pixels and text in one sequence, whose positions all attend to all (`p2p.attention.joint`).
+    JOINT = "joint"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class AttentionSite:
         is_carried: whether self-attention is carried over here.
         leading: columns in front of the prompt's tokens that no word has. They correspond one to one, and follow the
             window of the prompt's first token.
+        text_first: of a joint site, whether the text stands before the pixels.
+        block: of a joint site, the number of its block among those of the network.
     """
 
     name: str
@@ -34,6 +38,14 @@ class AttentionSite:
     is_read: bool = False
     is_carried: bool = False
     leading: int = 0
+    text_first: bool = False
+    block: int = 0
+
+    def parts(self, positions: int, tokens: int) -> tuple[slice, slice]:
+        """Of a joint site's positions, those of the pixels and those of the text."""
+        if self.text_first:
+            return slice(tokens, positions), slice(0, tokens)
+        return slice(0, positions - tokens), slice(positions - tokens, positions)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from p2p.errors import UnsupportedModel
 from p2p.families.amused import Amused
 from p2p.families.base import ModelFamily
 from p2p.families.deepfloyd_if import DeepFloydIF
+from p2p.families.flux import Flux
 from p2p.families.stable_diffusion import StableDiffusion
+from p2p.families.stable_diffusion_3 import StableDiffusion3
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
 from p2p.families.unclip import UnCLIP
 from p2p.layouts.model_files import ModelFiles
@@ -23,6 +25,8 @@ FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {
     "amused": Amused.load,
     "deepfloyd_if": DeepFloydIF.load,
     "unclip": UnCLIP.load,
+    "stable_diffusion_3": StableDiffusion3.load,
+    "flux": Flux.load,
 }
 
 

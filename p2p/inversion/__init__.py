@@ -23,7 +23,8 @@ from p2p.inversion.negative_prompt import negative_prompt
 from p2p.inversion.null_text import null_text
 from p2p.inversion.source_run import Found, InversionStep, SourceRun
 from p2p.preparation import ordered, with_defaults
-from p2p.spec import METHODS, LoraUse, Sampling, State
+from p2p.spec import LoraUse, Sampling, State
+from p2p.spec.states import no_inversion
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
 from p2p.trajectory import Inverted, Trajectory, inverted_key
@@ -61,7 +62,9 @@ OF_TOKENS: Mapping[str, Inversion] = {
     "direct": Inversion(hindsight.direct, (*GUIDED, "seed")),
     "edit_friendly": Inversion(hindsight.edit_friendly, (*GUIDED, "seed")),
 }
-OF_STATE: Mapping[State, Mapping[str, Inversion]] = {"latents": INVERSIONS, "tokens": OF_TOKENS}
+#: Of flows. A guidance scale that is the network's input changes its velocity.
+OF_FLOWS: Mapping[str, Inversion] = {"direct": Inversion(direct, ("steps", "guidance_scale"))}
+OF_STATE: Mapping[State, Mapping[str, Inversion]] = {"latents": INVERSIONS, "tokens": OF_TOKENS, "flows": OF_FLOWS}
 DEFAULT = "direct"
 
 
@@ -100,7 +103,7 @@ def described(
     if method not in INVERSIONS:
         raise UnsupportedInversion(f"{method!r} is not an inversion: use one of {', '.join(INVERSIONS)}")
     if method not in OF_STATE[state]:
-        raise UnsupportedInversion(METHODS[method].needs_latents or f"{method} is not for models of {state}")
+        raise UnsupportedInversion(no_inversion(state, method))
     return Inverted(
         method=method,
         picture=digest_of(picture),

@@ -10,7 +10,9 @@ from p2p.errors import UnsupportedModel
 from p2p.layouts.amused import AMUSED
 from p2p.layouts.base import PIPELINE, Layout, Parts
 from p2p.layouts.deepfloyd_if import DEEPFLOYD_IF
+from p2p.layouts.flux import FLUX
 from p2p.layouts.stable_diffusion import STABLE_DIFFUSION
+from p2p.layouts.stable_diffusion_3 import STABLE_DIFFUSION_3
 from p2p.layouts.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from p2p.layouts.unclip import UNCLIP
 
@@ -20,6 +22,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "amused": AMUSED,
     "deepfloyd_if": DEEPFLOYD_IF,
     "unclip": UNCLIP,
+    "stable_diffusion_3": STABLE_DIFFUSION_3,
+    "flux": FLUX,
 }
 
 

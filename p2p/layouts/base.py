@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from p2p.errors import UnsupportedModel
+from p2p.segments import Segment
 from p2p.spec import State
 
 
@@ -95,6 +96,8 @@ class Layout:
         token_limit: "part.key" of how many tokens the text encoder reads, or the number itself.
         cell: pixels of a picture along one cell of the latents: its sides must be multiples of it.
         readers: its text encoders. Words have the places that they have among the first one's tokens.
+        segments: of a model, the parts of a prompt, where several text encoders read it one behind the other or where
+            words have other places (`p2p.segments`); None if words have the first reader's.
         checkpoint: what its single files hold; None if it has none.
         state: what its runs are a sequence of, on which it depends what specs may ask for (`p2p.spec.states`).
         stage: the layout of further models that make its pictures larger; None if it takes none.
@@ -112,12 +115,17 @@ class Layout:
     token_limit: str | int
     cell: Callable[[Parts], int]
     readers: tuple[Reader, ...] = (Reader(),)
+    segments: Callable[[Parts], tuple[Segment, ...]] | None = None
     checkpoint: Checkpoint | None = None
     state: State = "latents"
     stage: "Layout | None" = None
     reads_chunks: bool = True
     lowercases: bool = False
     overflows_in_float16: str | None = None
+
+    def segments_of(self, parts: Parts) -> tuple[Segment, ...]:
+        """The parts of a prompt; none if words have the first reader's places."""
+        return () if self.segments is None else self.segments(parts)
 
     def tokens(self, parts: Parts) -> int | None:
         """How many tokens the text encoder reads; None if its files do not say."""

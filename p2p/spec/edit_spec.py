@@ -15,6 +15,8 @@ from p2p.spec.inversions import Direct, Inversion
 from p2p.spec.loras import LoraUses, repeated
 from p2p.spec.names import MODEL_FIELD, ModelName, Prompt, WordName
 from p2p.spec.pictures import MaskImage, SourceImage
+from p2p.spec.published import Reference
+from p2p.spec.published import unmet as unmet_by_reference
 from p2p.spec.sampling import Sampling
 from p2p.spec.target import Target
 from p2p.words import WrittenPrompt, written
@@ -74,6 +76,13 @@ class EditSpec(Part):
         None, description='"reference" reproduces the published code, its quirks included; for comparisons.'
     )
 
+    reference: Reference | None = Field(
+        None,
+        exclude_if=lambda reference: reference is None,  # as `p2p.spec.blend` says of `fresh_noise`
+        description="Of models whose words and pictures share one attention, the published method in the place of "
+        "edits of words; with `compat` alone.",
+    )
+
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:
         if info.context != RECORDED and (complaints := list(islice(self._complaints(), MAX_COMPLAINTS))):
@@ -116,6 +125,7 @@ class EditSpec(Part):
         else:
             yield from self._complaints_of_inversion()
         yield from repeated(self.loras)
+        yield from unmet_by_reference(self.reference, self.compat, self.targets)
         if self.long_prompts == "chunks" and (self.source.image is not None or self.compat is not None):
             what = "a picture that is given" if self.source.image is not None else "the published code"
             yield ("long_prompts",), "chunks_not_here", f"{what} has no chunks: shorten the prompts, or leave it out"

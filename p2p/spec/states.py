@@ -1,4 +1,4 @@
-"""What a spec asks for that has no meaning for a model's kind of state: latents, or a grid of tokens.
+"""What a spec asks for that has no meaning for a model's kind of state: latents, latents of flows, or a grid of tokens.
 
 The service refuses it with the field, and families refuse it by the same words.
 """
@@ -8,10 +8,10 @@ from typing import Literal
 
 from p2p.spec.complaints import Complaint
 from p2p.spec.edit_spec import EditSpec
-from p2p.spec.inversions import Direct
+from p2p.spec.inversions import METHODS, Direct
 
 #: What a run of a model is a sequence of.
-State = Literal["latents", "tokens"]
+State = Literal["latents", "tokens", "flows"]
 
 #: Of "latents": why no order may be named.
 NO_ORDER = 'this model removes noise from latents, and "order" is for models that draw tokens: leave it out'
@@ -22,12 +22,66 @@ def no_scheduler(name: str) -> str:
     return f"this model draws tokens, and {name} removes noise from latents: leave the scheduler out"
 
 
+def no_scheduler_of_flows(name: str) -> str:
+    """Of "flows": why no scheduler may be named."""
+    return f"this model's steps follow a flow, and {name} removes noise otherwise: leave the scheduler out"
+
+
+#: The inversions that flows have.
+OF_FLOWS = ("direct",)
+
+
+def no_inversion_of_flows(method: str) -> str:
+    """Of "flows": why an inversion has no meaning."""
+    return f"this model's steps follow a flow, for which {method} is not made: ask for {' or '.join(OF_FLOWS)}"
+
+
+def _no_inversion_of_tokens(method: str) -> str:
+    return METHODS[method].needs_latents or ""
+
+
+#: Why an inversion has no meaning, by the kind of state. Latents have all of them.
+_NO_INVERSION: Mapping[State, Callable[[str], str]] = {
+    "tokens": _no_inversion_of_tokens,
+    "flows": no_inversion_of_flows,
+}
+
+
+def no_inversion(state: State, method: str) -> str:
+    """Why an inversion has no meaning for models of a kind of state."""
+    return _NO_INVERSION[state](method)
+
+
+def _of_flows(spec: EditSpec) -> Iterator[Complaint]:
+    if spec.sampling.scheduler is not None:
+        yield ("sampling", "scheduler"), "unsupported_sampling", no_scheduler_of_flows(spec.sampling.scheduler)
+    if spec.sampling.order is not None:
+        yield ("sampling", "order"), "unsupported_sampling", NO_ORDER
+    method = (spec.inversion or Direct()).method
+    if spec.source.image is not None and method not in OF_FLOWS:
+        yield ("inversion", "method"), "unsupported_inversion", no_inversion_of_flows(method)
+    if spec.compat is not None and spec.reference is None:
+        message = "the published method of this model's attention is meant: say which one, such as {}"
+        yield ("reference",), "unsupported_sampling", message
+    if spec.long_prompts == "chunks":
+        message = "this model's text encoders read a prompt as a whole: shorten the prompts, or leave it out"
+        yield ("long_prompts",), "chunks_not_here", message
+
+
+def _reference(spec: EditSpec) -> Iterator[Complaint]:
+    if spec.reference is not None:
+        message = "this model's words have an attention of their own, and the method is for others: leave it out"
+        yield ("reference",), "unsupported_sampling", message
+
+
 def _of_latents(spec: EditSpec) -> Iterator[Complaint]:
+    yield from _reference(spec)
     if spec.sampling.order is not None:
         yield ("sampling", "order"), "unsupported_sampling", NO_ORDER
 
 
 def _of_tokens(spec: EditSpec) -> Iterator[Complaint]:
+    yield from _reference(spec)
     if spec.sampling.scheduler is not None:
         yield ("sampling", "scheduler"), "unsupported_sampling", no_scheduler(spec.sampling.scheduler)
     method = spec.inversion or Direct()
@@ -35,7 +89,11 @@ def _of_tokens(spec: EditSpec) -> Iterator[Complaint]:
         yield ("inversion", "method"), "unsupported_inversion", method.needs_latents
 
 
-_UNMET: Mapping[State, Callable[[EditSpec], Iterator[Complaint]]] = {"latents": _of_latents, "tokens": _of_tokens}
+_UNMET: Mapping[State, Callable[[EditSpec], Iterator[Complaint]]] = {
+    "latents": _of_latents,
+    "tokens": _of_tokens,
+    "flows": _of_flows,
+}
 
 
 def unmet_by(state: State, spec: EditSpec) -> Iterator[Complaint]:

@@ -65,6 +65,13 @@ class Target(Part):
     word_windows: Annotated[tuple[WordWindow, ...], *counted(0, 32)] = ()
     # The reference's, for most of its demonstrations; `benchmarks.sweep` finds nothing clearly better.
     self_window: StepWindow = StepWindow(stop=0.4)
+    mass: Literal["linear", "mass_matched"] = Field(
+        "linear",
+        exclude_if=lambda mass: mass == "linear",  # as `p2p.spec.blend` says of `fresh_noise`
+        description='Of models whose words and pictures share one attention: "linear" takes the source\'s maps as they '
+        'are. "mass_matched" leaves the share that all words have together as the target has it. Other models always '
+        "do the second. Which one edits better has not been measured on trained weights.",
+    )
     local_blend: LocalBlend | None = None
     keep: Keep | None = Field(
         None,

@@ -17,6 +17,7 @@ from p2p.layouts.files import misplaced, parts_of
 from p2p.layouts.hub import fetched
 from p2p.layouts.model_files import ModelFiles
 from p2p.learned_words import LearnedWords, UnusableToken, learn
+from p2p.segments import Segment, longest
 from prompts.tokenization.clip import MERGES, VOCABULARY, clip_tokenizer
 from prompts.tokenization.special import CONFIG, SpecialTokens, read
 from prompts.tokenization.t5 import PIECES, t5_tokenizer
@@ -40,7 +41,14 @@ KINDS: Mapping[str, Callable[[Path], Tokenizer]] = {
 }
 #: The files of a hub id that are fetched: the tokenizer, and those that say how many tokens are read and which
 #: scheduler the model has.
-FILES = ("tokenizer/*", "tokenizer_2/*", "text_encoder/config.json", "model_index.json")
+FILES = (
+    "tokenizer/*",
+    "tokenizer_2/*",
+    "tokenizer_3/*",
+    "text_encoder/config.json",
+    "transformer/config.json",
+    "model_index.json",
+)
 #: transformers writes 1e30 where nobody says; no text encoder reads a million tokens.
 _NO_LIMIT = 1_000_000
 
@@ -53,12 +61,14 @@ class OpenedTokenizer:
         limit: by the tokenizer's and the text encoder's files; None if neither says.
         learned: words that textual inversions added.
         further: the tokenizers of the model's further text encoders.
+        segments: of a model whose prompts have some (`p2p.segments`), each with its tokenizer; this one is the longest.
     """
 
     tokenizer: Tokenizer
     limit: int | None
     learned: LearnedWords = field(default_factory=LearnedWords)
     further: tuple["OpenedTokenizer", ...] = ()
+    segments: tuple[tuple[Segment, Tokenizer], ...] = ()
 
 
 def open_tokenizer(place: Path) -> OpenedTokenizer:
@@ -85,7 +95,10 @@ def tokenizer_of(declaration: ModelDeclaration) -> OpenedTokenizer:
     Raises:
         InvalidCatalogue: there is none, it cannot be read or fetched, or a learned word cannot be one.
     """
-    opened, layout = tokenizer_alone(declaration), LAYOUTS.get(declaration.family)
+    layout = LAYOUTS.get(declaration.family)
+    if layout is not None and layout.segments is not None:
+        return _segmented(declaration, layout)
+    opened = tokenizer_alone(declaration)
     if layout is None:
         return opened  # a family that is not known is said elsewhere: its files are not
     if layout.lowercases:
@@ -110,6 +123,29 @@ def tokenizer_alone(declaration: ModelDeclaration) -> OpenedTokenizer:
     if declaration.tokenizer is not None:
         return open_tokenizer(declaration.tokenizer)
     return open_tokenizer(_folder(declaration))
+
+
+def _segmented(declaration: ModelDeclaration, layout: Layout) -> OpenedTokenizer:
+    """The tokenizers of a model whose prompts have segments."""
+    if declaration.tokenizer is not None:
+        raise InvalidCatalogue(
+            f"{declaration.family} reads prompts by the tokenizers of its model's folder: leave `tokenizer` out"
+        )
+    folder = _folder(declaration)
+    try:
+        segments = layout.segments_of(parts_of(folder))
+    except UnsupportedModel as error:
+        raise InvalidCatalogue(str(error)) from error
+    opened = {
+        segment.at_most(_said(folder / segment.tokenizer)): open_tokenizer(folder / segment.tokenizer)
+        for segment in segments
+    }
+    for each in opened.values():
+        # Prompts are counted and laid out here: a file may say to cut and to fill up.
+        each.tokenizer.no_truncation()
+        each.tokenizer.no_padding()
+    whole = tuple((segment, each.tokenizer) for segment, each in opened.items())
+    return replace(opened[longest(list(opened))], segments=whole)
 
 
 def _further(declaration: ModelDeclaration, layout: Layout) -> Iterator[OpenedTokenizer]:
@@ -140,6 +176,8 @@ def _folder(declaration: ModelDeclaration) -> Path:
 
 def own_limit(declaration: ModelDeclaration, opened: OpenedTokenizer) -> int | None:
     """How many tokens a model reads, by its family where that has a number of its own, else by its files."""
+    if opened.segments:
+        return longest([segment for segment, _ in opened.segments]).limit
     layout = LAYOUTS.get(declaration.family)
     of_family = layout.token_limit if layout is not None and isinstance(layout.token_limit, int) else None
     return min((limit for limit in (of_family, opened.limit) if limit is not None), default=None)
@@ -150,6 +188,12 @@ def _opened(file: Path, make: Callable[[], Tokenizer], folder: Path) -> OpenedTo
         return OpenedTokenizer(make(), _limit(folder))
     except Exception as error:  # the package raises bare Exception
         raise InvalidCatalogue(f"{file} cannot be read as a tokenizer: fetch it again ({error})") from error
+
+
+def _said(folder: Path) -> int | None:
+    """How many tokens a tokenizer's own file says; None if it does not."""
+    limit = read(folder / CONFIG).get("model_max_length")
+    return int(limit) if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT else None
 
 
 def _limit(folder: Path) -> int | None:

@@ -143,7 +143,7 @@ export function bodyOf(from = draft) {
   if (Object.keys(sampling).length) body.sampling = sampling;
   body.artifacts = { previews: PREVIEWS, ...rest.artifacts };
   if (from.loras.size) body.loras = [...from.loras].map(([id, weight]) => (weight === 1 ? { id } : { id, weight }));
-  for (const name of ["inversion", "long_prompts", "compat"]) if (rest[name]) body[name] = rest[name];
+  for (const name of ["inversion", "long_prompts", "compat", "reference"]) if (rest[name]) body[name] = rest[name];
   return body;
 }
 
@@ -181,7 +181,7 @@ function targetFrom(spec) {
   target.names.push(...(blend?.source_words ?? []).map((each) => ({ ...each, list: "gone" })));
   if (blend && blend.threshold !== THRESHOLD) target.threshold = blend.threshold ?? null;
   const known = ["prompt", "edits", "cross_window", "self_window", "local_blend"];
-  target.rest = beyond(spec, { word_windows: [] }, known);
+  target.rest = beyond(spec, { word_windows: [], mass: "linear" }, known);
   const more = beyond(blend, BLEND, ["words", "source_words", "threshold"]);
   if (Object.keys(more).length) target.rest.local_blend = more;
   return target;

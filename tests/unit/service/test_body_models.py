@@ -11,9 +11,15 @@ from service.batches.bodies import BatchRequest
 from service.edits.requests import EditRequest
 from service.http.body_models import MANY_VALUES, MOST_MEMBERS, BodyModel, FirstMistakes
 from service.inversions.bodies import InversionRequest
-from tests.bodies import ALIGNMENT, BATCH, EDIT, INVERSION, places, put
+from tests.bodies import ALIGNMENT, BATCH, EDIT, INVERSION, PUBLISHED, places, put
 
-BODIES = [(EditRequest, EDIT), (BatchRequest, BATCH), (InversionRequest, INVERSION), (AlignmentRequest, ALIGNMENT)]
+BODIES = [
+    (EditRequest, EDIT),
+    (EditRequest, PUBLISHED),
+    (BatchRequest, BATCH),
+    (InversionRequest, INVERSION),
+    (AlignmentRequest, ALIGNMENT),
+]
 SMALL, LARGE = MANY_VALUES, MANY_VALUES + 1
 #: Wrong in any place that is no list of such things.
 WRONG = [None, 0, "", "x" * 3000, [], [0, 0], {}, {"x": 1}, True]

@@ -37,6 +37,7 @@ def test_what_uses_nothing_new_is_read_by_the_first_version(target):
         {"edits": [{"kind": "refine"}], "local_blend": {**DOG, "fresh_noise": True}},
         {"edits": [{"kind": "refine"}], "local_blend": {"source_subtract_words": [{"word": "cat"}]}},
         {"prompt": "a cat on a lawn", "keep": "things"},
+        {"edits": [{"kind": "refine"}], "mass": "mass_matched"},
     ],
 )
 def test_what_uses_something_new_waits_for_a_worker_that_reads_it(target):

@@ -1,0 +1,136 @@
+"""The diffusers attention processors of models whose pixels and text are one sequence, one for each layout.
+
+Each computes what the stock processor computes, and gives it to the control where that is not idle.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from diffusers.models.attention_dispatch import dispatch_attention_fn
+from diffusers.models.embeddings import apply_rotary_emb
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention as sdpa
+
+from p2p.attention.control import AttentionControl
+from p2p.attention.layout import Fused
+from p2p.attention.sites import AttentionSite
+from p2p.errors import UnsupportedModel
+
+
+class JointProcessor:
+    """What the processors have in common."""
+
+    def __init__(self, site: AttentionSite, control: AttentionControl, stock: Any) -> None:
+        self.site, self.control, self.stock = site, control, stock
+
+    def __call__(self, attn: Any, *given: Any, **further: Any) -> Any:
+        if not self.control.is_active(self.site):
+            return self.stock(attn, *given, **further)
+        return self.controlled(attn, *given, **further)
+
+    def controlled(self, attn: Any, *given: Any, **further: Any) -> Any:
+        """The layer's output with the plans applied."""
+        raise NotImplementedError
+
+
+class SD3Attention(JointProcessor):
+    """SD3 and SD3.5: pixels and then text; of `attn2`, pixels alone."""
+
+    def controlled(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, *_: Any, **__: Any
+    ) -> Any:
+        def heads(projected: Tensor) -> Tensor:  # (rows, heads, positions, head_dim)
+            return projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+
+        q = _normed(attn.norm_q, heads(attn.to_q(hidden_states)))
+        k = _normed(attn.norm_k, heads(attn.to_k(hidden_states)))
+        v, pixels = heads(attn.to_v(hidden_states)), hidden_states.shape[1]
+        q, k = self.control.carry(self.site, q, k)
+        if encoder_hidden_states is None:
+            return _out(attn, _flat(sdpa(q, k, v)))
+        text = encoder_hidden_states
+        q = torch.cat([q, _normed(attn.norm_added_q, heads(attn.add_q_proj(text)))], 2)
+        k = torch.cat([k, _normed(attn.norm_added_k, heads(attn.add_k_proj(text)))], 2)
+        v = torch.cat([v, heads(attn.add_v_proj(text))], 2)
+        out = _flat(self.control.attend_jointly(self.site, q, k, v))
+        of_text = out[:, pixels:]
+        return _out(attn, out[:, :pixels]), of_text if attn.context_pre_only else attn.to_add_out(of_text)
+
+
+class FluxAttention(JointProcessor):
+    """FLUX.1: text and then pixels, in two streams or, in single blocks, in one."""
+
+    def controlled(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        image_rotary_emb: Any = None,
+    ) -> Any:
+        def heads(projected: Tensor) -> Tensor:  # (rows, positions, heads, head_dim)
+            return projected.unflatten(-1, (-1, attn.head_dim))
+
+        q, k = attn.norm_q(heads(attn.to_q(hidden_states))), attn.norm_k(heads(attn.to_k(hidden_states)))
+        v = heads(attn.to_v(hidden_states))
+        if encoder_hidden_states is None:
+            place, _ = self.site.parts(q.shape[1], self.control.tokens)
+            of_text = (each[:, : place.start] for each in (q, k))
+            q, k = self.control.carry(self.site, q[:, place], k[:, place])
+            q, k = (torch.cat(pair, 1) for pair in zip(of_text, (q, k), strict=True))
+        else:
+            text = encoder_hidden_states
+            q, k = self.control.carry(self.site, q, k)
+            q = torch.cat([attn.norm_added_q(heads(attn.add_q_proj(text))), q], 1)
+            k = torch.cat([attn.norm_added_k(heads(attn.add_k_proj(text))), k], 1)
+            v = torch.cat([heads(attn.add_v_proj(text)), v], 1)
+        q, k = (apply_rotary_emb(each, image_rotary_emb, sequence_dim=1) for each in (q, k))
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        out = _flat(self.control.attend_jointly(self.site, q, k, v, dispatched(self.stock)))
+        if encoder_hidden_states is None:
+            return out
+        tokens = encoder_hidden_states.shape[1]
+        return _out(attn, out[:, tokens:].contiguous()), attn.to_add_out(out[:, :tokens].contiguous())
+
+
+def dispatched(stock: Any) -> Fused:
+    """The attention that a stock processor of diffusers calls, with the backend that it was given."""
+
+    def fused(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None) -> Tensor:
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        how = {"backend": stock._attention_backend, "parallel_config": stock._parallel_config}
+        return dispatch_attention_fn(q, k, v, scale=scale, **how).transpose(1, 2)
+
+    return fused
+
+
+def joint_layers_of(network: Any, stock: Iterable[str]) -> Mapping[str, Any]:
+    """A network's attention layers, by the names of their processors.
+
+    Args:
+        stock: the processors that compute just what the family's own does.
+    Raises:
+        UnsupportedModel: a layer has another processor, or projects queries, keys and values as one.
+    """
+    layers = {name: network.get_submodule(name.removesuffix(".processor")) for name in network.attn_processors}
+    for name, layer in layers.items():
+        if (kind := type(layer.processor).__name__) not in stock:
+            raise UnsupportedModel(
+                f"the attention layer {name} has the processor {kind}, which attention control does not know"
+            )
+        if getattr(layer, "fused_projections", False):
+            raise UnsupportedModel(f"the attention layer {name} has fused projections: call `unfuse_qkv_projections`")
+    return layers
+
+
+def _normed(norm: Callable[[Tensor], Tensor] | None, projected: Tensor) -> Tensor:
+    return projected if norm is None else norm(projected)
+
+
+def _flat(out: Tensor) -> Tensor:
+    return out.transpose(1, 2).flatten(2)
+
+
+def _out(attn: Any, out: Tensor) -> Tensor:
+    return attn.to_out[1](attn.to_out[0](out))

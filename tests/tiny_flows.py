@@ -1,0 +1,156 @@
+"""Tiny models of flows whose pixels and text share one softmax: SD3.5 medium's layout, and FLUX.1's."""
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+)
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
+
+from tests import tiny
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,-'!?"
+
+
+def t5_tokenizer(limit: int = 40, words: tuple[str, ...] = tiny.WORDS) -> T5Tokenizer:
+    """A T5 tokenizer that knows some words whole; every other word is one token a letter."""
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    pieces += [(f"▁{word}", -1.0) for word in words] + [("▁", -3.0)] + [(letter, -4.0) for letter in _LETTERS]
+    return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=limit)
+
+
+def _clip(kind, words, width: int, layers: int = 2):
+    config = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        projection_dim=width,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        max_position_embeddings=words.model_max_length,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+        initializer_factor=3.0,
+    )
+    return kind(config).eval()
+
+
+def _t5(words, width: int) -> T5EncoderModel:
+    config = T5Config(
+        vocab_size=len(words),
+        d_model=width,
+        d_kv=width // 2,
+        d_ff=2 * width,
+        num_layers=1,
+        num_heads=2,
+        feed_forward_proj="gated-gelu",
+        pad_token_id=0,
+        eos_token_id=1,
+        dropout_rate=0.0,
+    )
+    return T5EncoderModel(config).eval()
+
+
+def _vae(scaling: float, shift: float) -> AutoencoderKL:
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8),
+        latent_channels=4,
+        norm_num_groups=4,
+        scaling_factor=scaling,
+        shift_factor=shift,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        mid_block_add_attention=False,
+    ).eval()
+
+
+def _sharpened(network: torch.nn.Module) -> torch.nn.Module:
+    """Random attention is flat, and random texts look alike: sharpened, so that an edit changes something."""
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if any(part in name for part in ("norm_q.", "norm_k.", "norm_added_q.", "norm_added_k.")):
+                weight.uniform_(1.2, 2.2)
+            elif name.endswith("context_embedder.weight"):
+                weight.mul_(6)
+            elif name.endswith(("to_v.weight", "add_v_proj.weight", "to_out.0.weight", "to_add_out.weight")):
+                weight.mul_(2)
+            elif (".norm1" in name and name.endswith("linear.weight")) or ".norm.linear.weight" in name:
+                weight.mul_(3)
+    return network.eval()
+
+
+def sd3(limit: int = 24, sample_size: int = 16) -> StableDiffusion3Pipeline:
+    """A pipeline of SD3.5 medium's layout: three joint blocks, the first one with an `attn2`."""
+    torch.manual_seed(0)
+    clip, t5 = tiny.tokenizer(limit), t5_tokenizer()
+    network = SD3Transformer2DModel(
+        sample_size=sample_size,
+        in_channels=4,
+        out_channels=4,
+        num_layers=3,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        caption_projection_dim=32,
+        pooled_projection_dim=32,
+        pos_embed_max_size=24,
+        dual_attention_layers=(0,),
+        qk_norm="rms_norm",
+    )
+    made = StableDiffusion3Pipeline(
+        transformer=_sharpened(network),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=_vae(1.5305, 0.0609),
+        text_encoder=_clip(CLIPTextModelWithProjection, clip, 16),
+        tokenizer=clip,
+        text_encoder_2=_clip(CLIPTextModelWithProjection, clip, 16),
+        tokenizer_2=tiny.tokenizer(limit),
+        text_encoder_3=_t5(t5, 32),
+        tokenizer_3=t5,
+    )
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def flux(limit: int = 24, sample_size: int = 16, *, guidance: bool = True) -> FluxPipeline:
+    """A pipeline of FLUX.1 dev's layout, or of schnell's without guidance: a block of two streams, two of one."""
+    torch.manual_seed(0)
+    clip, t5 = tiny.tokenizer(limit), t5_tokenizer()
+    network = FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=16,
+        guidance_embeds=guidance,
+        axes_dims_rope=(4, 6, 6),
+    )
+    made = FluxPipeline(
+        transformer=_sharpened(network),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        vae=_vae(0.3611, 0.1159),
+        text_encoder=_clip(CLIPTextModel, clip, 16),
+        tokenizer=clip,
+        text_encoder_2=_t5(t5, 32),
+        tokenizer_2=t5,
+    )
+    made.default_sample_size = sample_size  # its configuration has none, and the pipeline's own is 128
+    made.set_progress_bar_config(disable=True)
+    return made
