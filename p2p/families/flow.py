@@ -56,6 +56,7 @@ class FlowFamily:
     processor: ClassVar[type[JointProcessor]]
     published_widens: ClassVar[bool]
     state: ClassVar[State] = "flows"
+    reads_chunks: ClassVar[bool] = False  # a prompt stands in segments of its text encoders (`p2p.segments`)
 
     def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
         parts, layout = described(pipeline), LAYOUTS[self.name]

@@ -42,5 +42,6 @@ FLUX = Layout(
     token_limit=_DEV,
     cell=flows.cell,
     segments=_segments,
+    reads_chunks=False,
     state="flows",
 )

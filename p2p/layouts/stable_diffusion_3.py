@@ -45,5 +45,6 @@ STABLE_DIFFUSION_3 = Layout(
     token_limit=_T5,
     cell=flows.cell,
     segments=_segments,
+    reads_chunks=False,
     state="flows",
 )

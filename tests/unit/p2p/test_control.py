@@ -224,7 +224,7 @@ def test_a_family_says_where_maps_are_read_and_self_attention_is_carried_over():
 
     said = Levels(maps=4, self_attention=2).of(sites)
 
-    assert [site.name for site in said if site.is_read] == ["text 4", "both 4"]
+    assert [site.name for site in said if site.is_read] == ["text 4", "both 4", "joint 4"]
     assert [site.name for site in said if site.is_carried] == [
         "image 2",
         "image 4",
@@ -232,6 +232,9 @@ def test_a_family_says_where_maps_are_read_and_self_attention_is_carried_over():
         "both 2",
         "both 4",
         "both 8",
+        "joint 2",
+        "joint 4",
+        "joint 8",
     ]
 
 
