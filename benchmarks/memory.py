@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.variants import VARIANTS, model, spec
+from benchmarks.variants import BUILT_IN, VARIANTS, model, spec
 
 LOOPS = ("plain", "ours", "oracle")
 #: Steps of 50 that cover what there is: inside both windows, inside the cross window only, after.
@@ -99,7 +99,7 @@ def device_peak(loop: str, name: str, size: int, edits: int, *, compiled: bool) 
 def step_through(loop: str, name: str, size: int, edits: int, covering: Sequence[int], family=None) -> None:
     """Makes a run and does the steps that differ."""
     run = VARIANTS[loop](family or model(name), spec(name, size, edits, maps=False))
-    for index in range(run.num_steps) if name == "scenes" else covering:
+    for index in range(run.num_steps) if name in BUILT_IN else covering:
         run.step(index)
 
 

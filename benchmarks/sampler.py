@@ -20,26 +20,28 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from benchmarks.memory import LOOPS, Case, Peaks, device_peak
-from benchmarks.variants import STEPS, VARIANTS, model, spec
+from benchmarks.variants import BUILT_IN, STEPS, VARIANTS, model, spec
+from p2p.sampling import noise_streams
 
 #: Of 50 steps: one inside both windows, one inside the cross window only, one after; and how many there are of each.
 REPRESENTATIVE = ((5, 20), (30, 20), (45, 10))
-PAIRS = {"scenes": 7, "sd15": 5, "sd21": 5, "sdxl": 3}
-#: How often a loop is run for one measurement: `scenes` takes half a second, less than what disturbs a machine.
-REPEATS = {"scenes": 3}
+PAIRS = {"scenes": 7, "scenes-tokens": 7, "sd15": 5, "sd21": 5, "sdxl": 3}
+#: How often a loop is run for one measurement: built-in models take half a second, less than disturbances.
+REPEATS = {"scenes": 3, "scenes-tokens": 3}
 #: A variant, and of what.
 Loop = tuple[str, Case]
 SCENES: tuple[Case, ...] = (("scenes", 64, 1), ("scenes", 64, 3), ("scenes", 64, 7))
+TOKENS: tuple[Case, ...] = (("scenes-tokens", 64, 1), ("scenes-tokens", 64, 3), ("scenes-tokens", 64, 7))
 ROWS: dict[str, tuple[Case, ...]] = {
-    "cpu": (*SCENES, ("sd15", 256, 1), ("sd15", 256, 7), ("sd15", 512, 1), ("sdxl", 512, 1)),
-    "cuda": (*SCENES, ("sd15", 512, 1), ("sd15", 512, 7), ("sd21", 768, 1), ("sdxl", 1024, 1)),
+    "cpu": (*SCENES, *TOKENS, ("sd15", 256, 1), ("sd15", 256, 7), ("sd15", 512, 1), ("sdxl", 512, 1)),
+    "cuda": (*SCENES, *TOKENS, ("sd15", 512, 1), ("sd15", 512, 7), ("sd21", 768, 1), ("sdxl", 1024, 1)),
 }
-QUICK = (("scenes", 64, 1), ("sd15", 128, 1))
+QUICK = (("scenes", 64, 1), ("scenes-tokens", 64, 1), ("sd15", 128, 1))
 
 
 def counted(name: str) -> Sequence[tuple[int, int]]:
     """The steps of a model's loop that are timed, and for how many each stands."""
-    return [(index, 1) for index in range(STEPS[name])] if name == "scenes" else REPRESENTATIVE
+    return [(index, 1) for index in range(STEPS[name])] if name in BUILT_IN else REPRESENTATIVE
 
 
 class Timing:
@@ -105,7 +107,9 @@ class Timing:
         """Seconds of decoding all pictures."""
         family = model(name, self.device, compiled=self.compiled)
         shape = edits + 1, *family.latent_shape(size, size)
-        latents = torch.zeros(shape, dtype=family.dtype, device=family.device)
+        like = family.sampler(1, None, shape[1:]).start(shape[1:], noise_streams(0, 1))
+        dtype = family.dtype if like.is_floating_point() else like.dtype
+        latents = torch.zeros(shape, dtype=dtype, device=family.device)
         began = self.now()
         family.decode(latents)
         return self.now() - began
@@ -148,12 +152,16 @@ def measured(timing: Timing, case: Case, pairs: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="`scenes` and `sd15` 128x128, one edit, one pair each")
+    parser.add_argument(
+        "--quick", action="store_true", help="the built-in models and `sd15` 128x128, one edit, one pair each"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--model", choices=STEPS, action="append", help="only its rows; may be said several times")
     parser.add_argument("--compile", action="store_true", help="compile the network on all sides (with a GPU)")
     arguments = parser.parse_args()
     timing = Timing(arguments.device, compiled=arguments.compile, repeats={} if arguments.quick else REPEATS)
     cases = QUICK if arguments.quick else ROWS[arguments.device]
+    cases = [case for case in cases if not arguments.model or case[0] in arguments.model]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # until the process that measures memory is forked
     for case in {name: (name, size, 1) for name, size, _ in reversed(cases)}.values():

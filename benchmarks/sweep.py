@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -17,15 +18,14 @@ from PIL import Image
 from benchmarks.figures.sheet import beside, curves, stacked
 from benchmarks.quality import sources as asked
 from benchmarks.quality.methods import ours
-from benchmarks.quality.painting import QUICK_STEPS, STEPS
+from benchmarks.quality.opened import DEFAULT, opened
+from benchmarks.quality.painting import QUICK_STEPS
 from benchmarks.quality.report import rows, summary
-from p2p.families import load as load_family
 from p2p.families.base import ModelFamily
 from p2p.spec import LocalBlend, Target
 from scenes.judge.network import Judge
 from scenes.judge.verdict import load as load_judge
 
-MODEL = Path("scenes/model")
 SHARE, QUICK = 0.4, 0.04
 FIGURES = ("success", "preservation_psnr", "counterfactual_psnr")
 
@@ -102,17 +102,19 @@ def plot(report: Mapping[str, Sequence[dict]]) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--model", default=DEFAULT, help="of models.toml: its id or its folder")
     parser.add_argument("--quick", action="store_true", help="a few edits in few steps, two values of each setting")
     parser.add_argument("--share", type=float, default=SHARE, help="of the edits of benchmarks.quality")
     parser.add_argument("--settings", nargs="*", default=list(SWEPT), choices=list(SWEPT))
     parser.add_argument("--plot", type=Path, help="write the curves there")
     arguments = parser.parse_args()
-    share, steps = (QUICK, QUICK_STEPS) if arguments.quick else (arguments.share, STEPS)
-    family, judge = load_family("stable_diffusion", str(arguments.model)), load_judge()
+    share = QUICK if arguments.quick else arguments.share
+    model, judge = opened(arguments.model), load_judge()
+    family, steps = model.family, QUICK_STEPS if arguments.quick else model.defaults.steps
+    how: dict[str, Any] = {"steps": steps, "guidance_scale": model.defaults.guidance_scale}
     sources = [
-        *asked.generated(asked.wanted(asked.GENERATED, share), family, judge, steps=steps),
-        *asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, steps=steps),
+        *asked.generated(asked.wanted(asked.GENERATED, share), family, judge, **how),
+        *asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, **how),
     ]
     report = {}
     for name in arguments.settings:

@@ -12,24 +12,34 @@ from torch import Tensor
 
 from benchmarks.explicit import ExplicitAttention
 from benchmarks.plain_inputs import plain_inputs
+from benchmarks.plain_tokens import PlainTokens
 from benchmarks.random_weights import random_pipeline
 from benchmarks.random_weights_xl import random_xl_pipeline
 from p2p.attention.control import AttentionControl
 from p2p.cohort.cohort import Cohort
 from p2p.cohort.forward import Processors
 from p2p.families import load
+from p2p.families.amused import Amused
 from p2p.families.packed import pack
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
 from p2p.preparation import sampler_of
-from p2p.spec import EditSpec
+from p2p.sampling import noise_streams
+from p2p.spec import EditSpec, State
 from p2p.trajectory import Trajectory, key_of
 
-STEPS = {"scenes": 20, "sd15": 50, "sd21": 50, "sdxl": 50}
+#: Of the built-in models, whose loops are timed step by step, those that requests get.
+STEPS = {"scenes": 20, "scenes-tokens": 12, "sd15": 50, "sd21": 50, "sdxl": 50}
 COLOURS = ("red", "green", "blue", "yellow", "purple", "pink", "white")
 
 
-Family = StableDiffusion | StableDiffusionXL
+OfLatents = StableDiffusion | StableDiffusionXL
+Family = OfLatents | Amused
+#: The built-in models, by name: their families and folders.
+BUILT_IN: Mapping[str, tuple[str, str]] = {
+    "scenes": ("stable_diffusion", "scenes/model"),
+    "scenes-tokens": ("amused", "scenes/tokens/model"),
+}
 #: Architectures with random weights, by name.
 _RANDOM: Mapping[str, Callable[[torch.device], Family]] = {
     "sd15": lambda where: StableDiffusion(random_pipeline("sd15", where), "random"),
@@ -39,15 +49,15 @@ _RANDOM: Mapping[str, Callable[[torch.device], Family]] = {
 
 
 def model(name: str, device: str = "cpu", *, compiled: bool = False) -> Family:
-    """The built-in model in float32, or an architecture with random weights in bfloat16; made once."""
+    """A built-in model in float32, or an architecture with random weights in bfloat16; made once."""
     return _made(name, device, compiled)
 
 
 @cache  # by position: it would keep a second model for the same arguments given otherwise
 def _made(name: str, device: str, compiled: bool) -> Family:
     where = torch.device(device)
-    if name == "scenes":
-        family = cast(Family, load("stable_diffusion", "scenes/model", device=device))
+    if name in BUILT_IN:
+        family = cast(Family, load(*BUILT_IN[name], device=device))
     else:
         family = _RANDOM[name](where)
         pack(family.network)  # as `load` does
@@ -91,7 +101,7 @@ class Plain:
     """The pipeline's own loop: `StableDiffusionPipeline.__call__` between its prompts and its latents."""
 
     @torch.no_grad()
-    def __init__(self, family: Family, made: EditSpec) -> None:
+    def __init__(self, family: OfLatents, made: EditSpec) -> None:
         self.family, self.scale = family, made.sampling.guidance_scale
         self.scheduler = _scheduler(family, made)
         self.num_steps = len(self.scheduler.timesteps)
@@ -112,7 +122,7 @@ class Plain:
         return self.latents
 
 
-def _scheduler(family: Family, made: EditSpec) -> Any:
+def _scheduler(family: OfLatents, made: EditSpec) -> Any:
     assert made.sampling.steps  # `spec` says them
     return family.scheduler(made.sampling.steps)
 
@@ -145,16 +155,25 @@ def again(family: Family, made: EditSpec) -> Cohorts:
     """An edit of a kept source, whose latents and maps here are noise: what they hold changes no time."""
     sampler = sampler_of(made, family)
     shape = family.latent_shape(made.sampling.height, made.sampling.width)
-    noise = torch.randn((1, *shape), generator=torch.Generator().manual_seed(0))
+    noise = sampler.start(shape, noise_streams(0, 1))
     source = Trajectory(
         key=key_of(made, family, sampler),
         noise=noise,
-        latents=noise.to(family.device, family.dtype).expand(sampler.num_steps, -1, -1, -1),
+        latents=sampler.state(noise).expand(sampler.num_steps, -1, -1, -1),
         maps=torch.zeros(sampler.num_steps, family.tokenizer.model_max_length, *shape[1:]),
     )
     return Cohorts(family, made, source)
 
 
+#: Of each kind of state.
+PLAIN: Mapping[State, Callable[[Any, EditSpec], Loop]] = {"latents": Plain, "tokens": PlainTokens}
+
+
+def plain(family: Family, made: EditSpec) -> Loop:
+    """The loop of the model's own pipeline."""
+    return PLAIN[family.state](family, made)
+
+
 VARIANTS: dict[str, Callable[[Family, EditSpec], Loop]] = {
-    "plain": Plain, "ours": Cohorts, "maps": Cohorts, "again": again, "oracle": oracle,
+    "plain": plain, "ours": Cohorts, "maps": Cohorts, "again": again, "oracle": oracle,
 }  # fmt: skip

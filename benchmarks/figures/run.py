@@ -8,15 +8,25 @@ from p2p.families.base import ModelFamily
 from p2p.spec import EditSpec
 
 
-def edited(family: ModelFamily, prompt: str, targets: Sequence[dict], seed: int, *, keep: bool = False) -> EditResult:
+def edited(
+    family: ModelFamily,
+    prompt: str,
+    targets: Sequence[dict],
+    seed: int,
+    *,
+    keep: bool = False,
+    maps: bool = False,
+    steps: int = STEPS,
+    guidance_scale: float = GUIDANCE_SCALE,
+) -> EditResult:
     """A prompt's picture and its edits, from a seed."""
     return edit(
         EditSpec.model_validate(
             {
                 "source": {"prompt": prompt},
                 "targets": list(targets),
-                "sampling": {"steps": STEPS, "guidance_scale": GUIDANCE_SCALE, "seed": seed},
-                "artifacts": {"heatmaps": False, "raw_maps": False},
+                "sampling": {"steps": steps, "guidance_scale": guidance_scale, "seed": seed},
+                "artifacts": {"heatmaps": maps, "raw_maps": False},
             }
         ),
         family,

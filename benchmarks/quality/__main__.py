@@ -9,21 +9,20 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import torch
 
 from benchmarks.quality import sources as asked
+from benchmarks.quality.examined import EXAMINED
 from benchmarks.quality.methods import METHODS
 from benchmarks.quality.model import figures
-from benchmarks.quality.painting import QUICK_STEPS, STEPS
+from benchmarks.quality.opened import DEFAULT, opened
+from benchmarks.quality.painting import QUICK_STEPS
 from benchmarks.quality.report import Row, rows, summary
-from p2p.families import load as load_family
-from p2p.families.stable_diffusion import StableDiffusion
-from scenes.judge.examination import examine
+from p2p.inversion import INVERSIONS
 from scenes.judge.verdict import load as load_judge
 
-MODEL = Path("scenes/model")
 JUDGED, ONE_THING, TWO_THINGS = 1000, 500, 300
 #: The share of all of this in a quick run: one source of each family.
 QUICK = 0.01
@@ -31,24 +30,27 @@ QUICK = 0.01
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--model", default=DEFAULT, help="of models.toml: its id or its folder")
     parser.add_argument("--quick", action="store_true", help="a few edits of each kind, in few steps; under a minute")
     parser.add_argument("--share", type=float, help="of the whole, between 0 and 1; 1 without --quick")
     parser.add_argument("--seed", type=int, default=asked.SEED, help="another set of sources than the documented one")
     parser.add_argument("--method", action="append", choices=METHODS, help="only this one; may be said several times")
+    parser.add_argument("--inversion", choices=INVERSIONS, help="of drawn pictures; the state's own without")
     parser.add_argument("--rows", type=Path, help="write every edit of every method there, JSON lines, SSIM included")
     arguments = parser.parse_args()
-    share, steps = arguments.share or (QUICK if arguments.quick else 1.0), QUICK_STEPS if arguments.quick else STEPS
-    family = cast(StableDiffusion, load_family("stable_diffusion", str(arguments.model)))
-    judge = load_judge()
+    share = arguments.share or (QUICK if arguments.quick else 1.0)
+    model, judge = opened(arguments.model), load_judge()
+    family, guided = model.family, model.defaults.guidance_scale
+    steps = QUICK_STEPS if arguments.quick else model.defaults.steps
     told = Clock()
-    report: dict = {"judge": examine(judge, round(JUDGED * share), family.pipeline.vae)}
+    report: dict = {"judge": EXAMINED[family.state](family, judge, round(JUDGED * share))}
     told("judge")
-    report["model"] = figures(family, judge, round(ONE_THING * share), round(TWO_THINGS * share), steps)
+    report["model"] = figures(family, judge, round(ONE_THING * share), round(TWO_THINGS * share), steps, guided)
     told("model")
-    sources = asked.generated(asked.wanted(asked.GENERATED, share), family, judge, seed=arguments.seed, steps=steps)
+    how: dict[str, Any] = {"seed": arguments.seed, "steps": steps, "guidance_scale": guided}
+    sources = asked.generated(asked.wanted(asked.GENERATED, share), family, judge, **how)
     told(f"{len(sources)} generated sources")
-    sources += asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, seed=arguments.seed, steps=steps)
+    sources += asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, **how, inversion=arguments.inversion)
     told("drawn sources")
     counted: dict[str, list[Row]] = {}
     for name in arguments.method or METHODS:

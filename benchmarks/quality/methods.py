@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.quality.changes import Change, as_target, drawn_pair
+from benchmarks.quality.given import GIVEN
 from benchmarks.quality.metrics import may_change
-from benchmarks.quality.painting import GUIDANCE_SCALE, decoded, noise_of, paint
+from benchmarks.quality.painting import decoded, noise_of, paint
 from benchmarks.quality.sources import Source
 from p2p.edit import EditResult, edit, edit_again_steps
 from p2p.families.base import ModelFamily
@@ -43,28 +44,58 @@ def unchanged(sources: Sequence[Source], family: ModelFamily, steps: int) -> lis
 
 def prompt_only(sources: Sequence[Source], family: ModelFamily, steps: int, *, same_seed: bool) -> list[np.ndarray]:
     """The edited prompt painted by itself, from the source's noise or from another."""
-    noise = [source.noise if same_seed else noise_of(seed, family) for source, _, seed in pairs(sources)]
-    return decoded(family, paint(family, _prompts(sources), torch.cat(noise), steps=steps))
+    of = pairs(sources)
+    noise = [source.noise if same_seed else noise_of(seed, family) for source, _, seed in of]
+    seeds = [source.seed if same_seed else seed for source, _, seed in of]
+    found = [source.trajectory.step_noise if same_seed and source.trajectory else None for source, *_ in of]
+    states = paint(
+        family,
+        _prompts(sources),
+        torch.cat(noise),
+        seeds,
+        steps=steps,
+        guidance_scale=_scale(sources),
+        step_noise=found,
+    )
+    return decoded(family, states)
 
 
 def sdedit(sources: Sequence[Source], family: ModelFamily, steps: int, *, strength: float) -> list[np.ndarray]:
     """The source at a part of the noise, painted on with the edited prompt (Meng et al. 2022)."""
     first = steps - round(strength * steps)
-    clean, noise = _clean_and_noise(sources, family)
-    start = family.sampler(steps, None, clean.shape[1:]).way_back().noised(clean, first, noise)
-    return decoded(family, paint(family, _prompts(sources), start, steps=steps, first=first))
+    clean, seeds = _clean_and_seeds(sources)
+    sampler = family.sampler(steps, None, clean.shape[1:])
+    start = [GIVEN[family.state](sampler, row[None], first, seed) for row, seed in zip(clean, seeds, strict=True)]
+    states = paint(
+        family,
+        _prompts(sources),
+        torch.cat(start),
+        seeds,
+        steps=steps,
+        guidance_scale=_scale(sources),
+        first=first,
+    )
+    return decoded(family, states)
 
 
 def blended_latents(sources: Sequence[Source], family: ModelFamily, steps: int) -> list[np.ndarray]:
     """Painted with the edited prompt inside the true mask, the source at each step's noise outside."""
-    clean, noise = _clean_and_noise(sources, family)
+    clean, seeds = _clean_and_seeds(sources)
+    noise = torch.cat([noise_of(seed, family) for seed in seeds])
     cells = SIZE // clean.shape[-1]
     masks = torch.from_numpy(np.stack([true_mask(source, change) for source, change, _ in pairs(sources)]))
     inside = functional.max_pool2d(masks[:, None].float(), cells)
-    return decoded(
+    states = paint(
         family,
-        paint(family, _prompts(sources), noise, steps=steps, source=clean, noise=noise, may_change=inside),
+        _prompts(sources),
+        noise,
+        seeds,
+        steps=steps,
+        guidance_scale=_scale(sources),
+        source=clean,
+        may_change=inside,
     )
+    return decoded(family, states)
 
 
 def true_mask(source: Source, change: Change) -> np.ndarray:
@@ -107,7 +138,7 @@ def ours(
             {
                 "source": {"prompt": source.scene.caption()},
                 "targets": [as_target(change, blended=blended, **settings) for change in source.changes],
-                "sampling": {"steps": steps, "guidance_scale": GUIDANCE_SCALE, "seed": source.seed},
+                "sampling": {"steps": steps, "guidance_scale": source.guidance_scale, "seed": source.seed},
                 "artifacts": {"heatmaps": False, "raw_maps": False},
             }
         )
@@ -123,7 +154,7 @@ def automatic(sources: Sequence[Source], family: ModelFamily, steps: int) -> lis
             {
                 "source": {"prompt": source.scene.caption()},
                 "targets": [_said(change) for change in source.changes],
-                "sampling": {"steps": steps, "guidance_scale": GUIDANCE_SCALE, "seed": source.seed},
+                "sampling": {"steps": steps, "guidance_scale": source.guidance_scale, "seed": source.seed},
                 "artifacts": {"heatmaps": False, "raw_maps": False},
             }
         )
@@ -148,9 +179,15 @@ def _prompts(sources: Sequence[Source]) -> list[str]:
     return [change.after.caption() for _, change, _ in pairs(sources)]
 
 
-def _clean_and_noise(sources: Sequence[Source], family: ModelFamily) -> tuple[Tensor, Tensor]:
+def _scale(sources: Sequence[Source]) -> float:
+    """The guidance scale of sources that are edited together."""
+    (scale,) = {source.guidance_scale for source in sources}
+    return scale
+
+
+def _clean_and_seeds(sources: Sequence[Source]) -> tuple[Tensor, list[int]]:
     clean = torch.cat([source.latents for source, *_ in pairs(sources)])
-    return clean, torch.cat([noise_of(seed, family) for *_, seed in pairs(sources)])
+    return clean, [seed for *_, seed in pairs(sources)]
 
 
 METHODS: Mapping[str, Callable[[Sequence[Source], ModelFamily, int], list[np.ndarray]]] = {

@@ -4,7 +4,7 @@ A generated source that the judge does not accept is left out and the next one t
 would count the model's failure to paint the cat.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
@@ -17,12 +17,10 @@ from torch import Tensor
 from benchmarks.quality.changes import COLOURED, KINDS, Change
 from benchmarks.quality.metrics import shows
 from benchmarks.quality.painting import GUIDANCE_SCALE, decoded, noise_of, paint
-from p2p.families.base import ModelFamily
-from p2p.families.stable_diffusion import StableDiffusion
-from p2p.inversion import invert
-from p2p.spec import Sampling
+from p2p.families.base import ModelFamily, to_pixels
+from p2p.inversion import DEFAULT, invert
+from p2p.spec import Sampling, State
 from p2p.trajectory import Trajectory
-from scenes.autoencoder import to_pixels
 from scenes.judge.network import Judge
 from scenes.judge.pictures import changes as changes_seen
 from scenes.judge.verdict import Verdict, verdicts
@@ -32,6 +30,8 @@ from scenes.world import TINTS, Scene, Thing, random_scene
 SEED = 2208_01626
 #: Most scenes whose candidates are painted and judged at once, and the seeds that each is painted from.
 SCENES_AT_ONCE, TRIES = 12, 2
+#: How drawn pictures are inverted. Of tokens `direct` holds the source alone: edits of it draw noise that no photo has.
+INVERTED_BY: Mapping[State, str] = {"latents": DEFAULT, "tokens": "edit_friendly"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,6 +48,7 @@ class Source:
         verdict: the judge's, of the image.
         trajectory: of a drawn one: its inversion.
         layout: of a drawn one.
+        guidance_scale: that it was painted or inverted with; its edits are guided alike.
     """
 
     scene: Scene
@@ -60,6 +61,7 @@ class Source:
     verdict: Verdict
     trajectory: Trajectory | None = None
     layout: Layout | None = None
+    guidance_scale: float = GUIDANCE_SCALE
 
 
 @dataclass(frozen=True)
@@ -118,28 +120,39 @@ def wanted(families: Sequence[tuple[int, Family]], share: float) -> list[tuple[i
 
 
 def generated(
-    families: Sequence[tuple[int, Family]], family: ModelFamily, judge: Judge, *, seed: int = SEED, steps: int
+    families: Sequence[tuple[int, Family]],
+    family: ModelFamily,
+    judge: Judge,
+    *,
+    seed: int = SEED,
+    steps: int,
+    guidance_scale: float = GUIDANCE_SCALE,
 ) -> list[Source]:
     """Generated sources, the first of each family's candidates that the judge accepts."""
-    return [
-        source
-        for number, (count, of) in enumerate(families)
-        for source in islice(
-            _accepted(of, family, judge, np.random.default_rng([seed, number]), steps, min(SCENES_AT_ONCE, 2 * count)),
-            count,
-        )
-    ]
+    found: list[Source] = []
+    for number, (count, of) in enumerate(families):
+        rng, at_once = np.random.default_rng([seed, number]), min(SCENES_AT_ONCE, 2 * count)
+        found += islice(_accepted(of, family, judge, rng, steps, guidance_scale, at_once), count)
+    return found
 
 
 def _accepted(
-    of: Family, family: ModelFamily, judge: Judge, rng: np.random.Generator, steps: int, at_once: int
+    of: Family,
+    family: ModelFamily,
+    judge: Judge,
+    rng: np.random.Generator,
+    steps: int,
+    guidance_scale: float,
+    at_once: int,
 ) -> Iterator[Source]:
     """Accepted sources without end; each scene is painted from `TRIES` seeds, and edited once."""
     while True:
         scenes = [scene for _ in range(at_once) for scene in [of.scene(rng)] * TRIES]
         seeds = [int(rng.integers(2**31)) for _ in scenes]
         noise = torch.cat([noise_of(seed, family) for seed in seeds])
-        images = decoded(family, paint(family, [scene.caption() for scene in scenes], noise, steps=steps))
+        captions = [scene.caption() for scene in scenes]
+        states = paint(family, captions, noise, seeds, steps=steps, guidance_scale=guidance_scale)
+        images = decoded(family, states)
         done: set[Scene] = set()
         for index, (scene, verdict) in enumerate(zip(scenes, verdicts(judge, images), strict=True)):
             if scene in done or not shows(verdict, scene):
@@ -155,34 +168,49 @@ def _accepted(
                 noise=noise[index : index + 1],
                 masks=verdict.masks,
                 verdict=verdict,
+                guidance_scale=guidance_scale,
             )
 
 
 def drawn(
-    families: Sequence[tuple[int, Family]], family: ModelFamily, judge: Judge, *, seed: int = SEED, steps: int
+    families: Sequence[tuple[int, Family]],
+    family: ModelFamily,
+    judge: Judge,
+    *,
+    seed: int = SEED,
+    steps: int,
+    guidance_scale: float = GUIDANCE_SCALE,
+    inversion: str | None = None,
 ) -> list[Source]:
-    """Drawn sources, inverted: the source's row of their edits is the picture itself."""
+    """Drawn sources, inverted: the source's row of their edits is the picture itself.
+
+    Args:
+        inversion: a method's name; `INVERTED_BY` where it is None.
+    """
+    inversion = inversion or INVERTED_BY[family.state]
     found = []
     for number, (count, of) in enumerate(families):
         rng = np.random.default_rng([seed, len(GENERATED), number])
         for _ in range(count):
             scene, layout_seed = of.scene(rng), int(rng.integers(2**31))
-            found.append(_drawn(scene, of.asked(scene, rng), layout_seed, family, judge, steps))
+            sampling = Sampling(steps=steps, guidance_scale=guidance_scale, seed=layout_seed)
+            found.append(_drawn(scene, of.asked(scene, rng), family, judge, sampling, inversion))
     return found
 
 
 def _drawn(
-    scene: Scene, changes: tuple[Change, ...], seed: int, family: ModelFamily, judge: Judge, steps: int
+    scene: Scene,
+    changes: tuple[Change, ...],
+    family: ModelFamily,
+    judge: Judge,
+    sampling: Sampling,
+    inversion: str,
 ) -> Source:
+    seed, guidance_scale = cast(int, sampling.seed), cast(float, sampling.guidance_scale)
     layout = Layout.drawn(seed, room=len(scene.things))
     picture = draw(scene, layout)
     (verdict,) = verdicts(judge, [picture.image])
-    found = invert(
-        Image.fromarray(picture.image),
-        scene.caption(),
-        family,
-        sampling=Sampling(steps=steps, guidance_scale=GUIDANCE_SCALE, seed=seed),
-    )
+    found = invert(Image.fromarray(picture.image), scene.caption(), family, method=inversion, sampling=sampling)
     return Source(
         scene=scene,
         seed=seed,
@@ -194,11 +222,11 @@ def _drawn(
         verdict=verdict,
         trajectory=found.trajectory,
         layout=layout,
+        guidance_scale=guidance_scale,
     )
 
 
 @torch.no_grad()
 def encoded(family: ModelFamily, image: np.ndarray) -> Tensor:
-    """(1, channels, height, width): a picture's latents, scaled."""
-    vae = cast(StableDiffusion, family).pipeline.vae
-    return vae.encode(to_pixels(image[None]).to(vae.device)).latent_dist.mean * vae.config.scaling_factor
+    """(1, channels, height, width): a picture's latents, or its tokens."""
+    return family.encode(to_pixels([Image.fromarray(image)]))

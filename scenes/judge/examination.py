@@ -1,5 +1,7 @@
 """How well the judge judges: its answers on renders of combinations and layouts that it never saw."""
 
+from collections.abc import Callable
+
 import numpy as np
 from diffusers import AutoencoderKL
 
@@ -11,7 +13,12 @@ from scenes.judge.verdict import verdicts
 SEED = 10**6
 
 
-def examine(judge: Judge, count: int, vae: AutoencoderKL | None = None) -> dict[str, float]:
+def examine(
+    judge: Judge,
+    count: int,
+    vae: AutoencoderKL | None = None,
+    through: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> dict[str, float]:
     """Shares of right answers over `count` pictures of held-out scenes, and the mean IoU of their things' masks.
 
     A picture's things are right where all of them are found and none besides; tints and places count where
@@ -19,9 +26,11 @@ def examine(judge: Judge, count: int, vae: AutoencoderKL | None = None) -> dict[
 
     Args:
         vae: two thirds of the pictures go through it, as in training; None: plain renders.
+        through: of uint8 pictures (n, height, width, 3), those that come back from another autoencoder: all of them do.
     """
     questions = lesson(SEED, count, vae, held_out=True)
-    found = verdicts(judge, questions.images.numpy())
+    images = questions.images.numpy()
+    found = verdicts(judge, images if through is None else through(images))
     things, places, tints, overlaps = [], [], [], []
     for row, verdict in enumerate(found):
         there = [THING_NAMES[n] for n in questions.things[row].nonzero().flatten()]

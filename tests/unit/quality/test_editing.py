@@ -86,7 +86,7 @@ def test_painting_is_what_a_run_paints(generated, family):
     spec = EditSpec.model_validate({**body, "sampling": sampling})
 
     with torch.no_grad():
-        (image,) = decoded(family, paint(family, [prompt], noise_of(source.seed, family), steps=STEPS))
+        (image,) = decoded(family, paint(family, [prompt], noise_of(source.seed, family), [source.seed], steps=STEPS))
     of_run = np.asarray(run(spec, source, family).images[0]).astype(int)
 
     # Batches of other sizes are summed in another order: a level of rounding.
