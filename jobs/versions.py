@@ -7,7 +7,7 @@ what is written where it is not used (`exclude_if`).
 
 from collections.abc import Callable, Mapping
 
-from p2p.spec import EditSpec, LocalBlend, Refine, Target
+from p2p.spec import EditSpec, LocalBlend, Refine, Reweight, Target
 
 
 def _fills(target: Target) -> bool:
@@ -16,6 +16,10 @@ def _fills(target: Target) -> bool:
 
 def _starts_afresh(target: Target) -> bool:
     return target.local_blend is not None and target.local_blend.fresh_noise
+
+
+def _weighs_by_guidance(target: Target) -> bool:
+    return any(isinstance(edit, Reweight) and edit.by == "guidance" for edit in target.edits or ())
 
 
 def _only_subtracts(target: Target) -> bool:
@@ -28,7 +32,12 @@ def _names(blend: LocalBlend) -> bool:
 
 
 #: By what a target may ask for, the first version that reads it.
-SINCE: Mapping[Callable[[Target], bool], int] = {_fills: 2, _starts_afresh: 2, _only_subtracts: 2}
+SINCE: Mapping[Callable[[Target], bool], int] = {
+    _fills: 2,
+    _starts_afresh: 2,
+    _only_subtracts: 2,
+    _weighs_by_guidance: 3,
+}
 #: Of jobs that use none of it.
 FIRST = 1
 #: What this program reads. Raised with each row of a new version.

@@ -133,7 +133,8 @@ def automatic(sources: Sequence[Source], family: ModelFamily, steps: int) -> lis
 
 def _said(change: Change) -> dict:
     """A change as a target that leaves out what can be chosen."""
-    return as_target(change, blended=False) if change.word else {"prompt": change.after.caption()}
+    weights = [{"word": change.word, "weight": change.weight}] if change.word else []
+    return {"prompt": change.after.caption(), "weights": weights}
 
 
 def run(spec: EditSpec, source: Source, family: ModelFamily) -> EditResult:

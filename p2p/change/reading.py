@@ -36,6 +36,8 @@ class Change:
             attribute, or what an added thing belongs to.
         setting: indices of words of the target that both prompts have, and that say where a removed thing was.
         things: indices of words of the source that both prompts have, and that name what stands in a changed place.
+        weight: of words that are turned up or down.
+        in_place: whether these act in one place of the picture.
     """
 
     kind: ChangeKind
@@ -44,6 +46,8 @@ class Change:
     about: tuple[tuple[int, int], ...] = ()
     setting: tuple[int, ...] = ()
     things: tuple[int, ...] = ()
+    weight: float = 1.0
+    in_place: bool = False
 
 
 @dataclass(frozen=True)

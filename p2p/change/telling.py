@@ -7,23 +7,23 @@ from p2p.spec import LocalBlend
 from p2p.words import WrittenPrompt
 
 
-def _attribute(old: str, new: str, about: str) -> str:
+def _attribute(change: Change, old: str, new: str, about: str) -> str:
     return f"{new} {about}".strip() if new else f"{about} not {old}"
 
 
-def _added(old: str, new: str, about: str) -> str:
+def _added(change: Change, old: str, new: str, about: str) -> str:
     return f"{new} added to {about}" if about else f"{new} added"
 
 
-#: Per kind, its line of the words that go, those that come, and those that it is about.
-_LINES: Mapping[ChangeKind, Callable[[str, str, str], str]] = {
-    "thing": lambda old, new, about: f"{new} for {old}",
+#: Per kind, its line of the change, the words that go, those that come, and those that it is about.
+_LINES: Mapping[ChangeKind, Callable[[Change, str, str, str], str]] = {
+    "thing": lambda change, old, new, about: f"{new} for {old}",
     "attribute": _attribute,
-    "place": lambda old, new, about: f"place: {new or f'not {old}'}",
-    "style": lambda old, new, about: f"style: {new or f'not {old}'}",
+    "place": lambda change, old, new, about: f"place: {new or f'not {old}'}",
+    "style": lambda change, old, new, about: f"style: {new or f'not {old}'}",
     "add": _added,
-    "remove": lambda old, new, about: f"{old} removed",
-    "weights": lambda old, new, about: f"{new} turned up or down",
+    "remove": lambda change, old, new, about: f"{old} removed",
+    "weights": lambda change, old, new, about: f"{new} turned {_way(change.weight)}",
 }
 
 
@@ -54,6 +54,9 @@ def _kept(blend: LocalBlend | None) -> str:
 
 def _line(source: WrittenPrompt, target: WrittenPrompt, change: Change) -> str:
     of_target = words_at(target, (j for _, j in change.about)) or words_at(source, (i for i, _ in change.about))
-    return _LINES[change.kind](
-        " ".join(words_at(source, change.gone)), " ".join(words_at(target, change.new)), " ".join(of_target)
-    )
+    old, new = " ".join(words_at(source, change.gone)), " ".join(words_at(target, change.new))
+    return _LINES[change.kind](change, old, new, " ".join(of_target))
+
+
+def _way(weight: float) -> str:
+    return "up" if weight > 1 else "down" if weight else "down to nothing"

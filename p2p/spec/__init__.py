@@ -26,6 +26,7 @@ from p2p.spec.edits import Edit as Edit
 from p2p.spec.edits import Refine as Refine
 from p2p.spec.edits import Replace as Replace
 from p2p.spec.edits import Reweight as Reweight
+from p2p.spec.edits import WeighedBy as WeighedBy
 from p2p.spec.edits import aligning_edit as aligning_edit
 from p2p.spec.edits import any_of as any_of
 from p2p.spec.inversions import METHODS as METHODS

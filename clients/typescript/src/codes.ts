@@ -102,6 +102,7 @@ export type FieldCode =
   | "too_long"
   | "too_many"
   | "too_many_edits"
+  | "too_many_faded"
   | "too_many_fields"
   | "too_many_names"
   | "too_many_seeds"
@@ -127,6 +128,7 @@ export type FieldCode =
   | "weight_not_read"
   | "weight_out_of_range"
   | "weight_within_word"
+  | "weights_with_edits"
   | "window_not_whole"
   | "window_outside_run"
   | "window_reversed"
@@ -142,8 +144,10 @@ export type NoticeCode =
   | "more_notices"
   | "prompts_unrelated"
   | "scheduler_substituted"
+  | "surround_stays"
   | "syntax_read_as_text"
   | "unknown_word"
+  | "weight_removes_nothing"
   | "weights_not_used"
   | "weights_read_as_text";
 
