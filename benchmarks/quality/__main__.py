@@ -17,6 +17,7 @@ from benchmarks.quality import sources as asked
 from benchmarks.quality.methods import METHODS
 from benchmarks.quality.model import figures
 from benchmarks.quality.painting import QUICK_STEPS, STEPS
+from benchmarks.quality.photos import seams
 from benchmarks.quality.report import Row, rows, summary
 from p2p.families import load as load_family
 from p2p.families.stable_diffusion import StableDiffusion
@@ -54,6 +55,9 @@ def main() -> None:
     for name in arguments.method or METHODS:
         counted[name] = rows(sources, METHODS[name](sources, family, steps), judge)
         told(name)
+    if "automatic" in counted:
+        report["seam"] = seams(sources, family, steps)
+        told("seam")
     report["methods"] = {name: summary(of) for name, of in counted.items()}
     if arguments.rows:
         lines = [json.dumps({"method": name, **asdict(row)}) for name, of in counted.items() for row in of]

@@ -1,10 +1,10 @@
 """Words that are turned up or down: what a prompt is without them, and which part of the picture they concern."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from p2p.change.lexicon import STYLES
 from p2p.change.phrases import Said, shared
-from p2p.change.reading import Change, read
+from p2p.change.reading import Change, ChangeKind, read
 from p2p.spec import WordName, WordWeight
 from p2p.words import WrittenPrompt, written
 
@@ -62,7 +62,7 @@ def _weighed(source: WrittenPrompt, target: WrittenPrompt, weights: Sequence[Wor
         )
 
 
-def _local(weight: float) -> Collection[str]:
+def _local(weight: float) -> Set[ChangeKind]:
     """Kinds of words that act in one place: a thing that is more itself may need more room than it had."""
     return {"attribute", "remove"} if weight < 1 else {"attribute"}
 
