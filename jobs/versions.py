@@ -22,6 +22,10 @@ def _weighs_by_guidance(target: Target) -> bool:
     return any(isinstance(edit, Reweight) and edit.by == "guidance" for edit in target.edits or ())
 
 
+def _needs_room(target: Target) -> bool:
+    return target.room is not None
+
+
 def _only_subtracts(target: Target) -> bool:
     blend = target.local_blend
     return blend is not None and blend.box is None and blend.mask is None and not _names(blend)
@@ -37,6 +41,7 @@ SINCE: Mapping[Callable[[Target], bool], int] = {
     _starts_afresh: 2,
     _only_subtracts: 2,
     _weighs_by_guidance: 3,
+    _needs_room: 3,
 }
 #: Of jobs that use none of it.
 FIRST = 1

@@ -160,7 +160,7 @@ def blend_plan(targets: Sequence[asked.Target], rows: Sequence[Correspondence], 
     """The local blends of all targets, None if there is none."""
     if not any(target.local_blend for target in targets):
         return None
-    words, subtract, thresholds, subtract_thresholds, first = [], [], [], [], []
+    words, subtract, thresholds, subtract_thresholds, first, held = [], [], [], [], [], []
     for target, row in zip(targets, rows, strict=True):
         blend = target.local_blend
         names = blend or asked.LocalBlend(box=masks.EVERYWHERE)
@@ -176,6 +176,7 @@ def blend_plan(targets: Sequence[asked.Target], rows: Sequence[Correspondence], 
         )
         thresholds.append(names.threshold)
         subtract_thresholds.append(names.subtract_threshold)
+        held.append(marked(row.source, target.room.beside if target.room else ()))
         first.append(step_at(names.start, steps, compat=row.compat) if blend else steps)
     return BlendPlan(
         words=torch.stack(words),
@@ -183,6 +184,7 @@ def blend_plan(targets: Sequence[asked.Target], rows: Sequence[Correspondence], 
         threshold=torch.tensor(thresholds),
         subtract_threshold=torch.tensor(subtract_thresholds),
         first_step=torch.tensor(first),
+        held=torch.stack(held) if any(target.room for target in targets) else None,
     )
 
 

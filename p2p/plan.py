@@ -55,6 +55,7 @@ class BlendPlan:
         first_step: (targets,), the first step after which latents are blended; beyond the run for no blend.
         within: (targets, height, width) bool, of the latents' size: outside, nothing may change whatever the maps say.
             None if no target is bounded so.
+        held: (targets, tokens), tokens of the source whose region is kept until a blend begins; None if none is.
     """
 
     words: Tensor
@@ -63,10 +64,16 @@ class BlendPlan:
     subtract_threshold: Tensor
     first_step: Tensor
     within: Tensor | None = None
+    held: Tensor | None = None
+
+    def of_targets(self, targets: Tensor) -> "BlendPlan":
+        """The same plan for some of its targets, by their numbers."""
+        return replace(self, **{name: value[targets] for name, value in vars(self).items() if value is not None})
 
     def of_tokens(self, columns: Callable[[Tensor, int], Tensor]) -> "BlendPlan":
         """The same plan for maps that hold some of the tokens only: `columns` picks them from an axis."""
-        return replace(self, words=columns(self.words, 2), subtract_words=columns(self.subtract_words, 2))
+        held = None if self.held is None else columns(self.held, 1)
+        return replace(self, words=columns(self.words, 2), subtract_words=columns(self.subtract_words, 2), held=held)
 
     def to(self, device: torch.device | str) -> "BlendPlan":
         """The same plan with its tensors on a device."""

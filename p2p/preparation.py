@@ -45,7 +45,7 @@ class Fresh:
     """Noise of its own for edits that ask for it.
 
     Attributes:
-        noise: (1, channels, height, width), as the source's.
+        noise: (targets, channels, height, width).
         wanted: (targets,) bool.
     """
 
@@ -68,6 +68,7 @@ class Prepared:
         fresh: None if all edits start from the source's noise.
         beside, texts_beside: rows that are drawn beside the pictures, and the encoded text of each. In the plan they
             are the last targets.
+        anew: of each target with `room`, whether its layout was made anew (`EditResult`).
     """
 
     spec: EditSpec
@@ -83,6 +84,7 @@ class Prepared:
     fresh: Fresh | None = None
     beside: tuple[Beside, ...] = ()
     texts_beside: Sequence[Encoded] = ()
+    anew: tuple[bool | None, ...] = ()
 
     @property
     def drawn_from(self) -> list[DrawnFrom]:
@@ -184,8 +186,12 @@ def _fresh(spec: EditSpec, sampler: Sampler, shape: tuple[int, int, int]) -> Fre
     wanted = [target.local_blend is not None and target.local_blend.fresh_noise for target in spec.targets]
     if not any(wanted):
         return None
-    seed = (cast(int, with_defaults(spec.sampling).seed) + _FRESH) % _SEEDS
-    return Fresh(sampler.start(shape, noise_streams(seed, 1)), torch.tensor(wanted))
+    seed = cast(int, with_defaults(spec.sampling).seed) + _FRESH
+    # Rows that are alike try one noise after the other.
+    numbers = [spec.targets[:index].count(target) for index, target in enumerate(spec.targets)]
+    tries = [0 if target.room is None else number for target, number in zip(spec.targets, numbers, strict=True)]
+    noise = [sampler.start(shape, noise_streams((seed + number) % _SEEDS, 1)) for number in tries]
+    return Fresh(torch.cat(noise), torch.tensor(wanted))
 
 
 def _maps(
@@ -213,5 +219,7 @@ def _tokens_read(spec: EditSpec, prompts: Sequence[TokenizedPrompt], plan: EditP
         wanted.update(token for prompt in prompts for word in prompt.words() for token in word.tokens)
     if plan.blend is not None:
         named = (plan.blend.words + plan.blend.subtract_words).sum((0, 1))
+        # What is added is looked for in the free row too, which has no blend.
+        named = named if plan.blend.held is None else named + plan.blend.held.sum(0)
         wanted.update(named.nonzero().flatten().tolist())
     return sorted(wanted)

@@ -99,6 +99,7 @@ FieldCode = Literal[
     "prompt_too_long",
     "prompts_differ",
     "prompts_equal",
+    "room_with_blend",
     "seed_repeated",
     "seeds_conflict",
     "seeds_of_image",

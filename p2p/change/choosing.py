@@ -14,6 +14,7 @@ from p2p.spec import (
     LocalBlend,
     Refine,
     Reweight,
+    Room,
     StepWindow,
     Target,
     WordName,
@@ -23,6 +24,8 @@ from p2p.spec import (
 from p2p.word_alignment import kind_by_words
 from p2p.words import WrittenPrompt, same_words, written
 
+#: Edited pictures, of all seeds, up to which room is looked for: each addition then takes four rows.
+MOST_TRIED = 8
 #: Names of one blend, and characters of a name, that `p2p.spec` takes.
 _NAMES, _CHARACTERS = 32, 200
 
@@ -32,7 +35,14 @@ def explicit(spec: EditSpec, keep: Keep | None = None) -> EditSpec:
     if all(target.edits is not None for target in spec.targets):
         return spec
     targets = tuple(chosen(spec.source.prompt, target, keep) for target in spec.targets)
+    if len(targets) * len(spec.seeds) > MOST_TRIED:
+        targets = tuple(_without_room(given, made) for given, made in zip(spec.targets, targets, strict=True))
     return spec.model_copy(update={"targets": targets})
+
+
+def _without_room(given: Target, made: Target) -> Target:
+    """A target whose room, if it was chosen, is not looked for."""
+    return made if given.edits is not None else made.model_copy(update={"room": given.room})
 
 
 def chosen(source: str, target: Target, keep: Keep | None = None) -> Target:
@@ -41,6 +51,8 @@ def chosen(source: str, target: Target, keep: Keep | None = None) -> Target:
         return target
     before, after = written(source), written(target.prompt)
     choice = _choice(before, after, target, target.keep or keep)
+    if target.local_blend is not None:
+        choice = {name: made for name, made in choice.items() if name != "room"}
     said = target.model_fields_set
     # What `keep` asked for is said by the blend, and weights by edits.
     said_otherwise = {"keep": None, "weights": ()}
@@ -66,6 +78,7 @@ def _choice(before: WrittenPrompt, after: WrittenPrompt, target: Target, keep: K
         "cross_window": StepWindow(stop=settings.cross),
         "self_window": StepWindow(stop=settings.own),
         "local_blend": _blend(before, after, settings) or (_things_kept(before, settings) if keep else None),
+        "room": _room(before, after, settings),
     }
 
 
@@ -100,6 +113,14 @@ def _blend(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> L
     if not names or not all(map(_is_sayable, names)):
         return None
     return LocalBlend(words=of_target, source_words=of_source, start=settings.start)
+
+
+def _room(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> Room | None:
+    """Room for what is added; None where nothing is, or where the words are too many to be named."""
+    if not settings.room or max(len(settings.room), len(settings.beside)) > _NAMES:
+        return None
+    words, beside = names_of(after, settings.room), names_of(before, settings.beside)
+    return Room(words=words, beside=beside) if all(map(_is_sayable, (*words, *beside))) else None
 
 
 def _things_kept(before: WrittenPrompt, settings: Settings) -> LocalBlend | None:

@@ -17,7 +17,9 @@ class Settings:
         whole: whether the picture may change everywhere, whatever words are named.
         follows: whether other changes of the prompt alone decide if the picture may change everywhere.
         things: indices of words of the source whose things may be kept to the pixel, if that is wanted.
+        beside: indices of words of the source that name what stands there already.
         start: the share of the run from which latents are kept outside that region; 1 keeps pixels alone.
+        room: indices of words of the target that name a new thing, for which room is sought beside these.
         filled_by: indices of words of the target that take the attention of words that go; None if none does.
     """
 
@@ -28,7 +30,9 @@ class Settings:
     whole: bool = False
     follows: bool = False
     things: tuple[int, ...] = ()
+    beside: tuple[int, ...] = ()
     start: float = LocalBlend.model_fields["start"].default
+    room: tuple[int, ...] = ()
     filled_by: tuple[int, ...] | None = None
 
 
@@ -56,8 +60,10 @@ def everywhere(change: Change) -> Settings:
 
 def addition(change: Change) -> Settings:
     """A thing more. What belongs to another thing stays with it; room for anything else has to be made."""
+    if change.about:
+        return Settings(0.4, 0.2, whole=True)
     # Any window of the source's attention leaves a new thing no room (docs/automatic.md).
-    return Settings(0.4, 0.2, whole=True) if change.about else Settings(0.0, 0.0, whole=True)
+    return Settings(0.0, 0.0, whole=True, beside=change.things, room=change.new if change.things else ())
 
 
 def fading(change: Change) -> Settings:
@@ -111,6 +117,9 @@ def together(changes: Iterable[Change]) -> Settings:
         start=min(one.start for one in each),
         # A style, or a thing that is swapped beside the place, changes what stands there.
         things=first[0].things if all(one.things for one in first) else (),
+        # Room for one thing: another change may take it.
+        beside=first[0].beside if len(first) == 1 else (),
+        room=first[0].room if len(first) == 1 else (),
         # Words that others stand for have no place that the setting could fill.
         filled_by=first[0].filled_by if len({one.filled_by for one in first}) == 1 else None,
     )

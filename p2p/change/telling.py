@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from p2p.change.reading import Change, ChangeKind, Reading
-from p2p.spec import LocalBlend
+from p2p.spec import Target
 from p2p.words import WrittenPrompt
 
 
@@ -32,19 +32,22 @@ def words_at(prompt: WrittenPrompt, indices: Iterable[int]) -> tuple[str, ...]:
     return tuple(prompt.words[index].text for index in indices)
 
 
-def told(source: WrittenPrompt, target: WrittenPrompt, reading: Reading, blend: LocalBlend | None) -> str:
+def told(source: WrittenPrompt, target: WrittenPrompt, reading: Reading, complete: Target) -> str:
     """What is done, in a line.
 
     Args:
-        blend: of the target, with everything chosen.
+        complete: the target with everything chosen.
     """
     if not reading.related:
         return "the prompts have nothing in common; a new picture from the source's noise"
     changes = ", ".join(_line(source, target, change) for change in reading.changes) or "nothing that words say"
-    return f"{changes}; {_kept(blend)}"
+    return f"{changes}; {_kept(complete)}"
 
 
-def _kept(blend: LocalBlend | None) -> str:
+def _kept(target: Target) -> str:
+    blend = target.local_blend
+    if target.room is not None:
+        return "the rest is kept if there is room"
     if blend is None:
         return "the whole picture may change"
     if blend.source_subtract_words and not blend.words and not blend.source_words:

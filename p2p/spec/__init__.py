@@ -47,6 +47,7 @@ from p2p.spec.names import WordWindow as WordWindow
 from p2p.spec.pictures import MaskImage as MaskImage
 from p2p.spec.pictures import ReadBy as ReadBy
 from p2p.spec.pictures import SourceImage as SourceImage
+from p2p.spec.room import Room as Room
 from p2p.spec.sampling import DRAW as DRAW
 from p2p.spec.sampling import MAX_SEED as MAX_SEED
 from p2p.spec.sampling import Sampling as Sampling

@@ -10,6 +10,7 @@ from p2p.spec.blend import LocalBlend
 from p2p.spec.complaints import Complaint, Location, counted
 from p2p.spec.edits import KINDS, Edit, edits_unmet
 from p2p.spec.names import Prompt, WordName, WordWeight, WordWindow
+from p2p.spec.room import Room
 from p2p.spec.windows import StepWindow
 from p2p.words import WrittenPrompt, same_words, written
 
@@ -27,6 +28,7 @@ _KEEP = (
     "`keep` is for what is chosen from the words, and `edits` or `local_blend` is said: leave `keep` out, and name "
     "what stays in `local_blend.source_subtract_words`"
 )
+_ROOM = "`room` keeps what is beside the new thing and `local_blend` says what may change: leave one of them out"
 _WEIGHTS = (
     "`weights` is for what is chosen from the words, and `edits` is said: leave `weights` out, and weigh the words in "
     'an edit "reweight"'
@@ -76,6 +78,12 @@ class Target(Part):
     # The reference's, for most of its demonstrations; `benchmarks.sweep` finds nothing clearly better.
     self_window: StepWindow = StepWindow(stop=0.4)
     local_blend: LocalBlend | None = None
+    room: Room | None = Field(
+        None,
+        exclude_if=lambda room: room is None,  # as `p2p.spec.blend` says of `fresh_noise`
+        description="For a thing that is added: several rows are tried, of which one becomes the picture. Chosen where "
+        "`edits` is left out. It says itself what is kept, so there is no `local_blend` beside it.",
+    )
     keep: Keep | None = Field(
         None,
         exclude_if=lambda keep: keep is None,  # as `p2p.spec.blend` says of `fresh_noise`
@@ -99,6 +107,9 @@ class Target(Part):
         for index, edit in enumerate(self.edits or ()):
             yield from ((("edits", index, *loc), name, False) for loc, name in edit.names())
         yield from ((("word_windows", index), name, False) for index, name in enumerate(self.word_windows))
+        if self.room is not None:
+            yield from ((("room", "words", index), name, False) for index, name in enumerate(self.room.words))
+            yield from ((("room", "beside", index), name, True) for index, name in enumerate(self.room.beside))
         if self.local_blend is not None:
             yield from ((("local_blend", *loc), name, of) for loc, name, of in self.local_blend.names())
 
@@ -107,6 +118,8 @@ class Target(Part):
         own = written(self.prompt)
         if self.keep and (self.edits is not None or self.local_blend is not None):
             yield ("keep",), "keep_with_settings", _KEEP
+        if self.room is not None and self.local_blend is not None:
+            yield ("room",), "room_with_blend", _ROOM
         if self.weights and self.edits is not None:
             yield ("weights",), "weights_with_edits", _WEIGHTS
         if self.edits is None:

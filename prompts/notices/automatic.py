@@ -60,8 +60,8 @@ def _of_change(sent: EditSpec, source: WrittenPrompt, target: Target, pointer: s
         yield Notice(code="prompts_unrelated", pointer=pointer, detail=detail)
     elif sent.source.image is not None and any(c.kind == "add" for c in reading.changes):
         detail = (
-            "something is added to the picture, for which its layout is made anew: name in `source.prompt` what it "
-            "stands in place of, or say in `local_blend.mask` where it goes"
+            "something is added to the picture, and if there is no room for it the layout is made anew: name in "
+            "`source.prompt` what it stands in place of, or say in `local_blend.mask` where it goes"
         )
         yield Notice(code="added_to_picture", pointer=pointer, detail=detail)
 

@@ -29,11 +29,12 @@ def choice_of(source: str, asked: Target, complete: Target) -> Choice:
     before, after = written(source), written(complete.prompt)
     said = asked.model_fields_set
     return Choice(
-        says=told(before, after, changes_of(before, after, asked), complete.local_blend),
+        says=told(before, after, changes_of(before, after, asked), complete),
         edits=complete.edits or (),
         cross_window=None if "cross_window" in said else complete.cross_window,
         self_window=None if "self_window" in said else complete.self_window,
         local_blend=None if "local_blend" in said else complete.local_blend,
+        room=None if "room" in said else complete.room,
     )
 
 

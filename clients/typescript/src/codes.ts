@@ -93,6 +93,7 @@ export type FieldCode =
   | "prompt_too_long"
   | "prompts_differ"
   | "prompts_equal"
+  | "room_with_blend"
   | "seed_repeated"
   | "seeds_conflict"
   | "seeds_of_image"

@@ -13,8 +13,8 @@ import torch
 
 from benchmarks.quality import sources as asked
 from benchmarks.quality.methods import METHODS, true_mask
-from benchmarks.quality.photos import run
 from benchmarks.quality.painting import decoded, noise_of, paint
+from benchmarks.quality.photos import run
 from benchmarks.quality.report import rows, summary
 from p2p.spec import EditSpec
 
