@@ -17,9 +17,9 @@ from PIL import Image
 
 from benchmarks.quality import sources as asked
 from benchmarks.quality.changes import as_target, drawn_pair
-from benchmarks.quality.methods import run
 from benchmarks.quality.metrics import may_change, psnr, ssim, succeeds
 from benchmarks.quality.painting import GUIDANCE_SCALE, QUICK_STEPS, STEPS, decoded
+from benchmarks.quality.photos import run
 from benchmarks.quality.sources import Source
 from p2p.families import load as load_family
 from p2p.families.base import ModelFamily

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from p2p.spec import Edit, LocalBlend, StepWindow
+from p2p.spec import Edit, LocalBlend, Room, StepWindow
 
 
 class _Kept(BaseModel):
@@ -30,6 +30,7 @@ class Choice(_Kept):
     local_blend: LocalBlend | None = Field(
         None, description="Null if the request says it, and if the whole picture may change."
     )
+    room: Room | None = Field(None, description="Of a thing that is added; null if the request says it.")
 
 
 class Chosen(Choice):

@@ -5,6 +5,8 @@ job's work over the key's weight, and of all keys that wait the one that is furt
 posts 500 jobs at once does not keep another key's first job waiting.
 """
 
+from p2p.change.beside import rows_beside
+from p2p.rooms import rows_tried
 from p2p.spec import EditSpec
 
 #: What `keys create --weight` may say. Beyond it the order would be one of weights alone.
@@ -17,9 +19,17 @@ def rows_of(spec: EditSpec) -> int:
     A kept source takes fewer, and a model whose guidance is distilled does too: only a worker knows.
     """
     guided = 2 if (spec.sampling.guidance_scale or 0) > 1 else 1
+    beside, targets = len(rows_beside(spec)), len(spec.targets) + rows_tried(spec)
     if spec.source.image is not None:
-        return 1 + len(spec.targets) * guided
-    return len(spec.seeds) * (1 + len(spec.targets)) * guided
+        return 1 + targets * guided + beside
+    return len(spec.seeds) * ((1 + targets) * guided + beside)
+
+
+def rows_ahead(spec: EditSpec) -> int:
+    """The rows of a source that is run before its edits, of all seeds: then its rows are taken once more."""
+    fresh = any(target.local_blend is not None and target.local_blend.fresh_noise for target in spec.targets)
+    goes_ahead = fresh or rows_tried(spec) > 0
+    return len(spec.seeds) if goes_ahead and spec.source.image is None else 0
 
 
 def pixels_of(spec: EditSpec) -> int:
@@ -29,4 +39,4 @@ def pixels_of(spec: EditSpec) -> int:
 
 def work_of(spec: EditSpec) -> int:
     """Rows times steps times pixels; at least 1."""
-    return max(1, rows_of(spec) * (spec.sampling.steps or 1) * pixels_of(spec))
+    return max(1, (rows_of(spec) + rows_ahead(spec)) * (spec.sampling.steps or 1) * pixels_of(spec))

@@ -7,7 +7,7 @@ what is written where it is not used (`exclude_if`).
 
 from collections.abc import Callable, Mapping
 
-from p2p.spec import EditSpec, LocalBlend, Refine, Target
+from p2p.spec import EditSpec, LocalBlend, Refine, Reweight, Target
 
 
 def _fills(target: Target) -> bool:
@@ -16,6 +16,14 @@ def _fills(target: Target) -> bool:
 
 def _starts_afresh(target: Target) -> bool:
     return target.local_blend is not None and target.local_blend.fresh_noise
+
+
+def _weighs_by_guidance(target: Target) -> bool:
+    return any(isinstance(edit, Reweight) and edit.by == "guidance" for edit in target.edits or ())
+
+
+def _needs_room(target: Target) -> bool:
+    return target.room is not None
 
 
 def _only_subtracts(target: Target) -> bool:
@@ -32,9 +40,16 @@ def _matches_mass(target: Target) -> bool:
 
 
 #: By what a target may ask for, the first version that reads it.
-SINCE: Mapping[Callable[[Target], bool], int] = {_fills: 2, _starts_afresh: 2, _only_subtracts: 2, _matches_mass: 2}
+SINCE: Mapping[Callable[[Target], bool], int] = {
+    _fills: 2,
+    _starts_afresh: 2,
+    _only_subtracts: 2,
+    _weighs_by_guidance: 3,
+    _needs_room: 3,
+    _matches_mass: 3,
+}
 #: The same of what a whole spec may ask for.
-SINCE_OF_SPEC: Mapping[Callable[[EditSpec], bool], int] = {lambda spec: spec.reference is not None: 2}
+SINCE_OF_SPEC: Mapping[Callable[[EditSpec], bool], int] = {lambda spec: spec.reference is not None: 3}
 #: Of jobs that use none of it.
 FIRST = 1
 #: What this program reads. Raised with each row of a new version.

@@ -6,6 +6,9 @@ from torch.nn import functional
 
 from p2p.plan import BlendPlan
 
+#: The share of its map's maximum above which a thing is held (docs/automatic.md).
+HELD = 0.4
+
 
 def local_blend(latents: Tensor, maps: Tensor, plan: BlendPlan, step: int) -> Tensor:
     """Latents after a step with each target's blend applied.
@@ -38,10 +41,17 @@ def blend_mask(maps: Tensor, plan: BlendPlan, step: int, size: tuple[int, int]) 
     mask = may_change & ~must_not
     if plan.within is not None:
         mask &= plan.within
-    is_outside = plan.first_step > step
-    if plan.last_step is not None:
-        is_outside = is_outside | (plan.last_step <= step)
-    return mask | is_outside[:, None, None]
+    mask = torch.where((plan.first_step > step)[:, None, None], _before(maps, plan, size, mask), mask)
+    return mask if plan.last_step is None else mask | (plan.last_step <= step)[:, None, None]
+
+
+def _before(maps: Tensor, plan: BlendPlan, size: tuple[int, int], like: Tensor) -> Tensor:
+    """Where targets may differ before their blends begin: everywhere, but where something is held."""
+    if plan.held is None:
+        return torch.ones_like(like)
+    held = torch.stack([plan.held, torch.zeros_like(plan.held)], 1)
+    share = torch.full_like(plan.threshold, HELD)
+    return ~region(maps, held, share, size, widened=False)
 
 
 def smoothed(maps: Tensor) -> Tensor:

@@ -52,11 +52,27 @@ def refine(edit: asked.Refine, row: Correspondence) -> Correspondence:
 
 
 def reweight(edit: asked.Reweight, row: Correspondence) -> Correspondence:
-    """Words turned up or down: their columns are multiplied, and rows are not normalised again (as published)."""
+    """Words turned up or down, in the way that is asked for."""
+    return WEIGHING[edit.by](edit, row)
+
+
+def _multiplied(edit: asked.Reweight, row: Correspondence) -> Correspondence:
+    """Their columns are multiplied, and rows are not normalised again (as published)."""
     equalizer = row.equalizer.clone()
     for name in edit.weights:
         equalizer[list(row.target.named(name.word, name.occurrence))] = name.weight
     return changed(row, equalizer=equalizer)
+
+
+def _as_it_is(edit: asked.Reweight, row: Correspondence) -> Correspondence:
+    """By guidance nothing is done to attention: a row beside says what the prompt is without the word."""
+    return row
+
+
+WEIGHING: Mapping[asked.WeighedBy, Callable[[asked.Reweight, Correspondence], Correspondence]] = {
+    "attention": _multiplied,
+    "guidance": _as_it_is,
+}
 
 
 EDITS: Mapping[type, Callable[..., Correspondence]] = {
@@ -82,12 +98,20 @@ def has_counterpart(mapper: Tensor) -> Tensor:
     return (mapper.sum(0) > 0).float()
 
 
-def compile_plan(spec: asked.EditSpec, prompts: Sequence[TokenizedPrompt], steps: int) -> EditPlan:
-    """The plan of a spec, whose prompts are tokenized, for a run of `steps` steps."""
+def compile_plan(
+    spec: asked.EditSpec, prompts: Sequence[TokenizedPrompt], steps: int, beside: Sequence[asked.Target] = ()
+) -> EditPlan:
+    """The plan of a spec, whose prompts are tokenized, for a run of `steps` steps.
+
+    Args:
+        prompts: of the source, of the targets, and of what is drawn `beside` them.
+        beside: targets that are no pictures; they come last, and have no blend.
+    """
     source, *targets = prompts
     compat = spec.compat == "reference"
     rows = []
-    for target, tokens in zip(spec.targets, targets, strict=True):
+    drawn = (*spec.targets, *beside)
+    for target, tokens in zip(drawn, targets, strict=True):
         row = Correspondence.identity(source, tokens, compat=compat)
         for edit in aligned(target.edits or (), compat=compat):
             row = EDITS[type(edit)](edit, row)
@@ -97,12 +121,13 @@ def compile_plan(spec: asked.EditSpec, prompts: Sequence[TokenizedPrompt], steps
         alphas=torch.stack([row.alphas for row in rows]),
         equalizer=torch.stack([row.equalizer for row in rows]),
         schedule=torch.stack(
-            [cross_schedule(t, row.target, steps, compat) for t, row in zip(spec.targets, rows, strict=True)], 1
+            [cross_schedule(t, row.target, steps, compat) for t, row in zip(drawn, rows, strict=True)], 1
         ),
         mass_matched=tuple(target.mass == "mass_matched" for target in spec.targets),
     )
-    self_schedule = torch.stack([in_window(t.self_window, steps, compat) for t in spec.targets], 1)
-    return EditPlan(steps=steps, cross=cross, self_schedule=self_schedule, blend=blend_plan(spec.targets, rows, steps))
+    self_schedule = torch.stack([in_window(t.self_window, steps, compat) for t in drawn], 1)
+    blend = blend_plan(spec.targets, rows[: len(spec.targets)], steps)
+    return EditPlan(steps=steps, cross=cross, self_schedule=self_schedule, blend=blend)
 
 
 def step_at(share: float, steps: int, *, compat: bool) -> int:
@@ -136,7 +161,7 @@ def blend_plan(targets: Sequence[asked.Target], rows: Sequence[Correspondence], 
     """The local blends of all targets, None if there is none."""
     if not any(target.local_blend for target in targets):
         return None
-    words, subtract, thresholds, subtract_thresholds, first = [], [], [], [], []
+    words, subtract, thresholds, subtract_thresholds, first, held = [], [], [], [], [], []
     for target, row in zip(targets, rows, strict=True):
         blend = target.local_blend
         names = blend or asked.LocalBlend(box=masks.EVERYWHERE)
@@ -152,6 +177,7 @@ def blend_plan(targets: Sequence[asked.Target], rows: Sequence[Correspondence], 
         )
         thresholds.append(names.threshold)
         subtract_thresholds.append(names.subtract_threshold)
+        held.append(marked(row.source, target.room.beside if target.room else ()))
         first.append(step_at(names.start, steps, compat=row.compat) if blend else steps)
     return BlendPlan(
         words=torch.stack(words),
@@ -159,6 +185,7 @@ def blend_plan(targets: Sequence[asked.Target], rows: Sequence[Correspondence], 
         threshold=torch.tensor(thresholds),
         subtract_threshold=torch.tensor(subtract_thresholds),
         first_step=torch.tensor(first),
+        held=torch.stack(held) if any(target.room for target in targets) else None,
     )
 
 

@@ -17,7 +17,7 @@ from p2p.preparation import Prepared
 def is_wanted(job: Prepared) -> bool:
     """Whether any of a job's edits starts from noise of its own, and whether that differs from the source's."""
     fresh = job.fresh
-    return fresh is not None and bool(fresh.wanted.any()) and not torch.equal(fresh.noise, job.noise)
+    return fresh is not None and bool(((fresh.noise != job.noise).flatten(1).any(1) & fresh.wanted).any())
 
 
 def starts(job: Prepared, source_maps: Tensor) -> Tensor:
@@ -30,7 +30,12 @@ def starts(job: Prepared, source_maps: Tensor) -> Tensor:
     if job.fresh is None or job.plan.blend is None or job.maps is None:
         return noise
     maps = job.maps.columns(source_maps).float().mean(0).expand(len(noise) + 1, -1, -1, -1).cpu()
-    may_change = blend_mask(maps, _by_source(job.plan.blend), job.plan.steps - 1, (noise.shape[-2], noise.shape[-1]))
+    plan = _by_source(job.plan.blend)
+    if plan.held is not None:
+        # Where something is held until the blend begins, all else starts afresh.
+        later = torch.full_like(plan.first_step, job.plan.steps)
+        plan = replace(plan, first_step=torch.where(plan.held.any(1), later, plan.first_step))
+    may_change = blend_mask(maps, plan, job.plan.steps - 1, (noise.shape[-2], noise.shape[-1]))
     region = (may_change & job.fresh.wanted[:, None, None])[:, None].to(noise.device)
     return torch.where(region, job.fresh.noise.to(noise), noise)
 

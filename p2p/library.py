@@ -17,8 +17,6 @@ from p2p.families.base import ModelFamily
 from p2p.layouts.model_files import ModelFiles
 from p2p.seeds import drawn
 from p2p.spec import DRAW, EditSpec
-from p2p.tokens import TokenizedPrompt, tokenize_all
-from p2p.word_alignment import fitting_kind
 from p2p.words import find
 
 
@@ -55,8 +53,7 @@ class OpenModel:
         for word in [*([] if blend is None else [blend]), *(weights or {})]:
             if not any(find(prompt, word) for prompt in prompts):
                 raise ValueError(f"{word!r} is in none of the edited prompts: name a word as it is written there")
-        before, *after = tokenize_all([source, *prompts], self.family.tokenizer)
-        targets = [_target(before, prompt, blend, weights or {}) for prompt in after]
+        targets = [_target(prompt, blend, weights or {}) for prompt in prompts]
         spec = EditSpec.model_validate({"source": {"prompt": source}, "targets": targets, "sampling": sampling})
         return edit(drawn(spec) if spec.sampling.seed == DRAW else spec, self.family)
 
@@ -77,16 +74,10 @@ def open_model(
     return OpenModel(load(family, path, revision=revision, device=device, dtype=dtype))
 
 
-def _target(
-    source: TokenizedPrompt, target: TokenizedPrompt, blend: str | None, weights: Mapping[str, float]
-) -> Mapping[str, Any]:
-    """What a prompt asks for: weights are an explicit edit, all else is read from the words."""
-    turned = [{"word": word, "weight": weight} for word, weight in weights.items() if target.written.holds(word)]
-    made: dict[str, Any] = {"prompt": target.prompt}
-    if blend is not None and target.written.holds(blend):
+def _target(prompt: str, blend: str | None, weights: Mapping[str, float]) -> Mapping[str, Any]:
+    """What a prompt asks for; the words that it holds of those that are named."""
+    turned = [{"word": word, "weight": weight} for word, weight in weights.items() if find(prompt, word)]
+    made: dict[str, Any] = {"prompt": prompt, "weights": turned}
+    if blend is not None and find(prompt, blend):
         made["local_blend"] = {"words": [{"word": blend}]}
-    if turned:
-        kind = fitting_kind(source, target)
-        aligning: list[Mapping[str, Any]] = [] if kind is None else [{"kind": kind}]
-        made["edits"] = [*aligning, {"kind": "reweight", "weights": turned}]
     return made

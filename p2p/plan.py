@@ -62,6 +62,7 @@ class BlendPlan:
         last_step: (targets,), the first step after which latents are blended no more; None if they are to the end.
         smoothed: whether maps are smoothed first, as the published method of joint attention does.
         widened: whether the words' region is widened by a cell on each side.
+        held: (targets, tokens), tokens of the source whose region is kept until a blend begins; None if none is.
     """
 
     words: Tensor
@@ -73,10 +74,19 @@ class BlendPlan:
     last_step: Tensor | None = None
     smoothed: bool = False
     widened: bool = True
+    held: Tensor | None = None
+
+    def of_targets(self, targets: Tensor) -> "BlendPlan":
+        """The same plan for some of its targets, by their numbers."""
+        of_them: dict[str, Any] = {
+            name: value[targets] for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **of_them)
 
     def of_tokens(self, columns: Callable[[Tensor, int], Tensor]) -> "BlendPlan":
         """The same plan for maps that hold some of the tokens only: `columns` picks them from an axis."""
-        return replace(self, words=columns(self.words, 2), subtract_words=columns(self.subtract_words, 2))
+        held = None if self.held is None else columns(self.held, 1)
+        return replace(self, words=columns(self.words, 2), subtract_words=columns(self.subtract_words, 2), held=held)
 
     def to(self, device: torch.device | str) -> "BlendPlan":
         """The same plan with its tensors on a device."""

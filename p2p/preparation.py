@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from p2p.attention.maps import AttentionMaps
+from p2p.change.beside import Beside, rows_beside
 from p2p.edits import compile_plan
 from p2p.errors import SeedNotDrawn, SeveralSeeds, UnsupportedSampling
 from p2p.families.base import DrawnFrom, ModelFamily
@@ -45,7 +46,7 @@ class Fresh:
     """Noise of its own for edits that ask for it.
 
     Attributes:
-        noise: (1, channels, height, width), as the source's.
+        noise: (targets, channels, height, width).
         wanted: (targets,) bool.
     """
 
@@ -66,6 +67,9 @@ class Prepared:
         bounds: (targets, height, width) bool, of the pictures' size: where they may differ from the source at most;
             None if no user has drawn a bound.
         fresh: None if all edits start from the source's noise.
+        beside, texts_beside: rows that are drawn beside the pictures, and the encoded text of each. In the plan they
+            are the last targets.
+        anew: of each target with `room`, whether its layout was made anew (`EditResult`).
     """
 
     spec: EditSpec
@@ -79,6 +83,9 @@ class Prepared:
     maps: AttentionMaps | None
     bounds: Tensor | None = None
     fresh: Fresh | None = None
+    beside: tuple[Beside, ...] = ()
+    texts_beside: Sequence[Encoded] = ()
+    anew: tuple[bool | None, ...] = ()
 
     @property
     def drawn_from(self) -> list[DrawnFrom]:
@@ -106,7 +113,8 @@ def chunks_of(spec: EditSpec, family: ModelFamily) -> int:
     """How many chunks each prompt of a spec is read in; raises `PromptTooLong`."""
     if not family.reads_chunks:
         return 1
-    return chunks_needed([*spec.prompts, spec.sampling.negative_prompt], family.tokenizers, spec.long_prompts)
+    beside = (row.drawn.prompt for row in rows_beside(spec))
+    return chunks_needed([*spec.prompts, *beside, spec.sampling.negative_prompt], family.tokenizers, spec.long_prompts)
 
 
 def prepare(
@@ -139,18 +147,18 @@ def prepare(
     _refuse_negative(sampling.negative_prompt, family)
     chunks = chunks_of(spec, family)
     tokenize(sampling.negative_prompt, family.tokenizer, chunks)
-    prompts = tokenize_all(spec.prompts, family.tokenizer, chunks)
-    plan = with_published(compile_plan(spec, prompts, sampler.num_steps), spec, prompts, family)
+    beside = rows_beside(spec)
+    unsaid = [row.drawn.prompt for row in beside]
+    tokenized = tokenize_all((*spec.prompts, *unsaid), family.tokenizer, chunks)
+    prompts = tokenized[: len(spec.prompts)]
+    plan = compile_plan(spec, tokenized, sampler.num_steps, [row.drawn for row in beside])
+    plan = with_published(plan, spec, prompts, family)
     guidance_scale = cast(float, sampling.guidance_scale)
     streams = noise_streams(cast(int, sampling.seed), len(prompts))
-    shape = family.latent_shape(sampling.height, sampling.width)
+    shape, factor = family.latent_shape(sampling.height, sampling.width), family.scale_factor
     drawn = sampler.start(shape, streams)
-    factor = family.scale_factor
     bounded = bounds(spec.targets, (drawn.shape[-2] * factor, drawn.shape[-1] * factor), masks or {})
-    maps = None
-    if keep or plan.blend is not None or spec.artifacts.any_maps:
-        tokens = None if keep else _tokens_read(spec, prompts, plan)
-        maps = maps_of(spec, sampler.num_steps, tokens, source_maps)
+    maps = _maps(spec, prompts, plan, sampler.num_steps, source_maps, keep=keep)
     if maps is not None and plan.blend is not None:
         within = None if bounded is None else cells(bounded, factor)
         plan = replace(plan, blend=replace(plan.blend, within=within).of_tokens(maps.columns))
@@ -159,9 +167,9 @@ def prepare(
         prompts=prompts,
         plan=plan,
         text=family.encode_prompts(spec.prompts, chunks),
-        unconditional=family.encode_negative(sampling.negative_prompt, chunks)
-        if family.guides(guidance_scale)
-        else None,
+        beside=beside,
+        texts_beside=family.encode_prompts(unsaid, chunks).rows() if beside else (),
+        unconditional=_unconditional(sampling, family, chunks),
         guidance_scale=guidance_scale,
         noise=drawn if noise is None else noise,
         streams=streams,
@@ -171,13 +179,38 @@ def prepare(
     )
 
 
+def _unconditional(sampling: Sampling, family: ModelFamily, chunks: int) -> Encoded | None:
+    """What rows are guided away from; None if none is."""
+    guides = family.guides(cast(float, sampling.guidance_scale))
+    return family.encode_negative(sampling.negative_prompt, chunks) if guides else None
+
+
 def _fresh(spec: EditSpec, sampler: Sampler, shape: tuple[int, int, int]) -> Fresh | None:
     """Noise of a seed that follows from the spec's."""
     wanted = [target.local_blend is not None and target.local_blend.fresh_noise for target in spec.targets]
     if not any(wanted):
         return None
-    seed = (cast(int, with_defaults(spec.sampling).seed) + _FRESH) % _SEEDS
-    return Fresh(sampler.start(shape, noise_streams(seed, 1)), torch.tensor(wanted))
+    seed = cast(int, with_defaults(spec.sampling).seed) + _FRESH
+    # Rows that are alike try one noise after the other.
+    numbers = [spec.targets[:index].count(target) for index, target in enumerate(spec.targets)]
+    tries = [0 if target.room is None else number for target, number in zip(spec.targets, numbers, strict=True)]
+    noise = [sampler.start(shape, noise_streams((seed + number) % _SEEDS, 1)) for number in tries]
+    return Fresh(torch.cat(noise), torch.tensor(wanted))
+
+
+def _maps(
+    spec: EditSpec,
+    prompts: Sequence[TokenizedPrompt],
+    plan: EditPlan,
+    steps: int,
+    source_maps: Tensor | None,
+    *,
+    keep: bool,
+) -> AttentionMaps | None:
+    """Where a run gathers its maps; None if nothing reads them."""
+    if keep or plan.blend is not None or spec.artifacts.any_maps:
+        return maps_of(spec, steps, None if keep else _tokens_read(spec, prompts, plan), source_maps)
+    return None
 
 
 def _refuse_negative(prompt: str, family: ModelFamily) -> None:
@@ -196,5 +229,7 @@ def _tokens_read(spec: EditSpec, prompts: Sequence[TokenizedPrompt], plan: EditP
         wanted.update(token for prompt in prompts for word in prompt.words() for token in word.tokens)
     if plan.blend is not None:
         named = (plan.blend.words + plan.blend.subtract_words).sum((0, 1))
+        # What is added is looked for in the free row too, which has no blend.
+        named = named if plan.blend.held is None else named + plan.blend.held.sum(0)
         wanted.update(named.nonzero().flatten().tolist())
     return sorted(wanted)

@@ -55,6 +55,8 @@ class EditResult:
             the source (`p2p.paste`). Otherwise, and with `compat`, bool of the latents' size, after the last step.
         seed: what the noise was drawn from, unless it was given.
         loras: those that it was drawn with: their ids, the digests of their files, their weights.
+        anew: per target, whether the layout was made anew, for there was no room for what is added; None if its target
+            has no `room`. Empty if none has.
     """
 
     images: tuple[Image.Image, ...]
@@ -68,6 +70,7 @@ class EditResult:
     masks: tuple[np.ndarray | None, ...] = ()
     seed: int = 0
     loras: tuple[Mapping[str, Any], ...] = ()
+    anew: tuple[bool | None, ...] = ()
 
 
 def outcome(
@@ -106,6 +109,7 @@ def outcome(
         masks=masks,
         seed=job.spec.seeds[0],
         loras=tuple(loras),
+        anew=job.anew,
     )
 
 

@@ -99,7 +99,10 @@ class _Reader:
         edits = target.get("edits") or ()
         if not made or not isinstance(edits, list | tuple):
             return plain
-        if not edits and isinstance(source, str) and not same_words(written(source), written(found.text)):
+        differ = isinstance(source, str) and not same_words(written(source), written(found.text))
+        if differ and target.get("edits") is None:
+            return self.beside_what_is_chosen(index, plain, [each for one in made for each in one["weights"]])
+        if not edits and differ:
             kinds = any_of(get_args(AligningKind))
             message = f"the prompts differ and nothing says how they correspond: add the edit {kinds}"
             self.complain(location, "prompts_differ", message)
@@ -112,6 +115,20 @@ class _Reader:
         for place in range(len(edits), len(edits) + len(made)):
             self.origins[f"/targets/{index}/edits/{place}"] = f"/targets/{index}/prompt"
         return {**plain, "edits": [*edits, *made]}
+
+    def beside_what_is_chosen(self, index: int, plain: Mapping[str, Any], made: list[Any]) -> Any:
+        """A target whose change is read from its words, with the weights of its prompt."""
+        given = plain.get("weights") or ()
+        if not isinstance(given, list | tuple):
+            return plain
+        if len(given) + len(made) > _WEIGHTS:
+            message = (
+                f"{len(given) + len(made)} weighted words, and a target without `edits` takes {_WEIGHTS}: weigh fewer"
+            )
+            self.complain(("targets", index, "prompt"), "too_many_weights", message)
+        for place in range(len(given), len(given) + len(made)):
+            self.origins[f"/targets/{index}/weights/{place}"] = f"/targets/{index}/prompt"
+        return {**plain, "weights": [*given, *made]}
 
     def complain(self, location: Location, code: str, message: str) -> None:
         """Note what is wrong at a location."""

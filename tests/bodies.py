@@ -34,7 +34,10 @@ EDIT: dict[str, Any] = {
         },
         {
             "prompt": "a beach",
-            "edits": [{"kind": "refine", "filled_by": [{"word": "beach", "occurrence": 1}]}],
+            "edits": [
+                {"kind": "refine", "filled_by": [{"word": "beach", "occurrence": 1}]},
+                {"kind": "reweight", "weights": [{"word": "beach", "weight": 0.5}], "by": "guidance"},
+            ],
         },
     ],
     "sampling": {

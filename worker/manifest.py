@@ -49,6 +49,7 @@ def manifest(
         "scheduler": result.scheduler,
         "spec": job.spec.model_dump(mode="json"),
         **({"chosen": [each.model_dump(mode="json") for each in job.chosen]} if job.chosen else {}),
+        **_additions(results),
         "prompts": [
             {"picture": index, "prompt": prompt.prompt, "words": [asdict(word) for word in prompt.words()]}
             for index, prompt in enumerate(result.prompts)
@@ -58,6 +59,17 @@ def manifest(
         "versions": {"python": platform.python_version(), **_versions()},
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _additions(results: Sequence[EditResult]) -> dict[str, Any]:
+    """Of each thing that was added, whether the rest was kept or the layout made anew; nothing if none was."""
+    found = [
+        {"seed": each.seed, "picture": picture, "layout": "anew" if anew else "kept"}
+        for each in results
+        for picture, anew in enumerate(each.anew, start=1)
+        if anew is not None
+    ]
+    return {"additions": found} if found else {}
 
 
 def _sources(results: Sequence[EditResult], edited: Edited) -> dict[str, Any]:

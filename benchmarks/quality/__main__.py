@@ -19,6 +19,7 @@ from benchmarks.quality.methods import METHODS
 from benchmarks.quality.model import figures
 from benchmarks.quality.opened import DEFAULT, opened
 from benchmarks.quality.painting import QUICK_STEPS
+from benchmarks.quality.photos import seams
 from benchmarks.quality.report import Row, rows, summary
 from p2p.inversion import INVERSIONS
 from scenes.judge.verdict import load as load_judge
@@ -56,6 +57,9 @@ def main() -> None:
     for name in arguments.method or METHODS:
         counted[name] = rows(sources, METHODS[name](sources, family, steps), judge)
         told(name)
+    if "automatic" in counted:
+        report["seam"] = seams(sources, family, steps)
+        told("seam")
     report["methods"] = {name: summary(of) for name, of in counted.items()}
     if arguments.rows:
         lines = [json.dumps({"method": name, **asdict(row)}) for name, of in counted.items() for row in of]

@@ -5,7 +5,6 @@ A new one is a function and a row of `METHODS`.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import cast
 
 import numpy as np
 import torch
@@ -16,11 +15,10 @@ from benchmarks.quality.changes import Change, as_target, drawn_pair
 from benchmarks.quality.given import GIVEN
 from benchmarks.quality.metrics import may_change
 from benchmarks.quality.painting import decoded, noise_of, paint
+from benchmarks.quality.photos import automatic_spec, returned, run
 from benchmarks.quality.sources import Source
-from p2p.edit import EditResult, edit, edit_again_steps
 from p2p.families.base import ModelFamily
 from p2p.spec import EditSpec
-from p2p.stepping import result_of
 from scenes.render import SIZE
 
 Pair = tuple[Source, Change, int]
@@ -147,32 +145,15 @@ def ours(
 
 
 def automatic(sources: Sequence[Source], family: ModelFamily, steps: int) -> list[np.ndarray]:
-    """Two prompts and nothing else; a fader names the word that it moves."""
+    """Two prompts and nothing else; of a drawn picture what comes back for a photo."""
     images: list[np.ndarray] = []
     for source in sources:
-        spec = EditSpec.model_validate(
-            {
-                "source": {"prompt": source.scene.caption()},
-                "targets": [_said(change) for change in source.changes],
-                "sampling": {"steps": steps, "guidance_scale": source.guidance_scale, "seed": source.seed},
-                "artifacts": {"heatmaps": False, "raw_maps": False},
-            }
-        )
-        images += [np.asarray(image) for image in run(spec, source, family).images[1:]]
+        result = run(automatic_spec(source, steps), source, family)
+        if source.layout is None:
+            images += [np.asarray(image) for image in result.images[1:]]
+        else:
+            images += returned(result, source.image)
     return images
-
-
-def _said(change: Change) -> dict:
-    """A change as a target that leaves out what can be chosen."""
-    return as_target(change, blended=False) if change.word else {"prompt": change.after.caption()}
-
-
-def run(spec: EditSpec, source: Source, family: ModelFamily) -> EditResult:
-    """A spec on a source: generated anew with its edits, or kept as its inversion left it."""
-    if source.trajectory is None:
-        return edit(spec, family, noise=source.noise)
-    result = result_of(edit_again_steps(spec, family, source.trajectory))
-    return cast(EditResult, result)
 
 
 def _prompts(sources: Sequence[Source]) -> list[str]:

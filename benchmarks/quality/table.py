@@ -18,6 +18,9 @@ def of_quality(report: Mapping) -> str:
         "The judge, on held-out renders:\n\n" + _of([report["judge"]]),
         "The model, by the judge:\n\n" + _of([report["model"]]),
     ]
+    if "seam" in report:
+        title = "Extra step at the border of a photo's edited part, in grey levels, of `automatic`"
+        parts.append(f"{title}:\n\n" + _of([report["seam"]]))
     for figure, title in FIGURES.items():
         rows = [
             {"method": name, "all": of[figure], **{kind: of["by_kind"][kind][figure] for kind in KINDS}}

@@ -39,10 +39,15 @@ from p2p.plan import EditPlan
 
 @dataclass(frozen=True)
 class PairRows:
-    """Rows of one source and its targets among the rows of a run; no source where it is known and not needed."""
+    """Rows of one source and its targets among the rows of a run; no source where it is known and not needed.
+
+    Attributes:
+        beside: how many of the last targets are no pictures: their maps are not read.
+    """
 
     source: int | None
     targets: tuple[int, ...]
+    beside: int = 0
 
     def __len__(self) -> int:
         return len(self.targets) + (self.source is not None)
@@ -340,13 +345,16 @@ class AttentionControl:
 
     def _read_by(self, job: Controlled, maps: AttentionMaps, step: int) -> Reading:
         mapper, own = job.plan.cross.folded(step)
-        rows = slice(self.first + job.rows.slice.start, self.first + job.rows.slice.stop)
+        pictures = len(job.rows.targets) - job.rows.beside
+        rows = slice(self.first + job.rows.slice.start, self.first + job.rows.slice.stop - job.rows.beside)
         return Reading(
             maps=maps,
             size=grid(self.size, self.map_factor),
             rows=rows,
             prompts=rows_of(self.prompts[rows], max(self.prompts) + 1, self.device),
-            edit=None if job.rows.source is None else (mapper.to(self.device), own.to(self.device)),
+            edit=None
+            if job.rows.source is None
+            else (mapper[:pictures].to(self.device), own[:pictures].to(self.device)),
             matched=job.plan.cross.mass_matched,
             blocks=None if job.plan.published is None else job.plan.published.read_blocks,
             everywhere=job.plan.published is not None and job.plan.published.read_blocks is None,

@@ -1,14 +1,31 @@
 """A target that leaves `edits` out, made explicit: every choice is a field that a request may hold itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from p2p.change.fading import weighed
 from p2p.change.reading import Reading, read
-from p2p.change.strategies import Settings, together
-from p2p.spec import Edit, EditSpec, Keep, LocalBlend, Refine, StepWindow, Target, WordName, aligning_edit
+from p2p.change.strategies import Settings, together, weighed_by
+from p2p.spec import (
+    Edit,
+    EditSpec,
+    Keep,
+    LocalBlend,
+    Refine,
+    Reweight,
+    Room,
+    StepWindow,
+    Target,
+    WordName,
+    WordWeight,
+    aligning_edit,
+)
 from p2p.word_alignment import kind_by_words
-from p2p.words import WrittenPrompt, written
+from p2p.words import WrittenPrompt, same_words, written
 
+#: Edited pictures, of all seeds, up to which room is looked for: each addition then takes four rows.
+MOST_TRIED = 8
 #: Names of one blend, and characters of a name, that `p2p.spec` takes.
 _NAMES, _CHARACTERS = 32, 200
 
@@ -18,7 +35,14 @@ def explicit(spec: EditSpec, keep: Keep | None = None) -> EditSpec:
     if all(target.edits is not None for target in spec.targets):
         return spec
     targets = tuple(chosen(spec.source.prompt, target, keep) for target in spec.targets)
+    if len(targets) * len(spec.seeds) > MOST_TRIED:
+        targets = tuple(_without_room(given, made) for given, made in zip(spec.targets, targets, strict=True))
     return spec.model_copy(update={"targets": targets})
+
+
+def _without_room(given: Target, made: Target) -> Target:
+    """A target whose room, if it was chosen, is not looked for."""
+    return made if given.edits is not None else made.model_copy(update={"room": given.room})
 
 
 def chosen(source: str, target: Target, keep: Keep | None = None) -> Target:
@@ -26,24 +50,43 @@ def chosen(source: str, target: Target, keep: Keep | None = None) -> Target:
     if target.edits is not None:
         return target
     before, after = written(source), written(target.prompt)
-    choice = _choice(before, after, read(before, after), target.keep or keep)
+    choice = _choice(before, after, target, target.keep or keep)
+    if target.local_blend is not None:
+        choice = {name: made for name, made in choice.items() if name != "room"}
     said = target.model_fields_set
-    # What `keep` asked for is said by the blend.
-    said_by_blend = {"keep": None}
-    return target.model_copy(update={name: value for name, value in choice.items() if name not in said} | said_by_blend)
+    # What `keep` asked for is said by the blend, and weights by edits.
+    said_otherwise = {"keep": None, "weights": ()}
+    return target.model_copy(update={name: made for name, made in choice.items() if name not in said} | said_otherwise)
 
 
-def _choice(before: WrittenPrompt, after: WrittenPrompt, reading: Reading, keep: Keep | None) -> Mapping[str, Any]:
+def changes_of(before: WrittenPrompt, after: WrittenPrompt, target: Target) -> Reading:
+    """What a target's words ask for, and its weights."""
+    reading, turned = read(before, after), weighed(before, after, target.weights)
+    # With weights alone there is something to be done even where prompts have nothing in common.
+    return replace(reading, changes=(*reading.changes, *turned), related=reading.related or bool(turned))
+
+
+def _choice(before: WrittenPrompt, after: WrittenPrompt, target: Target, keep: Keep | None) -> Mapping[str, Any]:
     """Fields of a target."""
+    reading = changes_of(before, after, target)
     if not reading.related:
         return {"edits": (), "cross_window": StepWindow(stop=0), "self_window": StepWindow(stop=0)}
     settings = together(reading.changes)
+    aligning = () if same_words(before, after) else (_aligning(before, after, settings),)
     return {
-        "edits": (_aligning(before, after, settings),),
+        "edits": (*aligning, *_reweights(target.weights)),
         "cross_window": StepWindow(stop=settings.cross),
         "self_window": StepWindow(stop=settings.own),
         "local_blend": _blend(before, after, settings) or (_things_kept(before, settings) if keep else None),
+        "room": _room(before, after, settings),
     }
+
+
+def _reweights(weights: Sequence[WordWeight]) -> Iterator[Edit]:
+    """The edits that weigh words, one for each way of it."""
+    ways = dict.fromkeys(weighed_by(weight.weight) for weight in weights)
+    for by in ways:
+        yield Reweight(weights=tuple(weight for weight in weights if weighed_by(weight.weight) == by), by=by)
 
 
 def _aligning(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> Edit:
@@ -69,7 +112,15 @@ def _blend(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> L
     names = (*of_source, *of_target)
     if not names or not all(map(_is_sayable, names)):
         return None
-    return LocalBlend(words=of_target, source_words=of_source)
+    return LocalBlend(words=of_target, source_words=of_source, start=settings.start)
+
+
+def _room(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> Room | None:
+    """Room for what is added; None where nothing is, or where the words are too many to be named."""
+    if not settings.room or max(len(settings.room), len(settings.beside)) > _NAMES:
+        return None
+    words, beside = names_of(after, settings.room), names_of(before, settings.beside)
+    return Room(words=words, beside=beside) if all(map(_is_sayable, (*words, *beside))) else None
 
 
 def _things_kept(before: WrittenPrompt, settings: Settings) -> LocalBlend | None:

@@ -35,7 +35,10 @@ class Change:
         about: what both prompts share that it concerns, as indices in the source and in the target: the noun of an
             attribute, or what an added thing belongs to.
         setting: indices of words of the target that both prompts have, and that say where a removed thing was.
-        things: indices of words of the source that both prompts have, and that name what stands in a changed place.
+        things: indices of words of the source that both prompts have, and that name what stands in a changed place, or
+            before what is added.
+        weight: of words that are turned up or down.
+        in_place: whether these act in one place of the picture.
     """
 
     kind: ChangeKind
@@ -44,6 +47,8 @@ class Change:
     about: tuple[tuple[int, int], ...] = ()
     setting: tuple[int, ...] = ()
     things: tuple[int, ...] = ()
+    weight: float = 1.0
+    in_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ def _of_gap(before: Said, after: Said, gap: Gap, pairs: _Both) -> Iterator[Chang
         yield Change(kind, gone, new, _pairs_of(about, pairs[1]), things=things)
     elif new:
         for kind, words, about in one_sided(after, gap.new, gap.next and gap.next[1], "add"):
-            yield Change(kind, (), tuple(words), _pairs_of(about, pairs[1]))
+            things = _things(before, gap.gone.start, pairs[0]) if kind == "add" else ()
+            yield Change(kind, (), tuple(words), _pairs_of(about, pairs[1]), things=things)
     elif gone:
         for kind, words, about in one_sided(before, gap.gone, gap.next and gap.next[0], "remove"):
             setting = _setting(after, pairs[1]) if kind == "remove" else ()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from p2p.change.reading import Change, ChangeKind
+from p2p.spec import LocalBlend, WeighedBy
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,11 @@ class Settings:
         cross, own: shares of the run in which the source's cross-attention and self-attention are carried over.
         source_words, words: indices of words of the source and of the target in whose region the picture may change.
         whole: whether the picture may change everywhere, whatever words are named.
+        follows: whether other changes of the prompt alone decide if the picture may change everywhere.
         things: indices of words of the source whose things may be kept to the pixel, if that is wanted.
+        beside: indices of words of the source that name what stands there already.
+        start: the share of the run from which latents are kept outside that region; 1 keeps pixels alone.
+        room: indices of words of the target that name a new thing, for which room is sought beside these.
         filled_by: indices of words of the target that take the attention of words that go; None if none does.
     """
 
@@ -23,7 +28,11 @@ class Settings:
     source_words: tuple[int, ...] = ()
     words: tuple[int, ...] = ()
     whole: bool = False
+    follows: bool = False
     things: tuple[int, ...] = ()
+    beside: tuple[int, ...] = ()
+    start: float = LocalBlend.model_fields["start"].default
+    room: tuple[int, ...] = ()
     filled_by: tuple[int, ...] | None = None
 
 
@@ -51,13 +60,32 @@ def everywhere(change: Change) -> Settings:
 
 def addition(change: Change) -> Settings:
     """A thing more. What belongs to another thing stays with it; room for anything else has to be made."""
+    if change.about:
+        return Settings(0.4, 0.2, whole=True)
     # Any window of the source's attention leaves a new thing no room (docs/automatic.md).
-    return Settings(0.4, 0.2, whole=True) if change.about else Settings(0.0, 0.0, whole=True)
+    return Settings(0.0, 0.0, whole=True, beside=change.things, room=change.new if change.things else ())
 
 
 def fading(change: Change) -> Settings:
-    """Words turned up or down: `p2p.spec.Target` has the windows of a fader."""
-    return Settings(0.8, 0.4, whole=True)
+    """Words turned up or down: `p2p.spec.Target` has the windows of a fader.
+
+    An adjective shows at its noun. A thing that is taken back is kept to its place in the latents too, as `removal`
+    does; all else is pasted alone.
+    """
+    if not change.in_place:
+        return Settings(0.8, 0.4, whole=True, follows=True)
+    gone = (*change.gone, *(i for i, _ in change.about))
+    new = (*change.new, *(j for _, j in change.about))
+    return Settings(0.8, 0.4, gone, new, follows=True, start=1.0 if change.about else Settings.start)
+
+
+def weighed_by(weight: float) -> WeighedBy:
+    """How a word is turned up or down.
+
+    Below 1 the prompt without the word says what is left: its own attention is not all that a prompt knows of a word.
+    Above 1 nothing that was tried is better than the published way.
+    """
+    return "guidance" if weight < 1 else "attention"
 
 
 STRATEGIES: Mapping[ChangeKind, Callable[[Change], Settings]] = {
@@ -72,18 +100,26 @@ STRATEGIES: Mapping[ChangeKind, Callable[[Change], Settings]] = {
 
 
 def together(changes: Iterable[Change]) -> Settings:
-    """One prompt's changes as one run: the shortest windows, and the region of all; no region if one needs none."""
+    """One prompt's changes as one run: the shortest windows, and the region of all; no region if one needs none.
+
+    A word that is turned up beside a thing that is swapped is so in the thing's region.
+    """
     each = [STRATEGIES[change.kind](change) for change in changes]
     if not each:
         return Settings(0.4, 0.4, whole=True)
+    first = [one for one in each if not one.follows] or each
     return Settings(
         cross=min(one.cross for one in each),
         own=min(one.own for one in each),
         source_words=tuple(sorted({word for one in each for word in one.source_words})),
         words=tuple(sorted({word for one in each for word in one.words})),
-        whole=any(one.whole for one in each),
+        whole=any(one.whole for one in first),
+        start=min(one.start for one in each),
         # A style, or a thing that is swapped beside the place, changes what stands there.
-        things=each[0].things if all(one.things for one in each) else (),
+        things=first[0].things if all(one.things for one in first) else (),
+        # Room for one thing: another change may take it.
+        beside=first[0].beside if len(first) == 1 else (),
+        room=first[0].room if len(first) == 1 else (),
         # Words that others stand for have no place that the setting could fill.
-        filled_by=each[0].filled_by if len({one.filled_by for one in each}) == 1 else None,
+        filled_by=first[0].filled_by if len({one.filled_by for one in first}) == 1 else None,
     )

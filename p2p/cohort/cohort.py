@@ -21,6 +21,7 @@ from p2p.cohort.key import BatchKey, batch_key
 from p2p.cohort.member import Member
 from p2p.cohort.passes import Passes
 from p2p.cohort.run import Run
+from p2p.cohort.tried import TriedRun
 from p2p.cohort.turn import Turn
 from p2p.cohort.two_passes import TwoPasses
 from p2p.errors import MixedBatch
@@ -28,6 +29,7 @@ from p2p.families.base import ModelFamily
 from p2p.fresh_noise import is_wanted
 from p2p.masks import Mask
 from p2p.preparation import Prepared, prepare, sampler_of
+from p2p.rooms import expanded
 from p2p.samplers.base import Sampler
 from p2p.spec import EditSpec
 from p2p.trajectory import Trajectory
@@ -120,14 +122,16 @@ class Cohort:
         keep: bool,
         masks: Mapping[str, Mask] | None,
     ) -> Member:
-        family = self.family
+        family, rows = self.family, expanded(spec)
         sampler = sampler_of(spec, family)
         if kept is None:
-            job = prepare(spec, family, sampler, noise, keep=keep, masks=masks)
-            run: Run = _generated(spec, family, sampler, job, keep=keep)
+            job = prepare(rows, family, sampler, noise, keep=keep, masks=masks)
+            run: Run = _generated(rows, family, sampler, job, keep=keep)
         else:
-            job = prepare(spec, family, sampler, kept.noise, source_maps=kept.maps, masks=masks)
+            job = prepare(rows, family, sampler, kept.noise, source_maps=kept.maps, masks=masks)
             run = KeptRun(family, sampler, job, kept)
+        if rows is not spec:
+            run = TriedRun(run, spec)
         return Member(run, key, tuple(family.loras.digests(spec.loras)))
 
     def turn(self) -> Turn:

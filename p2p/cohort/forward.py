@@ -16,7 +16,7 @@ from p2p.attention.control import AttentionControl, Controlled, PairRows
 from p2p.attention.installing import controlled
 from p2p.cohort.given import Answer, Asked, Given
 from p2p.families.base import ModelFamily
-from p2p.families.conditioning import Conditioning
+from p2p.families.conditioning import Conditioning, Mixed
 
 #: Makes the attention processors of a control, as `ModelFamily.attention_processors` does.
 Processors = Callable[[AttentionControl], Mapping[str, Any]]
@@ -80,6 +80,11 @@ class ForwardPass:
             [*unconditional, *(text for one in given for text in one.texts)],
             [one.guidance_scale for one in given for _ in one.texts],
             guided=[first + row for one, first in zip(given, firsts, strict=True) for row in one.guided],
+            mixed=[
+                Mixed(first + mix.row, first + mix.without, mix.weight)
+                for one, first in zip(given, firsts, strict=True)
+                for mix in one.mixed
+            ],
         )
         size = like.shape[-2], like.shape[-1]
         # An unconditional embedding may change with every step (null-text inversion). That alone moves no row.
@@ -99,7 +104,8 @@ class ForwardPass:
 
 def _pair(first: int, given: Given) -> PairRows:
     targets = first + given.has_source
-    return PairRows(first if given.has_source else None, tuple(range(targets, first + len(given.texts))))
+    rows = tuple(range(targets, first + len(given.texts)))
+    return PairRows(first if given.has_source else None, rows, given.beside)
 
 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from p2p.cohort.given import Asked, Given, away_from, texts_of
+from p2p.cohort.given import Asked, Given, away_from, mixed_in, seen_beside, texts_beside, texts_of
 from p2p.cohort.run import Blending
 from p2p.families.base import ModelFamily
 from p2p.preparation import Prepared
@@ -28,19 +28,20 @@ class GeneratedRun:
             plan=job.plan,
             maps=job.maps,
             has_source=True,
-            texts=texts_of(job),
+            texts=[*texts_of(job), *texts_beside(job)],
             unconditional=away,
             guided=tuple(range(rows)) if away else (),
             guidance_scale=job.guidance_scale,
+            mixed=mixed_in(job, 1),
         )
-
         self.rows = self._given.rows
 
     def asked(self, index: int) -> Asked:
         self._seen = self.sampler.seen(self._latents, index)
-        return Asked(self._given, index, self.sampler.timestep(index), self._seen)
+        return Asked(self._given, index, self.sampler.timestep(index), seen_beside(self.job, self._seen, 1))
 
     def step(self, prediction: Tensor, index: int) -> Tensor:
+        prediction = prediction[: len(self._latents)]
         latents = self.sampler.step(prediction, index, self._latents, self.job.streams)
         self._latents = self._blended(latents, index)
         self._last = index, self._seen, prediction

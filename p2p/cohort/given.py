@@ -3,9 +3,11 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from p2p.attention.maps import AttentionMaps
+from p2p.families.conditioning import Mixed
 from p2p.families.encoded import Encoded
 from p2p.plan import EditPlan
 from p2p.preparation import Prepared
@@ -21,6 +23,28 @@ def texts_of(job: Prepared) -> list[Text]:
     rounded otherwise, and a job must not depend on its neighbours.
     """
     return [((job, words.prompt), row) for words, row in zip(job.prompts, job.text.rows(), strict=True)]
+
+
+def texts_beside(job: Prepared) -> list[Text]:
+    """The texts of the rows that are drawn beside a job's pictures."""
+    return [((job, row.drawn.prompt), text) for row, text in zip(job.beside, job.texts_beside, strict=True)]
+
+
+def mixed_in(job: Prepared, first: int) -> tuple[Mixed, ...]:
+    """Which rows are mixed with those beside the pictures, which come behind the last target's.
+
+    Args:
+        first: the number of the first target's row.
+    """
+    behind = first + len(job.spec.targets)
+    return tuple(Mixed(first + row.target, behind + number, row.weight) for number, row in enumerate(job.beside))
+
+
+def seen_beside(job: Prepared, seen: Tensor, first: int) -> Tensor:
+    """Rows as the model gets them, with those beside the pictures behind them: each sees what its picture is."""
+    if not job.beside:
+        return seen
+    return torch.cat([seen, seen[[first + row.target for row in job.beside]]])
 
 
 def away_from(job: Prepared, unconditional: Encoded) -> Text:
@@ -43,6 +67,7 @@ class Given:
         unconditional: of each guided row, what it is guided away from.
         guided: the numbers of those rows.
         guidance_scale: of all rows.
+        mixed: rows whose predictions are mixed with those of the last `beside` rows, which are no pictures.
     """
 
     plan: EditPlan
@@ -52,6 +77,12 @@ class Given:
     unconditional: Sequence[Text]
     guided: tuple[int, ...]
     guidance_scale: float
+    mixed: tuple[Mixed, ...] = ()
+
+    @property
+    def beside(self) -> int:
+        """How many of the last rows are no pictures."""
+        return len(self.mixed)
 
     @property
     def rows(self) -> int:

@@ -8,7 +8,7 @@ So one edit costs three rows, then two, instead of four.
 import torch
 from torch import Tensor
 
-from p2p.cohort.given import Asked, Given, Text, away_from, texts_of
+from p2p.cohort.given import Asked, Given, Text, away_from, mixed_in, seen_beside, texts_beside, texts_of
 from p2p.cohort.run import Blending
 from p2p.errors import WrongTrajectory
 from p2p.families.base import ModelFamily
@@ -44,7 +44,8 @@ class KeptRun:
         given = self._given_at(index)
         rows = torch.cat([self._source, self._latents]) if given.has_source else self._latents
         self._seen = self.sampler.seen(rows, index)
-        return Asked(given, index, self.sampler.timestep(index), self._seen)
+        seen = seen_beside(self.job, self._seen, len(rows) - self._targets)
+        return Asked(given, index, self.sampler.timestep(index), seen)
 
     def _given_at(self, index: int) -> Given:
         # The same value for as long as it stays: layers keep what they made of its texts.
@@ -62,14 +63,16 @@ class KeptRun:
             plan=job.plan,
             maps=job.maps,
             has_source=has_source,
-            texts=texts_of(job)[1 - first :],
+            texts=[*texts_of(job)[1 - first :], *texts_beside(job)],
             unconditional=self._away[place : place + 1] * len(targets),
             guided=targets if self._away else (),
             guidance_scale=job.guidance_scale,
+            mixed=mixed_in(job, first),
         )
 
     def step(self, prediction: Tensor, index: int) -> Tensor:
-        seen, prediction = self._seen[-self._targets :], prediction[-self._targets :]
+        first = len(self._seen) - self._targets
+        seen, prediction = self._seen[first:], prediction[first : len(self._seen)]
         self._source = self._trajectory.latents[index : index + 1].to(self._latents)
         latents = self.sampler.step(
             prediction, index, self._latents, self.job.streams[1:], self._found(index), self._source
@@ -108,7 +111,7 @@ def rows_of_kept(job: Prepared) -> int:
     """The most rows of a step: the targets, what they are guided away from, and the source where it is carried over."""
     targets = len(job.spec.targets)
     own = targets if job.unconditional is None else 2 * targets
-    return own + any(carries(job.plan, index) for index in range(job.plan.steps))
+    return own + len(job.beside) + any(carries(job.plan, index) for index in range(job.plan.steps))
 
 
 def carries(plan: EditPlan, step: int) -> bool:

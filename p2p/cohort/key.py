@@ -76,10 +76,14 @@ def rows_of(spec: "EditSpec", family: "ModelFamily", *, is_kept: bool = False) -
     Args:
         is_kept: whether its source is kept or an inverted photo: that needs no unconditional row.
     """
+    from p2p.change.beside import rows_beside
+    from p2p.change.choosing import explicit
     from p2p.preparation import with_defaults
+    from p2p.rooms import expanded
 
+    rows = expanded(explicit(spec))
     # Without its seed, which may be still to be drawn.
     scale = with_defaults(spec.sampling.model_copy(update={"seed": None})).guidance_scale
     guided = 2 if family.guides(cast(float, scale)) else 1
-    targets = len(spec.targets)
-    return len(spec.seeds) * (1 + targets * guided if is_kept else (1 + targets) * guided)
+    targets, beside = len(rows.targets), len(rows_beside(rows))
+    return len(spec.seeds) * (beside + (1 + targets * guided if is_kept else (1 + targets) * guided))

@@ -78,4 +78,6 @@ def _source_alone(job: Prepared) -> Prepared:
         streams=job.streams[:1],
         maps=AttentionMaps(),
         bounds=None,
+        beside=(),
+        texts_beside=(),
     )

@@ -10,6 +10,20 @@ from torch import Tensor
 from p2p.families.encoded import Encoded, joined
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """A row whose prediction goes from another row's towards its own: 0 is all of the other, 1 its own.
+
+    Attributes:
+        row, without: numbers of rows.
+        weight: how far.
+    """
+
+    row: int
+    without: int
+    weight: float
+
+
 @dataclass(frozen=True, eq=False)
 class Conditioning:
     """Encoded prompts of the rows of a batch, and how strongly each is guided.
@@ -21,12 +35,14 @@ class Conditioning:
         guidance_scale: (rows,), on the CPU.
         prompts: of each row of the batch the number of its prompt, as they first appear.
         guided: the rows that have an unconditional row. `ModelFamily.guides` decides which do.
+        mixed: predictions that are mixed before they are guided; several of one row add up.
     """
 
     texts: Encoded
     guidance_scale: Tensor
     prompts: tuple[int, ...]
     guided: tuple[int, ...] = ()
+    mixed: tuple[Mixed, ...] = ()
 
     @classmethod
     def of(
@@ -34,6 +50,7 @@ class Conditioning:
         texts: Sequence[tuple[Hashable, Encoded]],
         guidance_scale: Sequence[float],
         guided: Sequence[int] = (),
+        mixed: Sequence[Mixed] = (),
     ) -> "Conditioning":
         """The conditioning of a batch by its rows: the name of each one's text, and what it encodes to.
 
@@ -41,7 +58,13 @@ class Conditioning:
         """
         numbers: dict[Hashable, int] = {}
         prompts = tuple(numbers.setdefault(prompt, len(numbers)) for prompt, _ in texts)
-        return cls(joined([encoded for _, encoded in texts]), torch.tensor(guidance_scale), prompts, tuple(guided))
+        return cls(
+            joined([encoded for _, encoded in texts]),
+            torch.tensor(guidance_scale),
+            prompts,
+            tuple(guided),
+            tuple(mixed),
+        )
 
     @cached_property
     def _scale(self) -> Tensor:
@@ -58,11 +81,19 @@ class Conditioning:
 
     def combine(self, output: Tensor) -> Tensor:
         """The guided output of the rows, of the model's for the batch (Ho and Salimans 2021, equation 6)."""
+        without, rows = output[: len(self.guided)], self._mix(output[len(self.guided) :])
         if not self.guided:
-            return output
-        without, rows = output[: len(self.guided)], output[len(self.guided) :]
+            return rows
         scale = self._scale.to(output.dtype)
         if len(self.guided) == len(rows):
             return without + scale * (rows - without)
         guided = without + scale * (rows.index_select(0, self._guided_rows) - without)
         return rows.index_copy(0, self._guided_rows, guided)
+
+    def _mix(self, rows: Tensor) -> Tensor:
+        if not self.mixed:
+            return rows
+        made = rows.clone()
+        for mix in self.mixed:
+            made[mix.row] += (mix.weight - 1) * (rows[mix.row] - rows[mix.without])
+        return made

@@ -26,6 +26,7 @@ from p2p.spec.edits import Edit as Edit
 from p2p.spec.edits import Refine as Refine
 from p2p.spec.edits import Replace as Replace
 from p2p.spec.edits import Reweight as Reweight
+from p2p.spec.edits import WeighedBy as WeighedBy
 from p2p.spec.edits import aligning_edit as aligning_edit
 from p2p.spec.edits import any_of as any_of
 from p2p.spec.inversions import METHODS as METHODS
@@ -47,6 +48,7 @@ from p2p.spec.pictures import MaskImage as MaskImage
 from p2p.spec.pictures import ReadBy as ReadBy
 from p2p.spec.pictures import SourceImage as SourceImage
 from p2p.spec.published import Reference as Reference
+from p2p.spec.room import Room as Room
 from p2p.spec.sampling import DRAW as DRAW
 from p2p.spec.sampling import MAX_SEED as MAX_SEED
 from p2p.spec.sampling import Sampling as Sampling

@@ -14,6 +14,9 @@ from p2p.spec.complaints import Complaint, Location, counted
 from p2p.spec.names import Names, WordName, WordWeight
 from p2p.words import WrittenPrompt, count_words, same_words
 
+#: How a word is turned up or down: a row each of `p2p.edits` and of `p2p.change.beside`.
+WeighedBy = Literal["attention", "guidance"]
+
 
 class _Kind(Part):
     """What every kind of edit has.
@@ -73,6 +76,13 @@ class Reweight(_Kind):
     aligns: ClassVar[bool] = False
     kind: Literal["reweight"] = "reweight"
     weights: Annotated[tuple[WordWeight, ...], *counted(1, 32)]
+    by: WeighedBy = Field(
+        "attention",
+        exclude_if=lambda by: by == "attention",  # as `p2p.spec.blend` says of `fresh_noise`
+        description='"attention" multiplies the words\' own attention, as published. "guidance" draws the prompt '
+        "without the word beside it, and goes that far from there towards the prompt with it: at 0 the word is not "
+        "said at all. It takes a row more for each word. Chosen for weights below 1.",
+    )
 
     def names(self) -> Iterator[tuple[Location, WordName]]:
         """The words that it weighs."""

@@ -9,7 +9,8 @@ from p2p.part import Part
 from p2p.spec.blend import LocalBlend
 from p2p.spec.complaints import Complaint, Location, counted
 from p2p.spec.edits import KINDS, Edit, edits_unmet
-from p2p.spec.names import Prompt, WordName, WordWindow
+from p2p.spec.names import Prompt, WordName, WordWeight, WordWindow
+from p2p.spec.room import Room
 from p2p.spec.windows import StepWindow
 from p2p.words import WrittenPrompt, same_words, written
 
@@ -26,6 +27,11 @@ _EQUAL = (
 _KEEP = (
     "`keep` is for what is chosen from the words, and `edits` or `local_blend` is said: leave `keep` out, and name "
     "what stays in `local_blend.source_subtract_words`"
+)
+_ROOM = "`room` keeps what is beside the new thing and `local_blend` says what may change: leave one of them out"
+_WEIGHTS = (
+    "`weights` is for what is chosen from the words, and `edits` is said: leave `weights` out, and weigh the words in "
+    'an edit "reweight"'
 )
 #: Characters of a prompt that a complaint shows.
 _SHOWN = 120
@@ -56,6 +62,12 @@ class Target(Part):
         "read from the words, and with it every window and the local blend that is absent; the answer's `chosen` says "
         "what was chosen. Where empty, no attention is carried over: the edited prompt from the source's noise.",
     )
+    weights: Annotated[tuple[WordWeight, ...], *counted(0, 32)] = Field(
+        (),
+        exclude_if=lambda weights: not weights,  # as `p2p.spec.blend` says of `fresh_noise`
+        description="Where `edits` is left out, words of the edited prompt to be turned up or down, whatever else "
+        "changes; how is chosen. 0 takes the word back: a thing goes, and a style.",
+    )
     # `benchmarks.sweep`: with .4, which PIE-Bench takes too, more edits succeed and are nearer to the true edited
     # picture than with the .8 of most of the reference's demonstrations: beyond it a thing that goes leaves a ghost,
     # for its words' attention is carried over and has nowhere to go.
@@ -73,6 +85,12 @@ class Target(Part):
         "do the second. Which one edits better has not been measured on trained weights.",
     )
     local_blend: LocalBlend | None = None
+    room: Room | None = Field(
+        None,
+        exclude_if=lambda room: room is None,  # as `p2p.spec.blend` says of `fresh_noise`
+        description="For a thing that is added: several rows are tried, of which one becomes the picture. Chosen where "
+        "`edits` is left out. It says itself what is kept, so there is no `local_blend` beside it.",
+    )
     keep: Keep | None = Field(
         None,
         exclude_if=lambda keep: keep is None,  # as `p2p.spec.blend` says of `fresh_noise`
@@ -92,9 +110,13 @@ class Target(Part):
 
     def names(self) -> Iterator[tuple[Location, WordName, bool]]:
         """Every word that it names: its location, its name, and whether the source's prompt must hold it."""
+        yield from ((("weights", index), name, False) for index, name in enumerate(self.weights))
         for index, edit in enumerate(self.edits or ()):
             yield from ((("edits", index, *loc), name, False) for loc, name in edit.names())
         yield from ((("word_windows", index), name, False) for index, name in enumerate(self.word_windows))
+        if self.room is not None:
+            yield from ((("room", "words", index), name, False) for index, name in enumerate(self.room.words))
+            yield from ((("room", "beside", index), name, True) for index, name in enumerate(self.room.beside))
         if self.local_blend is not None:
             yield from ((("local_blend", *loc), name, of) for loc, name, of in self.local_blend.names())
 
@@ -103,8 +125,12 @@ class Target(Part):
         own = written(self.prompt)
         if self.keep and (self.edits is not None or self.local_blend is not None):
             yield ("keep",), "keep_with_settings", _KEEP
+        if self.room is not None and self.local_blend is not None:
+            yield ("room",), "room_with_blend", _ROOM
+        if self.weights and self.edits is not None:
+            yield ("weights",), "weights_with_edits", _WEIGHTS
         if self.edits is None:
-            if same_words(source, own):
+            if not self.weights and same_words(source, own):
                 yield ("prompt",), "prompts_equal", _EQUAL
         else:
             for loc, code, message in edits_unmet(self.edits, source, own):

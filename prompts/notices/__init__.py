@@ -49,7 +49,7 @@ def notices_of(
         )
         for location in unused
     ]
-    found += [] if sent is None else of_choices(sent)
+    found += [] if sent is None else of_choices(sent, weighted=weighted)
     known = model.known_with(use.id for use in spec.loras)
     for location, prompt in _prompts(spec):
         if prompt:

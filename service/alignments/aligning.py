@@ -20,6 +20,7 @@ from p2p.spec import (
     Prompt,
     Target,
     WordName,
+    WordWeight,
     aligning_edit,
     counted,
 )
@@ -50,6 +51,9 @@ class AlignedTarget(Part):
 
     prompt: Prompt
     kind: AligningKind | None = Field(None, description="The edit that is meant; where absent, the one that fits.")
+    weights: Annotated[tuple[WordWeight, ...], *counted(0, 32)] = Field(
+        (), description="As an edit without `edits` has them; those of words that the prompt does not hold are ignored."
+    )
     names: Names = _NAMES
 
 
@@ -230,7 +234,7 @@ def _target(
         names=_names(tokens, asked.names),
         removed=alignment.removed,
         change=_change(source, tokens),
-        chosen=_chosen(source, tokens, keep),
+        chosen=_chosen(source, tokens, asked, keep),
     )
 
 
@@ -246,11 +250,13 @@ def _change(source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[ChangeVie
     )
 
 
-def _chosen(source: TokenizedPrompt, target: TokenizedPrompt, keep: Keep | None) -> Choice | None:
-    if same_words(source.written, target.written):
+def _chosen(source: TokenizedPrompt, target: TokenizedPrompt, asked: AlignedTarget, keep: Keep | None) -> Choice | None:
+    # A person still types: a word that was weighed may be gone from the prompt.
+    weights = tuple(weight for weight in asked.weights if target.written.holds(weight.word, weight.occurrence))
+    if not weights and same_words(source.written, target.written):
         return None
-    asked = Target(prompt=target.prompt)
-    return choice_of(source.prompt, asked, chosen(source.prompt, asked, keep))
+    meant = Target(prompt=target.prompt, weights=weights)
+    return choice_of(source.prompt, meant, chosen(source.prompt, meant, keep))
 
 
 def _words(tokens: TokenizedPrompt) -> tuple[WordView, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from jobs.chosen import ChangeRead, Choice, Chosen
-from p2p.change.reading import read
+from p2p.change.choosing import changes_of
 from p2p.change.telling import told, words_at
 from p2p.spec import EditSpec, Target
 from p2p.words import written
@@ -29,11 +29,12 @@ def choice_of(source: str, asked: Target, complete: Target) -> Choice:
     before, after = written(source), written(complete.prompt)
     said = asked.model_fields_set
     return Choice(
-        says=told(before, after, read(before, after), complete.local_blend),
+        says=told(before, after, changes_of(before, after, asked), complete),
         edits=complete.edits or (),
         cross_window=None if "cross_window" in said else complete.cross_window,
         self_window=None if "self_window" in said else complete.self_window,
         local_blend=None if "local_blend" in said else complete.local_blend,
+        room=None if "room" in said else complete.room,
     )
 
 
@@ -42,11 +43,11 @@ def _choices(sent: EditSpec, complete: EditSpec) -> Iterator[Chosen]:
     for picture, (asked, target) in enumerate(zip(sent.targets, complete.targets, strict=True), start=1):
         if asked.edits is None:
             choice = choice_of(source, asked, target)
-            yield Chosen(picture=picture, change=_change(source, target.prompt), **vars(choice))
+            yield Chosen(picture=picture, change=_change(source, asked), **vars(choice))
 
 
-def _change(source: str, prompt: str) -> tuple[ChangeRead, ...]:
-    before, after = written(source), written(prompt)
+def _change(source: str, asked: Target) -> tuple[ChangeRead, ...]:
+    before, after = written(source), written(asked.prompt)
     return tuple(
         ChangeRead(
             kind=change.kind,
@@ -54,5 +55,5 @@ def _change(source: str, prompt: str) -> tuple[ChangeRead, ...]:
             words=words_at(after, change.new),
             about=words_at(after, (j for _, j in change.about)),
         )
-        for change in read(before, after).changes
+        for change in changes_of(before, after, asked).changes
     )

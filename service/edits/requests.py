@@ -73,9 +73,9 @@ class EditRequest(EditSpec):
     prompt_syntax: PromptSyntax = Field(
         "text",
         description='"weights" reads `(word:1.2)`, `(word)` (1.1), `[word]` (1/1.1), nested ones too, out of the '
-        "prompts. In targets they become `reweight` edits, and `edits` may then be left out. Those of the source's "
-        "prompt and of the negative prompt are left out, with a notice. `\\(` is a bracket. The answer's `spec` has "
-        "the plain prompts and the edits.",
+        "prompts. In targets they become `reweight` edits, and `edits` may then be left out; if the prompts differ, "
+        "they become `weights`. Those of the source's prompt and of the negative prompt are left out, with a notice. "
+        "`\\(` is a bracket. The answer's `spec` has the plain prompts and the edits.",
     )
     # By a factory: pydantic copies a default for every request, deeply, which took a tenth of a POST's time.
     _read: ReadPrompts = PrivateAttr(default_factory=_unread)

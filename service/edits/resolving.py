@@ -5,6 +5,7 @@ from itertools import islice
 from operator import itemgetter
 
 from jobs.catalogue import ModelDeclaration
+from p2p.change.beside import rows_beside
 from p2p.change.choosing import explicit
 from p2p.chunks import LongPrompts
 from p2p.errors import WordWithinToken
@@ -103,6 +104,13 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
             f"{limits.max_targets} at once: send some of the seeds apart"
         )
         yield Complaint.at("sampling", "seeds", code="too_many_seeds", detail=detail)
+    elif (beside := len(rows_beside(spec))) and (targets + beside) * seeds > limits.max_targets:
+        of_seeds = f" of {seeds} seeds" if seeds > 1 else ""
+        detail = (
+            f"{targets} targets and {beside} words to fade{of_seeds} are {(targets + beside) * seeds} rows, for a word "
+            f"that is faded takes one more, and {model.id} takes at most {limits.max_targets}: fade fewer words at once"
+        )
+        yield Complaint.at("targets", code="too_many_faded", detail=detail)
     if (sampling.height, sampling.width) not in model.sizes:
         offered = ", ".join(f"{height}x{width}" for height, width in model.sizes)
         detail = f"{sampling.height}x{sampling.width} (height x width) is not offered by {model.id}: choose {offered}"

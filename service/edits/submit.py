@@ -31,7 +31,8 @@ from process.cell import PREFIX
 from process.logs import bind
 from process.metrics import JOBS_ACCEPTED
 from process.trace import Trace
-from prompts.notices import notices_of
+from prompts.notices import bounded, notices_of
+from prompts.notices.automatic import of_surround
 from prompts.prompt_syntax import ReadPrompts
 from service.api_keys import Caller
 from service.edits.choices import choices_of
@@ -170,8 +171,9 @@ async def is_known(name: str | None, plane: Plane, caller: Caller) -> bool:
 
 async def with_pictures(job: Job, plane: Plane, caller: Caller) -> Job:
     """The job with its pictures at hand for as long as it is kept; raises `InvalidEdit` where one is not there."""
-    spec = await settling.settled(job.spec, plane.images, caller, until=job.expires_at)
-    return job.model_copy(update={"spec": spec})
+    spec, size = await settling.settled(job.spec, plane.images, caller, until=job.expires_at)
+    notices = job.notices if size is None else bounded([*job.notices, *of_surround(spec, size)])
+    return job.model_copy(update={"spec": spec, "notices": notices})
 
 
 async def fetch(job_id: str, plane: Plane, caller: Caller) -> Job:

@@ -20,8 +20,12 @@ from service.images.uploads import ImagePlane, keep
 Location = tuple[str | int, ...]
 
 
-async def settled(spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: datetime) -> EditSpec:
+async def settled(
+    spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: datetime
+) -> tuple[EditSpec, tuple[int, int] | None]:
     """The spec of an edit whose pictures are here, and kept for as long as the edit may need them.
+
+    With it the (width, height) of the picture that is edited; None if that is generated.
 
     A picture named by URL is fetched now and kept as if it had been sent: the record names what was edited, not what
     lies at the URL later.
@@ -45,7 +49,8 @@ async def settled(spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: d
             await plane.records.need(image, until)
         except ImageNotFound as error:
             raise InvalidEdit([_gone(location, error)]) from error
-    return _with_masks(spec, {index: image for index, (_, image) in masks.items()})
+    size = None if source is None else (source.width, source.height)
+    return _with_masks(spec, {index: image for index, (_, image) in masks.items()}), size
 
 
 async def _found(

@@ -54,7 +54,7 @@ def test_what_is_chosen_is_said_and_every_control_opens_with_it(page):
 
 
 def test_a_window_goes_back_to_what_is_chosen(page):
-    written(page, "a cat on a beach", "a cat and a car on a beach", "Car added; the whole picture may change.")
+    written(page, "a cat on a beach", "a cat and a car on a beach", "Car added; the rest is kept if there is room.")
     page.get_by_text("Fine control").click()
     stop = page.get_by_role("slider", name="Words window: stops")
     assert stop.input_value() == "0"
@@ -96,15 +96,15 @@ def test_a_region_that_is_chosen_is_changed_word_by_word(page):
     assert kind(page).input_value() == "replace"
 
 
-def test_a_weight_makes_the_edit_one_that_says_its_kind(page):
+def test_a_weight_keeps_the_region_that_is_chosen(page):
     says(page, "Dog for cat; the rest is kept.")
     page.locator("#composer .card.target .word").get_by_text("beach", exact=True).click()
 
     page.get_by_role("spinbutton", name="Weight of beach").fill("2")
 
-    assert [edit["kind"] for edit in sent(page)["edits"]] == ["replace", "reweight"]
-    assert page.locator(".card.target .says").is_hidden()
-    assert blended(page) == []
+    says(page, "Dog for cat, beach turned up; the rest is kept.")
+    assert sent(page) == {"prompt": "a dog on a beach", "weights": [{"word": "beach", "weight": 2}]}
+    assert blended(page) == ["dog"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 // Asks how the words correspond as one types: one request at a time, the one before it given up.
 
 import { post, Problem, ROOT } from "./api.js";
-import { aligns, draft } from "./draft.js";
+import { aligns, draft, weighed } from "./draft.js";
 import { asked, bare, settle } from "./names.js";
 import { clearProblems, showProblems } from "./problems.js";
 
@@ -37,6 +37,7 @@ async function ask(signal) {
     const fields = targets.map((target, index) => ({
       prompt: target.prompt.trim(),
       ...(aligns(target.kind) ? { kind: target.kind } : {}),
+      ...weighed(target),
       ...named(names[index]),
     }));
     const body = { model: draft.model, source: { prompt: source, ...named(gone.flat()) }, targets: fields };

@@ -1,9 +1,9 @@
 // What the service chooses for a target that says no edits, as POST /v1/alignments answers it.
 
-import { nameOf, weightsOf } from "./names.js";
+import { nameOf } from "./names.js";
 
-/** Whether a target is sent without `edits`: its kind is left to the service, and no word is turned up or down. */
-export const isAutomatic = (target) => target.kind === "auto" && !weightsOf(target).length;
+/** Whether a target is sent without `edits`: its kind is left to the service, and how words are turned up or down. */
+export const isAutomatic = (target) => target.kind === "auto";
 
 /** What is chosen for a target; null if it says its edits itself, and if nothing can be chosen. */
 export const chosenOf = (target) => (isAutomatic(target) ? (target.alignment?.chosen ?? null) : null);
@@ -34,10 +34,14 @@ export function ownRegion(target, source) {
   for (const name of gone) target.gone.add(name);
 }
 
+/** The kind that chosen edits are shown as. */
+export const kindIn = ([edit]) => (edit?.kind === "reweight" ? "weights" : (edit?.kind ?? "prompt"));
+
 /** Makes all that is chosen the target's own, but the region: a request without `edits` cannot say "no region". */
 export function ownSettings(target) {
   const { edits, cross_window: cross, self_window: self } = chosenOf(target);
-  target.kind = edits[0].kind;
+  target.kind = kindIn(edits);
+  target.guided = true;
   target.filled = edits[0].filled_by ?? null;
   target.cross ??= cross;
   target.self ??= self;

@@ -22,6 +22,7 @@ export const newTarget = (prompt = "") => ({
   self: null,
   threshold: null,
   alignment: null,
+  guided: false, // whether weights below 1 are by guidance (Reweight.by), as they are chosen
   filled: null, // words that take the attention of words that go (Refine.filled_by)
   rest: {},
 });
@@ -56,7 +57,10 @@ function editsOf(target) {
   const edits = kind ? [{ kind }] : [];
   if (kind === "refine" && target.filled) edits[0].filled_by = target.filled.map(bare);
   const weights = weightsOf(target);
-  if (weights.length) edits.push({ kind: "reweight", weights });
+  const guided = weights.filter(({ weight }) => target.guided && weight < 1);
+  const others = weights.filter((each) => !guided.includes(each));
+  if (others.length) edits.push({ kind: "reweight", weights: others });
+  if (guided.length) edits.push({ kind: "reweight", weights: guided, by: "guidance" });
   return edits;
 }
 
@@ -116,7 +120,8 @@ function regionWith(target) {
 
 function targetOf(target, source) {
   const { local_blend: _, ...rest } = target.rest;
-  const body = { prompt: target.prompt.trim(), ...(isAutomatic(target) ? {} : { edits: editsOf(target) }), ...rest };
+  const said = isAutomatic(target) ? weighed(target) : { edits: editsOf(target) };
+  const body = { prompt: target.prompt.trim(), ...said, ...rest };
   const usual = usualOf(target);
   // Beside what is chosen, all that is said is sent: what is chosen may be something else by then.
   const differs = (given, window) => given && (isAutomatic(target) || !same(given, window));
@@ -125,6 +130,12 @@ function targetOf(target, source) {
   const blend = blendOf(target, source) ?? regionWith(target);
   if (blend) body.local_blend = blend;
   return body;
+}
+
+/** What is turned up or down beside what is chosen; no field without any. */
+export function weighed(target) {
+  const weights = isAutomatic(target) ? weightsOf(target) : [];
+  return weights.length ? { weights } : {};
 }
 
 /** The body of POST /v1/edits. */
@@ -169,6 +180,8 @@ function targetFrom(spec) {
   const edits = spec.edits ?? [];
   target.kind = kindFrom(spec.edits);
   target.filled = edits.find(({ kind }) => kind === "refine")?.filled_by ?? null;
+  target.names.push(...(spec.weights ?? []).map((each) => ({ ...each, list: "weights" })));
+  target.guided = edits.some(({ by }) => by === "guidance");
   for (const edit of edits.filter((each) => each.kind === "reweight")) {
     target.names.push(...edit.weights.map((each) => ({ ...each, list: "weights" })));
   }
@@ -180,7 +193,7 @@ function targetFrom(spec) {
   target.names.push(...(blend?.words ?? []).map((each) => ({ ...each, list: "blend" })));
   target.names.push(...(blend?.source_words ?? []).map((each) => ({ ...each, list: "gone" })));
   if (blend && blend.threshold !== THRESHOLD) target.threshold = blend.threshold ?? null;
-  const known = ["prompt", "edits", "cross_window", "self_window", "local_blend"];
+  const known = ["prompt", "edits", "weights", "cross_window", "self_window", "local_blend"];
   target.rest = beyond(spec, { word_windows: [], mass: "linear" }, known);
   const more = beyond(blend, BLEND, ["words", "source_words", "threshold"]);
   if (Object.keys(more).length) target.rest.local_blend = more;

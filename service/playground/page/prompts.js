@@ -1,7 +1,7 @@
 // The source and the edits: a card each, drawn anew where their number changes, else kept in place.
 
 import { align } from "./aligner.js";
-import { chosenOf, isAutomatic, regionOf } from "./chosen.js";
+import { chosenOf, isAutomatic, kindIn, regionOf } from "./chosen.js";
 import { changed, draft, kindOf, newTarget, saysRegion, usualOf } from "./draft.js";
 import { $, fresh, h, icon, ICONS } from "./dom.js";
 import { photoField } from "./photo.js";
@@ -112,7 +112,7 @@ function kindField(target, index, describedBy) {
 /** The kind that "Automatic" stands for. */
 function kindFound(target) {
   const chosen = chosenOf(target);
-  if (chosen) return chosen.edits[0]?.kind ?? "prompt";
+  if (chosen) return kindIn(chosen.edits);
   return target.alignment.kind ?? "weights";
 }
 

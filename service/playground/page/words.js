@@ -1,7 +1,7 @@
 // The words of an edited prompt as the aligner sees them: marked, weighed, and chosen for the local blend.
 
 import { align } from "./aligner.js";
-import { inRegion, ownRegion, ownSettings, regionOf } from "./chosen.js";
+import { inRegion, isAutomatic, ownRegion, ownSettings, regionOf } from "./chosen.js";
 import { changed, draft, saysRegion } from "./draft.js";
 import { fresh, h, icon, ICONS } from "./dom.js";
 import { nameOf } from "./names.js";
@@ -14,7 +14,7 @@ export function wordsField(target, index) {
   const row = h("div", { class: "words", role: "group", "aria-label": `Words of edit ${index + 1}` });
   const panel = h("div", { class: "word-panel", id: fresh("word"), hidden: true });
   const at = `/targets/${index}`;
-  const pointers = `${at}/edits/0/weights ${at}/edits/1/weights ${at}/local_blend ${at}/word_windows`;
+  const pointers = `${at}/weights ${at}/edits/0/weights ${at}/edits/1/weights ${at}/local_blend ${at}/word_windows`;
   const field = h("div", { class: "field words-field", "data-pointers": pointers }, row, panel);
   let open = null;
   let region = () => {}; // brings the open word's checkbox up to date
@@ -122,6 +122,7 @@ export function wordsField(target, index) {
       fill(range);
       changed();
       show();
+      align();
     }
     fill(range);
     return [
@@ -129,7 +130,9 @@ export function wordsField(target, index) {
         h("span", { class: "label" }, "How strongly it acts"),
         h("button", { type: "button", class: "link", onclick: () => set(1) }, "Reset")),
       h("div", { class: "pair" }, range, number),
-      h("p", { class: "help" }, "1 leaves it, more turns it up, below 0 pushes against it. 0 takes the word\u2019s attention, and the thing usually stays: to remove it, take its word out of the prompt and let the picture change there."),
+      h("p", { class: "help" }, isAutomatic(target)
+        ? "1 leaves it, more turns it up, less takes it back. At 0 it is as if the prompt did not say it; below 0 pushes against it."
+        : "1 leaves it, more turns it up, below 0 pushes against it. 0 takes the word\u2019s attention, and the thing usually stays: to remove it, take its word out of the prompt and let the picture change there."),
     ];
   }
 

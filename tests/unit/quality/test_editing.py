@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from benchmarks.quality import sources as asked
-from benchmarks.quality.methods import METHODS, run, true_mask
+from benchmarks.quality.methods import METHODS, true_mask
 from benchmarks.quality.painting import decoded, noise_of, paint
+from benchmarks.quality.photos import run
 from benchmarks.quality.report import rows, summary
 from p2p.spec import EditSpec
 

@@ -94,3 +94,56 @@ def test_what_is_kept_is_refused_beside_settings_of_ones_own(client):
 
     assert refused.status_code == 422
     assert [(e["code"], e["pointer"]) for e in refused.json()["errors"]] == [("keep_with_settings", "/targets/0/keep")]
+
+
+def test_a_weight_beside_two_prompts_keeps_the_region_that_is_chosen(client):
+    seen = posted(client, edit(weights=[{"word": "beach", "weight": 2}]))
+
+    (chosen,) = seen["chosen"]
+    assert chosen["says"] == "dog for cat, beach turned up; the rest is kept"
+    assert [each["kind"] for each in chosen["edits"]] == ["replace", "reweight"]
+    assert [name["word"] for name in chosen["local_blend"]["words"]] == ["dog"]
+    assert "weights" not in seen["spec"]["targets"][0]
+
+
+def test_brackets_beside_a_change_of_words_are_weights(client):
+    seen = posted(client, edit(prompt="a (dog:0.5) on the beach") | {"prompt_syntax": "weights"})
+
+    (_, weighed) = seen["spec"]["targets"][0]["edits"]
+    assert weighed == {
+        "kind": "reweight", "weights": [{"word": "dog", "occurrence": None, "weight": 0.5}], "by": "guidance"
+    }  # fmt: skip
+
+
+def test_weights_are_enough_where_the_prompts_say_the_same(client):
+    (chosen,) = posted(client, edit(prompt="a cat on the beach", weights=[{"word": "cat", "weight": 0}]))["chosen"]
+
+    assert chosen["says"] == "cat turned down to nothing; the rest is kept"
+    assert chosen["edits"][0]["by"] == "guidance"
+
+
+def test_weights_are_refused_beside_edits_of_ones_own(client):
+    said = {"weights": [{"word": "dog", "weight": 2}], "edits": [{"kind": "replace"}]}
+
+    refused = client.post("/v1/edits", json=edit(**said))
+
+    assert [(e["code"], e["pointer"]) for e in refused.json()["errors"]] == [
+        ("weights_with_edits", "/targets/0/weights")
+    ]
+
+
+def test_a_word_that_is_faded_counts_as_a_picture(client, parts):
+    most = parts.plane.catalogue["tiny"].limits.max_targets
+    body = edit(weights=[{"word": "dog", "weight": 0.5}])
+    body["targets"] *= most // 2 + 1
+
+    refused = client.post("/v1/edits", json=body)
+
+    assert [(e["code"], e["pointer"]) for e in refused.json()["errors"]] == [("too_many_faded", "/targets")]
+
+
+def test_a_thing_whose_weight_is_nothing_is_said_to_stay(client):
+    weighed = {"kind": "reweight", "weights": [{"word": "cat", "weight": 0}]}
+    told = posted(client, edit(prompt="a cat on the beach", edits=[weighed]))["notices"]
+
+    assert [(n["code"], n["pointer"]) for n in told] == [("weight_removes_nothing", "/targets/0/edits/0/weights/0")]

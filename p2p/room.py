@@ -1,0 +1,89 @@
+"""Additions as several rows of a run, of which one becomes the picture (after Add-it, arXiv 2411.07232).
+
+What stands in a picture is kept where it is for the first half of the run, and the rest is free: else a new thing has
+no room. Whether it came to be, its word's map says, next to that of the thing beside and to that of the free row. The
+numbers were found on the built-in model (docs/automatic.md).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from p2p.attention.maps import AttentionMaps
+from p2p.families.encoded import joined
+from p2p.preparation import Prepared
+from p2p.rooms import KEPT_ROWS
+from p2p.spec import EditSpec, Room, Target
+
+#: A new word is there if its map's peak is this share of that of the thing beside.
+_PEAK = 0.6
+
+
+def chosen_rows(job: Prepared, spec: EditSpec) -> tuple[list[int], tuple[bool | None, ...]]:
+    """Which of a run's rows become its pictures, and of each target whether its layout was made anew; None: no room.
+
+    Args:
+        job: of the expanded spec, after its last step.
+        spec: as it was before.
+    """
+    assert job.maps is not None  # blends read them
+    maps, rows, anew = job.maps.mean().float().cpu(), [0], list[bool | None]()
+    for free, target in zip(first_rows(spec), spec.targets, strict=True):
+        best = None if target.room is None else _best(job, maps, target.room, free)
+        anew.append(None if target.room is None else best is None)
+        rows.append(free if best is None else best)
+    return rows, tuple(anew)
+
+
+def first_rows(spec: EditSpec) -> Iterator[int]:
+    """The number of each target's first row, which is free where it has others."""
+    row = 1
+    for target in spec.targets:
+        yield row
+        row += 1 if target.room is None else 1 + KEPT_ROWS
+
+
+def _best(job: Prepared, maps: Tensor, room: Room, free: int) -> int | None:
+    """The kept row that shows most of the new thing, if any shows it."""
+    next_to = _map(job, maps, 0, room.beside[-1:])
+    least = _area(_map(job, maps, free, room.words))
+    found = {row: _map(job, maps, row, room.words) for row in range(free + 1, free + 1 + KEPT_ROWS)}
+    there = [row for row, of in found.items() if of.max() >= _PEAK * next_to.max() and _area(of) >= least]
+    return max(there, key=lambda row: float(found[row].sum()), default=None)
+
+
+def _map(job: Prepared, maps: Tensor, row: int, names: Sequence) -> Tensor:
+    assert job.maps is not None
+    tokens = [token for name in names for token in job.prompts[row].named(name.word, name.occurrence)]
+    return maps[row, job.maps.place(tokens)].sum(0)
+
+
+def _area(of: Tensor) -> int:
+    """Cells in which a map is above half of its maximum."""
+    return int((of > of.max() / 2).sum())
+
+
+def of_rows(job: Prepared, spec: EditSpec, rows: Sequence[int], anew: tuple[bool | None, ...]) -> Prepared:
+    """A job's rows as a job of their own, to be finished."""
+    targets: tuple[Target, ...] = tuple(job.spec.targets[row - 1] for row in rows[1:])
+    texts, blend = job.text.rows(), job.plan.blend
+    picked = torch.tensor([row - 1 for row in rows[1:]])
+    return replace(
+        job,
+        spec=spec.model_copy(update={"targets": targets}),
+        prompts=tuple(job.prompts[row] for row in rows),
+        text=joined([texts[row] for row in rows]),
+        plan=replace(job.plan, blend=None if blend is None else blend.of_targets(picked)),
+        maps=None if job.maps is None else _maps_of(job.maps, rows),
+        bounds=None if job.bounds is None else job.bounds[picked],
+        streams=[job.streams[row] for row in rows],
+        anew=anew,
+    )
+
+
+def _maps_of(maps: AttentionMaps, rows: Sequence[int]) -> AttentionMaps:
+    made = AttentionMaps(maps.tokens)
+    made.total, made.steps = None if maps.total is None else maps.total[list(rows)], maps.steps
+    return made
