@@ -160,6 +160,7 @@ FailureCode = Literal[
     "deadline_exceeded",
     "image_gone",
     "internal_error",
+    "marking_failed",
     "mask_uniform",
     "moderated",
     "moderation_failed",

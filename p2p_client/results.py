@@ -203,6 +203,13 @@ class AsMask(Result):
     colour: float
 
 
+class Provenance(Result):
+    """What a photo's file said of its origin: IPTC's DigitalSourceType, and whether it had C2PA credentials."""
+
+    source_type: str | None = None
+    credentials: bool = False
+
+
 class Image(Result):
     """A photo as the service keeps it; `id` goes into an edit's `source.image.upload`."""
 
@@ -213,6 +220,7 @@ class Image(Result):
     format: str
     bytes: int
     as_mask: AsMask | None = None
+    provenance: Provenance = Provenance()
     created_at: datetime
     expires_at: datetime
     url: str

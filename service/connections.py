@@ -144,7 +144,7 @@ def _image_plane(
         records=RedisImages(records, writes),
         inversions=RedisInversions(records, writes),
         storage=storage,
-        reader=ImageReader(limits_of(settings)),
+        reader=ImageReader(limits_of(settings), settings.trust_anchors),
         lifetime=settings.image_lifetime,
         most=settings.images_per_key,
         cell=settings.cell,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, FilePath, field_validator
 
 from layers.cors import checked_origins
 from layers.hosts import ANY, checked_hosts
@@ -112,6 +112,11 @@ class Settings(WebhookSettings):
     )
     image_lifetime: Span = Field(
         timedelta(days=1), description="How long a picture is kept that no edit needs longer; seconds."
+    )
+    trust_anchors: FilePath | None = Field(
+        None,
+        description="Certificates, in PEM, of those whose Content Credentials `POST /v1/verifications` calls trusted; "
+        "nobody's if absent.",
     )
     images_per_key: int = Field(1000, ge=1, description="How many pictures a key may keep.")
     image_urls: bool = Field(

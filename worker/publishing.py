@@ -48,6 +48,7 @@ from worker.events import (
     Started,
     Waiting,
 )
+from worker.marking import UNSIGNED, Marking
 from worker.moderation import NOBODY, Judge
 from worker.previews import Previews
 from worker.usage import Meter, Usage
@@ -83,6 +84,7 @@ class Publisher:
         *,
         lease: timedelta = timedelta(seconds=10),
         judge: Judge = NOBODY,
+        marking: Marking = UNSIGNED,
         beside: bool = False,
         meter: Meter | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -99,7 +101,7 @@ class Publisher:
         self.is_unwanted = False
         self._artifacts: list[Artifact] = []
         self._sources = sources
-        self._previews = Previews(self.job, store, storage, judge)
+        self._previews = Previews(self.job, store, storage, judge, marking.watermarks)
         self._reconstruction: Reconstruction | None = None
         self._kept: list[tuple[str, str]] = []  # digest and key of trajectories
 

@@ -19,7 +19,8 @@ ImageFile = Annotated[
         description="PNG, JPEG, WebP, AVIF or HEIC, recognised by its content. Of an animation the first picture is "
         "taken. "
         "It is turned upright, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without "
-        "its metadata. What is transparent is kept beside it, for edits that name it as a mask."
+        "its metadata, but with what it says of its origin (IPTC's DigitalSourceType, C2PA's credentials). What is "
+        "transparent is kept beside it, for edits that name it as a mask."
     ),
 ]
 

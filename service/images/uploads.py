@@ -16,6 +16,7 @@ from jobs.inversions import KeptInversion
 from jobs.storage import ObjectStorage
 from picture_files.by_url import Fetch
 from picture_files.reading import ImageReader, ImageRefused, Normalised
+from picture_files.verification import Verification
 from process.cell import PREFIX
 from process.turns import Turns
 from service.api_keys import Caller
@@ -63,6 +64,14 @@ async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
     try:
         with await plane.reader.read(file, caller.owner) as picture:
             return await keep(picture, plane, caller)
+    except ImageRefused as refusal:
+        raise InvalidImage([Complaint.at("image", code=refusal.code, detail=str(refusal))]) from refusal
+
+
+async def verify(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Verification:
+    """What a file says of its picture's origin; nothing of it is kept. Raises as `receive` does."""
+    try:
+        return await plane.reader.verify(file, caller.owner)
     except ImageRefused as refusal:
         raise InvalidImage([Complaint.at("image", code=refusal.code, detail=str(refusal))]) from refusal
 
@@ -125,6 +134,7 @@ async def keep(picture: Normalised, plane: ImagePlane, caller: Caller) -> Image:
         format=picture.format,
         bytes=picture.length,
         as_mask=picture.as_mask,
+        provenance=picture.provenance,
         created_at=now,
         expires_at=now + plane.lifetime,
     )

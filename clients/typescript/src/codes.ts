@@ -152,6 +152,7 @@ export type FailureCode =
   | "deadline_exceeded"
   | "image_gone"
   | "internal_error"
+  | "marking_failed"
   | "mask_uniform"
   | "moderated"
   | "moderation_failed"
