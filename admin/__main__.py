@@ -71,6 +71,7 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
         priority=dead.priority,
         traceparent=dead.traceparent,
         webhook=dead.webhook,
+        labels=dead.labels,
         cell=cell_of(dead.id) or "",
     )
     store.create(job)

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from pydantic import Field
 
+from jobs.labels import Labels
 from jobs.model import Record
 from jobs.provenance import Provenance
 from process.cell import in_cell
@@ -43,6 +44,7 @@ class Image(Record):
     #: Absent of pictures that were sent before masks were read by their alpha channels.
     as_mask: AsMask | None = None
     provenance: Provenance = Provenance()
+    labels: Labels | None = None
     created_at: datetime
     expires_at: datetime
 

@@ -128,7 +128,7 @@ class Chosen(Choice):
 
 
 class Edit(Result):
-    """An edit as it stands; of one that was just accepted, only the first ten fields say anything.
+    """An edit as it stands; of one that was just accepted, only the first twelve fields say anything.
 
     Attributes:
         seed: of its noise, also if the service drew it; None if there are `seeds`.
@@ -147,6 +147,8 @@ class Edit(Result):
     links: Mapping[str, str]
     notices: tuple[Notice, ...] = ()
     usage: Usage | None = None
+    subject: str | None = None
+    metadata: Mapping[str, str] = {}
     queue: QueuePlace | None = None
     attempt: int = 0
     cancel_requested: bool = False
@@ -221,6 +223,8 @@ class Image(Result):
     bytes: int
     as_mask: AsMask | None = None
     provenance: Provenance = Provenance()
+    subject: str | None = None
+    metadata: Mapping[str, str] = {}
     created_at: datetime
     expires_at: datetime
     url: str
@@ -318,6 +322,19 @@ class EditOfBatch(Result):
     links: Mapping[str, str]
 
 
+class Receipt(Result):
+    """What was erased of a subject; while edits remain, they run still: ask again."""
+
+    id: str
+    subject_sha256: str
+    erased_at: datetime
+    edits: int
+    batches: int
+    images: int
+    inversions: int
+    remaining: int
+
+
 class Batch(Result):
     """Edits that were accepted together, in the order in which they were posted; "ended" once all of them have."""
 
@@ -330,6 +347,8 @@ class Batch(Result):
     edits: tuple[EditOfBatch, ...]
     links: Mapping[str, str]
     notices: tuple[Notice, ...] = ()
+    subject: str | None = None
+    metadata: Mapping[str, str] = {}
 
     @property
     def has_ended(self) -> bool:

@@ -35,6 +35,7 @@ from service.plane import Plane
 from service.playground.routes import playground
 from service.reference.routes import reference
 from service.settings import Settings
+from service.subjects import routes as subjects
 from service.telemetry import TELEMETRY
 from service.verifications import routes as verifications
 
@@ -95,6 +96,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         batches,
         deliveries,
         images,
+        subjects,
         verifications,
         inversions,
         alignments,

@@ -18,6 +18,7 @@ from jobs.redis.queue import RqJobQueue
 from jobs.redis.replicated import Replicated
 from jobs.redis.schemes import SCHEMES, client
 from jobs.redis.store import AsyncRedisJobStore
+from jobs.redis.subjects import RedisSubjects
 from jobs.storage import ObjectStorage, open_storage
 from picture_files.by_url import Fetch, fetch_over
 from picture_files.reading import ImageLimits, ImageReader
@@ -122,6 +123,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 webhook_private=settings.webhook_private,
                 images=_image_plane(settings, records, writes, storage, transport),
                 followers=followers,
+                subjects=RedisSubjects(records, writes),
                 stream_bound=StreamBound(settings.streams_per_key),
             )
     finally:

@@ -10,6 +10,7 @@ from jobs.follow.followers import Followers
 from jobs.redis.backlog import Standing
 from jobs.redis.queue import JobQueue
 from jobs.redis.store import AsyncJobStore
+from jobs.redis.subjects import NoSubjects, Subjects
 from jobs.storage import ObjectStorage
 from layers.computing import Computing
 from layers.shared_look import SharedLook
@@ -51,6 +52,7 @@ class Plane:
     images: ImagePlane
     followers: Followers
     stream_bound: StreamBound
+    subjects: Subjects = field(default_factory=NoSubjects)
     #: Where what is large is read and checked.
     computing: Computing = field(default_factory=Computing)
     #: Pages of lists that are made at the same time; of one key a single one.

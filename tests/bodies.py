@@ -53,11 +53,15 @@ EDIT: dict[str, Any] = {
     "long_prompts": "refuse",
     "priority": "high",
     "start_within": 60,
+    "subject": "user-4711",
+    "metadata": {"order": "77"},
     "prompt_syntax": "text",
 }
 BATCH: dict[str, Any] = {
     "edits": [EDIT],
     "webhook": {"url": "https://example.com/told", "events": ["batch.ended", "edit.failed"]},
+    "subject": "user-4711",
+    "metadata": {"order": "77"},
 }
 INVERSION: dict[str, Any] = {name: EDIT[name] for name in ("model", "source", "inversion", "sampling", "loras")}
 ALIGNMENT: dict[str, Any] = {

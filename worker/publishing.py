@@ -208,6 +208,7 @@ class Publisher:
             reconstruction=inverted.reconstruction,
             unet_evaluations=inverted.unet_evaluations,
             bytes=len(inverted.data),
+            labels=self.job.labels,
             created_at=now,
             expires_at=now + self.job.lifetime,
         )

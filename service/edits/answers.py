@@ -1,7 +1,8 @@
 """What a client is answered about an edit: a view of its record, with links."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -37,6 +38,8 @@ class EditAccepted(BaseModel):
     usage: JobUsage | None = Field(
         None, description="What it used, all attempts together; null until a worker has done a step of it."
     )
+    subject: str | None = Field(None, description="For whom it was made, as its request says.")
+    metadata: dict[str, str] = Field({}, description="As its request says.")
 
     @classmethod
     def of(cls, job: Job, *, prefix: str = "") -> "EditAccepted":
@@ -51,6 +54,7 @@ class EditAccepted(BaseModel):
             links=Links(**links_of(job.id, prefix)),
             notices=job.notices,
             usage=job.usage,
+            **labels_shown(job.labels and vars(job.labels)),
         )
 
 
@@ -116,6 +120,11 @@ def links_of(edit_id: str, prefix: str) -> dict[str, str]:
     """Where to go on from an edit; `prefix` stands before each path."""
     address = f"{prefix}/v1/edits/{edit_id}"
     return {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"}
+
+
+def labels_shown(labels: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A subject and metadata, as every answer has them."""
+    return {"subject": labels and labels["subject"], "metadata": labels["metadata"] if labels else {}}
 
 
 def seeds_of(sampling: Sampling) -> dict[str, object]:

@@ -22,6 +22,7 @@ from jobs import moves
 from jobs.admission import Admission, Limits
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import IllegalTransition, JobNotFound, NameReused, StorageUnavailable
+from jobs.labels import Labels
 from jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
 from p2p.change.choosing import explicit
 from p2p.spec import EditSpec
@@ -69,6 +70,7 @@ class Asked:
     priority: Priority = "normal"
     start_within: timedelta | None = None
     webhook: Webhook | None = None
+    labels: Labels | None = None
     traceparent: str = ""
 
     @property
@@ -84,6 +86,8 @@ class Asked:
         said = explicit(self.spec).model_dump_json(exclude_defaults=True, exclude=_MODEL)
         model = known_model(self.spec.model, catalogue).id
         text = f"{model} {said} {self.priority} {self.start_within} {self.webhook}"
+        if self.labels is not None:
+            text += f" {self.labels.model_dump_json()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -159,6 +163,7 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
         priority=asked.priority,
         webhook=asked.webhook,
         traceparent=trace.header,
+        labels=asked.labels,
         cell=plane.cell,
     )
 
@@ -170,7 +175,7 @@ async def is_known(name: str | None, plane: Plane, caller: Caller) -> bool:
 
 async def with_pictures(job: Job, plane: Plane, caller: Caller) -> Job:
     """The job with its pictures at hand for as long as it is kept; raises `InvalidEdit` where one is not there."""
-    spec = await settling.settled(job.spec, plane.images, caller, until=job.expires_at)
+    spec = await settling.settled(job.spec, plane.images, caller, until=job.expires_at, subject=job.of_subject)
     return job.model_copy(update={"spec": spec})
 
 

@@ -8,6 +8,7 @@ export type AnswerCode =
   | "between_chunks_too_long"
   | "body_too_large"
   | "body_too_slow"
+  | "cell_not_named"
   | "cell_unavailable"
   | "empty_body"
   | "head_too_large"

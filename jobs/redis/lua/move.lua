@@ -55,6 +55,10 @@ if move.attempts ~= 0 then redis.call('HINCRBY', KEYS[1], 'attempt', move.attemp
 if move.expires_at then
   redis.call('PEXPIREAT', KEYS[1], move.expires_at)
   redis.call('ZADD', KEYS[10], 'XX', move.expires_at, move.id)
+  if move.subject then
+    redis.call('ZADD', move.subject, 'XX', move.expires_at, 'edit ' .. move.id)
+    keep(move.subject, move.expires_at - now)
+  end
 end
 local life = redis.call('PTTL', KEYS[1])
 if move.to ~= move.from then
