@@ -180,6 +180,7 @@ class Job(Record):
     webhook: Webhook | None = Field(None, description="Gets its end; where absent, the installation's own address.")
     notices: tuple[Notice, ...] = Field((), description="What its sender should know about the request.")
     chosen: tuple[Chosen, ...] = Field((), description="For the targets that name no edits; `spec` holds it too.")
+    store: bool = Field(True, description="Whether what is found and made may be kept for later jobs, and read twice.")
     labels: Labels | None = Field(None, description="For whom it is, and what its client finds it by.")
     batch: str | None = Field(None, description="The batch that it was posted in: every turn that ends it looks there.")
     usage: JobUsage | None = Field(None, description="What it used; null until a worker has done a step of it.")
@@ -214,6 +215,7 @@ def new_job(
     notices: tuple[Notice, ...] = (),
     chosen: tuple[Chosen, ...] = (),
     labels: Labels | None = None,
+    store: bool = True,
     cell: str = "",
 ) -> Job:
     """A queued job with an id nobody can guess.
@@ -227,7 +229,7 @@ def new_job(
         raise ValueError("a job needs a model: set `spec.model`")
     now = datetime.now(UTC)
     job = dict(
-        schema_version=version_of(spec),
+        schema_version=version_of(spec, store=store),
         id=in_cell(cell, token_hex(16)),
         owner=owner,
         model=spec.model,
@@ -243,6 +245,7 @@ def new_job(
         notices=notices,
         chosen=chosen,
         labels=labels,
+        store=store,
     )
     # The spec was checked when it was read: its words are not looked for once more.
     return Job.__pydantic_validator__.validate_python(job, context=RECORDED)

@@ -31,10 +31,18 @@ def _names(blend: LocalBlend) -> bool:
 SINCE: Mapping[Callable[[Target], bool], int] = {_fills: 2, _starts_afresh: 2, _only_subtracts: 2}
 #: Of jobs that use none of it.
 FIRST = 1
+#: The first version that leaves nothing behind of a job that is not to be stored.
+UNSTORED = 2
 #: What this program reads. Raised with each row of a new version.
-SCHEMA_VERSION = max(SINCE.values())
+SCHEMA_VERSION = max(*SINCE.values(), UNSTORED)
 
 
-def version_of(spec: EditSpec) -> int:
-    """The first version that reads a job of a spec."""
+def version_of(spec: EditSpec, *, store: bool = True) -> int:
+    """The first version that reads a job of a spec.
+
+    Args:
+        store: whether what is found and made may be kept for later jobs.
+    """
+    if not store:
+        return UNSTORED
     return max((since for target in spec.targets for asks, since in SINCE.items() if asks(target)), default=FIRST)

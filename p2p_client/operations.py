@@ -50,6 +50,8 @@ def submit(
     priority: Literal["high", "normal", "low"] | None = None,
     start_within: int | None = None,
     prompt_syntax: Literal["text", "weights"] | None = None,
+    keep_for: int | None = None,
+    store: bool = True,
     subject: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Operation[Edit]:
@@ -65,6 +67,8 @@ def submit(
         priority: a head start among the key's own edits, or the opposite.
         start_within: seconds; an edit that no worker has begun by then expires.
         prompt_syntax: "weights" reads `(word:1.2)` out of the prompts of plain data; an `EditSpec` is checked before.
+        keep_for: seconds for which it is kept after its end, in place of the service's own time.
+        store: False keeps nothing for later: each artifact can be downloaded once, and the edit goes after minutes.
         subject: for whom it is made, by a pseudonym of yours; `erase_subject` erases all that was.
         metadata: texts of yours, to find it by.
     Raises:
@@ -77,6 +81,8 @@ def submit(
         priority=priority,
         start_within=start_within,
         prompt_syntax=prompt_syntax,
+        keep_for=keep_for,
+        store=None if store else False,
         subject=subject,
         metadata=metadata,
     )

@@ -42,6 +42,22 @@ from service.verifications import routes as verifications
 #: What a form adds to the file that it brings: boundaries and the head of the part.
 FORM_BYTES = 16_384
 
+#: The rooms of the API, in the order in which openapi.yaml has them.
+ROOMS = (
+    edits,
+    batches,
+    deliveries,
+    images,
+    subjects,
+    verifications,
+    inversions,
+    alignments,
+    models,
+    artifacts,
+    health,
+    metrics,
+)
+
 Connect = Callable[[Settings], AbstractAsyncContextManager[Plane]]
 
 
@@ -91,20 +107,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     install_error_handlers(app)
     # First, for they are asked most; and not by `include_router`, which has each request look for its route twice.
     app.router.routes[:0] = edits.direct.routes
-    for routes in (
-        edits,
-        batches,
-        deliveries,
-        images,
-        subjects,
-        verifications,
-        inversions,
-        alignments,
-        models,
-        artifacts,
-        health,
-        metrics,
-    ):
+    for routes in ROOMS:
         app.include_router(routes.router)
     app.include_router(reference())
     if settings.playground:

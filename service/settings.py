@@ -61,6 +61,14 @@ class Settings(WebhookSettings):
     job_lifetime: Span = Field(
         timedelta(days=1), description="How long a job's record and artifacts are kept after its end; seconds."
     )
+    job_lifetime_most: Span | None = Field(
+        None, description="The longest that a request may have its edit kept (`keep_for`); `JOB_LIFETIME` if absent."
+    )
+    unstored_lifetime: Span = Field(
+        timedelta(minutes=10),
+        description='How long an edit with `"store": false` is kept after its end, if it is not downloaded; seconds. '
+        "Such edits need `ARTIFACT_SECRET` unless artifacts lie in a directory.",
+    )
     queue_limit: Span = Field(
         timedelta(days=1), description="How long a job may wait for a worker before it expires; seconds."
     )

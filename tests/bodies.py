@@ -53,6 +53,8 @@ EDIT: dict[str, Any] = {
     "long_prompts": "refuse",
     "priority": "high",
     "start_within": 60,
+    "keep_for": 600,
+    "store": False,
     "subject": "user-4711",
     "metadata": {"order": "77"},
     "prompt_syntax": "text",

@@ -18,6 +18,7 @@ from jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis
 from jobs.redis.connection import refuse_wrong
 from jobs.storage import ObjectStorage, open_storage
 from p2p.errors import P2PError
+from process.audit import Audit, AuditUnavailable
 from process.logs import set_up_logs
 from process.metrics import WORKER, MetricsUnavailable, model_loaded, serve_metrics
 from process.settings import settings_or_exit
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("worker")
 
 #: Settings that name what an installation brings along, and that is not there.
-REFUSED = (InvalidModeration, InvalidWatermark, InvalidCredentials)
+REFUSED = (AuditUnavailable, InvalidModeration, InvalidWatermark, InvalidCredentials)
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def main() -> None:
     declaration, *further = _declared(arguments.parse_args().model, settings)
     try:
         storage = open_storage(settings.storage_url)
-        judge = Judge(load_moderation(settings.moderation))
+        judge = Judge(load_moderation(settings.moderation), Audit(settings.audit_log))
         watermarks = Watermarks(load_watermark(settings.watermark))
         marking = Marking(watermarks, load_credentials(settings.content_credentials, settings.timestamp_url))
         serve_metrics(WORKER, settings.metrics_host, settings.metrics_port)

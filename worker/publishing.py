@@ -176,7 +176,7 @@ class Publisher:
 
     def _finish(self, _: Finished) -> None:
         self._end(moves.finish(self.job, tuple(self._artifacts), self._reconstruction))
-        for source, key in self._kept:
+        for source, key in self._kept if self.job.store else ():
             self._sources.remember(self.job.owner, source, key, self.job.lifetime)
 
     def _fail(self, failed: Failed) -> None:
@@ -193,6 +193,8 @@ class Publisher:
 
     def _keep_inversion(self, inverted: Inverted) -> None:
         """Kept at once: what has been found serves the next edit, whatever becomes of this one."""
+        if not self.job.store:
+            return
         spec, now = self.job.spec, datetime.now(UTC)
         inversion = KeptInversion(
             id=in_cell(cell_of(self.job.id) or "", uuid4().hex),

@@ -57,7 +57,7 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
         )
         if job.of_subject is not None:
             jobs[-1]["subject"] = keys.subject(owner, job.of_subject)
-    life = max(job.expires_at - job.created_at for job in admission.jobs)
+    life = max(admission.longest, *(job.expires_at - job.created_at for job in admission.jobs))
     asked = {
         "fingerprint": admission.fingerprint if admission.name is not None else None,
         "per_minute": limits.per_minute,

@@ -134,7 +134,7 @@ class BatchView(BaseModel):
             ),
             links=BatchLinks(self=address, cancel=f"{address}/cancel", deliveries=f"{address}/deliveries"),
             notices=batch.notices,
-            **labels_shown(batch.labels and vars(batch.labels)),
+            **labels_shown(batch.labels),
         )
 
 

@@ -73,7 +73,7 @@ async def submit(
     batch, jobs = gathered(jobs, asked.webhook, _notices(jobs), asked.labels)
     limits = replace(caller.limits, backlog=plane.backlog)
     admitted = await plane.store.admit(
-        Admission(jobs=jobs, limits=limits, name=name, fingerprint=fingerprint, batch=batch)
+        Admission(jobs=jobs, limits=limits, name=name, fingerprint=fingerprint, batch=batch, longest=plane.longest)
     )
     standing = await plane.batches.get(admitted.batch_id or batch.id)
     bind(batch_id=standing.batch.id)
@@ -101,12 +101,12 @@ def _jobs(asked: AskedBatch, plane: Plane, caller: Caller, trace: Trace) -> Sequ
             refuse_private_webhook(asked.webhook.url, plane)
         except InvalidEdit as error:
             complaints += error.complaints
-    jobs, subject = [], asked.labels and asked.labels.subject
+    jobs, subject = [], None if asked.labels is None else asked.labels.subject
     for index, edit in enumerate(asked.edits):
         if edit.webhook is None and asked.webhook is not None:
             edit = replace(edit, webhook=asked.webhook.of_edits())
         if subject is not None and (edit.labels is None or edit.labels.subject is None):
-            edit = replace(edit, labels=labels_of(subject, edit.labels and edit.labels.metadata))
+            edit = replace(edit, labels=labels_of(subject, None if edit.labels is None else edit.labels.metadata))
         try:
             jobs.append(job_for(edit, plane, caller, trace))
         except InvalidEdit as error:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from jobs.chosen import Chosen
+from jobs.labels import Labels
 from jobs.model import Job, JobError, JobProgress, JobStatus, Notice, Reconstruction
 from jobs.usage import JobUsage
 from p2p.spec import EditSpec, Sampling
@@ -54,7 +55,7 @@ class EditAccepted(BaseModel):
             links=Links(**links_of(job.id, prefix)),
             notices=job.notices,
             usage=job.usage,
-            **labels_shown(job.labels and vars(job.labels)),
+            **labels_shown(job.labels),
         )
 
 
@@ -122,9 +123,12 @@ def links_of(edit_id: str, prefix: str) -> dict[str, str]:
     return {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"}
 
 
-def labels_shown(labels: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A subject and metadata, as every answer has them."""
-    return {"subject": labels and labels["subject"], "metadata": labels["metadata"] if labels else {}}
+def labels_shown(labels: Labels | Mapping[str, Any] | None) -> dict[str, Any]:
+    """A subject and metadata, as every answer has them; of labels, or of these as plain data."""
+    if labels is None:
+        return {"subject": None, "metadata": {}}
+    said = vars(labels) if isinstance(labels, Labels) else labels
+    return {"subject": said["subject"], "metadata": said["metadata"]}
 
 
 def seeds_of(sampling: Sampling) -> dict[str, object]:

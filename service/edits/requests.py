@@ -72,6 +72,16 @@ class EditRequest(EditSpec):
         None, description="Seconds: an edit that no worker has begun by then expires. At most what the service allows."
     )
 
+    keep_for: Annotated[int, Field(ge=60, le=31_536_000)] | None = Field(
+        None,
+        description="Seconds for which the edit and what it leaves are kept after its end; the service's own time if "
+        "absent. More than the service allows is refused.",
+    )
+    store: bool = Field(
+        True,
+        description="false keeps nothing for later: each artifact goes once it was downloaded, and all of the edit "
+        "goes some minutes after its end, whichever is first. No inversion and no source is kept.",
+    )
     subject: Subject | None = Field(None, description=ABOUT_SUBJECT)
     metadata: Metadata | None = Field(None, description=ABOUT_METADATA)
 
@@ -109,4 +119,6 @@ class EditRequest(EditSpec):
             read=self._read,
             webhook=None if self.webhook is None else self.webhook.to_webhook(),
             labels=labels_of(self.subject, self.metadata),
+            keep_for=None if self.keep_for is None else timedelta(seconds=self.keep_for),
+            store=self.store,
         )

@@ -167,6 +167,7 @@ async def cancel_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfReques
 async def erase_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest) -> None:
     """Erase an edit that has ended, and everything it left; there is no way back."""
     await submit.erase(edit_id, plane, caller)
+    plane.audit.note("edit_erased", edit=edit_id, key=caller.owner)
 
 
 async def _submitted(

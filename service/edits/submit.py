@@ -36,6 +36,7 @@ from prompts.notices import notices_of
 from prompts.prompt_syntax import ReadPrompts
 from service.api_keys import Caller
 from service.edits.choices import choices_of
+from service.edits.keeping import lifetime_of
 from service.edits.resolving import known_model, resolved
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
@@ -71,6 +72,8 @@ class Asked:
     start_within: timedelta | None = None
     webhook: Webhook | None = None
     labels: Labels | None = None
+    keep_for: timedelta | None = None
+    store: bool = True
     traceparent: str = ""
 
     @property
@@ -86,6 +89,8 @@ class Asked:
         said = explicit(self.spec).model_dump_json(exclude_defaults=True, exclude=_MODEL)
         model = known_model(self.spec.model, catalogue).id
         text = f"{model} {said} {self.priority} {self.start_within} {self.webhook}"
+        if self.keep_for is not None or not self.store:
+            text += f" {self.keep_for} {self.store}"
         if self.labels is not None:
             text += f" {self.labels.model_dump_json()}"
         return hashlib.sha256(text.encode()).hexdigest()
@@ -108,7 +113,7 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     if job.spec.names_pictures and not await is_known(name, plane, caller):
         job = await with_pictures(job, plane, caller)
     limits = _limits_of(caller.limits, plane.backlog)
-    admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=fingerprint)
+    admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=fingerprint, longest=plane.longest)
     admitted = await plane.store.admit(admission)
     if admitted.replayed:
         there = await plane.store.get(admitted.job_ids[0])
@@ -139,6 +144,7 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
     if asked.webhook is not None:
         refuse_private_webhook(asked.webhook.url, plane)
     limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
+    lifetime = lifetime_of(asked.keep_for, plane, store=asked.store)
     try:
         spec = resolved(asked.spec, plane.catalogue, plane.counters, plane.draw)
     except InvalidEdit as error:
@@ -157,13 +163,14 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
             sent=asked.spec,
         ),
         chosen=choices_of(asked.spec, spec),
-        lifetime=plane.job_lifetime,
+        lifetime=lifetime,
         queue_limit=limit,
         owner=caller.owner,
         priority=asked.priority,
         webhook=asked.webhook,
         traceparent=trace.header,
         labels=asked.labels,
+        store=asked.store,
         cell=plane.cell,
     )
 

@@ -59,7 +59,9 @@ def tag_of(record: Record, plane: Plane, place: Place | None = None) -> str:
 
 def view(record: Record, plane: Plane, place: Place | None = None) -> bytes:
     """The JSON of an edit, with this installation's links and URLs."""
-    return shown(record, plane.url, place, prefix=plane.prefix)
+    # Of what is not stored each artifact is handed out once.
+    url = plane.url if record["store"] else plane.url_once
+    return shown(record, url, place, prefix=plane.prefix)
 
 
 async def _place(record: Record, plane: Plane) -> Place:
@@ -91,7 +93,7 @@ def shown(record: Record, url: Callable[[str], str], place: Place | None = None,
 
 def shown_accepted(job: Job, *, prefix: str = "") -> bytes:
     """The JSON of an edit that was just accepted, as `EditAccepted` says it."""
-    labels = labels_shown(job.labels and vars(job.labels))
+    labels = labels_shown(job.labels)
     says = {**vars(job), **seeds_of(job.spec.sampling), "links": links_of(job.id, prefix), **labels}
     return to_json({name: says[name] for name in _ACCEPTED_NAMES})
 

@@ -42,7 +42,7 @@ class ImageView(BaseModel):
             url=url(image_key(image.id)),
             links=ImageLinks(self=f"{prefix}/v1/images/{image.id}"),
             **{name: getattr(image, name) for name in shared},
-            **labels_shown(image.labels and vars(image.labels)),
+            **labels_shown(image.labels),
         )
 
 

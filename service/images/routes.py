@@ -82,3 +82,4 @@ async def fetch_image(image_id: ImageId, plane: PlaneOfApp, caller: CallerOfRequ
 async def erase_image(image_id: ImageId, plane: PlaneOfApp, caller: CallerOfRequest) -> None:
     """Erase a picture, and the inversions that were made of it; edits of it that have not begun fail then."""
     await uploads.erase(image_id, plane.images, caller)
+    plane.audit.note("image_erased", image=image_id, key=caller.owner)

@@ -65,6 +65,7 @@ async def erase(subject: str, plane: Plane, caller: Caller) -> Receipt:
         remaining=remaining,
         **{name: erased[name] for name in ("edits", "batches", "images", "inversions")},
     )
+    plane.audit.note("subject_erased", key=caller.owner, receipt=receipt.model_dump(mode="json"))
     log.info("erased what was a subject's: receipt %s", receipt.id)
     return receipt
 

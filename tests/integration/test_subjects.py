@@ -36,7 +36,8 @@ def api(redis_url, redis_client, tiny_models, tmp_path) -> Iterator[SimpleNamesp
     """An API with two keys, over a real Redis and a directory."""
     ring = KeyRing(redis_client)
     storage_url = tmp_path / "artifacts"
-    settings = Settings(redis_url=redis_url, models_file=tiny_models, storage_url=str(storage_url))
+    audit = tmp_path / "audit.log"
+    settings = Settings(redis_url=redis_url, models_file=tiny_models, storage_url=str(storage_url), audit_log=audit)
     mine, other = ({"Authorization": f"Bearer {ring.create(name)[1]}"} for name in ("first", "second"))
     with TestClient(create_app(settings), base_url="http://localhost", headers=mine) as client:
         yield SimpleNamespace(
@@ -46,6 +47,7 @@ def api(redis_url, redis_client, tiny_models, tmp_path) -> Iterator[SimpleNamesp
             redis=redis_client,
             storage=open_storage(str(storage_url)),
             files=storage_url,
+            audit=audit,
             # Redis holds what other tests left, too.
             subject=f"user-{token_hex(4)}",
         )
@@ -124,6 +126,7 @@ def test_nothing_of_an_erased_subject_is_left(api):
     assert receipt.status_code == 200
     assert counts == {"edits": 4, "batches": 1, "images": 1, "inversions": 1, "remaining": 0}
     assert api.subject not in receipt.text
+    assert json.loads(api.audit.read_text().splitlines()[-1])["receipt"] == receipt.json()
     assert [
         key for key in named_in(api.redis, api.subject, api.subject[::-1]) if not key.endswith(f"{api.subject}2")
     ] == [f"job:{others[0]}"]

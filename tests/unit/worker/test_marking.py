@@ -128,7 +128,7 @@ def test_a_worker_finds_the_credentials_in_the_kept_photo(picture):
     file = io.BytesIO()
     picture.save(file, "PNG", pnginfo=info)
     spec = EditSpec.model_validate(
-        {**SPEC, "source": {"prompt": "a cat", "image": {"upload": "img_1"}}, "targets": SPEC["targets"][:1]}
+        {**SPEC, "source": {**SPEC["source"], "image": {"upload": "img_" + "0" * 32}}, "targets": SPEC["targets"][:1]}
     )
 
     assert photo_of(spec, lambda key: file.getvalue()).credentials == b"an archive"
