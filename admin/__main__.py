@@ -12,6 +12,8 @@ secret           a new secret to sign webhooks with, for WEBHOOK_SECRET; a key's
 """
 
 import argparse
+import getpass
+import os
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
@@ -34,6 +36,7 @@ from jobs.redis.replicated import BlockingReplicated
 from jobs.redis.store import JobStore, RedisJobStore
 from jobs.redis.upkeep import Upkeep
 from jobs.redis.usage import UsageTotals
+from process.audit import Audit, AuditUnavailable
 from process.cell import cell_of
 from process.settings import PlaneSettings, settings_or_exit
 from service.api_keys import KeyRing
@@ -71,6 +74,7 @@ def requeue(job_id: str, upkeep: Upkeep, store: JobStore) -> Job:
         priority=dead.priority,
         traceparent=dead.traceparent,
         webhook=dead.webhook,
+        labels=dead.labels,
         cell=cell_of(dead.id) or "",
     )
     store.create(job)
@@ -190,6 +194,29 @@ def is_change(arguments: argparse.Namespace) -> bool:
     return arguments.action in ("requeue", "keys", "secret") and what != "list"
 
 
+def _audit(settings: PlaneSettings) -> Audit:
+    try:
+        return Audit(settings.audit_log)
+    except AuditUnavailable as error:
+        sys.exit(str(error))
+
+
+def noted(arguments: argparse.Namespace, audit: Audit) -> None:
+    """Notes an action that writes before it is done: who began it, and about what."""
+    if is_change(arguments):
+        about = {name: value for name in ("name", "id", "ids") if (value := getattr(arguments, name, None)) is not None}
+        what = getattr(arguments, "keys", getattr(arguments, "secret", None))
+        audit.note("admin_command", command=" ".join(filter(None, (arguments.action, what))), by=user(), **about)
+
+
+def user() -> str:
+    """Who runs this, by the system; a number where it has no name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
 def main() -> None:
     """Do what the arguments say."""
     arguments = _parser().parse_args()
@@ -202,11 +229,13 @@ def main() -> None:
         reached(settings.redis_url)
     except (JobPlaneError, redis.RedisError) as error:
         sys.exit(str(error))
+    audit = _audit(settings)
     client = patient_client(settings.redis_url)
     upkeep, store, ring, secrets = Upkeep(client), RedisJobStore(client), KeyRing(client), SecretRing(client)
     # RQ reads bytes: a client of its own.
     queue = RqJobQueue(patient_rq_client(settings.redis_url))
     try:
+        noted(arguments, audit)
         match arguments.action, getattr(arguments, "keys", getattr(arguments, "secret", None)):
             case "queues", _:
                 print(table(QUEUES, [queue_row(standing) for standing in Backlog(client, queue).standings()]))
@@ -224,15 +253,15 @@ def main() -> None:
                 found = used(UsageTotals(client), arguments)
                 print(usage_lines(found) if arguments.json else table(USAGE, usage_rows(found, ring)))
             case "keys", "create":
-                create_key(ring, arguments)
+                create_key(ring, arguments, audit)
             case "keys", "export":
                 export_keys(ring, arguments.ids)
             case "keys", "import":
-                import_keys(ring, sys.stdin)
+                import_keys(ring, sys.stdin, audit)
             case "keys", "list":
                 list_keys(ring)
             case "keys", "revoke":
-                revoke_key(ring, arguments.id)
+                revoke_key(ring, arguments.id, audit)
             case "secret", "create":
                 create_secret(ring, secrets, arguments.id)
             case "secret", "rotate":

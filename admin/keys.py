@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from jobs.fairness import LEAST_WEIGHT, MOST_WEIGHT
+from process.audit import NO_AUDIT, Audit
 from service.api_keys import TRUSTED, ApiKey, KeyRing
 
 #: What `keys create` may say of a key, as `service.api_keys.ApiKey` has it.
@@ -20,7 +21,7 @@ KEYS_ALREADY = (
 )
 
 
-def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
+def create_key(ring: KeyRing, arguments: argparse.Namespace, audit: Audit = NO_AUDIT) -> None:
     """A new key; its token is said once, or never if it was given."""
     token = None if arguments.token_file is None else _token(arguments.token_file)
     limits = {name: getattr(arguments, name) for name in KEY_LIMITS}
@@ -32,6 +33,7 @@ def create_key(ring: KeyRing, arguments: argparse.Namespace) -> None:
     if made is None:
         print(KEYS_ALREADY)
     else:
+        audit.note("key_created", key=made[0].id, name=made[0].name)
         print(made[1] if token is None else f"the key {made[0].id} is that of {arguments.token_file}")
 
 
@@ -56,12 +58,14 @@ def list_keys(ring: KeyRing) -> None:
         print(key.id, key.name, f"made {key.created_at:%F}", limits, "REVOKED" if key.revoked_at else "", sep="\t")
 
 
-def revoke_key(ring: KeyRing, key_id: str) -> None:
+def revoke_key(ring: KeyRing, key_id: str, audit: Audit = NO_AUDIT) -> None:
     """Running jobs of the key go on; nobody can ask for them any more."""
     try:
-        print(f"{ring.revoke(key_id).name} opens nothing any more, within {TRUSTED:g} s")
+        key = ring.revoke(key_id)
     except KeyError:
         sys.exit(f"there is no key {key_id}: `keys list` shows them")
+    audit.note("key_revoked", key=key.id, name=key.name)
+    print(f"{key.name} opens nothing any more, within {TRUSTED:g} s")
 
 
 def export_keys(ring: KeyRing, ids: Sequence[str]) -> None:
@@ -73,7 +77,7 @@ def export_keys(ring: KeyRing, ids: Sequence[str]) -> None:
         print(keys[key_id].model_dump_json())
 
 
-def import_keys(ring: KeyRing, lines: Iterable[str]) -> None:
+def import_keys(ring: KeyRing, lines: Iterable[str], audit: Audit = NO_AUDIT) -> None:
     """The keys of another cell; what is here already becomes as it is there, revoked ones too."""
     try:
         keys = [ApiKey.model_validate_json(line) for line in lines if line.strip()]
@@ -82,6 +86,7 @@ def import_keys(ring: KeyRing, lines: Iterable[str]) -> None:
     for key in keys:
         try:
             ring.take_over(key)
+            audit.note("key_imported", key=key.id, name=key.name)
         except KeyError:
             sys.exit(f"there is another key {key.id} here, with another secret: revoke one of both")
     print(f"{len(keys)} keys are here as they are there")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from jobs.batches import Batch
 from jobs.model import Job
@@ -40,6 +41,7 @@ class Admission:
         name: what the owner calls this request, if anything: the same name and fingerprint again mean the same jobs.
         fingerprint: of all that the request asks for.
         batch: what the jobs are of; the name then stands for it.
+        longest: how long a record of any of the owner's jobs may be there, beside its run.
     """
 
     jobs: Sequence[Job]
@@ -47,6 +49,7 @@ class Admission:
     name: str | None = None
     fingerprint: str = ""
     batch: Batch | None = None
+    longest: timedelta = timedelta()
 
     @property
     def is_large(self) -> bool:

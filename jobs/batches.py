@@ -17,6 +17,7 @@ import redis.asyncio
 from pydantic import Field
 
 from jobs.errors import BatchNotFound
+from jobs.labels import Labels
 from jobs.model import EVENT_NAMES, EventName, Job, JobStatus, Notice, Record, Webhook
 from jobs.redis import keys
 from jobs.redis.lua import lua
@@ -55,6 +56,7 @@ class Batch(Record):
     traceparent: str | None = None
     webhook: BatchWebhook | None = None
     notices: tuple[Notice, ...] = ()
+    labels: Labels | None = None
 
     @property
     def subject(self) -> str:
@@ -112,7 +114,10 @@ class RedisBatches:
 
 
 def gathered(
-    jobs: Sequence[Job], webhook: BatchWebhook | None = None, notices: tuple[Notice, ...] = ()
+    jobs: Sequence[Job],
+    webhook: BatchWebhook | None = None,
+    notices: tuple[Notice, ...] = (),
+    labels: Labels | None = None,
 ) -> tuple[Batch, Sequence[Job]]:
     """New jobs of one owner, at least one, as a batch with an id nobody can guess; the jobs then name it."""
     batch = Batch(
@@ -124,6 +129,7 @@ def gathered(
         traceparent=jobs[0].traceparent,
         webhook=webhook,
         notices=notices,
+        labels=labels,
     )
     return batch, [job.model_copy(update={"batch": batch.id}) for job in jobs]
 

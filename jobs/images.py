@@ -10,7 +10,9 @@ from uuid import uuid4
 
 from pydantic import Field
 
+from jobs.labels import Labels
 from jobs.model import Record
+from jobs.provenance import Provenance
 from process.cell import in_cell
 
 ImageFormat = Literal["PNG", "JPEG", "WEBP", "AVIF", "HEIC"]
@@ -30,7 +32,7 @@ class AsMask(Record):
 
 
 class Image(Record):
-    """A picture as it is kept: RGB, upright, without metadata."""
+    """A picture as it is kept: RGB, upright, without metadata but what it says of its origin."""
 
     id: str
     owner: str
@@ -41,6 +43,8 @@ class Image(Record):
     bytes: int = Field(description="Of the PNG.")
     #: Absent of pictures that were sent before masks were read by their alpha channels.
     as_mask: AsMask | None = None
+    provenance: Provenance = Provenance()
+    labels: Labels | None = None
     created_at: datetime
     expires_at: datetime
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pydantic import Field
 
+from jobs.labels import Labels
 from jobs.model import Reconstruction, Record
 from p2p.spec import LoraUse
 
@@ -31,6 +32,7 @@ class KeptInversion(Record):
     reconstruction: Reconstruction
     unet_evaluations: int = Field(description="Rows that went through the UNet for it.")
     bytes: int
+    labels: Labels | None = Field(None, description="Of the edit that it was made for.")
     created_at: datetime
     expires_at: datetime
 

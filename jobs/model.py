@@ -24,6 +24,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.chosen import Chosen
+from jobs.labels import Labels
 from jobs.usage import JobUsage
 from jobs.versions import FIRST, version_of
 from p2p.spec import RECORDED, EditSpec
@@ -179,6 +180,8 @@ class Job(Record):
     webhook: Webhook | None = Field(None, description="Gets its end; where absent, the installation's own address.")
     notices: tuple[Notice, ...] = Field((), description="What its sender should know about the request.")
     chosen: tuple[Chosen, ...] = Field((), description="For the targets that name no edits; `spec` holds it too.")
+    store: bool = Field(True, description="Whether what is found and made may be kept for later jobs, and read twice.")
+    labels: Labels | None = Field(None, description="For whom it is, and what its client finds it by.")
     batch: str | None = Field(None, description="The batch that it was posted in: every turn that ends it looks there.")
     usage: JobUsage | None = Field(None, description="What it used; null until a worker has done a step of it.")
     line: Line | None = Field(None, description="How it waits; absent in records of the first version.")
@@ -188,6 +191,11 @@ class Job(Record):
     def subject(self) -> str:
         """What the outbox calls it."""
         return self.id
+
+    @property
+    def of_subject(self) -> str | None:
+        """The end user that it is made for."""
+        return None if self.labels is None else self.labels.subject
 
     @property
     def turn(self) -> float:
@@ -206,6 +214,8 @@ def new_job(
     webhook: Webhook | None = None,
     notices: tuple[Notice, ...] = (),
     chosen: tuple[Chosen, ...] = (),
+    labels: Labels | None = None,
+    store: bool = True,
     cell: str = "",
 ) -> Job:
     """A queued job with an id nobody can guess.
@@ -219,7 +229,7 @@ def new_job(
         raise ValueError("a job needs a model: set `spec.model`")
     now = datetime.now(UTC)
     job = dict(
-        schema_version=version_of(spec),
+        schema_version=version_of(spec, store=store),
         id=in_cell(cell, token_hex(16)),
         owner=owner,
         model=spec.model,
@@ -234,6 +244,8 @@ def new_job(
         webhook=webhook,
         notices=notices,
         chosen=chosen,
+        labels=labels,
+        store=store,
     )
     # The spec was checked when it was read: its words are not looked for once more.
     return Job.__pydantic_validator__.validate_python(job, context=RECORDED)

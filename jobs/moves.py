@@ -56,6 +56,7 @@ class Move:
         event: what followers get.
         dead: whether the job joins the dead letters.
         owner: whose job it is.
+        subject: the end user that it is made for, where one is named.
         took: seconds from its begin to its end, where that says how fast its model's workers are.
         beside: whether a job that is begun takes its message out of the queue, because no worker has moved it.
         once: a field of `changes` that makes the move done already where the record has its value: for a move that
@@ -77,6 +78,7 @@ class Move:
     event: str | None = None
     dead: bool = False
     owner: str = ANYBODY
+    subject: str | None = None
     took: float | None = None
     beside: bool = False
     once: str | None = None
@@ -99,6 +101,7 @@ def begin(job: Job, execution: str, lease: timedelta, *, beside: bool = False) -
         job_id=job.id,
         model=job.model,
         owner=job.owner,
+        subject=job.of_subject,
         from_=JobStatus.QUEUED,
         to=JobStatus.RUNNING,
         changes={"execution": execution, "started_at": now, "progress": None, "expires_at": expires_at},
@@ -202,6 +205,7 @@ def _running(job: Job, *, changes: Mapping[str, object], to: JobStatus = JobStat
         job_id=job.id,
         model=job.model,
         owner=job.owner,
+        subject=job.of_subject,
         from_=JobStatus.RUNNING,
         to=to,
         holder=job.execution,
@@ -215,6 +219,7 @@ def _waiting(job: Job, to: JobStatus) -> Move:
         job_id=job.id,
         model=job.model,
         owner=job.owner,
+        subject=job.of_subject,
         from_=JobStatus.QUEUED,
         to=to,
         changes=_ended(job),

@@ -85,6 +85,9 @@ class ObjectStorage(Protocol):
     def remove_all(self, prefix: str) -> None:
         """Remove every object under a prefix; what is not there is removed already."""
 
+    def remove(self, key: str) -> None:
+        """Remove one object; what is not there is removed already."""
+
     def presigned_url(self, key: str, expires_in: timedelta) -> str | None:
         """A URL under which the storage itself serves the object; None if it cannot."""
 
@@ -147,6 +150,14 @@ class ObstoreStorage:
             return  # a directory that another reaper was faster with
         except (BaseError, OSError) as error:
             raise StorageUnavailable(f"remove {prefix}") from error
+
+    def remove(self, key: str) -> None:
+        try:
+            obstore.delete(self._store, checked_key(key))
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise StorageUnavailable(f"remove {key}") from error
 
     def presigned_url(self, key: str, expires_in: timedelta) -> str | None:
         return None if self._is_plain else obstore.sign(self._public, "GET", checked_key(key), expires_in)

@@ -52,12 +52,18 @@ SINCE: Mapping[Callable[[Target], bool], int] = {
 SINCE_OF_SPEC: Mapping[Callable[[EditSpec], bool], int] = {lambda spec: spec.reference is not None: 3}
 #: Of jobs that use none of it.
 FIRST = 1
+#: The first version that leaves nothing behind of a job that is not to be stored.
+UNSTORED = 3
 #: What this program reads. Raised with each row of a new version.
-SCHEMA_VERSION = max(*SINCE.values(), *SINCE_OF_SPEC.values())
+SCHEMA_VERSION = max(*SINCE.values(), *SINCE_OF_SPEC.values(), UNSTORED)
 
 
-def version_of(spec: EditSpec) -> int:
-    """The first version that reads a job of a spec."""
+def version_of(spec: EditSpec, *, store: bool = True) -> int:
+    """The first version that reads a job of a spec.
+
+    Args:
+        store: whether what is found and made may be kept for later jobs.
+    """
     of_targets = [since for target in spec.targets for asks, since in SINCE.items() if asks(target)]
     of_spec = [since for asks, since in SINCE_OF_SPEC.items() if asks(spec)]
-    return max([*of_targets, *of_spec], default=FIRST)
+    return max([*of_targets, *of_spec, FIRST if store else UNSTORED])

@@ -23,6 +23,8 @@ log = logging.getLogger("layers.access")
 NO_ROUTE = "none"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER = "other"
+#: What paths begin with that name somebody behind it.
+NAMING_PEOPLE = ("/v1/subjects/",)
 
 
 class Access:
@@ -54,7 +56,7 @@ class Access:
         finally:
             seconds = took if took >= 0 else perf_counter() - began
             self._child(method_of(scope), route_of(scope), status // 100).observe(seconds)
-            info(log, f"{scope['method']} {scope['path']} {status}", said(scope, status, seconds))
+            info(log, f"{scope['method']} {path_of(scope)} {status}", said(scope, status, seconds))
 
     def _child(self, method: str, route: str, status: int) -> Histogram:
         key = (method, route, status)
@@ -83,7 +85,13 @@ def route_of(scope: Scope) -> str:
     return NO_ROUTE if route is None else route.path_format
 
 
+def path_of(scope: Scope) -> str:
+    """A request's path as it is logged; of a path that names a person, who is to be forgotten, without the name."""
+    path = scope["path"]
+    return next((f"{place}..." for place in NAMING_PEOPLE if path.startswith(place)), path)
+
+
 def said(scope: Scope, status: int, seconds: float) -> Mapping[str, object]:
     """What the line of a request says: its path, but never its query, which can hold a signature."""
     # Whose request it was and which job it was about stand in the context, once they are known.
-    return {"method": scope["method"], "path": scope["path"], "status": status, "seconds": round(seconds, 6)}
+    return {"method": scope["method"], "path": path_of(scope), "status": status, "seconds": round(seconds, 6)}

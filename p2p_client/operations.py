@@ -1,5 +1,6 @@
 """Everything that can be asked of the service, each an operation that either driver runs."""
 
+import json
 import math
 import mimetypes
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from p2p_client.results import (
     InversionList,
     Model,
     ModelList,
+    Receipt,
     Status,
 )
 
@@ -48,6 +50,10 @@ def submit(
     priority: Literal["high", "normal", "low"] | None = None,
     start_within: int | None = None,
     prompt_syntax: Literal["text", "weights"] | None = None,
+    keep_for: int | None = None,
+    store: bool = True,
+    subject: str | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Operation[Edit]:
     """Asks for an edit; `wait` for it, or follow its `events`.
 
@@ -61,11 +67,25 @@ def submit(
         priority: a head start among the key's own edits, or the opposite.
         start_within: seconds; an edit that no worker has begun by then expires.
         prompt_syntax: "weights" reads `(word:1.2)` out of the prompts of plain data; an `EditSpec` is checked before.
+        keep_for: seconds for which it is kept after its end, in place of the service's own time.
+        store: False keeps nothing for later: each artifact can be downloaded once, and the edit goes after minutes.
+        subject: for whom it is made, by a pseudonym of yours; `erase_subject` erases all that was.
+        metadata: texts of yours, to find it by.
     Raises:
         Refused: the edit cannot be made; `errors` point at its fields.
         TooBusy: the queue is full or the key's limits are reached, for longer than the client is patient.
     """
-    body = _edit(spec, webhook=webhook, priority=priority, start_within=start_within, prompt_syntax=prompt_syntax)
+    body = _edit(
+        spec,
+        webhook=webhook,
+        priority=priority,
+        start_within=start_within,
+        prompt_syntax=prompt_syntax,
+        keep_for=keep_for,
+        store=None if store else False,
+        subject=subject,
+        metadata=metadata,
+    )
     if id is not None:
         return parsed(Edit, (yield from ask(api, "PUT", at("edits", id), json=body)))
     return parsed(Edit, (yield from _created(api, "/v1/edits", body, idempotency_key)))
@@ -104,9 +124,26 @@ def erase(api: Api, edit: Edit | str) -> Operation[None]:
     yield from ask(api, "DELETE", at("edits", edit), repeatable=False)
 
 
-def list_edits(api: Api, *, status: Status | None = None, page_size: int = 100) -> Operation[None]:
-    """Tells the key's edits, the newest first, fetching page after page as they are wanted."""
-    query: dict[str, Any] = {"limit": page_size} | ({} if status is None else {"status": status})
+def erase_subject(api: Api, subject: str) -> Operation[Receipt]:
+    """Erases all that was made for a subject. While the receipt says that some remain, they run still: ask again."""
+    return parsed(Receipt, (yield from ask(api, "DELETE", at("subjects", subject))))
+
+
+def list_edits(
+    api: Api,
+    *,
+    status: Status | None = None,
+    subject: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    page_size: int = 100,
+) -> Operation[None]:
+    """Tells the key's edits, the newest first, fetching page after page as they are wanted.
+
+    Args:
+        subject, metadata: only those that are made for the subject, and that say all of this.
+    """
+    query: dict[str, Any] = {"limit": page_size} | _given(status=status, subject=subject)
+    query |= _given(metadata=[f"{name}={text}" for name, text in (metadata or {}).items()] or None)
     while True:
         page = parsed(EditPage, (yield from ask(api, "GET", "/v1/edits", params=query)))
         for edit in page.edits:
@@ -122,9 +159,13 @@ def submit_batch(
     *,
     idempotency_key: str | None = None,
     webhook: str | Body | None = None,
+    subject: str | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Operation[Batch]:
     """Asks for several edits, which are accepted together or not at all; the webhook is sent once all have ended."""
-    body = {"edits": [_edit(spec) for spec in specs]} | _given(webhook=_webhook(webhook))
+    body = {"edits": [_edit(spec) for spec in specs]} | _given(
+        webhook=_webhook(webhook), subject=subject, metadata=metadata
+    )
     return parsed(Batch, (yield from _created(api, "/v1/batches", body, idempotency_key)))
 
 
@@ -138,7 +179,14 @@ def cancel_batch(api: Api, batch: Batch | str) -> Operation[Batch]:
     return parsed(Batch, (yield from ask(api, "POST", at("batches", batch, "/cancel"))))
 
 
-def upload(api: Api, picture: str | Path | bytes, *, name: str = "picture") -> Operation[Image]:
+def upload(
+    api: Api,
+    picture: str | Path | bytes,
+    *,
+    name: str = "picture",
+    subject: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Operation[Image]:
     """Sends a photo (PNG, JPEG, WebP, AVIF or HEIC), by its path or as its bytes; its `id` goes into an edit's source.
 
     Raises:
@@ -149,7 +197,9 @@ def upload(api: Api, picture: str | Path | bytes, *, name: str = "picture") -> O
     if not isinstance(picture, bytes):
         name = Path(picture).name
         content = yield Work(Path(picture).read_bytes)
-    files = {"image": (name, content, mimetypes.guess_type(name)[0] or "application/octet-stream")}
+    files: dict[str, Any] = {"image": (name, content, mimetypes.guess_type(name)[0] or "application/octet-stream")}
+    texts = _given(subject=subject, metadata=None if metadata is None else json.dumps(dict(metadata)))
+    files |= {field: (None, text) for field, text in texts.items()}
     return parsed(Image, (yield from ask(api, "POST", "/v1/images", repeatable=False, files=files)))
 
 

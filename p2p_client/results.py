@@ -128,7 +128,7 @@ class Chosen(Choice):
 
 
 class Edit(Result):
-    """An edit as it stands; of one that was just accepted, only the first ten fields say anything.
+    """An edit as it stands; of one that was just accepted, only the first twelve fields say anything.
 
     Attributes:
         seed: of its noise, also if the service drew it; None if there are `seeds`.
@@ -147,6 +147,8 @@ class Edit(Result):
     links: Mapping[str, str]
     notices: tuple[Notice, ...] = ()
     usage: Usage | None = None
+    subject: str | None = None
+    metadata: Mapping[str, str] = {}
     queue: QueuePlace | None = None
     attempt: int = 0
     cancel_requested: bool = False
@@ -203,6 +205,13 @@ class AsMask(Result):
     colour: float
 
 
+class Provenance(Result):
+    """What a photo's file said of its origin: IPTC's DigitalSourceType, and whether it had C2PA credentials."""
+
+    source_type: str | None = None
+    credentials: bool = False
+
+
 class Image(Result):
     """A photo as the service keeps it; `id` goes into an edit's `source.image.upload`."""
 
@@ -213,6 +222,9 @@ class Image(Result):
     format: str
     bytes: int
     as_mask: AsMask | None = None
+    provenance: Provenance = Provenance()
+    subject: str | None = None
+    metadata: Mapping[str, str] = {}
     created_at: datetime
     expires_at: datetime
     url: str
@@ -310,6 +322,19 @@ class EditOfBatch(Result):
     links: Mapping[str, str]
 
 
+class Receipt(Result):
+    """What was erased of a subject; while edits remain, they run still: ask again."""
+
+    id: str
+    subject_sha256: str
+    erased_at: datetime
+    edits: int
+    batches: int
+    images: int
+    inversions: int
+    remaining: int
+
+
 class Batch(Result):
     """Edits that were accepted together, in the order in which they were posted; "ended" once all of them have."""
 
@@ -322,6 +347,8 @@ class Batch(Result):
     edits: tuple[EditOfBatch, ...]
     links: Mapping[str, str]
     notices: tuple[Notice, ...] = ()
+    subject: str | None = None
+    metadata: Mapping[str, str] = {}
 
     @property
     def has_ended(self) -> bool:

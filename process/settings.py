@@ -59,6 +59,11 @@ class PlaneSettings(BaseSettings):
         "auto", description='How lines on standard error look: "json", "text"; "auto" is text on a terminal, else JSON.'
     )
 
+    audit_log: Path | None = Field(
+        None,
+        description="File to which keys made and revoked, erasures, refusals of moderation and admin commands are "
+        "added, as JSON lines; nothing is noted if absent.",
+    )
     usage_days: int = Field(
         400, ge=1, le=3650, description="How many days the totals of what each key used are kept (`admin usage`)."
     )

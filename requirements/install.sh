@@ -7,3 +7,5 @@ cd "$(python -c 'import site; print(site.getsitepackages()[0])')"
 # Folders of tests, and torch's test programs. What lies below *.dist-info are licences.
 find . -path './*.dist-info' -prune -o -type d \( -name tests -o -name test \) -prune -exec rm -rf {} +
 if [ -d torch/bin ]; then find torch/bin \( -name 'test_*' -o -name '*Test' \) -delete; fi
+# What a program in Rust is linked with: 30 MB that no Python reads.
+rm -f c2pa/libs/*.rlib

@@ -20,7 +20,7 @@ FORM_BYTES = 16_384
 
 def application(settings: RouterSettings) -> ASGIApp:
     """The router, with bodies that are bounded and come at a pace, in a log of requests."""
-    of_path = {"/v1/images": settings.max_image_bytes + FORM_BYTES}
+    of_path = dict.fromkeys(("/v1/images", "/v1/verifications"), settings.max_image_bytes + FORM_BYTES)
     # In the order of the API: the outer one counts what the inner one waits for.
     paced = BodyPace(Router(settings), seconds=settings.body_seconds, rate=settings.min_rate)
     return Access(BodyLimit(paced, settings.max_body_bytes, of_path))

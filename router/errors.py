@@ -30,6 +30,17 @@ class UnknownCell(RouterRefusal):
         Exception.__init__(self, f"there is no cell {cell}: this service has {', '.join(known)}")
 
 
+class CellNotNamed(RouterRefusal):
+    """What is asked for is asked of each cell apart."""
+
+    code = "cell_not_named"
+
+    def __init__(self, known: Sequence[str]) -> None:
+        Exception.__init__(
+            self, f"each cell has its own part of this: ask {', '.join(f'?cell={each}' for each in known)}"
+        )
+
+
 class SeveralCells(RouterRefusal):
     """One edit cannot use pictures that lie in different cells."""
 

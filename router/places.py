@@ -15,7 +15,7 @@ from typing import Any
 
 from process.cell import cell_of
 from router.cells import Cell
-from router.errors import SeveralCells, UnknownCell
+from router.errors import CellNotNamed, SeveralCells, UnknownCell
 
 #: Addresses of one thing each, and how their path names it.
 _NAMED = re.compile(r"/v1/(?:edits|batches|images|inversions)/([^/]+)(?:/.*)?")
@@ -24,6 +24,8 @@ _ARTIFACT = re.compile(r"/v1/artifacts/[^/]+/([^/]+)/.*")
 _OWN_EDIT = re.compile(r"/v1/edits/([^/]+)")
 #: Where new work is posted, and whether its body is JSON that may name pictures. An alignment leaves nothing behind.
 _NEW = {"/v1/edits": True, "/v1/batches": True, "/v1/inversions": True, "/v1/images": False}
+#: What is asked of one cell at a time.
+_OF_A_CELL = "/v1/subjects/"
 _LISTS = frozenset({"/v1/edits", "/v1/images", "/v1/inversions"})
 
 
@@ -70,11 +72,17 @@ def place_of(method: str, path: str, cell: str, name: str | None, cells: Mapping
         name: its Idempotency-Key.
     Raises:
         UnknownCell: it names a cell that is not there.
+        CellNotNamed: it names none, and has to.
     """
     if method in {"GET", "HEAD"} and path in _LISTS:
         return Listing(known(cell, cells) if cell else None)
     if method == "POST" and path in _NEW:
         return Creating(name, _NEW[path])
+    if path.startswith(_OF_A_CELL):
+        # Each cell has its own part of what is a subject's, and one receipt is of one cell.
+        if not cell and len(cells) > 1:
+            raise CellNotNamed(list(cells))
+        return Home(known(cell, cells))
     if found := _NAMED.fullmatch(path) or _ARTIFACT.fullmatch(path):
         of = cell_of(found[1])
         if of is not None:

@@ -16,6 +16,7 @@ from uvicorn.main import STARTUP_FAILURE
 from jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis, UnsafeRedis
 from jobs.redis.connection import patient_client, refuse_wrong, wait_for
 from jobs.storage import open_storage
+from process.audit import Audit, AuditUnavailable
 from process.logs import set_up_logs
 from process.metrics import API, show_process
 from process.settings import settings_or_exit
@@ -43,7 +44,8 @@ def main() -> None:
     try:
         load_offered(settings.models_file)
         open_storage(settings.storage_url)
-    except (InvalidCatalogue, InvalidStorage) as error:
+        Audit(settings.audit_log)
+    except (AuditUnavailable, InvalidCatalogue, InvalidStorage) as error:
         sys.exit(str(error))
     show_process(API)
     spare_connections()

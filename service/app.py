@@ -35,10 +35,28 @@ from service.plane import Plane
 from service.playground.routes import playground
 from service.reference.routes import reference
 from service.settings import Settings
+from service.subjects import routes as subjects
 from service.telemetry import TELEMETRY
+from service.verifications import routes as verifications
 
 #: What a form adds to the file that it brings: boundaries and the head of the part.
 FORM_BYTES = 16_384
+
+#: The rooms of the API, in the order in which openapi.yaml has them.
+ROOMS = (
+    edits,
+    batches,
+    deliveries,
+    images,
+    subjects,
+    verifications,
+    inversions,
+    alignments,
+    models,
+    artifacts,
+    health,
+    metrics,
+)
 
 Connect = Callable[[Settings], AbstractAsyncContextManager[Plane]]
 
@@ -73,7 +91,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         telemetry=TELEMETRY,
     )
     # A form is a little larger than the file in it.
-    of_path = {"/v1/images": settings.max_image_bytes + FORM_BYTES}
+    of_path = dict.fromkeys(("/v1/images", "/v1/verifications"), settings.max_image_bytes + FORM_BYTES)
     app.add_middleware(BodyPace, seconds=settings.body_seconds, rate=settings.min_rate)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
     hosts = AllowedHosts(settings.hosts, settings.public_url)
@@ -89,7 +107,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     install_error_handlers(app)
     # First, for they are asked most; and not by `include_router`, which has each request look for its route twice.
     app.router.routes[:0] = edits.direct.routes
-    for routes in (edits, batches, deliveries, images, inversions, alignments, models, artifacts, health, metrics):
+    for routes in ROOMS:
         app.include_router(routes.router)
     app.include_router(reference())
     if settings.playground:

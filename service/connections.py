@@ -18,10 +18,12 @@ from jobs.redis.queue import RqJobQueue
 from jobs.redis.replicated import Replicated
 from jobs.redis.schemes import SCHEMES, client
 from jobs.redis.store import AsyncRedisJobStore
-from jobs.storage import ObjectStorage, open_storage
+from jobs.redis.subjects import RedisSubjects
+from jobs.storage import ObjectStorage, local_directory, open_storage
 from picture_files.by_url import Fetch, fetch_over
 from picture_files.reading import ImageLimits, ImageReader
 from process.addresses import GuardedTransport
+from process.audit import Audit
 from service.api_keys import KeyHolders
 from service.artifacts.signing import UrlSigner, artifact_secret
 from service.edits.stream_bound import StreamBound
@@ -114,6 +116,9 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 prefix=settings.prefix,
                 job_lifetime=settings.job_lifetime,
                 url_lifetime=settings.url_lifetime,
+                most_lifetime=settings.job_lifetime_most,
+                unstored_lifetime=settings.unstored_lifetime,
+                signs_everywhere=bool(settings.artifact_secret) or local_directory(settings.storage_url) is not None,
                 queue_limit=settings.queue_limit,
                 standings=backlog.standings,
                 offer=backlog.offer,
@@ -122,6 +127,8 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 webhook_private=settings.webhook_private,
                 images=_image_plane(settings, records, writes, storage, transport),
                 followers=followers,
+                audit=Audit(settings.audit_log),
+                subjects=RedisSubjects(records, writes),
                 stream_bound=StreamBound(settings.streams_per_key),
             )
     finally:
@@ -144,7 +151,7 @@ def _image_plane(
         records=RedisImages(records, writes),
         inversions=RedisInversions(records, writes),
         storage=storage,
-        reader=ImageReader(limits_of(settings)),
+        reader=ImageReader(limits_of(settings), settings.trust_anchors),
         lifetime=settings.image_lifetime,
         most=settings.images_per_key,
         cell=settings.cell,

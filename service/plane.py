@@ -10,10 +10,12 @@ from jobs.follow.followers import Followers
 from jobs.redis.backlog import Standing
 from jobs.redis.queue import JobQueue
 from jobs.redis.store import AsyncJobStore
+from jobs.redis.subjects import NoSubjects, Subjects
 from jobs.storage import ObjectStorage
 from layers.computing import Computing
 from layers.shared_look import SharedLook
 from p2p.seeds import DrawSeed, draw_seed
+from process.audit import NO_AUDIT, Audit
 from process.turns import Turns
 from prompts.counting import TokenCounter
 from prompts.schedulers import Substitution
@@ -44,6 +46,12 @@ class Plane:
     callers: Callers
     job_lifetime: timedelta
     url_lifetime: timedelta
+    #: The longest that a request may have its edit kept; where it is None, `job_lifetime`.
+    most_lifetime: timedelta | None = None
+    #: How long what is not stored is kept after its end.
+    unstored_lifetime: timedelta = timedelta(minutes=10)
+    #: Whether every API process takes the URLs that this one signs.
+    signs_everywhere: bool = True
     queue_limit: timedelta
     backlog: int
     deliveries: Deliveries
@@ -51,6 +59,8 @@ class Plane:
     images: ImagePlane
     followers: Followers
     stream_bound: StreamBound
+    subjects: Subjects = field(default_factory=NoSubjects)
+    audit: Audit = NO_AUDIT
     #: Where what is large is read and checked.
     computing: Computing = field(default_factory=Computing)
     #: Pages of lists that are made at the same time; of one key a single one.
@@ -75,6 +85,20 @@ class Plane:
         return replace(
             self, catalogue=offered.catalogue, counters=offered.counters, substitutions=offered.substitutions
         )
+
+    @property
+    def longest_lifetime(self) -> timedelta:
+        """The longest that an edit is kept after its end."""
+        return max(self.job_lifetime, self.most_lifetime or self.job_lifetime)
+
+    @property
+    def longest(self) -> timedelta:
+        """How long a record may be there, beside its run."""
+        return self.queue_limit + self.longest_lifetime
+
+    def url_once(self, key: str) -> str:
+        """Where a client fetches an artifact, for a while and once."""
+        return self.signer.url(key, self.url_lifetime, once=True)
 
     def url(self, key: str) -> str:
         """Where a client fetches an artifact, for a while: made anew for each answer, never kept."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, FilePath, field_validator
 
 from layers.cors import checked_origins
 from layers.hosts import ANY, checked_hosts
@@ -61,6 +61,14 @@ class Settings(WebhookSettings):
     job_lifetime: Span = Field(
         timedelta(days=1), description="How long a job's record and artifacts are kept after its end; seconds."
     )
+    job_lifetime_most: Span | None = Field(
+        None, description="The longest that a request may have its edit kept (`keep_for`); `JOB_LIFETIME` if absent."
+    )
+    unstored_lifetime: Span = Field(
+        timedelta(minutes=10),
+        description='How long an edit with `"store": false` is kept after its end, if it is not downloaded; seconds. '
+        "Such edits need `ARTIFACT_SECRET` unless artifacts lie in a directory.",
+    )
     queue_limit: Span = Field(
         timedelta(days=1), description="How long a job may wait for a worker before it expires; seconds."
     )
@@ -112,6 +120,11 @@ class Settings(WebhookSettings):
     )
     image_lifetime: Span = Field(
         timedelta(days=1), description="How long a picture is kept that no edit needs longer; seconds."
+    )
+    trust_anchors: FilePath | None = Field(
+        None,
+        description="Certificates, in PEM, of those whose Content Credentials `POST /v1/verifications` calls trusted; "
+        "nobody's if absent.",
     )
     images_per_key: int = Field(1000, ge=1, description="How many pictures a key may keep.")
     image_urls: bool = Field(

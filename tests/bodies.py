@@ -57,6 +57,10 @@ EDIT: dict[str, Any] = {
     "long_prompts": "refuse",
     "priority": "high",
     "start_within": 60,
+    "keep_for": 600,
+    "store": False,
+    "subject": "user-4711",
+    "metadata": {"order": "77"},
     "prompt_syntax": "text",
 }
 #: What has no place beside edits of words.
@@ -77,6 +81,8 @@ PUBLISHED: dict[str, Any] = {
 BATCH: dict[str, Any] = {
     "edits": [EDIT],
     "webhook": {"url": "https://example.com/told", "events": ["batch.ended", "edit.failed"]},
+    "subject": "user-4711",
+    "metadata": {"order": "77"},
 }
 INVERSION: dict[str, Any] = {name: EDIT[name] for name in ("model", "source", "inversion", "sampling", "loras")}
 ALIGNMENT: dict[str, Any] = {

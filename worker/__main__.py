@@ -18,18 +18,25 @@ from jobs.errors import InvalidCatalogue, InvalidStorage, RefusedRedis
 from jobs.redis.connection import refuse_wrong
 from jobs.storage import ObjectStorage, open_storage
 from p2p.errors import P2PError
+from process.audit import Audit, AuditUnavailable
 from process.logs import set_up_logs
 from process.metrics import WORKER, MetricsUnavailable, model_loaded, serve_metrics
 from process.settings import settings_or_exit
+from worker.credentials import InvalidCredentials, load_credentials
 from worker.library_logs import adopt_library_logs
+from worker.marking import Marking
 from worker.moderation import InvalidModeration, Judge, load_moderation
 from worker.settings import WorkerSettings
 from worker.taking import OneModel
+from worker.watermark import InvalidWatermark, Watermarks, load_watermark
 
 if TYPE_CHECKING:
     from worker.engine import Engine
 
 log = logging.getLogger("worker")
+
+#: Settings that name what an installation brings along, and that is not there.
+REFUSED = (AuditUnavailable, InvalidModeration, InvalidWatermark, InvalidCredentials)
 
 
 def main() -> None:
@@ -45,18 +52,20 @@ def main() -> None:
     declaration, *further = _declared(arguments.parse_args().model, settings)
     try:
         storage = open_storage(settings.storage_url)
-        judge = Judge(load_moderation(settings.moderation))
+        judge = Judge(load_moderation(settings.moderation), Audit(settings.audit_log))
+        watermarks = Watermarks(load_watermark(settings.watermark))
+        marking = Marking(watermarks, load_credentials(settings.content_credentials, settings.timestamp_url))
         serve_metrics(WORKER, settings.metrics_host, settings.metrics_port)
         # Before the model, which takes long to load.
         refuse_wrong(settings.redis_url)
-    except (InvalidStorage, InvalidModeration, MetricsUnavailable, RefusedRedis) as error:
+    except (*REFUSED, InvalidStorage, MetricsUnavailable, RefusedRedis) as error:
         sys.exit(str(error))
     # Not at the head of the file: diffusers and transformers log while their parts are imported.
     adopt_library_logs()
     if further:
         from worker.several import serve_several
 
-        return serve_several([declaration, *further], settings, storage, judge)
+        return serve_several([declaration, *further], settings, storage, judge, marking)
     from p2p.families.occupied import occupied
     from worker.engine import Engine
     from worker.models import load_family
@@ -77,7 +86,9 @@ def main() -> None:
     log.info("%s is resident: %s on %s, revision %s", declaration.id, family.dtype, family.device, family.revision)
     model_loaded(declaration.id, occupied(family.networks))
     share = partial(SharedModel, family)
-    engine = Engine(ModelSampler(family), declaration, revision=family.revision, judge=judge, share=share)
+    engine = Engine(
+        ModelSampler(family), declaration, revision=family.revision, judge=judge, marking=marking, share=share
+    )
     serve(engine, declaration, settings, storage)
 
 

@@ -62,6 +62,7 @@ class Desk:
             context.sources,
             lease=context.lease,
             judge=engine.judge,
+            marking=engine.marking,
             beside=beside,
             meter=meter,
         )

@@ -21,6 +21,7 @@ from p2p.stepping import made_of
 from p2p.trajectory import Trajectory
 from worker.edited import Edited, FindSource, edited_by
 from worker.events import Drawn, Event, Failed, Finished, PreviewReady, Progress, Started, Waiting
+from worker.marking import UNSIGNED, Marking
 from worker.moderation import NOBODY, Judge, NotAllowed
 from worker.photo import FetchImage, NoPhoto, no_images
 from worker.results import artifacts_of
@@ -29,6 +30,7 @@ from worker.runs_in_cohort import Stepped
 from worker.sampler import Sampler
 from worker.sharing import Sharing
 from worker.usage import Meter, Share
+from worker.watermark import NotMarked
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Engine:
 
     Attributes:
         judge: of prompts, pictures and previews.
+        marking: of pictures, as a machine's.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Engine:
         *,
         revision: str,
         judge: Judge = NOBODY,
+        marking: Marking = UNSIGNED,
         make_room: Callable[[], bool] = no_room,
         share: Callable[[], Sharing] | None = None,
     ) -> None:
@@ -73,13 +77,19 @@ class Engine:
         self._declaration = declaration
         self._revision = revision
         self.judge = judge
+        self.marking = marking
         self.share = share
         self.max_rows = None if share is None else declaration.max_rows
 
     def among(self, sharing: Sharing) -> "Engine":
         """This engine for jobs that share the model: their events say when they wait for a turn."""
         return Engine(
-            sharing.sampler, self._declaration, revision=self._revision, judge=self.judge, make_room=self._make_room
+            sharing.sampler,
+            self._declaration,
+            revision=self._revision,
+            judge=self.judge,
+            marking=self.marking,
+            make_room=self._make_room,
         )
 
     def run(
@@ -107,9 +117,16 @@ class Engine:
             yield Drawn()
             for result in results:
                 self.judge.judge_pictures(job, result.images, result.seed)
-            yield from artifacts_of(results, edited, self._declaration, revision=self._revision, turns=meter.turns)
+            yield from artifacts_of(
+                results,
+                edited,
+                self._declaration,
+                revision=self._revision,
+                turns=meter.turns,
+                marking=self.marking,
+            )
             yield Finished()
-        except (NotAllowed, NoPhoto) as refusal:
+        except (NotAllowed, NoPhoto, NotMarked) as refusal:
             yield refusal.failure
         except P2PError as error:
             yield Failed(code=error.code, message=str(error))

@@ -23,6 +23,7 @@ from typing import Protocol
 from PIL import Image
 
 from jobs.model import Job
+from process.audit import NO_AUDIT, Audit
 from worker.events import Failed
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class Judge:
     """A hook, or none, as the engine asks it."""
 
     hook: Moderation | None = None
+    audit: Audit = NO_AUDIT
     # Hooks are written for one call at a time; previews are judged beside the run.
     _turn: Lock = field(default_factory=Lock, repr=False, compare=False)
 
@@ -159,6 +161,7 @@ class Judge:
         if reason is not None:
             what = "the prompts" if index is None else f"{'a preview of ' if preview else ''}picture {index}"
             log.info("refused by moderation, %s", what)
+            self.audit.note("moderation_refused", job=job.id, key=job.owner, model=job.model, what=what)
             raise NotAllowed(Failed(code="moderated", message=f"refused: {reason or 'no reason is given'}"))
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from jobs.errors import ArtifactNotFound, StorageUnavailable
 from jobs.images import image_key
 from jobs.model import Reconstruction
+from jobs.provenance import CREDENTIALS_CHUNK
 from jobs.storage import ObjectStorage
 from p2p.inversion.fidelity import Fidelity
 from p2p.inversion.source_run import InversionStep
@@ -65,11 +66,13 @@ class Photo:
     Attributes:
         whole: as it was sent.
         picture: of the model's size.
+        credentials: that its file came with, as an ingredient's archive; None if it had none.
     """
 
     whole: Image.Image
     picture: Image.Image
     fitting: Fitting
+    credentials: bytes | None = None
 
     def back(
         self, edited: Image.Image, bound: Image.Image | None = None, shown: Image.Image | None = None
@@ -91,8 +94,10 @@ def photo_of(spec: EditSpec, fetch: FetchImage) -> Photo:
         raise ValueError("the service settles a job's picture and size before it is queued")
     with Image.open(io.BytesIO(fetch(image_key(named.upload)))) as file:
         whole = file.convert("RGB")
+        chunks = getattr(file, "private_chunks", ())
     fitting = fitting_of(whole.size, (sampling.width, sampling.height), named.fit)
-    return Photo(whole=whole, picture=fitting.seen(whole), fitting=fitting)
+    credentials = next((data for name, data, *_ in chunks if name == CREDENTIALS_CHUNK), None)
+    return Photo(whole=whole, picture=fitting.seen(whole), fitting=fitting, credentials=credentials)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

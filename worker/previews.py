@@ -22,7 +22,9 @@ from jobs.redis.store import JobStore
 from jobs.storage import ObjectStorage
 from worker.encoding import Encoding, encoded
 from worker.events import PreviewReady
+from worker.marking import source_type_of_job
 from worker.moderation import Judge
+from worker.watermark import NO_WATERMARKS, NotMarked, Watermarks
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +39,19 @@ class Previews:
     Args:
         job: as the execution began it.
         judge: says whether the pictures of a preview may be shown; called in a thread.
+        watermarks: marks them, in that thread too.
     """
 
-    def __init__(self, job: Job, store: JobStore, storage: ObjectStorage, judge: Judge) -> None:
+    def __init__(
+        self,
+        job: Job,
+        store: JobStore,
+        storage: ObjectStorage,
+        judge: Judge,
+        watermarks: Watermarks = NO_WATERMARKS,
+    ) -> None:
         self._job, self._store, self._storage, self._judge = job, store, storage, judge
+        self._watermarks = watermarks
         self._over = Event()
         self._thread: Thread | None = None
 
@@ -64,14 +75,18 @@ class Previews:
         try:
             if not self._judge.allows_preview(self._job, preview.pictures):
                 return self.end()
-            data = sheet(preview.pictures)
+            marked = [
+                self._watermarks.marked(self._job, picture, index, preview=True)
+                for index, picture in enumerate(preview.pictures)
+            ]
+            data = sheet(marked, source_type_of_job(self._job))
             if self._over.is_set():
                 return
             key = artifact_key(self._job.id, self._job.execution or "", f"previews/{preview.step:04}{ENCODING.suffix}")
             self._storage.put(key, data, ENCODING.content_type)
             if not self._over.is_set():
                 self._store.make(moves.show(self._job, preview.step, preview.steps, key))
-        except (IllegalTransition, JobNotFound):
+        except (IllegalTransition, JobNotFound, NotMarked):
             self.end()
         except (StorageUnavailable, redis.RedisError) as error:
             log.warning("no more previews: %s", error)
@@ -81,10 +96,10 @@ class Previews:
             self.end()
 
 
-def sheet(pictures: Sequence[Image.Image]) -> bytes:
-    """Pictures of one size side by side, as a file."""
+def sheet(pictures: Sequence[Image.Image], source_type: str | None = None) -> bytes:
+    """Pictures of one size side by side, as a file that says where they come from."""
     width, height = pictures[0].size
     whole = Image.new("RGB", (width * len(pictures), height))
     for number, picture in enumerate(pictures):
         whole.paste(picture, (number * width, 0))
-    return encoded(whole, ENCODING)
+    return encoded(whole, ENCODING, source_type)

@@ -48,6 +48,7 @@ from worker.events import (
     Started,
     Waiting,
 )
+from worker.marking import UNSIGNED, Marking
 from worker.moderation import NOBODY, Judge
 from worker.previews import Previews
 from worker.usage import Meter, Usage
@@ -83,6 +84,7 @@ class Publisher:
         *,
         lease: timedelta = timedelta(seconds=10),
         judge: Judge = NOBODY,
+        marking: Marking = UNSIGNED,
         beside: bool = False,
         meter: Meter | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -99,7 +101,7 @@ class Publisher:
         self.is_unwanted = False
         self._artifacts: list[Artifact] = []
         self._sources = sources
-        self._previews = Previews(self.job, store, storage, judge)
+        self._previews = Previews(self.job, store, storage, judge, marking.watermarks)
         self._reconstruction: Reconstruction | None = None
         self._kept: list[tuple[str, str]] = []  # digest and key of trajectories
 
@@ -174,7 +176,7 @@ class Publisher:
 
     def _finish(self, _: Finished) -> None:
         self._end(moves.finish(self.job, tuple(self._artifacts), self._reconstruction))
-        for source, key in self._kept:
+        for source, key in self._kept if self.job.store else ():
             self._sources.remember(self.job.owner, source, key, self.job.lifetime)
 
     def _fail(self, failed: Failed) -> None:
@@ -191,6 +193,8 @@ class Publisher:
 
     def _keep_inversion(self, inverted: Inverted) -> None:
         """Kept at once: what has been found serves the next edit, whatever becomes of this one."""
+        if not self.job.store:
+            return
         spec, now = self.job.spec, datetime.now(UTC)
         inversion = KeptInversion(
             id=in_cell(cell_of(self.job.id) or "", uuid4().hex),
@@ -206,6 +210,7 @@ class Publisher:
             reconstruction=inverted.reconstruction,
             unet_evaluations=inverted.unet_evaluations,
             bytes=len(inverted.data),
+            labels=self.job.labels,
             created_at=now,
             expires_at=now + self.job.lifetime,
         )

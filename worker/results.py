@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from jobs.catalogue import ModelDeclaration
+from jobs.model import Job
 from p2p.edit import EditResult, WordMap
-from p2p.spec import Artifacts
 from p2p.trajectory_file import dumped
 from worker.edited import Edited
 from worker.encoding import ENCODINGS, encoded
@@ -22,6 +22,7 @@ from worker.events import ArtifactReady
 from worker.fitting import Fitting, fitting_of
 from worker.heatmaps import MAX_SIDE, heatmap
 from worker.manifest import manifest
+from worker.marking import UNSIGNED, Marking, source_type_of_job
 from worker.photo import InvertedPhoto
 from worker.usage import Stretch
 
@@ -33,6 +34,7 @@ def artifacts_of(
     *,
     revision: str,
     turns: Sequence[Stretch] = (),
+    marking: Marking = UNSIGNED,
 ) -> Iterator[ArtifactReady]:
     """Every artifact that a job asked for, the manifest last; where it asked for several seeds, a folder for each.
 
@@ -40,29 +42,38 @@ def artifacts_of(
         results: of each of its seeds.
         turns: that its runs took part in.
         edited: what was edited. Pictures and masks of a photo come back in its size, heat maps in its shape.
+        marking: what pictures are marked with as a machine's.
+    Raises:
+        NotMarked: a picture could not be marked.
     """
     job, photo, bounds = edited.job, edited.photo, edited.masks.bounds
     # All of them at once, so that their time is one figure of the manifest and holds no storing.
     began = time.perf_counter()
-    encode = partial(encoded, encoding=ENCODINGS[job.spec.artifacts.format])
+    encode = partial(encoded, encoding=ENCODINGS[job.spec.artifacts.format], source_type=source_type_of_job(job))
+    mark = marking.watermarks.marked
     limits = (None, *bounds) if bounds else (None,) * len(results[0].images)
     pictures = [
         [
-            _picture(_back(drawn, photo, limit, shown), encode)
-            for drawn, limit, shown in zip_longest(each.images, limits, (None, *map(_shown, each.masks)))
+            _picture(mark(job, _back(drawn, photo, limit, shown), index, each.seed), encode)
+            for index, (drawn, limit, shown) in enumerate(
+                zip_longest(each.images, limits, (None, *map(_shown, each.masks)))
+            )
         ]
         for each in results
     ]
     encoding = time.perf_counter() - began
     drawn_size = results[0].images[0].size
     fitting = fitting_of(drawn_size, drawn_size) if photo is None else photo.photo.fitting
+    made = manifest(results, edited, declaration, revision=revision, encoding=encoding, turns=turns)
+    text = json.dumps(made, indent=2, ensure_ascii=False).encode()
+    # After the manifest, whose digest stands in the credentials; a signature changes no pixel.
+    sign = marking.signing_of(job, text, None if photo is None else photo.photo.credentials)
     for result, written in zip(results, pictures, strict=True):
         folder = "" if job.spec.sampling.seeds is None else f"seed-{result.seed}/"
-        for file in _files(result, written, fitting, limits, job.spec.artifacts):
-            yield replace(file, name=f"{folder}{file.name}", seed=result.seed)
-    made = manifest(results, edited, declaration, revision=revision, encoding=encoding, turns=turns)
-    text = json.dumps(made, indent=2, ensure_ascii=False)
-    yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text.encode())
+        for file in _files(result, written, fitting, limits, job):
+            data = sign(file.name, file.content_type, file.data) if file.kind == "image" else file.data
+            yield replace(file, name=f"{folder}{file.name}", seed=result.seed, data=data)
+    yield ArtifactReady(name="manifest.json", kind="manifest", content_type="application/json", data=text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,10 +117,11 @@ def _files(
     pictures: Sequence[_Picture],
     fitting: Fitting,
     limits: Sequence[Image.Image | None],
-    wanted: Artifacts,
+    job: Job,
 ) -> Iterator[ArtifactReady]:
     """What one seed's run leaves; its pictures are written already."""
-    encoding = ENCODINGS[wanted.format]
+    wanted = job.spec.artifacts
+    encoding, source_type = ENCODINGS[wanted.format], source_type_of_job(job)
     for index, picture in enumerate(pictures):
         yield ArtifactReady(
             name=f"{picture_name(index)}{encoding.suffix}",
@@ -123,7 +135,7 @@ def _files(
             yield mask_artifact(index, mask, fitting, limits[index])
     if wanted.heatmaps:
         for index, (picture, maps) in enumerate(zip(pictures, result.maps, strict=True)):
-            yield from _heatmaps(index, picture.shown, maps, fitting)
+            yield from _heatmaps(index, picture.shown, maps, fitting, source_type)
     if wanted.raw_maps:
         data = raw_maps(result.maps)
         yield ArtifactReady(name="maps.npz", kind="maps", content_type="application/octet-stream", data=data)
@@ -177,14 +189,16 @@ def mask_artifact(index: int, mask: np.ndarray, fitting: Fitting, limit: Image.I
     )
 
 
-def _heatmaps(index: int, image: Image.Image, maps: tuple[WordMap, ...], fitting: Fitting) -> Iterator[ArtifactReady]:
+def _heatmaps(
+    index: int, image: Image.Image, maps: tuple[WordMap, ...], fitting: Fitting, source_type: str
+) -> Iterator[ArtifactReady]:
     for position, word in enumerate(maps):
         yield ArtifactReady(
             name=f"heatmaps/{picture_name(index)}-{position:02d}-{_slug(word.word)}.png",
             kind="heatmap",
             content_type="image/png",
             # Whatever the pictures are: a map is read as a measurement, and compresses well.
-            data=encoded(heatmap(fitting.map_back(word.map, image.size), image), ENCODINGS["png"]),
+            data=encoded(heatmap(fitting.map_back(word.map, image.size), image), ENCODINGS["png"], source_type),
             picture=index,
             word=word.word,
             occurrence=word.occurrence,

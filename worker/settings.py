@@ -27,6 +27,20 @@ class WorkerSettings(MetricsSettings):
         "",
         description='Judges prompts and pictures: "package.module:function" (worker/moderation.py); nobody if empty.',
     )
+    watermark: str = Field(
+        "",
+        description='Puts a watermark into pictures: "package.module:function" (worker/watermark.py); none if empty.',
+    )
+    content_credentials: str = Field(
+        "",
+        description='Signs pictures with C2PA Content Credentials: "chain.pem,key.pem", or a signer of yours, '
+        '"chain.pem,package.module:function" (worker/credentials.py). Unsigned if empty.',
+    )
+    timestamp_url: str = Field(
+        "",
+        description="Of a time stamp authority (RFC 3161), which says when each picture was signed; asked for each "
+        "picture. Nobody is asked if empty.",
+    )
     lease: Span = Field(
         timedelta(seconds=10),
         description="How long after a worker's last sign of life its job is tried again; seconds.",

@@ -19,6 +19,7 @@ from p2p.families.occupied import occupied
 from p2p.layouts.model_files import ModelFiles
 from worker.checks import weights_of_checked
 from worker.engine import Engine
+from worker.marking import Marking
 from worker.models import load_family, precision
 from worker.moderation import Judge
 from worker.residents import Resident, Residents
@@ -33,7 +34,11 @@ log = logging.getLogger("worker")
 
 
 def serve_several(
-    declarations: Sequence[ModelDeclaration], settings: WorkerSettings, storage: ObjectStorage, judge: Judge
+    declarations: Sequence[ModelDeclaration],
+    settings: WorkerSettings,
+    storage: ObjectStorage,
+    judge: Judge,
+    marking: Marking,
 ) -> None:
     """Work off the queues of several models until a signal comes.
 
@@ -50,6 +55,7 @@ def serve_several(
             declared[model],
             revision=family.revision,
             judge=judge,
+            marking=marking,
             make_room=partial(memory.leave_alone, model),
             share=partial(SharedModel, family),
         )

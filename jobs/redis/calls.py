@@ -8,6 +8,7 @@ from typing import Any, cast
 from pydantic_core import to_json
 
 from jobs.admission import Admission, Admitted
+from jobs.batches import Batch
 from jobs.errors import (
     IllegalTransition,
     JobNotFound,
@@ -54,7 +55,9 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
                 "message_fields": message.fields,
             }
         )
-    life = max(job.expires_at - job.created_at for job in admission.jobs)
+        if job.of_subject is not None:
+            jobs[-1]["subject"] = keys.subject(owner, job.of_subject)
+    life = max(admission.longest, *(job.expires_at - job.created_at for job in admission.jobs))
     asked = {
         "fingerprint": admission.fingerprint if admission.name is not None else None,
         "per_minute": limits.per_minute,
@@ -63,11 +66,18 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
         "waiting": limits.waiting,
         "backlog": limits.backlog,
         "oldest": milliseconds(life + MARGIN + timedelta(days=1)),
-        "batch": admission.batch and {"id": admission.batch.id, "about": admission.batch.model_dump_json()},
+        "batch": admission.batch and _batch_of(admission.batch),
         "jobs": jobs,
     }
     # One argument: a client packs a hundred of them more slowly than Redis reads one text.
     return names, [to_json({name: value for name, value in asked.items() if value is not None})]
+
+
+def _batch_of(batch: Batch) -> dict[str, str]:
+    said = {"id": batch.id, "about": batch.model_dump_json()}
+    if batch.labels is not None and batch.labels.subject is not None:
+        said["subject"] = keys.subject(batch.owner, batch.labels.subject)
+    return said
 
 
 def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
@@ -111,6 +121,7 @@ def move_call(
     asked: dict[str, object] = {
         "id": move.job_id,
         "owner": move.owner,
+        "subject": None if move.subject is None else keys.subject(move.owner, move.subject),
         "usage_kept": milliseconds(usage_kept),
         "from": to_json(move.from_).decode(),
         "to": to_json(move.to).decode(),

@@ -143,6 +143,11 @@ def source(owner: str, digest: str) -> str:
     return f"source:{owner}:{digest}"
 
 
+def subject(owner: str, name: str) -> str:
+    """What is an owner's subject's, by when it is forgotten at the latest: a sorted set (`jobs.redis.subjects`)."""
+    return f"subject:{owner}:{name}"
+
+
 def images(owner: str) -> str:
     """An owner's pictures by when they expire: a sorted set."""
     return f"images:{owner}"

@@ -249,7 +249,7 @@ class AsyncRedisJobStore:
         names = [keys.record(job.id), keys.events(job.id), keys.LITTER, keys.DEAD, keys.owned(job.owner)]
         names += [keys.OUTBOX, keys.DUE, keys.telling(job.id), keys.deliveries(job.id)]
         ends = " ".join(to_json(status).decode() for status in JobStatus if not TRANSITIONS[status])
-        status = await self._erase(names, [job.id, job_prefix(job.id), ends])
+        status = await self._erase(names, [job.id, job_prefix(job.id), ends, _index(job)])
         if status is None:
             raise JobNotFound(job.id)
         if not JobStatus(json.loads(status)).is_terminal:
@@ -301,6 +301,11 @@ def _counted(move: Move, job: Job) -> Job:
     if move.to.is_terminal:
         job_ended(job.model, str(job.status), job.error.code if job.error else "")
     return job
+
+
+def _index(job: Job) -> str:
+    """The index of all that is of the same subject; "" where it is of none."""
+    return "" if job.of_subject is None else keys.subject(job.owner, job.of_subject)
 
 
 def _readable(fields: Mapping[str, str]) -> Job | None:

@@ -139,7 +139,7 @@ def _loaded(image: Any) -> Image.Image:
 def _check_metadata(image: Any) -> None:
     total = sum(len(value) for value in image.info.values() if isinstance(value, bytes | str))
     if total > MAX_METADATA:
-        raise Refused("image_metadata_too_large", _METADATA)
+        raise Refused("image_metadata_too_large", METADATA)
 
 
 def _understood(step: Callable[[], Any]) -> Any:
@@ -157,7 +157,7 @@ def _understood(step: Callable[[], Any]) -> Any:
 def _refuse(error: Exception) -> None:
     text = str(error).lower()
     if "too large" in text or "max_text" in text:
-        raise Refused("image_metadata_too_large", _METADATA) from error
+        raise Refused("image_metadata_too_large", METADATA) from error
     if "memory" in text:  # libheif and libavif say so, and raise something else
         raise MemoryError from error
     raise Refused("broken_image", _BROKEN) from error
@@ -167,4 +167,6 @@ _BROKEN = "the file is damaged or cut short: send it again, or save it anew"
 #: A PNG's last chunk, which holds nothing: its kind and checksum.
 _PNG_END = b"IEND\xae\x42\x60\x82"
 
-_METADATA = f"text, profile and EXIF of the picture are more than {MAX_METADATA:,} bytes: save it without them"
+METADATA = (
+    f"text, profile, EXIF and credentials of the picture are more than {MAX_METADATA:,} bytes: save it without them"
+)

@@ -1,12 +1,17 @@
 """Artifacts of a storage that cannot serve them itself, under URLs that work for a while."""
 
-from fastapi import APIRouter, Response
+from collections.abc import AsyncIterator
+
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from jobs.storage import CONTENT_TYPES, content_type_of, disposition_of
+from layers.heads import IS_HEAD
 from service.http.dependencies import PlaneOfApp
 from service.http.errors import LinkRefused
 from service.http.problems import problems
+from service.plane import Plane
 
 router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 
@@ -16,9 +21,11 @@ _CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in
 @router.get(
     "/{key:path}", response_class=Response, responses={200: {"content": _CONTENT}, **problems(403, 404, 414, 503)}
 )
-async def fetch_artifact(key: str, plane: PlaneOfApp, expires: str = "", signature: str = "") -> Response:
-    """One artifact, under a URL that an edit's answer gave."""
-    if not plane.signer.is_genuine(key, expires, signature) or plane.signer.is_over(expires):
+async def fetch_artifact(
+    request: Request, key: str, plane: PlaneOfApp, expires: str = "", signature: str = "", once: str = ""
+) -> Response:
+    """One artifact, under a URL that an edit's answer gave. Of an edit that is not stored it is there once."""
+    if not plane.signer.is_genuine(key, expires, signature, once=once == "true") or plane.signer.is_over(expires):
         raise LinkRefused
     # An artifact is written once under its key, so a browser may keep it as long as it likes.
     headers = {
@@ -29,5 +36,16 @@ async def fetch_artifact(key: str, plane: PlaneOfApp, expires: str = "", signatu
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     size, pieces = await plane.storage.opened(key)
+    if once == "true":
+        headers["Cache-Control"] = "no-store"
+        if IS_HEAD not in request.scope:
+            pieces = _then_removed(pieces, key, plane)
     # A piece at a time: who reads slowly costs no more than a piece.
     return StreamingResponse(pieces, media_type=content_type_of(key), headers=headers | {"Content-Length": str(size)})
+
+
+async def _then_removed(pieces: AsyncIterator[bytes], key: str, plane: Plane) -> AsyncIterator[bytes]:
+    """The pieces of an artifact, which is removed once all of them are sent; who breaks off may come again."""
+    async for piece in pieces:
+        yield piece
+    await to_thread.run_sync(plane.storage.remove, key)

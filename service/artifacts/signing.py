@@ -27,23 +27,25 @@ class UrlSigner:
         self._base_url = base_url
         self._clock = clock
 
-    def url(self, key: str, expires_in: timedelta) -> str:
-        """A URL under which the API serves `key` until `expires_in` from now."""
+    def url(self, key: str, expires_in: timedelta, *, once: bool = False) -> str:
+        """A URL under which the API serves `key` until `expires_in` from now; `once` has it removed then."""
         expires = str(int(self._clock() + expires_in.total_seconds()))
-        query = urlencode({"expires": expires, "signature": self._signature(checked_key(key), expires)})
+        query = urlencode({"expires": expires, "signature": self._signature(checked_key(key), expires, once)})
+        query += "&once=true" if once else ""
         return f"{self._base_url}/v1/artifacts/{quote(key)}?{query}"
 
-    def is_genuine(self, key: str, expires: str, signature: str) -> bool:
+    def is_genuine(self, key: str, expires: str, signature: str, *, once: bool = False) -> bool:
         """Whether this signer made the URL for this key and this end."""
         # Compared as bytes: `compare_digest` refuses text beyond ASCII, and this text is a stranger's.
-        return hmac.compare_digest(self._signature(key, expires).encode(), signature.encode("utf-8", "replace"))
+        return hmac.compare_digest(self._signature(key, expires, once).encode(), signature.encode("utf-8", "replace"))
 
     def is_over(self, expires: str) -> bool:
         """Whether the end of a genuine URL has passed."""
         return self._clock() >= int(expires)
 
-    def _signature(self, key: str, expires: str) -> str:
-        message = f"{expires}\n{key}".encode("utf-8", "replace")
+    def _signature(self, key: str, expires: str, once: bool) -> str:
+        tail = "\nonce" if once else ""
+        message = f"{expires}\n{key}{tail}".encode("utf-8", "replace")
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
 
 

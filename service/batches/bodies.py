@@ -8,11 +8,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from jobs.batches import BATCH_EVENT_NAMES, MAX_EDITS, AnyEventName, BatchStanding, BatchWebhook
+from jobs.labels import labels_of
 from jobs.model import JobStatus, Notice
 from p2p.spec import Part, counted
 from process.addresses import MAX_CHARACTERS
 from service.batches.submitting import AskedBatch
+from service.edits.answers import labels_shown
 from service.edits.requests import EXAMPLE, EditRequest, callable_url
+from service.http.labels import ABOUT_METADATA, ABOUT_SUBJECT, Metadata, Subject
 from webhooks.deliveries import Attempt
 
 
@@ -48,10 +51,14 @@ class BatchRequest(Part):
         None, description="Sent once all edits have ended; where absent, to the installation's own address."
     )
 
+    subject: Subject | None = Field(None, description=f"{ABOUT_SUBJECT} Also of its edits that name none.")
+    metadata: Metadata | None = Field(None, description=ABOUT_METADATA)
+
     def asked(self, traceparent: str) -> AskedBatch:
         """What is to be made, and where the end is sent."""
         return AskedBatch(
             edits=[edit.asked(traceparent) for edit in self.edits],
+            labels=labels_of(self.subject, self.metadata),
             webhook=None if self.webhook is None else self.webhook.to_webhook(),
             traceparent=traceparent,
         )
@@ -106,6 +113,8 @@ class BatchView(BaseModel):
     notices: tuple[Notice, ...] = Field(
         (), description="What may not be as the sender thinks, of all edits; at most 16. Each edit has its own."
     )
+    subject: str | None = Field(None, description="For whom it was made, as its request says.")
+    metadata: dict[str, str] = Field({}, description="As its request says; each edit has its own.")
 
     @classmethod
     def of(cls, standing: BatchStanding, *, prefix: str = "") -> "BatchView":
@@ -125,6 +134,7 @@ class BatchView(BaseModel):
             ),
             links=BatchLinks(self=address, cancel=f"{address}/cancel", deliveries=f"{address}/deliveries"),
             notices=batch.notices,
+            **labels_shown(batch.labels),
         )
 
 

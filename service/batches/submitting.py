@@ -14,6 +14,7 @@ from jobs.batches import MAX_EDITS, BatchStanding, BatchWebhook, gathered
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import BatchNotFound, JobNotFound
 from jobs.follow.followed import Follower
+from jobs.labels import Labels, labels_of
 from jobs.model import Job, Notice
 from p2p.words import forget_prompts
 from process.logs import bind
@@ -39,11 +40,14 @@ class AskedBatch:
 
     edits: Sequence[Asked]
     webhook: BatchWebhook | None = None
+    labels: Labels | None = None
     traceparent: str = ""
 
     def fingerprint(self, catalogue: Mapping[str, ModelDeclaration]) -> str:
         """The same for the same request, whatever its trace."""
         text = f"batch {self.webhook} {' '.join(edit.fingerprint(catalogue) for edit in self.edits)}"
+        if self.labels is not None:
+            text += f" {self.labels.model_dump_json()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -66,10 +70,10 @@ async def submit(
     jobs, fingerprint = await prepared
     if any(job.spec.names_pictures for job in jobs) and not await is_known(name, plane, caller):
         jobs = await _with_pictures(jobs, plane, caller)
-    batch, jobs = gathered(jobs, asked.webhook, _notices(jobs))
+    batch, jobs = gathered(jobs, asked.webhook, _notices(jobs), asked.labels)
     limits = replace(caller.limits, backlog=plane.backlog)
     admitted = await plane.store.admit(
-        Admission(jobs=jobs, limits=limits, name=name, fingerprint=fingerprint, batch=batch)
+        Admission(jobs=jobs, limits=limits, name=name, fingerprint=fingerprint, batch=batch, longest=plane.longest)
     )
     standing = await plane.batches.get(admitted.batch_id or batch.id)
     bind(batch_id=standing.batch.id)
@@ -97,10 +101,12 @@ def _jobs(asked: AskedBatch, plane: Plane, caller: Caller, trace: Trace) -> Sequ
             refuse_private_webhook(asked.webhook.url, plane)
         except InvalidEdit as error:
             complaints += error.complaints
-    jobs = []
+    jobs, subject = [], None if asked.labels is None else asked.labels.subject
     for index, edit in enumerate(asked.edits):
         if edit.webhook is None and asked.webhook is not None:
             edit = replace(edit, webhook=asked.webhook.of_edits())
+        if subject is not None and (edit.labels is None or edit.labels.subject is None):
+            edit = replace(edit, labels=labels_of(subject, None if edit.labels is None else edit.labels.metadata))
         try:
             jobs.append(job_for(edit, plane, caller, trace))
         except InvalidEdit as error:

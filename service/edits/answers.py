@@ -1,11 +1,13 @@
 """What a client is answered about an edit: a view of its record, with links."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from jobs.chosen import Chosen
+from jobs.labels import Labels
 from jobs.model import Job, JobError, JobProgress, JobStatus, Notice, Reconstruction
 from jobs.usage import JobUsage
 from p2p.spec import EditSpec, Sampling
@@ -37,6 +39,8 @@ class EditAccepted(BaseModel):
     usage: JobUsage | None = Field(
         None, description="What it used, all attempts together; null until a worker has done a step of it."
     )
+    subject: str | None = Field(None, description="For whom it was made, as its request says.")
+    metadata: dict[str, str] = Field({}, description="As its request says.")
 
     @classmethod
     def of(cls, job: Job, *, prefix: str = "") -> "EditAccepted":
@@ -51,6 +55,7 @@ class EditAccepted(BaseModel):
             links=Links(**links_of(job.id, prefix)),
             notices=job.notices,
             usage=job.usage,
+            **labels_shown(job.labels),
         )
 
 
@@ -116,6 +121,14 @@ def links_of(edit_id: str, prefix: str) -> dict[str, str]:
     """Where to go on from an edit; `prefix` stands before each path."""
     address = f"{prefix}/v1/edits/{edit_id}"
     return {"self": address, "cancel": f"{address}/cancel", "events": f"{address}/events"}
+
+
+def labels_shown(labels: Labels | Mapping[str, Any] | None) -> dict[str, Any]:
+    """A subject and metadata, as every answer has them; of labels, or of these as plain data."""
+    if labels is None:
+        return {"subject": None, "metadata": {}}
+    said = vars(labels) if isinstance(labels, Labels) else labels
+    return {"subject": said["subject"], "metadata": said["metadata"]}
 
 
 def seeds_of(sampling: Sampling) -> dict[str, object]:

@@ -1,8 +1,10 @@
 """A caller's edits, page by page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from jobs.labels import labelled
 from jobs.model import Job, JobStatus
 from service.api_keys import Caller
 from service.http.cursors import cursor_of, place_of
@@ -10,6 +12,8 @@ from service.plane import Plane
 
 #: Reads of one listing: with a rare state it would else go through everything that its owner ever posted.
 PAGE_READS = 10
+#: Where nothing of it is asked for.
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,16 @@ class Page:
     cursor: str | None
 
 
-async def page(plane: Plane, caller: Caller, *, status: JobStatus | None, cursor: str | None, limit: int) -> Page:
+async def page(
+    plane: Plane,
+    caller: Caller,
+    *,
+    status: JobStatus | None,
+    cursor: str | None,
+    limit: int,
+    subject: str | None = None,
+    metadata: Mapping[str, str] = NO_METADATA,
+) -> Page:
     """A page of a caller's edits; raises `InvalidCursor`."""
     found: list[Job] = []
     before = None if cursor is None else place_of(cursor)
@@ -29,7 +42,11 @@ async def page(plane: Plane, caller: Caller, *, status: JobStatus | None, cursor
         owned = await plane.store.owned(caller.owner, before, limit)
         for each in owned:
             before = each.at
-            if each.job is not None and status in (None, each.job.status):
+            if (
+                each.job is not None
+                and status in (None, each.job.status)
+                and labelled(each.job.labels, subject, metadata)
+            ):
                 found.append(each.job)
                 if len(found) == limit:
                     return Page(found, cursor_of(before))

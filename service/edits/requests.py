@@ -7,11 +7,13 @@ from pydantic import AfterValidator, ConfigDict, Field, ModelWrapValidatorHandle
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from jobs.labels import labels_of
 from jobs.model import EVENT_NAMES, EventName, Priority, Webhook
 from p2p.spec import EditSpec, Part, counted
 from process.addresses import MAX_CHARACTERS, UrlRefused, checked_url
 from prompts.prompt_syntax import PromptSyntax, ReadPrompts, has_weights, read
 from service.edits.submit import Asked
+from service.http.labels import ABOUT_METADATA, ABOUT_SUBJECT, Metadata, Subject
 
 EXAMPLE: JsonDict = {
     "source": {"prompt": "a cat on a beach"},
@@ -70,6 +72,19 @@ class EditRequest(EditSpec):
         None, description="Seconds: an edit that no worker has begun by then expires. At most what the service allows."
     )
 
+    keep_for: Annotated[int, Field(ge=60, le=31_536_000)] | None = Field(
+        None,
+        description="Seconds for which the edit and what it leaves are kept after its end; the service's own time if "
+        "absent. More than the service allows is refused.",
+    )
+    store: bool = Field(
+        True,
+        description="false keeps nothing for later: each artifact goes once it was downloaded, and all of the edit "
+        "goes some minutes after its end, whichever is first. No inversion and no source is kept.",
+    )
+    subject: Subject | None = Field(None, description=ABOUT_SUBJECT)
+    metadata: Metadata | None = Field(None, description=ABOUT_METADATA)
+
     prompt_syntax: PromptSyntax = Field(
         "text",
         description='"weights" reads `(word:1.2)`, `(word)` (1.1), `[word]` (1/1.1), nested ones too, out of the '
@@ -103,4 +118,7 @@ class EditRequest(EditSpec):
             traceparent=traceparent,
             read=self._read,
             webhook=None if self.webhook is None else self.webhook.to_webhook(),
+            labels=labels_of(self.subject, self.metadata),
+            keep_for=None if self.keep_for is None else timedelta(seconds=self.keep_for),
+            store=self.store,
         )

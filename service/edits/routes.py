@@ -23,6 +23,7 @@ from service.http.bodies import JsonRoute
 from service.http.dependencies import CallerOfRequest, EditId, InTurnForList, PlaneOfApp
 from service.http.direct import DirectRoute
 from service.http.headers import IdempotencyKey, Prefer, Traceparent, name_of, where
+from service.http.labels import MetadataAsked, SubjectAsked, asked_for
 from service.http.preferences import seconds_to_wait, without_wait
 from service.http.problems import problems
 from service.plane import Plane
@@ -107,9 +108,13 @@ async def list_edits(
     status: Annotated[JobStatus | None, Query(description="Only edits in this state.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=200, description="Of the page before.")] = None,
+    subject: SubjectAsked = None,
+    metadata: MetadataAsked = [],  # noqa: B006, FastAPI copies it
 ) -> EditList:
     """The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it."""
-    page = await listing.page(plane, caller, status=status, cursor=cursor, limit=limit)
+    page = await listing.page(
+        plane, caller, status=status, cursor=cursor, limit=limit, subject=subject, metadata=asked_for(metadata)
+    )
     return EditList(edits=tuple(EditAccepted.of(job, prefix=plane.prefix) for job in page.jobs), cursor=page.cursor)
 
 
@@ -162,6 +167,7 @@ async def cancel_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfReques
 async def erase_edit(edit_id: EditId, plane: PlaneOfApp, caller: CallerOfRequest) -> None:
     """Erase an edit that has ended, and everything it left; there is no way back."""
     await submit.erase(edit_id, plane, caller)
+    plane.audit.note("edit_erased", edit=edit_id, key=caller.owner)
 
 
 async def _submitted(

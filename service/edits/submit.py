@@ -22,6 +22,7 @@ from jobs import moves
 from jobs.admission import Admission, Limits
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import IllegalTransition, JobNotFound, NameReused, StorageUnavailable
+from jobs.labels import Labels
 from jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
 from p2p.change.choosing import explicit
 from p2p.spec import EditSpec
@@ -36,6 +37,7 @@ from prompts.notices.automatic import of_surround
 from prompts.prompt_syntax import ReadPrompts
 from service.api_keys import Caller
 from service.edits.choices import choices_of
+from service.edits.keeping import lifetime_of
 from service.edits.resolving import known_model, resolved
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
@@ -70,6 +72,9 @@ class Asked:
     priority: Priority = "normal"
     start_within: timedelta | None = None
     webhook: Webhook | None = None
+    labels: Labels | None = None
+    keep_for: timedelta | None = None
+    store: bool = True
     traceparent: str = ""
 
     @property
@@ -85,6 +90,10 @@ class Asked:
         said = explicit(self.spec).model_dump_json(exclude_defaults=True, exclude=_MODEL)
         model = known_model(self.spec.model, catalogue).id
         text = f"{model} {said} {self.priority} {self.start_within} {self.webhook}"
+        if self.keep_for is not None or not self.store:
+            text += f" {self.keep_for} {self.store}"
+        if self.labels is not None:
+            text += f" {self.labels.model_dump_json()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -105,7 +114,7 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     if job.spec.names_pictures and not await is_known(name, plane, caller):
         job = await with_pictures(job, plane, caller)
     limits = _limits_of(caller.limits, plane.backlog)
-    admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=fingerprint)
+    admission = Admission(jobs=[job], limits=limits, name=name, fingerprint=fingerprint, longest=plane.longest)
     admitted = await plane.store.admit(admission)
     if admitted.replayed:
         there = await plane.store.get(admitted.job_ids[0])
@@ -136,6 +145,7 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
     if asked.webhook is not None:
         refuse_private_webhook(asked.webhook.url, plane)
     limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
+    lifetime = lifetime_of(asked.keep_for, plane, store=asked.store)
     try:
         spec = resolved(asked.spec, plane.catalogue, plane.counters, plane.draw)
     except InvalidEdit as error:
@@ -154,12 +164,14 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
             sent=asked.spec,
         ),
         chosen=choices_of(asked.spec, spec),
-        lifetime=plane.job_lifetime,
+        lifetime=lifetime,
         queue_limit=limit,
         owner=caller.owner,
         priority=asked.priority,
         webhook=asked.webhook,
         traceparent=trace.header,
+        labels=asked.labels,
+        store=asked.store,
         cell=plane.cell,
     )
 
@@ -171,7 +183,7 @@ async def is_known(name: str | None, plane: Plane, caller: Caller) -> bool:
 
 async def with_pictures(job: Job, plane: Plane, caller: Caller) -> Job:
     """The job with its pictures at hand for as long as it is kept; raises `InvalidEdit` where one is not there."""
-    spec, size = await settling.settled(job.spec, plane.images, caller, until=job.expires_at)
+    spec, size = await settling.settled(job.spec, plane.images, caller, until=job.expires_at, subject=job.of_subject)
     notices = job.notices if size is None else bounded([*job.notices, *of_surround(spec, size)])
     return job.model_copy(update={"spec": spec, "notices": notices})
 

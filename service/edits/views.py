@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from jobs.model import Job, JobStatus
 from jobs.redis.store import Place
-from service.edits.answers import ArtifactView, EditAccepted, EditView, links_of, seeds_of
+from service.edits.answers import ArtifactView, EditAccepted, EditView, labels_shown, links_of, seeds_of
 from service.edits.following import entity_tag, is_known
 from service.plane import Plane
 
@@ -59,7 +59,9 @@ def tag_of(record: Record, plane: Plane, place: Place | None = None) -> str:
 
 def view(record: Record, plane: Plane, place: Place | None = None) -> bytes:
     """The JSON of an edit, with this installation's links and URLs."""
-    return shown(record, plane.url, place, prefix=plane.prefix)
+    # Of what is not stored each artifact is handed out once.
+    url = plane.url if record["store"] else plane.url_once
+    return shown(record, url, place, prefix=plane.prefix)
 
 
 async def _place(record: Record, plane: Plane) -> Place:
@@ -83,6 +85,7 @@ def shown(record: Record, url: Callable[[str], str], place: Place | None = None,
         "seeds": seeds,
         "links": links_of(record["id"], prefix),
         "queue": _queue(place),
+        **labels_shown(record["labels"]),
         "artifacts": [_artifact(artifact, url) for artifact in record["artifacts"]],
     }
     return to_json(dict(zip(_NAMES, _in_order(says), strict=True)))
@@ -90,7 +93,8 @@ def shown(record: Record, url: Callable[[str], str], place: Place | None = None,
 
 def shown_accepted(job: Job, *, prefix: str = "") -> bytes:
     """The JSON of an edit that was just accepted, as `EditAccepted` says it."""
-    says = {**vars(job), **seeds_of(job.spec.sampling), "links": links_of(job.id, prefix)}
+    labels = labels_shown(job.labels)
+    says = {**vars(job), **seeds_of(job.spec.sampling), "links": links_of(job.id, prefix), **labels}
     return to_json({name: says[name] for name in _ACCEPTED_NAMES})
 
 

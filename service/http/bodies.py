@@ -12,7 +12,7 @@ from email.message import Message
 from functools import lru_cache
 from typing import Any, cast
 
-from fastapi import Request, Response
+from fastapi import Request, Response, UploadFile
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.datastructures import FormData
@@ -89,7 +89,7 @@ class FileRoute(APIRoute):
     def get_route_handler(self) -> Answering:
         """As FastAPI answers, once the form is one that brings files."""
         answered = super().get_route_handler()
-        files = [part.alias for part in self.dependant.body_params]
+        files = [part.alias for part in self.dependant.body_params if part.field_info.annotation is UploadFile]
 
         async def handled(request: Request) -> Response:
             _refuse_encoded(request)

@@ -6,6 +6,8 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from jobs.images import AsMask, Image, ImageFormat, image_key
+from jobs.provenance import Provenance
+from service.edits.answers import labels_shown
 
 
 class ImageLinks(BaseModel):
@@ -15,7 +17,7 @@ class ImageLinks(BaseModel):
 
 
 class ImageView(BaseModel):
-    """A picture as it is kept: RGB, upright, without metadata."""
+    """A picture as it is kept: RGB, upright, without metadata but what it says of its origin."""
 
     id: str = Field(description="For `source.image.upload` of an edit.")
     width: int
@@ -24,6 +26,9 @@ class ImageView(BaseModel):
     format: ImageFormat = Field(description="Of the file that was sent; kept is a PNG.")
     bytes: int = Field(description="Of the PNG.")
     as_mask: AsMask | None = Field(description="Null of a picture that was sent before this was looked at.")
+    provenance: Provenance = Field(description="What its file said of its origin.")
+    subject: str | None = Field(None, description="For whom it was sent, as its form says.")
+    metadata: dict[str, str] = Field({}, description="As its form says.")
     created_at: datetime
     expires_at: datetime = Field(description="When it goes; later where an edit needs it longer.")
     url: str = Field(description="Of the PNG; works for a while, fetch the image again for a new one.")
@@ -37,6 +42,7 @@ class ImageView(BaseModel):
             url=url(image_key(image.id)),
             links=ImageLinks(self=f"{prefix}/v1/images/{image.id}"),
             **{name: getattr(image, name) for name in shared},
+            **labels_shown(image.labels),
         )
 
 

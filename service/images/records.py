@@ -65,7 +65,14 @@ class RedisImages:
 
     async def add(self, image: Image, most: int) -> None:
         said = image.model_dump_json(exclude={"expires_at"})
-        values: list[str | int] = [image.id, image_prefix(image.id), said, _milliseconds(image.expires_at), most]
+        values: list[str | int] = [
+            image.id,
+            image_prefix(image.id),
+            said,
+            _milliseconds(image.expires_at),
+            most,
+            _index(image),
+        ]
         if ends := await self._add(_keys(image), values):
             raise TooManyImages(most, min(int(ends) / 1000, PATIENCE))
 
@@ -92,11 +99,11 @@ class RedisImages:
         return [Owned(place, _read(*record)) for place, record in zip(places, records, strict=True)]
 
     async def need(self, image: Image, until: datetime) -> None:
-        if not await self._need(_keys(image), [image.id, image_prefix(image.id), _milliseconds(until)]):
+        if not await self._need(_keys(image), [image.id, image_prefix(image.id), _milliseconds(until), _index(image)]):
             raise ImageNotFound
 
     async def erase(self, image: Image) -> None:
-        if not await self._erase(_keys(image), [image.id, image_prefix(image.id)]):
+        if not await self._erase(_keys(image), [image.id, image_prefix(image.id), _index(image)]):
             raise ImageNotFound
 
 
@@ -109,6 +116,12 @@ def _read(said: str | None, ends: str | None) -> Image | None:
 
 def _keys(image: Image) -> list[str]:
     return [keys.image(image.id), keys.images(image.owner), keys.LITTER]
+
+
+def _index(image: Image) -> str:
+    """The index of all that is of the same subject; "" where it is of none."""
+    subject = image.labels and image.labels.subject
+    return keys.subject(image.owner, subject) if subject else ""
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from jobs.errors import ImageNotFound
 from jobs.images import Image
+from jobs.labels import labels_of
 from p2p.spec import EditSpec, MaskImage, SourceImage
 from picture_files.by_url import UrlNotFetched
 from picture_files.reading import ImageRefused
@@ -21,7 +22,7 @@ Location = tuple[str | int, ...]
 
 
 async def settled(
-    spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: datetime
+    spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: datetime, subject: str | None = None
 ) -> tuple[EditSpec, tuple[int, int] | None]:
     """The spec of an edit whose pictures are here, and kept for as long as the edit may need them.
 
@@ -30,6 +31,8 @@ async def settled(
     A picture named by URL is fetched now and kept as if it had been sent: the record names what was edited, not what
     lies at the URL later.
 
+    Args:
+        subject: for whom the edit is; what is fetched for it is the same's.
     Raises:
         InvalidEdit: there is no such picture, or the URL gives none, or a mask is of another shape than its picture, or
             says nothing.
@@ -38,11 +41,11 @@ async def settled(
     named, source = spec.source.image, None
     needed: dict[Location, Image] = {}
     if named is not None:
-        location, source = await _found(named, ("source", "image"), plane, caller)
+        location, source = await _found(named, ("source", "image"), plane, caller, subject)
         needed[location] = source
         settled = named.model_copy(update={"upload": source.id, "url": None})
         spec = spec.model_copy(update={"source": spec.source.model_copy(update={"image": settled})})
-    masks = await _masks(spec, source, plane, caller)
+    masks = await _masks(spec, source, plane, caller, subject)
     needed |= {location: image for location, image in masks.values()}
     for location, image in needed.items():
         try:
@@ -54,11 +57,11 @@ async def settled(
 
 
 async def _found(
-    named: SourceImage | MaskImage, place: Location, plane: ImagePlane, caller: Caller
+    named: SourceImage | MaskImage, place: Location, plane: ImagePlane, caller: Caller, subject: str | None
 ) -> tuple[Location, Image]:
     """Where a picture is named, and its record; raises `InvalidEdit` that points there."""
     if named.url is not None:
-        return (*place, "url"), await _fetched(named.url, (*place, "url"), plane, caller)
+        return (*place, "url"), await _fetched(named.url, (*place, "url"), plane, caller, subject)
     location = (*place, "upload")
     try:
         return location, await plane.records.get(named.upload or "", caller.owner)
@@ -66,7 +69,7 @@ async def _found(
         raise InvalidEdit([_gone(location, error)]) from error
 
 
-async def _fetched(url: str, location: Location, plane: ImagePlane, caller: Caller) -> Image:
+async def _fetched(url: str, location: Location, plane: ImagePlane, caller: Caller, subject: str | None) -> Image:
     if plane.fetch is None:
         detail = "this service fetches nothing by URL: send the picture with POST /v1/images and name it in `upload`"
         raise InvalidEdit([Complaint.at(*location, code="urls_not_taken", detail=detail)])
@@ -74,13 +77,13 @@ async def _fetched(url: str, location: Location, plane: ImagePlane, caller: Call
         async with plane.fetching.turn(caller.owner):
             data = await plane.fetch(url, plane.reader.limits.bytes, caller.owner)
             with await plane.reader.read(data, caller.owner) as picture:
-                return await keep(picture, plane, caller)
+                return await keep(picture, plane, caller, labels_of(subject, None))
     except (UrlNotFetched, ImageRefused) as refusal:
         raise InvalidEdit([Complaint.at(*location, code=refusal.code, detail=str(refusal))]) from refusal
 
 
 async def _masks(
-    spec: EditSpec, source: Image | None, plane: ImagePlane, caller: Caller
+    spec: EditSpec, source: Image | None, plane: ImagePlane, caller: Caller, subject: str | None
 ) -> Mapping[int, tuple[Location, Image]]:
     """Every mask by its target's number; raises `InvalidEdit` with all that is wrong with any of them."""
     size = (spec.sampling.width or 0, spec.sampling.height or 0) if source is None else (source.width, source.height)
@@ -93,7 +96,7 @@ async def _masks(
             location, image = (*place, "url"), by_url[mask.url]
         else:
             try:
-                location, image = await _found(mask, place, plane, caller)
+                location, image = await _found(mask, place, plane, caller, subject)
             except InvalidEdit as error:
                 complaints += error.complaints
                 location, image = place, None

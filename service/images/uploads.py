@@ -3,9 +3,10 @@
 Each is done for a caller, who sees its own pictures and no others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import BinaryIO
 
 from anyio import to_thread
@@ -13,9 +14,11 @@ from anyio import to_thread
 from jobs.errors import InversionNotFound
 from jobs.images import Image, image_key, mask_key, new_image_id
 from jobs.inversions import KeptInversion
+from jobs.labels import Labels, labelled
 from jobs.storage import ObjectStorage
 from picture_files.by_url import Fetch
 from picture_files.reading import ImageReader, ImageRefused, Normalised
+from picture_files.verification import Verification
 from process.cell import PREFIX
 from process.turns import Turns
 from service.api_keys import Caller
@@ -52,7 +55,7 @@ class ImagePlane:
     fetching: Turns = field(default_factory=lambda: Turns(FETCHED_AT_ONCE, of_owner=FETCHED_OF_OWNER))
 
 
-async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
+async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller, labels: Labels | None = None) -> Image:
     """Take a picture that was sent.
 
     Raises:
@@ -62,7 +65,15 @@ async def receive(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Image:
     """
     try:
         with await plane.reader.read(file, caller.owner) as picture:
-            return await keep(picture, plane, caller)
+            return await keep(picture, plane, caller, labels)
+    except ImageRefused as refusal:
+        raise InvalidImage([Complaint.at("image", code=refusal.code, detail=str(refusal))]) from refusal
+
+
+async def verify(file: BinaryIO, plane: ImagePlane, caller: Caller) -> Verification:
+    """What a file says of its picture's origin; nothing of it is kept. Raises as `receive` does."""
+    try:
+        return await plane.reader.verify(file, caller.owner)
     except ImageRefused as refusal:
         raise InvalidImage([Complaint.at("image", code=refusal.code, detail=str(refusal))]) from refusal
 
@@ -80,7 +91,15 @@ class ImagePage:
     cursor: str | None
 
 
-async def page(plane: ImagePlane, caller: Caller, *, cursor: str | None, limit: int) -> ImagePage:
+async def page(
+    plane: ImagePlane,
+    caller: Caller,
+    *,
+    cursor: str | None,
+    limit: int,
+    subject: str | None = None,
+    metadata: Mapping[str, str] = MappingProxyType({}),
+) -> ImagePage:
     """A page of a caller's pictures; raises `InvalidCursor`.
 
     By their ends, which only ever become later: one that an edit comes to need while a client goes from page to page
@@ -89,7 +108,8 @@ async def page(plane: ImagePlane, caller: Caller, *, cursor: str | None, limit: 
     after = None if cursor is None else place_of(cursor, rf"{PREFIX}img_[0-9a-f]{{32}}")
     owned = await plane.records.owned(caller.owner, after, limit)
     follows = cursor_of(owned[-1].at) if len(owned) == limit else None
-    return ImagePage([each.image for each in owned if each.image is not None], follows)
+    images = [each.image for each in owned if each.image is not None]
+    return ImagePage([each for each in images if labelled(each.labels, subject, metadata)], follows)
 
 
 async def erase(image_id: str, plane: ImagePlane, caller: Caller) -> None:
@@ -113,7 +133,7 @@ async def erase_inversion(inversion_id: str, plane: ImagePlane, caller: Caller) 
     raise InversionNotFound
 
 
-async def keep(picture: Normalised, plane: ImagePlane, caller: Caller) -> Image:
+async def keep(picture: Normalised, plane: ImagePlane, caller: Caller, labels: Labels | None = None) -> Image:
     """Keep a picture that was read; raises `TooManyImages`."""
     now = datetime.now(UTC)
     image = Image(
@@ -125,6 +145,8 @@ async def keep(picture: Normalised, plane: ImagePlane, caller: Caller) -> Image:
         format=picture.format,
         bytes=picture.length,
         as_mask=picture.as_mask,
+        provenance=picture.provenance,
+        labels=labels,
         created_at=now,
         expires_at=now + plane.lifetime,
     )

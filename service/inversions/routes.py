@@ -45,3 +45,4 @@ async def list_inversions(plane: PlaneOfApp, caller: CallerOfRequest) -> Inversi
 async def erase_inversion(inversion_id: InversionId, plane: PlaneOfApp, caller: CallerOfRequest) -> None:
     """Erase an inversion; the next edit of its picture inverts it anew."""
     await uploads.erase_inversion(inversion_id, plane.images, caller)
+    plane.audit.note("inversion_erased", inversion=inversion_id, key=caller.owner)

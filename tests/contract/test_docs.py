@@ -1,5 +1,6 @@
 """What the documents show was made by a command, and what they tell to run, runs."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from picture_files.verification import FileCredentials, Verification
+from service.edits.requests import EditRequest
 from stack.demo import PHOTO
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +72,29 @@ def test_the_hook_that_is_shown_refuses_what_it_says():
     material = type("Material", (), {"picture": None, "prompts": ("a cat with a knife",)})
 
     assert names["judge"](material) == "no knives here"
+
+
+def test_the_watermark_that_is_shown_marks_a_picture():
+    (code,) = blocks(ROOT / "docs" / "marking.md", "python", "def mark")
+    names: dict = {"my_watermark": type("Mark", (), {"embed": staticmethod(lambda picture, text: (picture, text))})}
+    exec(code, names)
+
+    assert names["mark"](type("Unmarked", (), {"picture": "p", "job_id": "j"})) == ("p", "j")
+
+
+def test_a_verification_has_the_fields_that_are_shown():
+    (shown,) = blocks(ROOT / "docs" / "marking.md", "json", "source_type")
+    said = json.loads(shown)
+
+    assert said.keys() == Verification.model_fields.keys()
+    assert said["credentials"].keys() <= FileCredentials.model_fields.keys()
+
+
+def test_the_edit_that_names_a_subject_is_taken():
+    (shown,) = blocks(ROOT / "docs" / "data.md", "sh", "user-4711", "source")
+    body = EditRequest.model_validate_json(shown.split("-d '")[1].rsplit("'", 1)[0])
+
+    assert (body.subject, body.metadata) == ("user-4711", {"order": "77"})
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -42,6 +42,8 @@ def _inverted(owner: str, image: str, client) -> str:
 
 
 PICTURE = _picture()
+#: For whom the first key's edit is made.
+SUBJECT = "user-4711"
 EDIT = {
     "model": "tiny",
     "source": {"prompt": "a cat on the beach"},
@@ -191,7 +193,7 @@ def two(ring, redis_url, redis_client, tiny_models, tmp_path) -> Iterator[Simple
     settings = Settings(redis_url=redis_url, models_file=tiny_models, storage_url=str(tmp_path))
     headers = [{"Authorization": f"Bearer {ring.create(name)[1]}"} for name in ("first", "second")]
     with TestClient(create_app(settings), base_url="http://localhost", raise_server_exceptions=False) as client:
-        job_id = client.put("/v1/edits/mine", json=EDIT, headers=headers[0]).json()["id"]
+        job_id = client.put("/v1/edits/mine", json=EDIT | {"subject": SUBJECT}, headers=headers[0]).json()["id"]
         batch_id = client.post("/v1/batches", json={"edits": [EDIT]}, headers=headers[0]).json()["id"]
         client.post(f"/v1/batches/{batch_id}/cancel", headers=headers[0]).raise_for_status()
         store = RedisJobStore(redis_client)
@@ -228,6 +230,7 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     place = address.replace("{edit_id}", two.job_id if named == "job_id" else "mine").replace("{key}", two.key)
     place = place.replace("{batch_id}", two.batch_id)
     place = place.replace("{image_id}", two.image).replace("{inversion_id}", two.inversion)
+    place = place.replace("{subject}", SUBJECT)
     assert "{" not in place, "this test does not know what the address names: teach it"
     body = {"json": EDIT} if verb == "PUT" else {}
 
@@ -236,6 +239,8 @@ def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
     if verb == "PUT":  # the second key's own id, and another edit
         assert response.status_code == 202
         assert response.json()["id"] != two.job_id
+    elif "/subjects/" in place:  # the second key's own subject of that name, which has nothing
+        assert (response.status_code, response.json()["edits"], response.json()["images"]) == (200, 0, 0)
     elif "/artifacts/" in place:  # by its URL's signature alone, which nobody but the owner was given
         assert response.status_code == 403
     else:

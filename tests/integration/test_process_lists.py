@@ -7,7 +7,7 @@ import httpx
 import psutil
 import pytest
 
-from picture_files.reading import _without_settings
+from picture_files.bounded import _without_settings
 from stack.ports import free_port
 from stack.processes import running
 from stack.redis_server import guarded_command, wait_for

@@ -60,6 +60,12 @@ for index, job in ipairs(asked.jobs) do
   redis.call('ZADD', KEYS[2], job.expires_at, job.id)
   redis.call('ZADD', KEYS[4], job.created_at, job.id)
   for _, key in ipairs({queued, KEYS[5], KEYS[2], KEYS[4]}) do keep(key, job.expires_at - now) end
+  if job.subject then
+    -- What is over by now is left out, and the rest is named for as long as it may be kept.
+    redis.call('ZREMRANGEBYSCORE', job.subject, '-inf', now)
+    redis.call('ZADD', job.subject, job.expires_at, 'edit ' .. job.id)
+    keep(job.subject, job.expires_at - now)
+  end
   join(order, leases, list, job.line, job.message, job.message_fields)
   tell(events, record, 'queued', job.expires_at)
   ids[index] = job.id
@@ -67,7 +73,13 @@ end
 if asked.batch then
   local batch = 'batch:' .. asked.batch.id
   redis.call('HSET', batch, 'about', asked.batch.about, 'left', number)
-  for _, job in ipairs(asked.jobs) do keep(batch, job.expires_at - now) end
+  for _, job in ipairs(asked.jobs) do
+    keep(batch, job.expires_at - now)
+    if asked.batch.subject then
+      redis.call('ZADD', asked.batch.subject, 'GT', job.expires_at + WEEK, 'batch ' .. asked.batch.id)
+      keep(asked.batch.subject, job.expires_at - now + WEEK)
+    end
+  end
   ids = {asked.batch.id}
 end
 -- What is older than any record can be is forgotten.

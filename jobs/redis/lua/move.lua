@@ -79,6 +79,10 @@ if move.ends then
   redis.call('ZREM', KEYS[10], move.id)
 elseif move.expires_at then
   redis.call('ZADD', KEYS[10], 'XX', move.expires_at, move.id)
+  if move.subject then
+    redis.call('ZADD', move.subject, 'XX', move.expires_at, 'edit ' .. move.id)
+    keep(move.subject, move.expires_at - now)
+  end
 end
 if is_changed then
   if move.from == '"queued"' then

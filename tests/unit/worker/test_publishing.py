@@ -204,3 +204,24 @@ def test_a_job_without_a_step_says_nothing_of_its_usage(plane, publisher):
     publisher.handle(Failed(code="x", message="y"))
 
     assert record(plane).usage is None
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_of_what_is_not_stored_nothing_is_kept_for_later(plane, meter, store):
+    job = plane.job.model_copy(update={"store": store})
+    publisher = Publisher(job, plane.store, plane.storage, plane.sources, clock=count().__next__, meter=meter)
+    trajectory = ArtifactReady(
+        name="trajectory.safetensors",
+        kind="trajectory",
+        content_type="application/octet-stream",
+        data=b"latents",
+        source="a digest",
+    )
+
+    publisher.handle(Started())
+    # As the record would say it.
+    publisher.job = publisher.job.model_copy(update={"store": store})
+    publisher.handle(trajectory)
+    publisher.handle(Finished())
+
+    assert (plane.sources.find(job.owner, "a digest") is not None) == store
