@@ -36,12 +36,13 @@ PIPELINES: Mapping[str, Callable[..., Any]] = {
 }
 #: What a family can do that others cannot: a test of it says so by `pytest.mark.needs`.
 #: "latents": its states are numbers that noise is removed from, by any scheduler that is named.
+#: "chunks": long prompts are read in several.
 #: "pixels": these numbers are pixels.
 #: "single files": it is opened from a file with the names of its authors' code.
 ABLE: Mapping[str, frozenset[str]] = {
-    "stable_diffusion": frozenset({"latents", "single files"}),
-    "stable_diffusion_xl": frozenset({"latents", "single files"}),
-    "amused": frozenset(),
+    "stable_diffusion": frozenset({"latents", "chunks", "single files"}),
+    "stable_diffusion_xl": frozenset({"latents", "chunks", "single files"}),
+    "amused": frozenset({"chunks"}),
     "deepfloyd_if": frozenset({"pixels"}),
     "unclip": frozenset({"pixels"}),
 }

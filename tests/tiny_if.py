@@ -1,7 +1,7 @@
 """Tiny models of the layouts of pixels: DeepFloyd IF, of real classes with random weights."""
 
 import torch
-from diffusers import DDPMScheduler, IFPipeline, UNet2DConditionModel
+from diffusers import DDPMScheduler, IFPipeline, IFSuperResolutionPipeline, UNet2DConditionModel
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from tests import tiny
@@ -86,6 +86,25 @@ def pipeline(limit: int = 24, sample_size: int = 16, *, unet: dict | None = None
         text_encoder=text.eval(),
         unet=louder(network),
         scheduler=DDPMScheduler(**SCHEDULER, sample_max_value=1.5),
+        safety_checker=None,
+        feature_extractor=None,
+        watermarker=None,
+        requires_safety_checker=False,
+    )
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def second_stage(first: IFPipeline) -> IFSuperResolutionPipeline:
+    """A tiny second stage, which makes twice as large what `first` draws."""
+    torch.manual_seed(1)
+    further = {"in_channels": 6, "sample_size": 64, "class_embed_type": "timestep"}
+    made = IFSuperResolutionPipeline(
+        tokenizer=first.tokenizer,
+        text_encoder=first.text_encoder,
+        unet=UNet2DConditionModel(**NETWORK | OWN | further).eval(),
+        scheduler=DDPMScheduler(**SCHEDULER, sample_max_value=1.0),
+        image_noising_scheduler=DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
         safety_checker=None,
         feature_extractor=None,
         watermarker=None,

@@ -1,6 +1,6 @@
 """What families of pixels have in common: no autoencoder, one softmax over text and pixels, a predicted variance."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -26,11 +26,14 @@ class PixelFamily(UNetFamily):
         stages: what makes the pixels of the last step larger.
     """
 
-    layers_of = staticmethod(layers_with_added_keys)
     processor: ClassVar[Any] = ControlledAddedKeys
     leading: ClassVar[int] = 0
     reads_chunks: ClassVar[bool] = False  # each says a prompt in one vector too, and none was trained on several
     stages: Sequence[Stage] = ()
+
+    @staticmethod
+    def layers_of(network: Any) -> Mapping[str, Any]:
+        return layers_with_added_keys(network)
 
     @classmethod
     def packed(cls, pipeline: Any) -> Sequence[torch.nn.Module]:

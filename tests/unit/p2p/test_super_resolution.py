@@ -4,7 +4,6 @@ from collections.abc import Generator
 
 import pytest
 import torch
-from diffusers import DDPMScheduler, IFSuperResolutionPipeline, UNet2DConditionModel
 
 from p2p.cohort.cohort import Cohort
 from p2p.edit import edit
@@ -22,29 +21,10 @@ from tests import tiny_if, tiny_unclip
 from tests.unit.p2p.test_edit import NO_MAPS, REFINE, spec
 
 
-def second_stage(first) -> IFSuperResolutionPipeline:
-    """A tiny second stage, which makes twice as large what `first` draws."""
-    torch.manual_seed(1)
-    further = {"in_channels": 6, "sample_size": 64, "class_embed_type": "timestep"}
-    made = IFSuperResolutionPipeline(
-        tokenizer=first.tokenizer,
-        text_encoder=first.text_encoder,
-        unet=UNet2DConditionModel(**tiny_if.NETWORK | tiny_if.OWN | further).eval(),
-        scheduler=DDPMScheduler(**tiny_if.SCHEDULER, sample_max_value=1.0),
-        image_noising_scheduler=DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
-        safety_checker=None,
-        feature_extractor=None,
-        watermarker=None,
-        requires_safety_checker=False,
-    )
-    made.set_progress_bar_config(disable=True)
-    return made
-
-
 def deepfloyd() -> DeepFloydIF:
     pipeline = tiny_if.pipeline()
     family = DeepFloydIF(pipeline)
-    family.enlarge_by(IFStage(second_stage(pipeline), small=32, steps=2))
+    family.enlarge_by(IFStage(tiny_if.second_stage(pipeline), small=32, steps=2))
     return family
 
 
@@ -118,7 +98,7 @@ def test_a_job_is_left_within_a_step_of_it_and_the_next_one_is_whole(family):
 
 def test_a_stage_of_deepfloyd_if_is_the_plain_pipeline():
     pipeline = tiny_if.pipeline()
-    family, further = DeepFloydIF(pipeline), second_stage(pipeline)
+    family, further = DeepFloydIF(pipeline), tiny_if.second_stage(pipeline)
     pixels, rows = small(family, 2), drawn_from(family, 0, 0)
     ours = result_of(larger(pixels, rows, IFStage(further, small=32, steps=2), seed=7))
 
@@ -140,7 +120,7 @@ def test_a_stage_of_deepfloyd_if_is_the_plain_pipeline():
 
 def test_further_stages_that_a_models_file_names_are_loaded_with_the_model(tmp_path):
     first = tiny_if.pipeline()
-    further = second_stage(first)
+    further = tiny_if.second_stage(first)
     first.save_pretrained(tmp_path / "first")
     further.register_modules(text_encoder=None, tokenizer=None)
     further.save_pretrained(tmp_path / "second")
