@@ -57,11 +57,8 @@ class SegmentedTokenizer:
 
     def __init__(self, segments: Sequence[Segment], readers: Sequence[Tokens]) -> None:
         self.segments, self._readers = tuple(segments), tuple(readers)
-
-    @property
-    def model_max_length(self) -> int:
-        """Tokens that a prompt may have."""
-        return longest(self.segments).limit
+        #: Tokens that a prompt may have.
+        self.model_max_length = longest(self.segments).limit
 
     def __call__(self, text: str, *, return_offsets_mapping: bool) -> dict:
         """The tokens of the longest segment, by which prompts are counted."""
@@ -107,8 +104,8 @@ def _read(prompt: str, segment: Segment, read: Tokens) -> TokenizedPrompt:
         # As transformers cuts: the end token stays.
         ids, spans = [*ids[: segment.limit - 1], ids[-1]], [*spans[: segment.limit - 1], spans[-1]]
         read_to = max((right for _, right in spans), default=0)
-    laid_out = {"head": head, "tail": tail, "read_to": read_to}
-    return TokenizedPrompt(prompt, tuple(ids), tuple(spans), segment.limit, **laid_out)
+    places = tuple(ids), tuple(spans), segment.limit
+    return TokenizedPrompt(prompt, *places, head=head, tail=tail, read_to=read_to)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,25 @@ class SD3Attention(JointProcessor):
         return _out(attn, out[:, :pixels]), of_text if attn.context_pre_only else attn.to_add_out(of_text)
 
 
-class FluxAttention(JointProcessor):
+class _Rotated(JointProcessor):
+    """Text and then pixels, whose queries and keys are rotated to their positions."""
+
+    def carried_in_one_stream(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys of text and pixels, (rows, positions, heads, head_dim), with what the pixels carry over."""
+        place, _ = self.site.parts(q.shape[1], self.control.tokens)
+        of_pixels = self.control.carry(self.site, q[:, place], k[:, place])
+        of_text = (each[:, : place.start] for each in (q, k))
+        q, k = (torch.cat(pair, 1) for pair in zip(of_text, of_pixels, strict=True))
+        return q, k
+
+    def attended(self, q: Tensor, k: Tensor, v: Tensor, image_rotary_emb: Any) -> Tensor:
+        """What comes out of the attention, (rows, positions, channels), of queries and keys that are rotated first."""
+        q, k = (apply_rotary_emb(each, image_rotary_emb, sequence_dim=1) for each in (q, k))
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        return _flat(self.control.attend_jointly(self.site, q, k, v, dispatched(self.stock)))
+
+
+class FluxAttention(_Rotated):
     """FLUX.1 and FLUX.2: text and then pixels, in two streams or, in single blocks of FLUX.1, in one."""
 
     def controlled(
@@ -88,22 +106,8 @@ class FluxAttention(JointProcessor):
         tokens = encoder_hidden_states.shape[1]
         return _out(attn, out[:, tokens:].contiguous()), attn.to_add_out(out[:, :tokens].contiguous())
 
-    def carried_in_one_stream(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries and keys of text and pixels, (rows, positions, heads, head_dim), with what the pixels carry over."""
-        place, _ = self.site.parts(q.shape[1], self.control.tokens)
-        of_pixels = self.control.carry(self.site, q[:, place], k[:, place])
-        of_text = (each[:, : place.start] for each in (q, k))
-        q, k = (torch.cat(pair, 1) for pair in zip(of_text, of_pixels, strict=True))
-        return q, k
 
-    def attended(self, q: Tensor, k: Tensor, v: Tensor, image_rotary_emb: Any) -> Tensor:
-        """What comes out of the attention, (rows, positions, channels), of queries and keys that are rotated first."""
-        q, k = (apply_rotary_emb(each, image_rotary_emb, sequence_dim=1) for each in (q, k))
-        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
-        return _flat(self.control.attend_jointly(self.site, q, k, v, dispatched(self.stock)))
-
-
-class Flux2SingleAttention(FluxAttention):
+class Flux2SingleAttention(_Rotated):
     """FLUX.2's blocks of one stream, whose projection is one with that of the block's MLP."""
 
     def controlled(
