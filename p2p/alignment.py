@@ -54,9 +54,10 @@ def _replacement(source: TokenizedPrompt, target: TokenizedPrompt, compat: bool)
 def _refinement(source: TokenizedPrompt, target: TokenizedPrompt, compat: bool) -> Tensor:
     mapper = _mapper(source, target, refined(source, target))
     for olds, news in zip(source.tails(), target.tails(), strict=True):
-        mapper[olds[0], news[0]] = 1  # the end token
-        for j in news[1:]:
-            if compat or j in olds[1:]:
+        for i, j in zip(olds[: source.tail], news[: target.tail], strict=False):
+            mapper[i, j] = 1  # the end token
+        for j in news[target.tail :]:
+            if compat or j in olds[source.tail :]:
                 mapper[j, j] = 1
     return mapper
 

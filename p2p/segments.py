@@ -22,12 +22,15 @@ class Segment:
         limit: positions that it has at most; tokens and padding. Fewer where the tokenizer's files say so.
         head: tokens in front of the prompt's own: 1 of CLIP, none of T5.
         cuts: whether it leaves out what goes beyond its limit. Of several segments, the others still read it.
+        prefix, suffix: what a template says before and after the prompt. Their tokens are positions of no word.
     """
 
     tokenizer: str
     limit: int
     head: int = 1
     cuts: bool = False
+    prefix: str = ""
+    suffix: str = ""
 
     def at_most(self, limit: int | None) -> "Segment":
         """The same with no more positions than the tokenizer's files say; None if they do not."""
@@ -54,15 +57,13 @@ class SegmentedTokenizer:
 
     def __init__(self, segments: Sequence[Segment], readers: Sequence[Tokens]) -> None:
         self.segments, self._readers = tuple(segments), tuple(readers)
-
-    @property
-    def model_max_length(self) -> int:
-        """Tokens that a prompt may have."""
-        return longest(self.segments).limit
+        #: Tokens that a prompt may have.
+        self.model_max_length = longest(self.segments).limit
 
     def __call__(self, text: str, *, return_offsets_mapping: bool) -> dict:
         """The tokens of the longest segment, by which prompts are counted."""
-        ids, spans = self._readers[self.segments.index(longest(self.segments))](text)
+        segment = longest(self.segments)
+        ids, spans = self._readers[self.segments.index(segment)](f"{segment.prefix}{text}{segment.suffix}")
         return {"input_ids": list(ids), "offset_mapping": list(spans)}
 
     def limited(self, limits: Sequence[int]) -> "SegmentedTokenizer":
@@ -90,15 +91,21 @@ def reader_of(tokenizer: PromptTokenizer) -> Tokens:
 
 
 def _read(prompt: str, segment: Segment, read: Tokens) -> TokenizedPrompt:
-    ids, spans = read(prompt)
-    read_to = None
+    ids, spans = read(f"{segment.prefix}{prompt}{segment.suffix}")
+    head, tail, read_to = segment.head, 1, None
+    if segment.prefix:
+        first, last = len(segment.prefix), len(segment.prefix) + len(prompt)
+        head, tail = sum(right <= first for _, right in spans), sum(left >= last for left, _ in spans)
+        own = range(head, len(ids) - tail)
+        spans = [(left - first, right - first) if at in own else (0, 0) for at, (left, right) in enumerate(spans)]
     if len(ids) > segment.limit:
         if not segment.cuts:
             raise PromptTooLong(prompt, len(ids), segment.limit)
         # As transformers cuts: the end token stays.
         ids, spans = [*ids[: segment.limit - 1], ids[-1]], [*spans[: segment.limit - 1], spans[-1]]
         read_to = max((right for _, right in spans), default=0)
-    return TokenizedPrompt(prompt, tuple(ids), tuple(spans), segment.limit, head=segment.head, read_to=read_to)
+    places = tuple(ids), tuple(spans), segment.limit
+    return TokenizedPrompt(prompt, *places, head=head, tail=tail, read_to=read_to)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class TokenizedPrompt:
         limit: tokens the text encoder reads; positions from len(ids) on are padding.
         chunks: how many the text encoder reads one after the other (`p2p.chunks`), of equal length.
         head: tokens in front of the text's own: T5 has no start token.
+        tail: tokens behind it: the end token, or all that a template says after the prompt.
         read_to: the character behind the last one that was read, of a prompt that was cut; None of a whole one.
     """
 
@@ -55,6 +56,7 @@ class TokenizedPrompt:
     limit: int
     chunks: int = 1
     head: int = 1
+    tail: int = 1
     read_to: int | None = None
 
     def __len__(self) -> int:
@@ -67,8 +69,8 @@ class TokenizedPrompt:
 
     @property
     def starts(self) -> range:
-        """The positions of the start tokens, one at the beginning of each chunk."""
-        return self._chunk_starts if self.head else range(0)
+        """The positions in front of the text's own: a start token at the beginning of each chunk, or a template's."""
+        return self._chunk_starts if self.chunks > 1 else range(self.head)
 
     @property
     def _chunk_starts(self) -> range:
@@ -83,11 +85,11 @@ class TokenizedPrompt:
         return [position for position in range(len(self.ids)) if position not in self.starts and position not in ends]
 
     def tails(self) -> list[range]:
-        """Of each chunk the positions of its end token and of the padding behind."""
+        """Of each chunk the positions of its end token, or of a template's end, and of the padding behind."""
         size, tails = self.limit // self.chunks, []
         for start in self._chunk_starts:
             # A chunk without words has its start token and then its end.
-            end = min(start + size - 1, len(self.ids) - 1) if start < len(self.ids) else start + 1
+            end = min(start + size - 1, len(self.ids) - self.tail) if start < len(self.ids) else start + 1
             tails.append(range(end, start + size))
         return tails
 

@@ -59,6 +59,8 @@ class TokenCounter:
 
     def count(self, prompt: str) -> int:
         """Tokens of a prompt as the text encoder reads it; of several, as the one reads it that finds the most."""
+        if self._segmented is not None:
+            return len(self._segmented(prompt, return_offsets_mapping=False)["input_ids"])
         ids = self._tokenizer.encode(prompt).ids
         own = len(self._learned.expanded(ids)) if self._learned else len(ids)
         return max(own, *(each.count(prompt) for each in self._further)) if self._further else own

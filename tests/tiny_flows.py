@@ -1,18 +1,25 @@
-"""Tiny models of flows whose pixels and text share one softmax: SD3.5 medium's layout, and FLUX.1's."""
+"""Tiny models of flows whose pixels and text share one softmax: SD3.5 medium, FLUX.1 and FLUX.2 klein."""
 
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLFlux2,
     FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
 )
+from tokenizers import pre_tokenizers
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    Qwen2Tokenizer,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -20,6 +27,12 @@ from transformers import (
 
 from tests import tiny
 
+#: Shaped like Qwen3's own.
+_CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,-'!?"
 
 
@@ -76,6 +89,77 @@ def _vae(scaling: float, shift: float) -> AutoencoderKL:
         use_post_quant_conv=False,
         mid_block_add_attention=False,
     ).eval()
+
+
+def qwen_tokenizer(words: tuple[str, ...] = tiny.WORDS) -> Qwen2Tokenizer:
+    """A Qwen tokenizer with Qwen3's template that knows some words whole, each with the space before it."""
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
+    alphabet, merges = sorted(pre_tokenizers.ByteLevel.alphabet()), []
+    for word in words:
+        pieces = ["Ġ", *word]
+        while len(pieces) > 1:
+            if (pieces[0], pieces[1]) not in merges:
+                merges.append((pieces[0], pieces[1]))
+            pieces = [pieces[0] + pieces[1], *pieces[2:]]
+    tokens = [*special, *alphabet, *(one + other for one, other in merges)]
+    vocab = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    further = {"additional_special_tokens": special[1:], "chat_template": _CHAT}
+    return Qwen2Tokenizer(vocab=vocab, merges=merges, model_max_length=1024, **further)
+
+
+def klein(sample_size: int = 16, *, distilled: bool = True) -> Flux2KleinPipeline:
+    """A pipeline of FLUX.2 klein's layout, distilled or not: a block of two streams, one of one."""
+    torch.manual_seed(0)
+    words = qwen_tokenizer()
+    network = Flux2Transformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=48,
+        timestep_guidance_channels=32,
+        mlp_ratio=2.0,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=False,
+    )
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if "stream_modulation" in name or name == "context_embedder.weight":
+                weight.mul_(4)
+    config = Qwen3Config(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        max_position_embeddings=1024,
+    )
+    vae = AutoencoderKLFlux2(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        mid_block_add_attention=False,
+    )
+    with torch.no_grad():
+        vae.bn.running_mean.normal_()
+        vae.bn.running_var.uniform_(0.5, 2)
+    made = Flux2KleinPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        vae=vae.eval(),
+        text_encoder=Qwen3ForCausalLM(config).eval(),
+        tokenizer=words,
+        transformer=_sharpened(network),
+        is_distilled=distilled,
+    )
+    made.default_sample_size = sample_size
+    made.set_progress_bar_config(disable=True)
+    return made
 
 
 def _sharpened(network: torch.nn.Module) -> torch.nn.Module:

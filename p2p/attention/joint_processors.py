@@ -58,8 +58,26 @@ class SD3Attention(JointProcessor):
         return _out(attn, out[:, :pixels]), of_text if attn.context_pre_only else attn.to_add_out(of_text)
 
 
-class FluxAttention(JointProcessor):
-    """FLUX.1: text and then pixels, in two streams or, in single blocks, in one."""
+class _Rotated(JointProcessor):
+    """Text and then pixels, whose queries and keys are rotated to their positions."""
+
+    def carried_in_one_stream(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys of text and pixels, (rows, positions, heads, head_dim), with what the pixels carry over."""
+        place, _ = self.site.parts(q.shape[1], self.control.tokens)
+        of_pixels = self.control.carry(self.site, q[:, place], k[:, place])
+        of_text = (each[:, : place.start] for each in (q, k))
+        q, k = (torch.cat(pair, 1) for pair in zip(of_text, of_pixels, strict=True))
+        return q, k
+
+    def attended(self, q: Tensor, k: Tensor, v: Tensor, image_rotary_emb: Any) -> Tensor:
+        """What comes out of the attention, (rows, positions, channels), of queries and keys that are rotated first."""
+        q, k = (apply_rotary_emb(each, image_rotary_emb, sequence_dim=1) for each in (q, k))
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        return _flat(self.control.attend_jointly(self.site, q, k, v, dispatched(self.stock)))
+
+
+class FluxAttention(_Rotated):
+    """FLUX.1 and FLUX.2: text and then pixels, in two streams or, in single blocks of FLUX.1, in one."""
 
     def controlled(
         self,
@@ -75,23 +93,32 @@ class FluxAttention(JointProcessor):
         q, k = attn.norm_q(heads(attn.to_q(hidden_states))), attn.norm_k(heads(attn.to_k(hidden_states)))
         v = heads(attn.to_v(hidden_states))
         if encoder_hidden_states is None:
-            place, _ = self.site.parts(q.shape[1], self.control.tokens)
-            of_text = (each[:, : place.start] for each in (q, k))
-            q, k = self.control.carry(self.site, q[:, place], k[:, place])
-            q, k = (torch.cat(pair, 1) for pair in zip(of_text, (q, k), strict=True))
+            q, k = self.carried_in_one_stream(q, k)
         else:
             text = encoder_hidden_states
             q, k = self.control.carry(self.site, q, k)
             q = torch.cat([attn.norm_added_q(heads(attn.add_q_proj(text))), q], 1)
             k = torch.cat([attn.norm_added_k(heads(attn.add_k_proj(text))), k], 1)
             v = torch.cat([heads(attn.add_v_proj(text)), v], 1)
-        q, k = (apply_rotary_emb(each, image_rotary_emb, sequence_dim=1) for each in (q, k))
-        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
-        out = _flat(self.control.attend_jointly(self.site, q, k, v, dispatched(self.stock)))
+        out = self.attended(q, k, v, image_rotary_emb)
         if encoder_hidden_states is None:
             return out
         tokens = encoder_hidden_states.shape[1]
         return _out(attn, out[:, tokens:].contiguous()), attn.to_add_out(out[:, :tokens].contiguous())
+
+
+class Flux2SingleAttention(_Rotated):
+    """FLUX.2's blocks of one stream, whose projection is one with that of the block's MLP."""
+
+    def controlled(
+        self, attn: Any, hidden_states: Tensor, attention_mask: Tensor | None = None, image_rotary_emb: Any = None
+    ) -> Any:
+        projected, width = attn.to_qkv_mlp_proj(hidden_states), 3 * attn.inner_dim
+        of_attention, of_mlp = projected[..., :width], projected[..., width:]
+        q, k, v = (each.unflatten(-1, (-1, attn.head_dim)) for each in of_attention.chunk(3, -1))
+        q, k = self.carried_in_one_stream(attn.norm_q(q), attn.norm_k(k))
+        out = self.attended(q, k, v, image_rotary_emb)
+        return attn.to_out(torch.cat([out, attn.mlp_act_fn(of_mlp)], -1))
 
 
 def dispatched(stock: Any) -> Fused:

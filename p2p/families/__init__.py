@@ -12,6 +12,7 @@ from p2p.families.amused import Amused
 from p2p.families.base import ModelFamily
 from p2p.families.deepfloyd_if import DeepFloydIF
 from p2p.families.flux import Flux
+from p2p.families.flux2_klein import Flux2Klein
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.families.stable_diffusion_3 import StableDiffusion3
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
@@ -27,6 +28,7 @@ FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {
     "unclip": UnCLIP.load,
     "stable_diffusion_3": StableDiffusion3.load,
     "flux": Flux.load,
+    "flux2_klein": Flux2Klein.load,
 }
 
 

@@ -42,8 +42,8 @@ class FlowFamily:
     Attributes:
         name: its row of `LAYOUTS`.
         kind: diffusers' class of the pipeline.
-        stock: the processors that the family's own stands in for.
-        processor: the family's own.
+        processors: the family's own, by the class of the stock one that each stands in for.
+        patch: latents along a side of a position.
         published_widens: whether the published method widens the regions of words.
 
     Raises:
@@ -52,8 +52,8 @@ class FlowFamily:
 
     name: ClassVar[str]
     kind: ClassVar[Any]
-    stock: ClassVar[tuple[str, ...]]
-    processor: ClassVar[type[JointProcessor]]
+    processors: ClassVar[Mapping[str, type[JointProcessor]]]
+    patch: ClassVar[int] = PATCH
     published_widens: ClassVar[bool]
     state: ClassVar[State] = "flows"
     reads_chunks: ClassVar[bool] = False  # a prompt stands in segments of its text encoders (`p2p.segments`)
@@ -65,13 +65,13 @@ class FlowFamily:
         self.network, self.scale_factor = pipeline.transformer, pipeline.vae_scale_factor
         self.network.requires_grad_(False)
         self.device, self.dtype = self.network.device, self.network.dtype
-        self.attention_layers = joint_layers_of(self.network, self.stock)
+        self.attention_layers = joint_layers_of(self.network, self.processors)
         asked = layout.segments_of(parts)
         tokenizers = [getattr(pipeline, segment.tokenizer) for segment in asked]
         pairs = zip(asked, tokenizers, strict=True)
         segments = [segment.at_most(tokenizer.model_max_length) for segment, tokenizer in pairs]
         self.read_by(SegmentedTokenizer(segments, [reader_of(tokenizer) for tokenizer in tokenizers]))
-        self._sites, self.map_factor = tuple(self.named_sites()), PATCH
+        self._sites, self.map_factor = tuple(self.named_sites()), self.patch
 
     def read_by(self, tokenizer: SegmentedTokenizer) -> None:
         """Has prompts read by another tokenizer, such as one of other limits."""
@@ -130,15 +130,23 @@ class FlowFamily:
         return self._sites
 
     def attention_processors(self, control: AttentionControl) -> Mapping[str, JointProcessor]:
-        layers = self.attention_layers
-        return {site.name: self.processor(site, control, layers[site.name].processor) for site in self._sites}
+        stock = {name: layer.processor for name, layer in self.attention_layers.items()}
+        return {
+            site.name: self.processors[type(stock[site.name]).__name__](site, control, stock[site.name])
+            for site in self._sites
+        }
 
     def latent_shape(self, height: int | None, width: int | None) -> tuple[int, int, int]:
-        native, cell = self.pipeline.default_sample_size * self.scale_factor, PATCH * self.scale_factor
+        native = self.pipeline.default_sample_size * self.scale_factor
         sides = [native if side is None else side for side in (height, width)]
+        self.require_multiples(sides)
+        return self.pipeline.vae.config.latent_channels, sides[0] // self.scale_factor, sides[1] // self.scale_factor
+
+    def require_multiples(self, sides: Sequence[int]) -> None:
+        """Refuses sides that are no multiples of a position's pixels."""
+        cell = self.patch * self.scale_factor
         if any(side % cell for side in sides):
             raise UnsupportedSize(f"{sides[0]}x{sides[1]} pixels: both sides must be multiples of {cell}")
-        return self.pipeline.vae.config.latent_channels, sides[0] // self.scale_factor, sides[1] // self.scale_factor
 
     def sampler(
         self, steps: int, name: SchedulerName | None, shape: Sequence[int], order: TokenOrder | None = None
@@ -147,7 +155,7 @@ class FlowFamily:
             raise UnsupportedSampling(no_scheduler_of_flows(name))
         if order is not None:
             raise UnsupportedSampling(NO_ORDER)
-        positions = (shape[1] // PATCH) * (shape[2] // PATCH)
+        positions = (shape[1] // self.patch) * (shape[2] // self.patch)
         return FlowSampler(self.scheduler(steps, positions), self.device, self.dtype)
 
     def guides(self, guidance_scale: float) -> bool:

@@ -1,13 +1,13 @@
 """FLUX.1 and everything of its layout: T5's tokens beside the pixels, CLIP's vector, guidance as an input."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from diffusers import FluxPipeline
 from torch import Tensor
 
-from p2p.attention.joint_processors import FluxAttention
+from p2p.attention.joint_processors import FluxAttention, JointProcessor
 from p2p.attention.sites import AttentionSite, Keys
 from p2p.families.encoded import Encoded
 from p2p.families.flow import PATCH, FlowFamily, clip_ids, t5_ids
@@ -31,8 +31,7 @@ class Flux(FlowFamily):
 
     name = "flux"
     kind = FluxPipeline
-    stock = ("FluxAttnProcessor",)
-    processor = FluxAttention
+    processors: ClassVar[Mapping[str, type[JointProcessor]]] = {"FluxAttnProcessor": FluxAttention}
     published_widens = False
 
     def named_sites(self) -> Sequence[AttentionSite]:

@@ -1,13 +1,13 @@
 """SD3, SD3.5 and everything of their layout: two CLIP text encoders and T5, of which the last two columns are one."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers import StableDiffusion3Pipeline
 from torch import Tensor
 
-from p2p.attention.joint_processors import SD3Attention
+from p2p.attention.joint_processors import JointProcessor, SD3Attention
 from p2p.attention.sites import AttentionSite, Keys
 from p2p.errors import UnsupportedSize
 from p2p.families.encoded import Encoded
@@ -35,8 +35,7 @@ class StableDiffusion3(FlowFamily):
 
     name = "stable_diffusion_3"
     kind = StableDiffusion3Pipeline
-    stock = ("JointAttnProcessor2_0",)
-    processor = SD3Attention
+    processors: ClassVar[Mapping[str, type[JointProcessor]]] = {"JointAttnProcessor2_0": SD3Attention}
     published_widens = True
 
     def named_sites(self) -> Sequence[AttentionSite]:

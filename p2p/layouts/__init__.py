@@ -11,6 +11,7 @@ from p2p.layouts.amused import AMUSED
 from p2p.layouts.base import PIPELINE, Layout, Parts
 from p2p.layouts.deepfloyd_if import DEEPFLOYD_IF
 from p2p.layouts.flux import FLUX
+from p2p.layouts.flux2_klein import FLUX2_KLEIN
 from p2p.layouts.stable_diffusion import STABLE_DIFFUSION
 from p2p.layouts.stable_diffusion_3 import STABLE_DIFFUSION_3
 from p2p.layouts.stable_diffusion_xl import STABLE_DIFFUSION_XL
@@ -24,6 +25,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "unclip": UNCLIP,
     "stable_diffusion_3": STABLE_DIFFUSION_3,
     "flux": FLUX,
+    "flux2_klein": FLUX2_KLEIN,
 }
 
 

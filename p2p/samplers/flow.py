@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 from torch import Tensor
 
 from p2p.errors import UnsupportedSampling
@@ -115,13 +116,23 @@ def by_number(own: Any, steps: int, positions: int, device: torch.device) -> Any
         positions: of the picture, on which a dynamic shift depends.
     """
     made = type(own).from_config(own.config)
-    return _set(made, {"num_inference_steps": steps}, positions, device, most=1.16)
+    return _set(made, {"num_inference_steps": steps}, mu_of(made.config, positions, most=1.16), device)
 
 
 def by_sigmas(own: Any, steps: int, positions: int, device: torch.device) -> Any:
     """FLUX.1's: sigmas from 1 to 1 / steps, and shifted."""
     made = type(own).from_config(own.config)
-    return _set(made, {"sigmas": np.linspace(1.0, 1 / steps, steps)}, positions, device, most=1.15)
+    return _set(made, {"sigmas": _even(steps)}, mu_of(made.config, positions, most=1.15), device)
+
+
+def by_steps_too(own: Any, steps: int, positions: int, device: torch.device) -> Any:
+    """FLUX.2's: the same sigmas, and a shift that depends on the number of steps as well."""
+    made = type(own).from_config(own.config)
+    return _set(made, {"sigmas": _even(steps)}, compute_empirical_mu(positions, steps), device)
+
+
+def _even(steps: int) -> np.ndarray:
+    return np.linspace(1.0, 1 / steps, steps)
 
 
 def mu_of(config: Any, positions: int, most: float) -> float:
@@ -137,9 +148,8 @@ def mu_of(config: Any, positions: int, most: float) -> float:
     return positions * slope + (base - slope * low)
 
 
-def _set(made: Any, sigmas: dict[str, Any], positions: int, device: torch.device, most: float) -> Any:
-    dynamic = made.config.use_dynamic_shifting
-    shift = {"mu": mu_of(made.config, positions, most)} if dynamic else {}
+def _set(made: Any, sigmas: dict[str, Any], mu: float, device: torch.device) -> Any:
+    shift = {"mu": mu} if made.config.use_dynamic_shifting else {}
     made.set_timesteps(**sigmas, device=device, **shift)
     if not bool((made.sigmas[1:] < made.sigmas[:-1]).all()):
         number = len(made.timesteps)

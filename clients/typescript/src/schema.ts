@@ -1430,6 +1430,8 @@ export interface components {
              * @description "reference" reproduces the published code, its quirks included; for comparisons.
              */
             compat?: "reference" | null;
+            /** @description Of models whose words and pictures share one attention, the published method in the place of edits of words; with `compat` alone. */
+            reference?: components["schemas"]["ReferenceInput"] | null;
             /** @description Gets the edit's end; where absent, the installation's own address. */
             webhook?: components["schemas"]["WebhookRequest"] | null;
             /**
@@ -1582,6 +1584,8 @@ export interface components {
              * @description "reference" reproduces the published code, its quirks included; for comparisons.
              */
             compat?: "reference" | null;
+            /** @description Of models whose words and pictures share one attention, the published method in the place of edits of words; with `compat` alone. */
+            reference?: components["schemas"]["Reference"] | null;
         };
         /**
          * EditView
@@ -2486,6 +2490,154 @@ export interface components {
             inversion: "made" | "kept";
         };
         /**
+         * Reference
+         * @description The part of its source that a target's attention takes (Shin et al. 2025, ICCV, "exploring-mmdit").
+         *
+         *     Words only say where a local blend may change the picture. Blocks are numbered as the network has them; the
+         *     published code counts the second attention of SD3.5 medium's blocks too.
+         */
+        ReferenceInput: {
+            /**
+             * Method
+             * @description q, k and v are the queries, keys and values that are taken, i those of the picture alone. T2I and I2I are the logits of the picture's rows at the columns of the text and of the picture.
+             * @default qiki
+             */
+            method?: ("qiki" | "qi" | "ki" | "qk" | "kivi" | "T2I" | "I2I") | null;
+            /**
+             * @description The steps at which it is taken; cut off, not rounded.
+             * @default {
+             *       "start": 0,
+             *       "stop": 0.2,
+             *       "unit": "share"
+             *     }
+             */
+            steps?: components["schemas"]["StepWindowInput"] | null;
+            /**
+             * Blocks
+             * @description In which blocks it is taken; in all where absent.
+             */
+            blocks?: number[] | null;
+            /**
+             * Read Blocks
+             * @description In which blocks a local blend's maps are read; all if absent.
+             */
+            read_blocks?: number[] | null;
+            /**
+             * @description The steps after which latents are blended.
+             * @default {
+             *       "start": 0,
+             *       "stop": 0.5,
+             *       "unit": "share"
+             *     }
+             */
+            blend_steps?: components["schemas"]["StepWindowInput"] | null;
+            /**
+             * Blended Steps
+             * @description Of how many blended steps, the last ones, a blend's maps are the mean; of all where absent.
+             */
+            blended_steps?: number | null;
+            /**
+             * Tokenizer
+             * @description Whose tokens of a word are read, of models with two kinds of them.
+             * @default both
+             */
+            tokenizer?: ("both" | "clip" | "t5") | null;
+        };
+        /**
+         * Reference
+         * @description The part of its source that a target's attention takes (Shin et al. 2025, ICCV, "exploring-mmdit").
+         *
+         *     Words only say where a local blend may change the picture. Blocks are numbered as the network has them; the
+         *     published code counts the second attention of SD3.5 medium's blocks too.
+         */
+        Reference: {
+            /**
+             * Method
+             * @description q, k and v are the queries, keys and values that are taken, i those of the picture alone. T2I and I2I are the logits of the picture's rows at the columns of the text and of the picture.
+             * @default qiki
+             * @enum {string}
+             */
+            method?: "qiki" | "qi" | "ki" | "qk" | "kivi" | "T2I" | "I2I";
+            /**
+             * StepWindow
+             * @description The steps at which it is taken; cut off, not rounded.
+             * @default {
+             *       "start": 0,
+             *       "stop": 0.2,
+             *       "unit": "share"
+             *     }
+             */
+            steps?: {
+                /**
+                 * Start
+                 * @default 0
+                 */
+                start?: number;
+                /**
+                 * Stop
+                 * @default 1
+                 */
+                stop?: number;
+                /**
+                 * Unit
+                 * @description "steps" counts steps from the noisiest, which is 0.
+                 * @default share
+                 * @enum {string}
+                 */
+                unit?: "share" | "steps";
+            };
+            /**
+             * Blocks
+             * @description In which blocks it is taken; in all where absent.
+             */
+            blocks?: number[] | null;
+            /**
+             * Read Blocks
+             * @description In which blocks a local blend's maps are read; all if absent.
+             */
+            read_blocks?: number[] | null;
+            /**
+             * StepWindow
+             * @description The steps after which latents are blended.
+             * @default {
+             *       "start": 0,
+             *       "stop": 0.5,
+             *       "unit": "share"
+             *     }
+             */
+            blend_steps?: {
+                /**
+                 * Start
+                 * @default 0
+                 */
+                start?: number;
+                /**
+                 * Stop
+                 * @default 1
+                 */
+                stop?: number;
+                /**
+                 * Unit
+                 * @description "steps" counts steps from the noisiest, which is 0.
+                 * @default share
+                 * @enum {string}
+                 */
+                unit?: "share" | "steps";
+            };
+            /**
+             * Blended Steps
+             * @description Of how many blended steps, the last ones, a blend's maps are the mean; of all where absent.
+             */
+            blended_steps?: number | null;
+            /**
+             * Tokenizer
+             * @description Whose tokens of a word are read, of models with two kinds of them.
+             * @default both
+             * @enum {string}
+             */
+            tokenizer?: "both" | "clip" | "t5";
+        };
+        /**
          * Refine
          * @description Words added, removed or changed; what both prompts share keeps its place (Hertz et al. 2022, section 3.2).
          */
@@ -2716,7 +2868,7 @@ export interface components {
          * @description The part of the run in which something acts, half open: shares of the run, or numbers of steps.
          * @default {
          *       "start": 0,
-         *       "stop": 0.4,
+         *       "stop": 0.5,
          *       "unit": "share"
          *     }
          */
@@ -2773,6 +2925,12 @@ export interface components {
              *     }
              */
             self_window?: components["schemas"]["StepWindowInput"] | null;
+            /**
+             * Mass
+             * @description Of models whose words and pictures share one attention: "linear" takes the source's maps as they are. "mass_matched" leaves the share that all words have together as the target has it. Other models always do the second. Which one edits better has not been measured on trained weights.
+             * @default linear
+             */
+            mass?: ("linear" | "mass_matched") | null;
             local_blend?: components["schemas"]["LocalBlendInput"] | null;
             /**
              * Keep
@@ -2853,6 +3011,13 @@ export interface components {
                  */
                 unit?: "share" | "steps";
             };
+            /**
+             * Mass
+             * @description Of models whose words and pictures share one attention: "linear" takes the source's maps as they are. "mass_matched" leaves the share that all words have together as the target has it. Other models always do the second. Which one edits better has not been measured on trained weights.
+             * @default linear
+             * @enum {string}
+             */
+            mass?: "linear" | "mass_matched";
             local_blend?: components["schemas"]["LocalBlend"] | null;
             /**
              * Keep
