@@ -38,6 +38,7 @@ CMD ["python", "-m", "service"]
 FROM service AS worker-code
 COPY worker worker
 COPY scenes/model scenes/model
+COPY scenes/tokens/model scenes/tokens/model
 COPY scenes/loras scenes/loras
 
 FROM packages AS worker

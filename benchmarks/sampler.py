@@ -160,8 +160,8 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compile the network on all sides (with a GPU)")
     arguments = parser.parse_args()
     timing = Timing(arguments.device, compiled=arguments.compile, repeats={} if arguments.quick else REPEATS)
-    cases = QUICK if arguments.quick else ROWS[arguments.device]
-    cases = [case for case in cases if not arguments.model or case[0] in arguments.model]
+    asked = QUICK if arguments.quick else ROWS[arguments.device]
+    cases = [case for case in asked if not arguments.model or case[0] in arguments.model]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # until the process that measures memory is forked
     for case in {name: (name, size, 1) for name, size, _ in reversed(cases)}.values():

@@ -17,7 +17,7 @@ def offering(show, served):
 
         def models(route):
             answer = route.fetch()
-            (scenes,) = answer.json()["models"]
+            scenes, *_ = answer.json()["models"]
             route.fulfill(response=answer, json={"models": [{**scenes, "id": id, "loras": loras[id]} for id in loras]})
 
         page.route("**/v1/models", models)

@@ -25,7 +25,7 @@ OTHERS = {SECRETS_DIR, "HF_HOME", "OMP_NUM_THREADS"}
 
 
 def test_every_process_runs_the_command_that_the_tests_start():
-    started = {tuple(command[1:]) for _, command in commands({"scenes": 1})}
+    started = {tuple(command[1:]) for _, command in commands({"scenes": 1, "scenes-tokens": 1})}
 
     assert {tuple(only_container(each)["command"][1:]) for each in of_kind(made("defaults"), "Deployment")} == started
     (job,) = of_kind(made("defaults"), "Job")
@@ -129,7 +129,7 @@ def test_that_token_may_patch_pods_and_nothing_else():
     (account,), (role,), (binding,) = (
         of_kind(made("defaults"), kind) for kind in ("ServiceAccount", "Role", "RoleBinding")
     )
-    (worker,) = (each for each in of_kind(made("defaults"), "Deployment") if "worker" in each["metadata"]["name"])
+    worker, *_ = (each for each in of_kind(made("defaults"), "Deployment") if "worker" in each["metadata"]["name"])
 
     assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}]
     assert pod_of(worker)["spec"]["serviceAccountName"] == account["metadata"]["name"]
