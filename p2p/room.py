@@ -17,8 +17,10 @@ from p2p.preparation import Prepared
 from p2p.rooms import KEPT_ROWS
 from p2p.spec import EditSpec, Room, Target
 
-#: A new word is there if its map's peak is this share of that of the thing beside.
+#: A new word is there if its map's peak is this share of that of the thing beside, and as wide as in the free row,
 _PEAK = 0.6
+#: or if it is nearly as high and as wide as in the free row: a missing thing has .65 and .5 of these at most.
+_AS_HIGH, _AS_WIDE = 0.95, 0.9
 
 
 def chosen_rows(job: Prepared, spec: EditSpec) -> tuple[list[int], tuple[bool | None, ...]]:
@@ -47,11 +49,16 @@ def first_rows(spec: EditSpec) -> Iterator[int]:
 
 def _best(job: Prepared, maps: Tensor, room: Room, free: int) -> int | None:
     """The kept row that shows most of the new thing, if any shows it."""
-    next_to = _map(job, maps, 0, room.beside[-1:])
-    least = _area(_map(job, maps, free, room.words))
+    next_to, alone = _map(job, maps, 0, room.beside[-1:]).max(), _map(job, maps, free, room.words)
     found = {row: _map(job, maps, row, room.words) for row in range(free + 1, free + 1 + KEPT_ROWS)}
-    there = [row for row, of in found.items() if of.max() >= _PEAK * next_to.max() and _area(of) >= least]
+    there = [row for row, of in found.items() if _is_there(of, alone, float(next_to))]
     return max(there, key=lambda row: float(found[row].sum()), default=None)
+
+
+def _is_there(of: Tensor, alone: Tensor, next_to: float) -> bool:
+    if of.max() >= _PEAK * next_to and _area(of) >= _area(alone):
+        return True
+    return bool(of.max() >= _AS_HIGH * alone.max()) and _area(of) >= _AS_WIDE * _area(alone)
 
 
 def _map(job: Prepared, maps: Tensor, row: int, names: Sequence) -> Tensor:

@@ -116,7 +116,7 @@ def _blend(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> L
 
 
 def _room(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> Room | None:
-    """Room for what is added; None where nothing is, or where the words are too many to be named."""
+    """Room for what is added; None if nothing is, or where the words are too many to be named."""
     if not settings.room or max(len(settings.room), len(settings.beside)) > _NAMES:
         return None
     words, beside = names_of(after, settings.room), names_of(before, settings.beside)

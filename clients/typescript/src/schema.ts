@@ -583,6 +583,12 @@ export interface components {
              */
             kind?: ("replace" | "refine") | null;
             /**
+             * Weights
+             * @description As an edit without `edits` has them; those of words that the prompt does not hold are ignored.
+             * @default []
+             */
+            weights?: components["schemas"]["WordWeight"][] | null;
+            /**
              * Names
              * @description Names as edits use them; the answer says which of the prompt's words they mean.
              * @default []
@@ -1153,6 +1159,8 @@ export interface components {
             self_window?: components["schemas"]["StepWindow"] | null;
             /** @description Null if the request says it, and if the whole picture may change. */
             local_blend?: components["schemas"]["LocalBlend"] | null;
+            /** @description Of a thing that is added; null if the request says it. */
+            room?: components["schemas"]["Room"] | null;
         };
         /**
          * Chosen
@@ -1172,6 +1180,8 @@ export interface components {
             self_window?: components["schemas"]["StepWindow"] | null;
             /** @description Null if the request says it, and if the whole picture may change. */
             local_blend?: components["schemas"]["LocalBlend"] | null;
+            /** @description Of a thing that is added; null if the request says it. */
+            room?: components["schemas"]["Room"] | null;
             /**
              * Picture
              * @description 1 is the first edit.
@@ -1447,7 +1457,7 @@ export interface components {
             start_within?: number | null;
             /**
              * Prompt Syntax
-             * @description "weights" reads `(word:1.2)`, `(word)` (1.1), `[word]` (1/1.1), nested ones too, out of the prompts. In targets they become `reweight` edits, and `edits` may then be left out. Those of the source's prompt and of the negative prompt are left out, with a notice. `\(` is a bracket. The answer's `spec` has the plain prompts and the edits.
+             * @description "weights" reads `(word:1.2)`, `(word)` (1.1), `[word]` (1/1.1), nested ones too, out of the prompts. In targets they become `reweight` edits, and `edits` may then be left out; if the prompts differ, they become `weights`. Those of the source's prompt and of the negative prompt are left out, with a notice. `\(` is a bracket. The answer's `spec` has the plain prompts and the edits.
              * @default text
              */
             prompt_syntax?: ("text" | "weights") | null;
@@ -2671,6 +2681,28 @@ export interface components {
          *     By itself it takes prompts that say the same words. They may differ in punctuation, quotes, case and spaces: what
          *     both share is aligned by tokens, as "refine" does.
          */
+        ReweightInput: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "reweight";
+            /** Weights */
+            weights: components["schemas"]["WordWeight"][];
+            /**
+             * By
+             * @description "attention" multiplies the words' own attention, as published. "guidance" draws the prompt without the word beside it, and goes that far from there towards the prompt with it: at 0 the word is not said at all. It takes a row more for each word. Chosen for weights below 1.
+             * @default attention
+             */
+            by?: ("attention" | "guidance") | null;
+        };
+        /**
+         * Reweight
+         * @description Words of the edited prompt turned up or down (Hertz et al. 2022, section 3.2, "fader control").
+         *
+         *     By itself it takes prompts that say the same words. They may differ in punctuation, quotes, case and spaces: what
+         *     both share is aligned by tokens, as "refine" does.
+         */
         Reweight: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -2679,6 +2711,33 @@ export interface components {
             kind: "reweight";
             /** Weights */
             weights: components["schemas"]["WordWeight"][];
+            /**
+             * By
+             * @description "attention" multiplies the words' own attention, as published. "guidance" draws the prompt without the word beside it, and goes that far from there towards the prompt with it: at 0 the word is not said at all. It takes a row more for each word. Chosen for weights below 1.
+             * @default attention
+             * @enum {string}
+             */
+            by?: "attention" | "guidance";
+        };
+        /**
+         * Room
+         * @description Tries to add a thing beside what is there, and makes the layout anew if there is no room.
+         *
+         *     Four rows are drawn for the one picture. Three keep what stands there for the first half of the run; the fourth is
+         *     the edited prompt alone. Where the new word's map says that the thing came to be, the best of the three is shown,
+         *     and outside the new thing's region it is the source.
+         */
+        Room: {
+            /**
+             * Words
+             * @description Words of the edited prompt: what is added.
+             */
+            words: components["schemas"]["WordName"][];
+            /**
+             * Beside
+             * @description Words of the source prompt: what stands there; the last one is next to it.
+             */
+            beside: components["schemas"]["WordName"][];
         };
         /**
          * Sampling
@@ -2902,7 +2961,13 @@ export interface components {
              * Edits
              * @description How the prompts correspond, and which words are turned up or down. Where absent, the change is read from the words, and with it every window and the local blend that is absent; the answer's `chosen` says what was chosen. Where empty, no attention is carried over: the edited prompt from the source's noise.
              */
-            edits?: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[] | null;
+            edits?: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["ReweightInput"])[] | null;
+            /**
+             * Weights
+             * @description Where `edits` is left out, words of the edited prompt to be turned up or down, whatever else changes; how is chosen. 0 takes the word back: a thing goes, and a style.
+             * @default []
+             */
+            weights?: components["schemas"]["WordWeight"][] | null;
             /**
              * @description Where absent and words are only turned up or down, the first 0.8 of the run.
              * @default {
@@ -2932,6 +2997,8 @@ export interface components {
              */
             mass?: ("linear" | "mass_matched") | null;
             local_blend?: components["schemas"]["LocalBlendInput"] | null;
+            /** @description For a thing that is added: several rows are tried, of which one becomes the picture. Chosen where `edits` is left out. It says itself what is kept, so there is no `local_blend` beside it. */
+            room?: components["schemas"]["Room"] | null;
             /**
              * Keep
              * @description Where `edits` and `local_blend` are left out and only a place changes, `things` pastes what both prompts name in front of it back from the source. It suits pictures whose light is the same in every place. Where absent, the model's default; the answer's `chosen` has it as a local blend.
@@ -2950,6 +3017,12 @@ export interface components {
              * @description How the prompts correspond, and which words are turned up or down. Where absent, the change is read from the words, and with it every window and the local blend that is absent; the answer's `chosen` says what was chosen. Where empty, no attention is carried over: the edited prompt from the source's noise.
              */
             edits?: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["Reweight"])[] | null;
+            /**
+             * Weights
+             * @description Where `edits` is left out, words of the edited prompt to be turned up or down, whatever else changes; how is chosen. 0 takes the word back: a thing goes, and a style.
+             * @default []
+             */
+            weights?: components["schemas"]["WordWeight"][];
             /**
              * StepWindow
              * @description Where absent and words are only turned up or down, the first 0.8 of the run.
@@ -3019,6 +3092,8 @@ export interface components {
              */
             mass?: "linear" | "mass_matched";
             local_blend?: components["schemas"]["LocalBlend"] | null;
+            /** @description For a thing that is added: several rows are tried, of which one becomes the picture. Chosen where `edits` is left out. It says itself what is kept, so there is no `local_blend` beside it. */
+            room?: components["schemas"]["Room"] | null;
             /**
              * Keep
              * @description Where `edits` and `local_blend` are left out and only a place changes, `things` pastes what both prompts name in front of it back from the source. It suits pictures whose light is the same in every place. Where absent, the model's default; the answer's `chosen` has it as a local blend.

@@ -72,6 +72,12 @@ def test_where_no_kept_row_shows_it_the_layout_is_made_anew(family):
     assert judged(family, (1, 0.9, 0.9, 0.9), (9 - 1, 2, 3, 4)) == ([0, 1], (True,))
 
 
+@pytest.mark.needs("latents")
+def test_a_thing_that_is_nearly_as_high_and_as_wide_as_in_the_free_row_is_there(family):
+    assert judged(family, (0.29, 0.28, 0.2, 0.2), (8, 8, 8, 8)) == ([0, 2], (False,))
+    assert judged(family, (0.29, 0.28, 0.2, 0.2), (8, 7, 8, 8)) == ([0, 1], (True,))
+
+
 def test_an_addition_is_one_picture_of_the_same_source(family):
     alone = edit(spec("a dog on a beach"), family)
     result = edit(spec(), family)
