@@ -12,8 +12,10 @@ from jobs.fairness import LEAST_WEIGHT, MOST_WEIGHT
 from process.audit import NO_AUDIT, Audit
 from service.api_keys import TRUSTED, ApiKey, KeyRing
 
+#: What a key may use in a day (UTC).
+QUOTAS = ("gpu_seconds_a_day", "pictures_a_day", "bytes_a_day")
 #: What `keys create` may say of a key, as `service.api_keys.ApiKey` has it.
-KEY_LIMITS = ("per_minute", "burst", "active", "waiting", "weight", "streams")
+KEY_LIMITS = ("per_minute", "burst", "active", "waiting", "weight", "streams", *QUOTAS)
 #: Stands in the log of a deployment whose first key was made at an earlier start, and is not to be read there any more.
 KEYS_ALREADY = (
     "there are keys already, and each is shown only when it is made. Another one: python -m admin keys create NAME "
@@ -55,6 +57,9 @@ def list_keys(ring: KeyRing) -> None:
             limits += f", weight {key.weight:g}"
         if key.streams is not None:
             limits += f", {key.streams} waits and streams"
+        for name in QUOTAS:
+            if (most := getattr(key, name)) is not None:
+                limits += f", {most:g} {name.replace('_', ' ')}"
         print(key.id, key.name, f"made {key.created_at:%F}", limits, "REVOKED" if key.revoked_at else "", sep="\t")
 
 
@@ -118,6 +123,9 @@ def add_keys(actions: Any) -> None:
     create.add_argument(
         "--streams", type=int, help="waits and event streams it may have open at each API process (STREAMS_PER_KEY)"
     )
+    create.add_argument("--gpu-seconds-a-day", type=float, help="seconds of a device it may use in a day (UTC)")
+    create.add_argument("--pictures-a-day", type=int, help="pictures it may ask for in a day, sources included")
+    create.add_argument("--bytes-a-day", type=int, help="bytes that its edits may leave stored in a day")
     create.add_argument("--unless-any", action="store_true", help="nothing if there is a key already")
     create.add_argument(
         "--token-file",

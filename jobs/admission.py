@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from jobs.batches import Batch
 from jobs.model import Job
+from jobs.quotas import Left, Quota
 
 #: Targets that are written down at once: 0.2 ms each where they name many words.
 MANY_TARGETS = 16
@@ -22,6 +23,7 @@ class Limits:
         waiting: jobs of an owner that may wait, those that run apart; None for any number.
         weight: of the owner's share of each model's workers; a job moves its virtual time on by the work over this.
         backlog: jobs of a model that may wait; None for any number.
+        quota: what an owner may use in a day; None for any amount.
     """
 
     per_minute: float | None = None
@@ -30,6 +32,7 @@ class Limits:
     waiting: int | None = None
     weight: float = 1.0
     backlog: int | None = None
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +62,13 @@ class Admission:
 
 @dataclass(frozen=True)
 class Admitted:
-    """The jobs that now stand for a request, or their batch; `replayed` where they did before."""
+    """The jobs that now stand for a request, or their batch; `replayed` where they did before.
+
+    Attributes:
+        left: of the owner's limits.
+    """
 
     job_ids: Sequence[str]
     replayed: bool = False
     batch_id: str | None = None
+    left: Sequence[Left] = ()

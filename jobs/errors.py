@@ -12,6 +12,7 @@
     ├── NameReused         a request's name stands for another request already
     ├── Refused            not now; `retry_after` says when
     │   ├── RateLimited    the owner has posted too many jobs of late
+    │   ├── QuotaReached   the owner has used what it may use in a day
     │   ├── TooManyActive  the owner has too many jobs that wait or run
     │   ├── TooManyWaiting the owner has too many jobs that wait
     │   ├── QueueFull      the model's queue is as long as it may be
@@ -28,6 +29,7 @@
 was given, what was needed and what to do; if there is nothing to fill in, it is the row's own.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from process.error_codes import message_of
@@ -146,9 +148,26 @@ class RateLimited(Refused):
     """The owner's bucket is empty."""
 
     code = "rate_limited"
+    policy = "edits"
 
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"too many edits were posted with this key: the next fits in {retry_after:.1f} s", retry_after)
+
+
+class QuotaReached(Refused):
+    """The owner has used what its key allows in a day.
+
+    Attributes:
+        policy: which of its limits, as `RateLimit` names it.
+    """
+
+    code = "quota_reached"
+
+    def __init__(self, policy: str, used: float, allowed: float, retry_after: float) -> None:
+        opens = datetime.now(UTC) + timedelta(seconds=retry_after)
+        self.policy, what = policy, policy.replace("_", " ")
+        message = f"this key has used {used:g} of the {allowed:g} {what} that it may use in a day (UTC)"
+        super().__init__(f"{message}: it may go on from {opens:%Y-%m-%dT%H:%M}Z", retry_after)
 
 
 class TooManyActive(Refused):

@@ -51,6 +51,7 @@ class DayUsage(BaseModel):
     steps: int = 0
     work: float = Field(0.0, description="Rows times steps times megapixels.")
     bytes_stored: int = 0
+    pictures: int = Field(0, description="That were asked for, of a key which may ask for so many a day.")
 
 
 _EPOCH = date(1970, 1, 1)

@@ -19,7 +19,8 @@ HEADERS = (
 )  # fmt: skip
 #: What it may read of an answer, beyond what any page may.
 EXPOSED = (
-    "ETag", "Idempotency-Replayed", "Link", "Location", "Preference-Applied", "Retry-After", "WWW-Authenticate",
+    "ETag", "Idempotency-Replayed", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy",
+    "Retry-After", "WWW-Authenticate",
 )  # fmt: skip
 #: As a browser writes it (RFC 6454): scheme, host and port, nothing behind it.
 _ORIGIN = re.compile(r"https?://[^/?#\s*]+", re.IGNORECASE)

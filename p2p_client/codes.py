@@ -46,6 +46,7 @@ AnswerCode = Literal[
     "path_too_long",
     "query_too_long",
     "queue_full",
+    "quota_reached",
     "rate_limited",
     "redis_unavailable",
     "repeated_header",

@@ -2,6 +2,7 @@
 
 RouterRefusal
 ├── UnknownCell       an id or `cell` names a cell that this router does not know
+├── CellNotNamed      each cell has its own part of what is asked for
 ├── SeveralCells      the body names pictures of more than one cell
 └── CellUnavailable   the only cell that may answer does not
 """

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jobs.admission import Limits
 from jobs.fairness import LEAST_WEIGHT, MOST_WEIGHT
 from jobs.model import ANYBODY
+from jobs.quotas import Quota
 from service.http.errors import Unauthenticated
 
 #: A hash: id -> key, as JSON.
@@ -68,6 +69,9 @@ class ApiKey(BaseModel):
     waiting: int | None = None
     weight: Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)] = 1.0
     streams: int | None = None
+    gpu_seconds_a_day: float | None = None
+    pictures_a_day: int | None = None
+    bytes_a_day: int | None = None
 
     @cached_property
     def caller(self) -> Caller:
@@ -78,6 +82,8 @@ class ApiKey(BaseModel):
             active=self.active,
             waiting=self.waiting,
             weight=self.weight,
+            quota=Quota(gpu_seconds=self.gpu_seconds_a_day, pictures=self.pictures_a_day, bytes=self.bytes_a_day)
+            or None,
         )
         return Caller(owner=self.id, limits=limits, streams=self.streams)
 

@@ -3,17 +3,19 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, cast
 
 from pydantic_core import to_json
 
-from jobs.admission import Admission, Admitted
+from jobs.admission import Admission, Admitted, Limits
 from jobs.batches import Batch
 from jobs.errors import (
     IllegalTransition,
     JobNotFound,
     NameReused,
     QueueFull,
+    QuotaReached,
     RateLimited,
     TooManyActive,
     TooManyWaiting,
@@ -21,6 +23,7 @@ from jobs.errors import (
 from jobs.fairness import work_of
 from jobs.model import Job, JobStatus, Line
 from jobs.moves import MARGIN, Move
+from jobs.quotas import Left, Quota
 from jobs.redis import keys
 from jobs.redis.message import list_of, message_about
 from jobs.redis.record import existing, pairs
@@ -28,10 +31,16 @@ from jobs.usage import USAGE_DAYS
 
 #: Seconds after which one who has too many jobs under way may ask again: one of them may have ended by then.
 ACTIVE_RETRY = 2.0
+#: Seconds.
+DAY = 86_400
+#: What limits are called, where the day's totals call them otherwise.
+_POLICIES = {"bytes_stored": "bytes"}
 
 
-def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `lua/admit.lua`."""
+def admission_call(
+    admission: Admission, usage_kept: timedelta = timedelta(days=USAGE_DAYS)
+) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `lua/admit.lua`; `usage_kept` is how long a day's totals are."""
     owner, limits = admission.jobs[0].owner, admission.limits
     names = [keys.named(owner, admission.name or ""), keys.active(owner), keys.bucket(owner), keys.owned(owner)]
     names += [keys.MODELS, keys.running(owner)]
@@ -58,7 +67,7 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
         if job.of_subject is not None:
             jobs[-1]["subject"] = keys.subject(owner, job.of_subject)
     life = max(admission.longest, *(job.expires_at - job.created_at for job in admission.jobs))
-    asked = {
+    asked: dict[str, Any] = {
         "fingerprint": admission.fingerprint if admission.name is not None else None,
         "per_minute": limits.per_minute,
         "burst": limits.burst,
@@ -69,6 +78,9 @@ def admission_call(admission: Admission) -> tuple[Sequence[str], Sequence[Any]]:
         "batch": admission.batch and _batch_of(admission.batch),
         "jobs": jobs,
     }
+    if limits.quota:
+        asked |= {"quota": _of_quota(limits.quota, admission.jobs), "owner": owner}
+        asked["usage_kept"] = milliseconds(usage_kept)
     # One argument: a client packs a hundred of them more slowly than Redis reads one text.
     return names, [to_json({name: value for name, value in asked.items() if value is not None})]
 
@@ -80,12 +92,40 @@ def _batch_of(batch: Batch) -> dict[str, str]:
     return said
 
 
+def _of_quota(quota: Quota, jobs: Sequence[Job]) -> list[tuple[str, float, int]]:
+    """Each limit: the field of the day's totals, the most, and how much is added to it now."""
+    pictures = sum(len(job.spec.prompts) * len(job.spec.seeds) for job in jobs)
+    limits: list[tuple[str, float | None, int]] = [
+        ("gpu_seconds", quota.gpu_seconds, 0),
+        ("pictures", quota.pictures, pictures),
+        ("bytes_stored", quota.bytes, 0),
+    ]
+    return [(name, most, more) for name, most, more in limits if most is not None]
+
+
+def _left(limits: Limits, answer: Sequence[Any]) -> Sequence[Left]:
+    """What is left of an owner's limits, by what the script says of each."""
+    found = []
+    for name, remaining, resets in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
+        if name == "edits":
+            all_of_it, window = limits.burst, ceil(limits.burst / (limits.per_minute or 1) * 60)
+        else:
+            quota = limits.quota or Quota()
+            all_of_it, window = int({**vars(quota), "bytes_stored": quota.bytes}[name]), DAY
+        found.append(Left(_POLICIES.get(name, name), all_of_it, window, remaining, resets))
+    return found
+
+
 def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
     """What became of it; raises `Refused` or `NameReused` where nothing did."""
     limits, job_ids = admission.limits, [job.id for job in admission.jobs]
     match answer:
-        case ["admitted"]:
-            return Admitted(job_ids, batch_id=admission.batch.id if admission.batch else None)
+        case ["admitted", *left]:
+            batch_id = admission.batch.id if admission.batch else None
+            return Admitted(job_ids, batch_id=batch_id, left=_left(limits, left) if left else ())
+        case ["quota", name, used, after]:
+            most = {name: most for name, most, _ in _of_quota(limits.quota or Quota(), ())}[name]
+            raise QuotaReached(_POLICIES.get(name, name), float(used), most, after / 1000)
         case ["replayed", before] if admission.batch:
             return Admitted((), replayed=True, batch_id=before)
         case ["replayed", before]:

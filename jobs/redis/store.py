@@ -213,9 +213,9 @@ class AsyncRedisJobStore:
         if time.monotonic() > self._safe_until:
             await self.ping()
         if admission.is_large:
-            call = await to_thread.run_sync(admission_call, admission)
+            call = await to_thread.run_sync(admission_call, admission, self._usage_kept)
         else:
-            call = admission_call(admission)
+            call = admission_call(admission, self._usage_kept)
         if not (replicas := self._writes.number):
             return admission_answer(admission, await self._run(self._admit, *call))
         answer, is_replicated = await self._run(self._admit, *call, replicas=replicas)

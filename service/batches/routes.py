@@ -39,8 +39,10 @@ async def submit_batch(
 ) -> BatchView:
     """Ask for several edits at once: all are accepted, or none is. Each is worked off in its own turn."""
     asked, name = body.asked(traceparent), name_of(idempotency_key)
-    standing, replayed = await batches.submit(asked, plane, caller, name=name)
-    say_where(response, f"{plane.prefix}/v1/batches/{standing.batch.id}", replayed=replayed)
+    standing, admitted = await batches.submit(asked, plane, caller, name=name)
+    say_where(
+        response, f"{plane.prefix}/v1/batches/{standing.batch.id}", replayed=admitted.replayed, left=admitted.left
+    )
     seconds, applied = seconds_to_wait(prefer)
     if seconds:
         # The batch is accepted already: where the key has as many waits open as it may, it is answered as it stands.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from jobs.admission import Admission
+from jobs.admission import Admission, Admitted
 from jobs.batches import MAX_EDITS, BatchStanding, BatchWebhook, gathered
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import BatchNotFound, JobNotFound
@@ -53,8 +53,8 @@ class AskedBatch:
 
 async def submit(
     asked: AskedBatch, plane: Plane, caller: Caller, *, name: str | None = None
-) -> tuple[BatchStanding, bool]:
-    """Accept all edits of a batch or none; gives the batch, and whether it was there before.
+) -> tuple[BatchStanding, Admitted]:
+    """Accept all edits of a batch or none; gives the batch, and how it was admitted.
 
     Args:
         name: what the caller calls the request; the same request by the same name is the same batch.
@@ -80,7 +80,7 @@ async def submit(
     if not admitted.replayed:
         for job in jobs:
             JOBS_ACCEPTED.labels(job.model).inc()
-    return standing, admitted.replayed
+    return standing, admitted
 
 
 def _prepared(

@@ -178,8 +178,8 @@ async def _submitted(
     The edit is accepted already when its end is waited for: where the key has as many waits open as it may, the answer
     is 202 at once, and `Preference-Applied` does not name `wait`.
     """
-    job, replayed = await submit.submit(asked, plane, caller, name=name)
-    headers = where(f"{plane.prefix}/v1/edits/{job.id}", replayed=replayed)
+    job, admitted = await submit.submit(asked, plane, caller, name=name)
+    headers = where(f"{plane.prefix}/v1/edits/{job.id}", replayed=admitted.replayed, left=admitted.left)
     seconds, applied = seconds_to_wait(prefer)
     record = plain_of(job) if seconds else None
     if record is not None and not has_ended(record):

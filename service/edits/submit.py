@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from anyio import to_thread
 
 from jobs import moves
-from jobs.admission import Admission, Limits
+from jobs.admission import Admission, Admitted, Limits
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import IllegalTransition, JobNotFound, NameReused, StorageUnavailable
 from jobs.labels import Labels
@@ -97,8 +97,8 @@ class Asked:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None = None) -> tuple[Job, bool]:
-    """Accept an edit: check it against its model, record it, queue it; gives the job, and whether it was there before.
+async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None = None) -> tuple[Job, Admitted]:
+    """Accept an edit: check it against its model, record it, queue it; gives the job, and how it was admitted.
 
     Args:
         name: what the caller calls the request; the same request by the same name is the same job.
@@ -119,10 +119,10 @@ async def submit(asked: Asked, plane: Plane, caller: Caller, *, name: str | None
     if admitted.replayed:
         there = await plane.store.get(admitted.job_ids[0])
         bind(job_id=there.id)
-        return there, True
+        return there, admitted
     bind(job_id=job.id)
     JOBS_ACCEPTED.labels(job.model).inc()
-    return job, False
+    return job, admitted
 
 
 # Kept, for they are the same at every request of a key.

@@ -227,6 +227,8 @@ def _answer(error: Exception, of_framework: Mapping[int, str]) -> _Answer:
             # Whole seconds (RFC 9110), and never too soon.
             late = error.retry_after if isinstance(error, Refused | NotReplicated | TooManyAtOnce) else None
             headers = {} if late is None else {"Retry-After": str(math.ceil(late) or 1)}
+            if policy := getattr(error, "policy", None):
+                headers["RateLimit"] = f'"{policy}";r=0;t={headers["Retry-After"]}'
             if isinstance(error, Unauthenticated):
                 headers = {"WWW-Authenticate": "Bearer"}
             return _Answer(status, error.code, str(error), getattr(error, "complaints", ()), headers)

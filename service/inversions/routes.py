@@ -28,9 +28,9 @@ async def invert_ahead(
     idempotency_key: IdempotencyKey = None,
 ) -> EditAccepted:
     """Invert a picture before it is edited: an edit without targets, under `/v1/edits`; it tells how faithful it is."""
-    job, replayed = await submit.submit(body.asked(traceparent), plane, caller, name=name_of(idempotency_key))
+    job, admitted = await submit.submit(body.asked(traceparent), plane, caller, name=name_of(idempotency_key))
     accepted = EditAccepted.of(job, prefix=plane.prefix)
-    say_where(response, accepted.links.self, replayed=replayed)
+    say_where(response, accepted.links.self, replayed=admitted.replayed, left=admitted.left)
     return accepted
 
 

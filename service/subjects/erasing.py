@@ -50,7 +50,11 @@ class Receipt(BaseModel):
 
 
 async def erase(subject: str, plane: Plane, caller: Caller) -> Receipt:
-    """Erase all that was made for a caller's subject; what was never there is erased already."""
+    """Erase all that was made for a caller's subject; what was never there is erased already.
+
+    Raises:
+        NotReplicated: a failover of Redis may undo it.
+    """
     erased: Counter[str] = Counter()
     deadline = time.monotonic() + PATIENCE
     while remaining := await _erase_members(subject, plane, caller, erased):
@@ -58,6 +62,8 @@ async def erase(subject: str, plane: Plane, caller: Caller) -> Receipt:
             break
         await asyncio.sleep(PAUSE)
     erased["inversions"] += await _erase_inversions(subject, plane, caller)
+    # Also what an earlier request erased, which was answered 503 because no replica knew of it.
+    await plane.store.confirm()
     receipt = Receipt(
         id=uuid4().hex,
         subject_sha256=hashlib.sha256(subject.encode()).hexdigest(),

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,10 +159,10 @@ def test_a_keys_limits_are_its_callers(ring, caller_of):
     assert (limits.per_minute, limits.burst, limits.active) == (6, 2, 3)
 
 
-def test_keys_are_made_listed_and_revoked_by_a_command(ring, redis_url, caller_of):
+def test_keys_are_made_listed_and_revoked_by_a_command(ring, redis_url, caller_of, tmp_path):
     def admin(*arguments: str) -> str:
         command = [sys.executable, "-m", "admin", "keys", *arguments]
-        environment = {"REDIS_URL": redis_url}
+        environment = {"REDIS_URL": redis_url, "AUDIT_LOG": str(tmp_path / "audit.log")}
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
 
     token = admin("create", "mine", "--per-minute", "60")
@@ -174,6 +175,12 @@ def test_keys_are_made_listed_and_revoked_by_a_command(ring, redis_url, caller_o
     admin("revoke", key_id)
 
     assert "REVOKED" in admin("list")
+    noted = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    # Each command before it is done, then what it did; to look changes nothing.
+    assert [each["event"] for each in noted if each.get("key") in (None, key_id)] == [
+        *("admin_command", "key_created", "admin_command", "admin_command", "key_revoked"),
+    ]
+    assert token.split("_", 2)[2] not in str(noted)
     with pytest.raises(Unauthenticated):
         caller_of(f"Bearer {token}")
 

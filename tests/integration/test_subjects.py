@@ -214,3 +214,14 @@ def test_the_same_name_with_other_labels_is_another_request(api):
 
     assert again.json()["id"] == first.json()["id"]
     assert other.json()["code"] == "idempotency_key_reused"
+
+
+def test_a_receipt_waits_for_replicas(api, redis_url, tiny_models, tmp_path):
+    """Also where nothing is left: an earlier request may have erased it, and here there is no replica at all."""
+    settings = Settings(
+        redis_url=redis_url, models_file=tiny_models, storage_url=str(tmp_path / "artifacts"), redis_replicas=1
+    )
+    with TestClient(create_app(settings), base_url="http://localhost", headers=api.client.headers) as client:
+        answer = client.delete(f"/v1/subjects/{api.subject}")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_replicated")

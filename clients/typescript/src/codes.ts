@@ -41,6 +41,7 @@ export type AnswerCode =
   | "path_too_long"
   | "query_too_long"
   | "queue_full"
+  | "quota_reached"
   | "rate_limited"
   | "redis_unavailable"
   | "repeated_header"

@@ -1,7 +1,8 @@
 -- KEYS: named, active, bucket, owned, models, running, then for each job record, events, waiting, order, list, leases,
 -- pace.
 -- ARGV: what is asked, and of each job the fields of its record and those of its message.
--- Answers what became of it: admitted, replayed {ids}, reused, rate {milliseconds}, active {how many, how
+-- Answers what became of it: admitted {limit, what is left, seconds until all is there again, ...}, quota {which, used,
+-- milliseconds until the next day}, replayed {ids}, reused, rate {milliseconds}, active {how many, how
 -- many of them run}, waiting {how many}, or full {job, how many, milliseconds}; nothing is written but for the first.
 -- needs: keep push fair
 local asked = cjson.decode(ARGV[1])
@@ -33,6 +34,19 @@ if asked.per_minute then
   tokens = math.min(asked.burst, tokens) - number
   if tokens < 0 then return {'rate', math.ceil(-tokens / asked.per_minute * 60000)} end
 end
+local day, midnight = 'usage:' .. math.floor(now / DAY), math.ceil((DAY - now % DAY) / 1000)
+local left = {}
+if tokens then
+  left = {'edits', math.floor(tokens), math.ceil((asked.burst - tokens) / asked.per_minute * 60)}
+end
+if asked.quota then
+  for _, each in ipairs(asked.quota) do
+    local name, most, more = unpack(each)
+    local used = tonumber(redis.call('HGET', day, asked.owner .. ' ' .. name) or 0)
+    if used + more > most or used >= most then return {'quota', name, tostring(used), midnight * 1000} end
+    for _, said in ipairs({name, math.floor(most - used - more), midnight}) do table.insert(left, said) end
+  end
+end
 local function keys_of(index) return unpack(KEYS, 7 * index, 7 * index + 6) end
 if asked.backlog then
   local waiting = {}
@@ -49,6 +63,12 @@ end
 if tokens then
   redis.call('HSET', KEYS[3], 'tokens', tokens, 'at', now)
   redis.call('PEXPIRE', KEYS[3], math.ceil(asked.burst / asked.per_minute * 60000) + 1000)
+end
+for _, each in ipairs(asked.quota or {}) do
+  if each[3] > 0 then
+    redis.call('HINCRBY', day, asked.owner .. ' ' .. each[1], each[3])
+    keep(day, asked.usage_kept)
+  end
 end
 local ids = {}
 for index, job in ipairs(asked.jobs) do
@@ -87,4 +107,4 @@ redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - asked.oldest)
 if asked.fingerprint then
   redis.call('SET', KEYS[1], asked.fingerprint .. ' ' .. table.concat(ids, ' '), 'PX', asked.jobs[1].expires_at - now)
 end
-return {'admitted'}
+return {'admitted', unpack(left)}

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from router.cells import cells_of, in_order, key_of
-from router.errors import SeveralCells, UnknownCell
+from router.errors import CellNotNamed, SeveralCells, UnknownCell
 from router.places import Anywhere, Creating, Home, Listing, Own, home_of_body, place_of
 
 CELLS = cells_of("e1=http://one:1 e2=http://two:2 u1=http://three:3/")
@@ -66,6 +66,14 @@ def test_new_work_is_known_by_its_path(path):
     assert place("POST", path, name="a") == Creating("a", path != "/v1/images")
 
 
+def test_a_subject_is_erased_in_one_cell_at_a_time():
+    assert place("DELETE", "/v1/subjects/user-4711", cell="e2") == Home(CELLS["e2"])
+    with pytest.raises(CellNotNamed, match=r"\?cell=e1, \?cell=e2, \?cell=u1"):
+        place("DELETE", "/v1/subjects/user-4711")
+    with pytest.raises(UnknownCell):
+        place("DELETE", "/v1/subjects/user-4711", cell="e9")
+
+
 def test_lists_are_of_all_cells_or_of_one():
     assert place("GET", "/v1/edits") == Listing(None)
     assert place("HEAD", "/v1/images", cell="u1") == Listing(CELLS["u1"])
@@ -73,7 +81,9 @@ def test_lists_are_of_all_cells_or_of_one():
         place("GET", "/v1/inversions", cell="u2")
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/v1/models", "/v1/alignments", "/v2", "/v1/edits/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/openapi.json", "/v1/models", "/v1/alignments", "/v1/verifications", "/v2", "/v1/edits/"]
+)
 def test_all_else_is_the_same_everywhere(path):
     assert place("GET", path) == Anywhere()
 
