@@ -45,7 +45,9 @@ def places_of(read: object) -> object:
 def test_the_bodies_of_this_test_are_accepted_and_set_every_field(kind, body):
     read = kind.model_validate(body)
 
-    assert read.model_fields_set == set(kind.model_fields)
+    # The published method has no place beside edits of words: `bodies.PUBLISHED` asks for it.
+    apart = {"reference"} & set(kind.model_fields)
+    assert read.model_fields_set == set(kind.model_fields) - apart
 
 
 @pytest.mark.parametrize("as_json", [True, False], ids=["json", "python"])

@@ -18,6 +18,7 @@ from tests.moderation_hook import judge
 from tests.unit.worker.conftest import SPEC, PaintingSampler
 from worker.engine import DeviceLost, Engine
 from worker.events import Failed, Finished, PreviewReady, Progress, Started
+from worker.marking import source_type_of_job
 from worker.moderation import Judge
 from worker.previews import sheet
 from worker.publishing import Publisher
@@ -168,7 +169,7 @@ def test_a_preview_is_stored_under_its_execution_and_then_told(plane, publisher)
     settled(publisher)
 
     key = f"jobs/{publisher.job.id}/{publisher.job.execution}/previews/0005.jpg"
-    assert plane.storage.read(key) == sheet((GREEN, GREEN))
+    assert plane.storage.read(key) == sheet((GREEN, GREEN), source_type_of_job(publisher.job))
     assert told(plane, publisher) == [f"preview 5/20 {key}"]
     publisher.handle(Finished())
     assert plane.store.get(publisher.job.id).artifacts == ()
