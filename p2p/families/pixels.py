@@ -70,11 +70,20 @@ class PixelFamily(UNetFamily):
         return (small.to(self.device) * 2 - 1).to(self.dtype)
 
     def decode(self, latents: Tensor) -> Tensor:
-        require_finite(latents, "the pixels")
-        return (latents.float() / 2 + 0.5).clamp(0, 1)
+        # Of a picture's size, for previews and to compare a photo with: what the further stages add is left out.
+        pixels = _shown(latents)
+        if self.scale_factor == 1:
+            return pixels
+        return functional.interpolate(pixels, scale_factor=self.scale_factor, mode="bilinear", align_corners=False)
 
     def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
         require_finite(latents, "the latents")
         if not self.stages:
-            return self.decode(latents)
-        return self.decode((yield from enlarged(latents.clamp(-1, 1), rows, self.stages)))
+            return _shown(latents)
+        return _shown((yield from enlarged(latents.clamp(-1, 1), rows, self.stages)))
+
+
+def _shown(pixels: Tensor) -> Tensor:
+    """Pixels in -1..1 as those in 0..1, float32."""
+    require_finite(pixels, "the pixels")
+    return (pixels.float() / 2 + 0.5).clamp(0, 1)
