@@ -111,7 +111,9 @@ def test_a_photo_without_an_edit_comes_back_as_its_own_tokens(drawn, family):
         assert torch.equal(result.latents, source.latents.expand(2, -1, -1, -1))
 
 
-def test_edits_of_a_photo_come_nearer_to_the_truth_than_the_photo_and_than_the_prompt_alone(drawn, family, judge):
+def test_edits_of_a_photo_come_nearer_to_the_truth_than_the_photo_and_than_the_prompt_from_other_noise(
+    drawn, family, judge
+):
     with torch.no_grad():
         nearness = {
             name: summary(rows(drawn, METHODS[name](drawn, family, STEPS), judge))["counterfactual_psnr"]
