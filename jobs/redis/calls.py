@@ -91,8 +91,15 @@ def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
     raise NameReused
 
 
-def move_call(move: Move, usage_kept: timedelta = timedelta(days=USAGE_DAYS)) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `lua/move.lua`; `usage_kept` is how long a day's totals are."""
+def move_call(
+    move: Move, usage_kept: timedelta = timedelta(days=USAGE_DAYS), *, silent: bool = False
+) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `lua/move.lua`.
+
+    Args:
+        usage_kept: how long a day's totals are.
+        silent: whether nobody reads the job after it, and it is not answered.
+    """
     names = [keys.record(move.job_id), keys.events(move.job_id), keys.waiting(move.model), keys.leases(move.model)]
     names += [keys.LITTER, keys.OUTBOX, keys.DEAD, keys.order(move.model), list_of(move.model)]
     names += [keys.active(move.owner), keys.pace(move.model), keys.running(move.owner)]
@@ -111,6 +118,7 @@ def move_call(move: Move, usage_kept: timedelta = timedelta(days=USAGE_DAYS)) ->
         "holder": None if move.holder is None else json.dumps(move.holder),
         "lapsed": move.lapsed,
         "beside": move.beside or None,
+        "silent": silent or None,
         "attempts": move.attempts,
         "lease": None if move.lease is None else milliseconds(move.lease),
         "litter": [(prefix, instant(when)) for prefix, when in move.litter],

@@ -178,7 +178,7 @@ class RedisJobStore:
                 names = [keys.record(job.id), keys.leases(job.model)]
                 self._renew(names, [job.id, json.dumps(job.execution), milliseconds(lease)], client=commands)
             for report in reports:
-                self._move(*move_call(report, self._usage_kept), client=commands)
+                self._move(*move_call(report, self._usage_kept, silent=True), client=commands)
             return [bool(answer) for answer in commands.execute()[: len(jobs)]]
 
     def watch(self, job_id: str) -> Watch:
@@ -234,7 +234,7 @@ class AsyncRedisJobStore:
             return await self._gathered.execute(*command, replicas=replicas)
 
     async def get(self, job_id: str) -> Job:
-        return existing(job_id, cast(Mapping[str, str], await self._client.hgetall(keys.record(job_id))))
+        return existing(job_id, cast(Mapping[str, str], await self._gathered.execute("HGETALL", keys.record(job_id))))
 
     async def look(self, job_id: str) -> Mapping[str, Any]:
         fields = cast(Mapping[str, str], await self._gathered.execute("HGETALL", keys.record(job_id)))

@@ -19,11 +19,13 @@ if asked.fingerprint then
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local active = redis.call('ZCARD', KEYS[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now)
-local running = redis.call('ZCARD', KEYS[6])
-if asked.active and active + number > asked.active then return {'active', active, running} end
-if asked.waiting and active - running + number > asked.waiting then return {'waiting', active - running} end
+if asked.active or asked.waiting then
+  local active = redis.call('ZCARD', KEYS[2])
+  redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now)
+  local running = redis.call('ZCARD', KEYS[6])
+  if asked.active and active + number > asked.active then return {'active', active, running} end
+  if asked.waiting and active - running + number > asked.waiting then return {'waiting', active - running} end
+end
 local tokens
 if asked.per_minute then
   local left, at = unpack(redis.call('HMGET', KEYS[3], 'tokens', 'at'))
@@ -59,7 +61,7 @@ for index, job in ipairs(asked.jobs) do
   redis.call('ZADD', KEYS[4], job.created_at, job.id)
   for _, key in ipairs({queued, KEYS[5], KEYS[2], KEYS[4]}) do keep(key, job.expires_at - now) end
   join(order, leases, list, job.line, job.message, job.message_fields)
-  tell(events, record, 'queued')
+  tell(events, record, 'queued', job.expires_at)
   ids[index] = job.id
 end
 if asked.batch then

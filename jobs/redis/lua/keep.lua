@@ -1,17 +1,20 @@
 -- Milliseconds. A list lives for a week beyond what its newest entry needs.
 local DAY = 86400000
 local WEEK = 7 * DAY
--- Lengthens the life of an index to what its newest entry needs; never shortens it.
+-- Lengthens the life of an index to what its newest entry needs, and by a day more: so it is written once a day, and not
+-- with each entry. Never shortens it.
 local function keep(key, milliseconds)
-  if redis.call('PTTL', key) < milliseconds then redis.call('PEXPIRE', key, milliseconds) end
+  if redis.call('PTTL', key) < milliseconds then redis.call('PEXPIRE', key, milliseconds + DAY) end
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- Writes an event into a stream, and publishes it.
-local function tell(key, record, event)
+-- Writes an event into a stream, and publishes it. The stream ends with its record: at `expires_at`, where that has
+-- changed.
+local function tell(key, record, event, expires_at)
   local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
   local id = redis.call('XADD', key, 'MAXLEN', 256, '*', 'e', event)
-  redis.call('PEXPIRE', key, math.max(1, redis.call('PTTL', record)))
+  if not last and not expires_at then expires_at = now + math.max(1, redis.call('PTTL', record)) end
+  if expires_at then redis.call('PEXPIREAT', key, expires_at) end
   -- API processes subscribe to the streams that their clients follow (`jobs.follow.feed`). The id of the event before
   -- shows them a gap. A Redis user without the right to publish fails here alone: the stream has the event.
   redis.pcall('PUBLISH', key, (last and last[1] or '0-0') .. ' ' .. id .. ' ' .. event)

@@ -1,25 +1,23 @@
--- Puts messages into a model's queue, RQ's list. Redis can put one into a list only by walking to its place. So one that
--- belongs far behind the first and before others waits in `deep:MODEL`, by its tag, until it is among the first: the list
--- is in the order's order, and lacks what is in there.
+-- Puts messages into a model's queue, RQ's list. Redis reaches a place in a list only by walking to it, so the list is
+-- kept short: it begins with the first of the order, and what goes behind that waits in `deep:MODEL`, by its tag, until
+-- it is among the first. The list is in the order's order, and lacks what is in there.
 
--- Places of the order within which all messages are in the list. Half of them may be taken and not begun.
+-- Places of the order that are to be in the list. Half of them may be taken and not begun.
 local DEEP = 2000
--- The last places are put right from the list's end.
-local LAST = 8
--- How many messages one script brings up.
+-- How many messages one script brings up, or takes down from a list that is twice as long.
 local AT_ONCE = 64
 
 local function deep_of(order) return (string.gsub(order, '^order', 'deep', 1)) end
 
--- Puts a message where its tag is: before the first of those still there whose tag is larger. None before it is deep.
+-- Puts a message where its tag is: before the first of those still there whose tag is larger.
 local function put(list, order, message)
   local deep, rank = deep_of(order), redis.call('ZRANK', order, message)
   local later = redis.call('ZRANGE', order, rank + 1, rank + 8)
   for round = 1, 4 do
     if #later < 8 then break end
-    for _, each in ipairs(later) do
-      local is_there = not redis.call('ZSCORE', deep, each)
-      if is_there and redis.call('LINSERT', list, 'BEFORE', each, message) > 0 then return end
+    local are_deep = redis.call('ZMSCORE', deep, unpack(later))
+    for index, each in ipairs(later) do
+      if not are_deep[index] and redis.call('LINSERT', list, 'BEFORE', each, message) > 0 then return end
     end
     -- All of these are deep, or workers have taken them and begun none yet.
     later = redis.call('ZRANGE', order, rank + 8 * round + 1, rank + 8 * round + 8)
@@ -33,7 +31,7 @@ local function put(list, order, message)
     redis.call('LPUSH', list, message)
     return
   end
-  -- A few that came at the same time stand at the end: there LINSERT would go through the whole list.
+  -- A few that came at the same time stand at the end.
   local is_later, behind = {}, {}
   for _, each in ipairs(later) do is_later[each] = true end
   while #later > 0 and is_later[redis.call('LINDEX', list, -1)] do
@@ -42,18 +40,48 @@ local function put(list, order, message)
   redis.call('RPUSH', list, message, unpack(behind))
 end
 
--- Brings up the messages that are among the first by now. What waits no more is dropped here.
-local function surface(list, order)
+-- Takes the last messages of a list down. What is no job's message stays.
+local function sink(list, order, number)
+  local deep, scored, others = deep_of(order), {}, {}
+  local last = redis.call('RPOP', list, number)
+  for index, tag in ipairs(redis.call('ZMSCORE', order, unpack(last))) do
+    if tag then
+      table.insert(scored, tag)
+      table.insert(scored, last[index])
+    else
+      table.insert(others, last[index])
+    end
+  end
+  if #others > 0 then redis.call('LPUSH', list, unpack(others)) end
+  if #scored > 0 then
+    redis.call('ZADD', deep, unpack(scored))
+    keep(deep, WEEK)
+  end
+end
+
+-- Brings up the messages that are among the first by now, a number at most. What waits no more is dropped here.
+local function surface(list, order, number)
   local deep = deep_of(order)
   local first = redis.call('ZRANGE', deep, 0, 0)[1]
   if not first then return end
   local rank = redis.call('ZRANK', order, first)
   if rank and rank >= DEEP / 2 then return end
-  for _, each in ipairs(redis.call('ZRANGE', deep, 0, AT_ONCE - 1)) do
-    rank = redis.call('ZRANK', order, each)
-    if rank and rank >= DEEP then return end
+  local block = redis.call('ZRANGE', deep, 0, math.min(number, DEEP - (rank or 0)) - 1)
+  local tags, waiting = redis.call('ZMSCORE', order, unpack(block)), {}
+  for index, each in ipairs(block) do
+    if tags[index] then table.insert(waiting, each) end
+  end
+  local last = redis.call('LINDEX', list, -1)
+  local before = last and redis.call('ZSCORE', order, last)
+  local is_behind = waiting[1] and before and tonumber(before) < tonumber(redis.call('ZSCORE', order, waiting[1]))
+  if #waiting == 0 or not last or is_behind then
+    redis.call('ZREM', deep, unpack(block))
+    if #waiting > 0 then redis.call('RPUSH', list, unpack(waiting)) end
+    return
+  end
+  for index, each in ipairs(block) do
     redis.call('ZREM', deep, each)
-    if rank then put(list, order, each) end
+    if tags[index] then put(list, order, each) end
   end
 end
 
@@ -68,15 +96,16 @@ local function push(list, order, message, tag, fields)
   -- Wakes workers of several models (`jobs.redis.several_queues`), which cannot wait at all of their lists at once. A
   -- Redis user without the right to publish fails here alone: those workers look once a second anyway.
   redis.pcall('PUBLISH', list, message)
-  local deep, rank = deep_of(order), redis.call('ZRANK', order, message)
-  local is_last = rank + LAST >= redis.call('ZCARD', order)
-  local first = not is_last and redis.call('ZRANGE', deep, 0, 0, 'WITHSCORES')[2]
-  if not is_last and (rank >= DEEP or (first and tonumber(first) <= tonumber(tag))) then
+  local deep = deep_of(order)
+  local first = redis.call('ZRANGE', deep, 0, 0, 'WITHSCORES')[2]
+  if first and tonumber(first) <= tonumber(tag) then
     redis.call('ZADD', deep, tag, message)
     keep(deep, WEEK)
-  else
-    put(list, order, message)
+    return
   end
+  if redis.call('ZREVRANK', order, message) == 0 then redis.call('RPUSH', list, message) else put(list, order, message) end
+  local length = redis.call('LLEN', list)
+  if length > 2 * DEEP then sink(list, order, math.min(AT_ONCE, length - DEEP)) end
 end
 
 -- Takes a message out again that no worker has moved.

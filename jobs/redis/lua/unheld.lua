@@ -4,7 +4,7 @@
 -- the end), and whether jobs wait that have no place in the order.
 -- The list is in the order's order, but for what is no job's, what workers have taken and not begun, and what is deep.
 -- needs: keep push
-surface(KEYS[2], KEYS[1])
+surface(KEYS[2], KEYS[1], DEEP / 4)
 local count, slack, deep = tonumber(ARGV[2]), tonumber(ARGV[3]), deep_of(KEYS[1])
 local ordered, held = redis.call('ZCARD', KEYS[1]), redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', deep)
 local function part_from(first) return first, redis.call('ZRANGE', KEYS[1], first, first + count - 1, 'WITHSCORES') end
