@@ -24,11 +24,11 @@ from rq.job import JobStatus as MessageStatus
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
-from rq.utils import now
+from rq.utils import now, utcformat
 from rq.worker import WorkerStatus
 
 from jobs.redis.message import queue_name
-from jobs.redis.queue import WORKER_TTL
+from jobs.redis.queue import MESSAGE_AT_HAND, WORKER_KEPT, WORKER_TTL
 from worker.drain import Drain
 from worker.edit_message import EditMessage
 from worker.taking import TURN, Taking
@@ -75,6 +75,7 @@ class GpuWorker(SimpleWorker):
     ) -> None:
         self.taking, self._drain, self._busy = taking, drain, busy
         self._looked_at = now() - SIGN
+        self._model, self._done, self._seconds = taking.models[0], 0, 0.0
         self.queues: list[Queue]
         # The class of messages is named as well: RQ's maintenance reads abandoned messages by that of the queue.
         self._queue_of = {
@@ -136,11 +137,20 @@ class GpuWorker(SimpleWorker):
         worked off: a worker that is killed meanwhile counts as alive for so long.
         """
         if pipeline is not None:
-            super().heartbeat(pipeline=pipeline)
-        elif self.last_heartbeat is None or now() - self.last_heartbeat >= SIGN:
+            self._give_sign(pipeline)
+        elif self._is_sign_due:
             with self.connection.pipeline(transaction=False) as commands:
-                super().heartbeat(pipeline=commands)
+                self._give_sign(commands)
                 commands.execute()
+
+    @property
+    def _is_sign_due(self) -> bool:
+        return self.last_heartbeat is None or now() - self.last_heartbeat >= SIGN
+
+    def _give_sign(self, commands: Pipeline) -> None:
+        self.last_heartbeat = now()
+        commands.hset(self.key, "last_heartbeat", utcformat(self.last_heartbeat))
+        commands.expire(self.key, WORKER_KEPT)
 
     def check_for_suspension(self, burst: bool) -> None:
         """Look whether workers are suspended (`rq suspend`), as often as a sign of life is given."""
@@ -160,25 +170,41 @@ class GpuWorker(SimpleWorker):
     def handle_job_success(
         self, job: Message, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
     ) -> None:
-        """Forget a message that was worked off, in one round trip.
+        """Note that a message was worked off, in one command; it was forgotten when it was begun.
 
         RQ looks for messages that depend on it, for its group and for its rate limit, over a connection more. Ours
         have none of these (`jobs.redis.message`).
         """
         assert job.started_at
         assert job.ended_at
-        with self.connection.pipeline() as pipeline:
-            self.increment_successful_job_count(pipeline)
-            self.increment_total_working_time(job.ended_at - job.started_at, pipeline)
-            self.cleanup_execution(job, pipeline=pipeline, execution=execution)
-            pipeline.delete(job.key)
-            self.set_state(WorkerStatus.IDLE, pipeline)
-            pipeline.execute()
-        job._status = MessageStatus.FINISHED
+        self._done += 1
+        self._seconds += (job.ended_at - job.started_at).total_seconds()
+        said = {"state": WorkerStatus.IDLE, "successful_job_count": self._done, "total_working_time": self._seconds}
+        self.connection.hset(self.key, mapping=said)
+        self._state, job._status = WorkerStatus.IDLE, MessageStatus.FINISHED
+
+    def prepare_execution(self, job: Message) -> Execution:
+        """Name what follows. RQ would keep an execution in four places; of ours the record has one, with a lease."""
+        return Execution(uuid4().hex, job.id, self.connection)
+
+    def cleanup_execution(self, job: Message, pipeline: Pipeline, execution: Execution | None = None) -> None:
+        """There is nothing that `prepare_execution` has written."""
 
     def prepare_job_execution(self, job: Message, remove_from_intermediate_queue: bool = False) -> None:
-        """Note that a message is worked on. It was moved, whatever RQ thinks of a worker with several queues."""
-        super().prepare_job_execution(job, True)
+        """Note which message is worked on and forget it, in one round trip: from here on its job's record decides.
+
+        It was moved, whatever RQ thinks of a worker with several queues. Where this worker is killed before it begins
+        the job, the reaper finds that the job waits without a message.
+        """
+        said = {"state": WorkerStatus.BUSY, MESSAGE_AT_HAND: job.id}
+        with self.connection.pipeline(transaction=False) as commands:
+            if self._is_sign_due:
+                self._give_sign(commands)
+            commands.hset(self.key, mapping=said)
+            commands.lrem(self._queue_of[self._model].intermediate_queue_key, 1, job.id)
+            commands.delete(job.key)
+            commands.execute()
+        self._state = WorkerStatus.BUSY
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -212,6 +238,7 @@ class GpuWorker(SimpleWorker):
                 sleep(TURN)
                 continue
             if taken:
+                self._model = model
                 self.taking.took(model)
                 return taken
             if is_burst and self.taking.may_block:

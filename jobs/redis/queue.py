@@ -29,6 +29,8 @@ WORKER_KEPT = WORKER_TTL + 60
 #: Seconds after its last sign of life in which a worker still counts. Idle or loading a model it gives one every few
 #: seconds, with a job every third of its lease: 3.3 s by default, and 45 s where LEASE is 135.
 WORKER_COUNTS = 45
+#: Field of a worker's hash: the message that it works on while its state is "busy".
+MESSAGE_AT_HAND = "message_at_hand"
 #: Messages of a queue in which old ones of a job are looked for.
 AT_ONCE = 1000
 
@@ -129,13 +131,16 @@ class RqJobQueue:
         if not said:
             return None
         name = key.rpartition(":")[2]
+        at_hand = said.get(MESSAGE_AT_HAND) if said.get("state") == "busy" else None
+        # Workers of the version before: RQ names what they have taken by the message and by an execution of its own.
         taken = cast(set[bytes], self._client.smembers(WORKER_EXECUTIONS_KEY_TEMPLATE.format(name)))
         return SeenWorker(
             name=name,
             models=[queue.removeprefix(queue_name("")) for queue in said.get("queues", "").split(",") if queue],
             state=said.get("state", "unknown"),
-            # RQ names what a worker has taken by the message and by an execution of its own.
-            job_id=next((job_of(each.decode().partition(":")[0]) for each in taken), None),
+            job_id=next(
+                (job_of(each) for each in [at_hand, *(one.decode().partition(":")[0] for one in taken)] if each), None
+            ),
             host=said.get("hostname", ""),
             pid=said.get("pid", ""),
             last_seen=said.get("last_heartbeat", ""),

@@ -26,6 +26,8 @@ def test_it_is_the_rq_that_was_read():
         "request_stop",
         "dequeue_job_and_maintain_ttl",
         "subscribe",
+        "prepare_execution",
+        "cleanup_execution",
         "prepare_job_execution",
         "execute_job",
         "run_maintenance_tasks",

@@ -1,5 +1,6 @@
 """What a worker asks of Redis beside its jobs' records: few commands over one connection, and honest signs of life."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ import pytest
 import redis
 
 from jobs.redis.message import list_of, message_about
+from jobs.redis.queue import RqJobQueue
 from stack.redis_server import redis_server
 from worker.drain import Drain
 from worker.gpu_worker import WORKER_TTL, GpuWorker
@@ -62,17 +64,33 @@ def test_a_worker_killed_within_a_job_counts_as_alive_no_longer_than_an_idle_one
 
 def test_what_a_message_costs_redis_is_bounded(client, monkeypatch):
     """In a burst, which looks for a suspension each time."""
-    calls: list[int] = []
+    calls: list[dict[str, int]] = []
 
     def count(job_id: str) -> None:
         stats = client.info("commandstats")
-        names = ("cmdstat_hgetall", "cmdstat_lmove", "cmdstat_exec", "cmdstat_watch", "cmdstat_smembers")
-        calls.append(sum(stats[name]["calls"] for name in names if name in stats))
+        calls.append({name.removeprefix("cmdstat_"): each["calls"] for name, each in stats.items()})
 
     worked_off(client, monkeypatch, count, 4)
 
-    # One to move the message, one to read it, four transactions.
-    assert calls[-1] - calls[-2] == 6
+    # To move and read the message, to note and forget it, and to note that it was worked off.
+    of_messages = {"lmove": 1, "hgetall": 1, "lrem": 1, "del": 1, "hset": 2}
+    of_a_look_for_a_suspension = {"multi": 1, "hset": 1, "expire": 1, "exists": 1, "exec": 1}
+    more = Counter(calls[-1]) - Counter(calls[-2])
+    assert more == Counter(of_messages) + Counter(of_a_look_for_a_suspension) + Counter(info=1)
+
+
+def test_a_worker_says_which_job_it_works_on(client, monkeypatch):
+    seen: list[str | None] = []
+    worked_off(client, monkeypatch, lambda _: seen.extend(each.job_id for each in RqJobQueue(client).workers()), 1)
+
+    assert seen == ["job0"]
+
+
+def test_a_message_whose_worker_is_killed_stays_nowhere(client, monkeypatch):
+    left: list[list[bytes]] = []
+    worked_off(client, monkeypatch, lambda _: left.append([key for key in client.scan_iter() if b"job0" in key]), 1)
+
+    assert left == [[]]
 
 
 def test_a_worker_that_is_suspended_takes_no_message(client, monkeypatch):
