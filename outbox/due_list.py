@@ -17,11 +17,12 @@ What has ended is called a subject (`keys.record_of`). `telling` has `entry` (of
 `attempts` (that came to an end), and `holder` (of the attempt under way).
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 import redis.asyncio
@@ -66,6 +67,13 @@ class Claim:
     entry: str
 
 
+class Accepted(NamedTuple):
+    """What one turn did: how many entries it looked at, and how many webhooks they ask for."""
+
+    looked_at: int
+    wanted: int
+
+
 class Outbox:
     """The outbox and its due list, over an asyncio client made with `decode_responses=True`.
 
@@ -75,27 +83,29 @@ class Outbox:
 
     def __init__(self, client: redis.asyncio.Redis, *, replicas: int = 0) -> None:
         self._client, self._replicas = client, replicas
+        self._seen: str | None = None  # the last entry, while one turn follows another
         self._accept, self._come, self._claim, self._renew, self._put_off, self._settle = (
             client.register_script(lua(name, LUA)) for name in ("accept", "come", "claim", "renew", "put_off", "settle")
         )
 
-    async def accept(self, message_for: MessageFor, *, wait: int) -> int:
-        """Put new entries of the outbox on the list; waits so many milliseconds for one. Gives how many it looked at.
+    async def accept(self, message_for: MessageFor, *, wait: int) -> Accepted:
+        """Put new entries of the outbox on the list; waits so many milliseconds for one.
 
         Raises whatever `message_for` does, and changes nothing then.
         """
-        seen = cast(str | None, await self._client.get(keys.SEEN)) or "0-0"
+        seen, self._seen = self._seen or cast(str | None, await self._client.get(keys.SEEN)) or "0-0", None
         entries = _of_stream(await self._client.xread({keys.OUTBOX: seen}, count=AT_ONCE, block=wait))
         if not entries:
-            return 0
+            return Accepted(0, 0)
+        subjects = [fields["job"] if "job" in fields else keys.batch(fields["batch"]) for _, fields in entries]
+        messages = await asyncio.gather(*map(message_for, subjects))
         names, told = [keys.SEEN, keys.OUTBOX, keys.DUE], [seen, entries[-1][0]]
-        for entry, fields in entries:
-            subject = fields["job"] if "job" in fields else keys.batch(fields["batch"])
-            message = await message_for(subject)
+        for (entry, _), subject, message in zip(entries, subjects, messages, strict=True):
             names.append(keys.telling(subject))
             told += [entry, subject, "" if message is None else message.model_dump_json()]
-        await self._accept(names, told)
-        return len(entries)
+        if await self._accept(names, told):
+            self._seen = entries[-1][0]
+        return Accepted(len(entries), sum(message is not None for message in messages))
 
     async def claim(self, most: int) -> Sequence[Claim]:
         """So many ends whose time has come, at most; each is this sender's for `LEASE`.

@@ -3,11 +3,12 @@
 -- needs: keep
 if (redis.call('GET', KEYS[1]) or '0-0') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', WEEK)
+local over = {}
 for index = 4, #KEYS do
   local entry, subject, message = unpack(ARGV, 3 * (index - 4) + 3, 3 * (index - 4) + 5)
-  local told = redis.call('HGET', KEYS[index], 'entry')
+  local told = message ~= '' and redis.call('HGET', KEYS[index], 'entry')
   if message == '' or (told and told ~= entry) then
-    redis.call('XDEL', KEYS[2], entry)
+    table.insert(over, entry)
   elseif not told then
     redis.call('HSET', KEYS[index], 'entry', entry, 'message', message, 'attempts', 0)
     redis.call('PEXPIRE', KEYS[index], WEEK)
@@ -15,4 +16,5 @@ for index = 4, #KEYS do
     keep(KEYS[3], WEEK)
   end
 end
+if #over > 0 then redis.call('XDEL', KEYS[2], unpack(over)) end
 return 1
