@@ -10,8 +10,10 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
-API, WORKER, REAPER, OUTBOX = "API", "worker", "reaper", "outbox"
-REGISTRIES: Mapping[str, CollectorRegistry] = {name: CollectorRegistry() for name in (API, WORKER, REAPER, OUTBOX)}
+API, WORKER, REAPER, OUTBOX, ROUTER = "API", "worker", "reaper", "outbox", "router"
+REGISTRIES: Mapping[str, CollectorRegistry] = {
+    name: CollectorRegistry() for name in (API, WORKER, REAPER, OUTBOX, ROUTER)
+}
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,31 @@ for _result in ("complete", "cut_short"):
     REAPER_SWEEPS.labels(_result)
 for _result in ("delivered", "refused", "unreachable", "given_up", "disabled"):
     WEBHOOK_ATTEMPTS.labels(_result)
+
+
+PASSED_ON_SECONDS = _histogram(
+    "p2p_router_request_seconds",
+    "cell",
+    "result",
+    by=(ROUTER,),
+    buckets=_REQUEST,
+    meaning="Requests passed on to a cell, and how long until its answer began. result is a class of status, such as "
+    "2xx; not_sent where nothing reached the cell; in_doubt where it did not answer; client_left.",
+)
+CELL_WORKS = _gauge(
+    "p2p_router_cell_works",
+    "cell",
+    by=(ROUTER,),
+    meaning="1 while a cell takes new work, as the router sees it, else 0.",
+)
+REQUESTS_OPEN = _gauge(
+    "p2p_router_requests_open", by=(ROUTER,), meaning="Requests whose answers are not over, event streams included."
+)
+NAMES_HELD = _gauge(
+    "p2p_router_names_held",
+    by=(ROUTER,),
+    meaning="Names of requests whose cells the router remembers: 200,000 at most.",
+)
 
 
 def begin_at_zero(process: str, model: str) -> None:

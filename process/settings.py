@@ -74,13 +74,17 @@ class PlaneSettings(BaseSettings):
         return checked_redis_url(value)
 
 
-class MetricsSettings(PlaneSettings):
-    """What a process beside the API reads to show its metrics; the API shows its own at `/metrics`."""
+class ShownMetrics(BaseSettings):
+    """What a process reads to show its metrics; the API shows its own at `/metrics`."""
 
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Port on which the process shows its metrics, one of its own; 0 for none."
     )
     metrics_host: str = Field("127.0.0.1", description="Address on which it shows them.")
+
+
+class MetricsSettings(PlaneSettings, ShownMetrics):
+    """What a process beside the API reads."""
 
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from layers.access import Access
 from layers.body_limit import BodyLimit
 from layers.body_pace import BodyPace
+from process import metrics
 from process.logs import set_up_logs
 from process.settings import settings_or_exit
 from router.app import Router
@@ -30,6 +31,10 @@ def main() -> None:
     """Read the settings once and serve until a signal comes."""
     settings = settings_or_exit(RouterSettings)
     set_up_logs(settings.log_format)
+    try:
+        metrics.serve_metrics(metrics.ROUTER, settings.metrics_host, settings.metrics_port)
+    except metrics.MetricsUnavailable as error:
+        sys.exit(str(error))
     how = options(settings, connections=allowed_connections(settings.connections))
     # Each answer brings those of its cell.
     how |= {"server_header": False, "date_header": False, "proxy_headers": False}

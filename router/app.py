@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from layers.body_errors import BodyRefused
 from layers.door_errors import RequestRefused
+from process.metrics import REQUESTS_OPEN
 from router.cells import OF_A_KEY, Cell, in_order, key_of
 from router.errors import CellUnavailable
 from router.health import Health
@@ -52,6 +53,7 @@ class Router:
         body, request = Body(receive), Request(scope)
         answering = asyncio.create_task(self._answer(scope, body, send))
         leaving = asyncio.create_task(body.client_left())
+        REQUESTS_OPEN.inc()
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if answering.done():
@@ -64,6 +66,7 @@ class Router:
         except ClientLeft:
             pass
         finally:
+            REQUESTS_OPEN.dec()
             for task in (answering, leaving):
                 task.cancel()
             await asyncio.gather(answering, leaving, return_exceptions=True)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from process.metrics import CELL_WORKS
 from router.cells import Cell
 
 log = logging.getLogger("router")
@@ -21,6 +22,8 @@ class Health:
     def __init__(self, cells: Collection[Cell], client: httpx.AsyncClient) -> None:
         self._cells, self._client = cells, client
         self._down: set[str] = set()
+        for cell in cells:
+            CELL_WORKS.labels(cell.name).set(1)
 
     def works(self, cell: Cell) -> bool:
         """Whether a cell took work when it was last asked."""
@@ -58,3 +61,4 @@ class Health:
         if works != self.works(cell):
             log.warning("cell %s %s", cell.name, "works again" if works else "takes no work")
         (self._down.discard if works else self._down.add)(cell.name)
+        CELL_WORKS.labels(cell.name).set(works)

@@ -10,6 +10,8 @@ import hashlib
 
 from cachetools import TTLCache
 
+from process.metrics import NAMES_HELD
+
 #: Seconds that a name is remembered: for as long as its edit is kept by default (`JOB_LIFETIME`).
 KEPT = 86_400
 #: Names that are remembered; about 250 bytes each.
@@ -21,6 +23,7 @@ class Names:
 
     def __init__(self) -> None:
         self._cells: TTLCache[bytes, str] = TTLCache(MOST, KEPT)
+        NAMES_HELD.set_function(lambda: len(self._cells))
 
     def cell_of(self, authorization: str, name: str | None) -> str | None:
         """Where a request of this name went before."""

@@ -1,12 +1,14 @@
 """One request, passed on to one cell and back: nothing is kept that need not be, in either direction."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 import httpx
 from starlette.types import Receive, Scope, Send
 
+from process.metrics import PASSED_ON_SECONDS
 from router.cells import Cell
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -126,12 +128,19 @@ async def passed_on(
         content=content or None,
         extensions={"timeout": TIMEOUT.as_dict()},
     )
+    began, result = time.perf_counter(), "client_left"
     try:
-        return await client.send(sent, stream=True)
+        answer = await client.send(sent, stream=True)
+        result = f"{answer.status_code // 100}xx"
+        return answer
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        result = "not_sent"
         raise NotSent from error
     except httpx.HTTPError as error:
+        result = "in_doubt"
         raise InDoubt from error
+    finally:
+        PASSED_ON_SECONDS.labels(cell.name, result).observe(time.perf_counter() - began)
 
 
 async def answered(response: httpx.Response, send: Send) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from process.logs import LogFormat
+from process.settings import ShownMetrics
 from router.cells import Cell, cells_of
 
 
-class RouterSettings(BaseSettings):
+class RouterSettings(ShownMetrics):
     """The router's settings."""
 
     model_config = SettingsConfigDict(frozen=True)

@@ -91,6 +91,9 @@ class FlowWayBack:
     def __init__(self, sigmas: Tensor) -> None:
         self.sigmas = sigmas
 
+    def require_exact(self) -> None:
+        """No step loses anything."""
+
     def back(self, output: Tensor, index: int, latents: Tensor) -> Tensor:
         length = self.sigmas[index + 1] - self.sigmas[index]
         return (latents.float() - length * output).to(latents.dtype)

@@ -157,6 +157,19 @@ def test_a_list_that_workers_emptied_is_filled_by_the_reaper(line):
     assert line.listed()[0] == line.ordered()[0]
 
 
+def test_the_list_stays_short(line):
+    """So that nothing that is done to it takes longer in a longer queue."""
+    for owner in ("a", "b", "c"):
+        for _ in range(12):
+            line.post(owner)
+            assert len(line.listed()) <= 8
+    line.post("b", priority="high")
+    line.store.make(moves.cancel(line.store.get(line.ordered()[1])))
+
+    assert len(line.listed()) <= 8
+    assert len(line.deep()) >= len(line.ordered()) - 8
+
+
 POST = st.tuples(st.just("post"), st.sampled_from(sorted(WEIGHTS)), st.sampled_from([*HEAD_START, "normal", "normal"]))
 OTHER = st.tuples(st.sampled_from(["take", "take", "cancel", "hand back"]), st.integers(0, 100))
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from process.metrics import REGISTRIES, ROUTER
+from router import names
 from router.__main__ import application
 from router.cells import cells_of, in_order, key_of
 from router.settings import RouterSettings
@@ -371,3 +374,77 @@ def test_it_lives_without_cells_and_is_ready_with_one(routed):
 
     one = routed("e1")
     assert eventually(lambda: one.client.get("/readyz").json()["cells"] == {"e1": "takes no work", "e2": "works"})
+
+
+def shown(name: str, **labels: str) -> float:
+    return REGISTRIES[ROUTER].get_sample_value(name, labels) or 0.0
+
+
+def passed_on(cell: str, result: str) -> float:
+    return shown("p2p_router_request_seconds_count", cell=cell, result=result)
+
+
+def test_requests_are_counted_by_their_cell_and_by_what_came_of_them(routed):
+    away = {"e1": "e2", "e2": "e1"}[FIRST]
+    two = routed(away)
+    before = [passed_on(FIRST, "4xx"), passed_on(away, "not_sent")]
+    two.cells[FIRST].answer = problem(404, "job_not_found")
+
+    two.client.get(f"/v1/edits/{FIRST}-{uuid4().hex}")
+    two.client.post(f"/v1/edits/{away}-{uuid4().hex}/cancel")
+
+    assert [passed_on(FIRST, "4xx"), passed_on(away, "not_sent")] == [number + 1 for number in before]
+
+
+def test_a_request_without_an_answer_is_counted_as_in_doubt(two):
+    async def breaks_off(request, receive, send):
+        raise ConnectionError("the cell is killed")
+
+    before = passed_on("e1", "5xx") + passed_on("e1", "in_doubt")
+    two.cells["e1"].answer = breaks_off
+
+    two.client.post(f"/v1/edits/e1-{uuid4().hex}/cancel")
+
+    assert passed_on("e1", "5xx") + passed_on("e1", "in_doubt") == before + 1
+
+
+def test_it_shows_which_cells_take_work(two):
+    two.second.is_ready = False
+
+    assert eventually(lambda: shown("p2p_router_cell_works", cell=two.second.name) == 0)
+    assert shown("p2p_router_cell_works", cell=two.first.name) == 1
+
+
+def test_names_have_a_bound_and_are_counted(routed, monkeypatch):
+    monkeypatch.setattr(names, "MOST", 3)
+    two = routed()
+
+    for number in range(5):
+        two.client.post("/v1/edits", json={}, headers={"Idempotency-Key": f"name {number}"})
+
+    assert shown("p2p_router_names_held") == 3
+
+
+def test_of_an_answer_that_the_client_does_not_read_little_is_held(two):
+    """It stops reading from the cell: what is on its way stands in the buffers of two connections."""
+    sent, whole, piece = 0, 32 << 20, b"x" * (1 << 15)
+
+    async def large(request, receive, send):
+        nonlocal sent
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(whole // len(piece)):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            sent += len(piece)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    two.cells["e1"].answer = large
+    with two.client.stream("GET", f"/v1/edits/e1-{uuid4().hex}/events") as answer:
+        assert eventually(lambda: shown("p2p_router_requests_open") == 1 and sent > 0)
+        time.sleep(0.5)  # it would have had time for all of it
+        held = sent
+        read = sum(map(len, answer.iter_raw()))
+
+    # A socket's buffers hold a few MiB each, by Linux's own bounds (tcp_rmem, tcp_wmem).
+    assert held < whole / 2
+    assert read == whole
+    assert eventually(lambda: shown("p2p_router_requests_open") == 0)
