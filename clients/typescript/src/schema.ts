@@ -267,6 +267,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/subjects/{subject}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Erase Subject
+         * @description Erase all that was made for a subject: its edits, batches, pictures and inversions. There is no way back.
+         *
+         *     Waiting edits are canceled, running ones are asked to stop. Where some run still after ten seconds, the answer is
+         *     202: ask again. A subject that was never named has nothing, and is erased already.
+         */
+        delete: operations["erase_subject_v1_subjects__subject__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/verifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify Image
+         * @description What a picture says of its origin: IPTC's DigitalSourceType, and C2PA Content Credentials, which are checked.
+         */
+        post: operations["verify_image_v1_verifications_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/inversions": {
         parameters: {
             query?: never;
@@ -360,7 +403,7 @@ export interface paths {
         };
         /**
          * Fetch Artifact
-         * @description One artifact, under a URL that an edit's answer gave.
+         * @description One artifact, under a URL that an edit's answer gave. Of an edit that is not stored it is there once.
          */
         get: operations["fetch_artifact_v1_artifacts__key__get"];
         put?: never;
@@ -986,6 +1029,18 @@ export interface components {
             edits: components["schemas"]["EditRequest"][];
             /** @description Sent once all edits have ended; where absent, to the installation's own address. */
             webhook?: components["schemas"]["BatchWebhookRequest"] | null;
+            /**
+             * Subject
+             * @description For whom it is made: a pseudonym of yours, no name and no address. `DELETE /v1/subjects/{subject}` erases all that is a subject's. Also of its edits that name none.
+             */
+            subject?: string | null;
+            /**
+             * Metadata
+             * @description Texts of yours, to find it by. They decide nothing, and come back in every answer about it.
+             */
+            metadata?: {
+                [key: string]: string;
+            } | null;
         };
         /**
          * BatchView
@@ -1028,6 +1083,19 @@ export interface components {
              * @default []
              */
             notices?: components["schemas"]["Notice"][];
+            /**
+             * Subject
+             * @description For whom it was made, as its request says.
+             */
+            subject?: string | null;
+            /**
+             * Metadata
+             * @description As its request says; each edit has its own.
+             * @default {}
+             */
+            metadata?: {
+                [key: string]: string;
+            };
         };
         /**
          * BatchWebhook
@@ -1067,7 +1135,25 @@ export interface components {
         Body_send_image_v1_images_post: {
             /**
              * Image
-             * @description PNG, JPEG, WebP, AVIF or HEIC, recognised by its content. Of an animation the first picture is taken. It is turned upright, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without its metadata. What is transparent is kept beside it, for edits that name it as a mask.
+             * @description PNG, JPEG, WebP, AVIF or HEIC, recognised by its content. Of an animation the first picture is taken. It is turned upright, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without its metadata, but with what it says of its origin (IPTC's DigitalSourceType, C2PA's credentials). What is transparent is kept beside it, for edits that name it as a mask.
+             */
+            image: string;
+            /**
+             * Subject
+             * @description For whom it is made: a pseudonym of yours, no name and no address. `DELETE /v1/subjects/{subject}` erases all that is a subject's.
+             */
+            subject?: string | null;
+            /**
+             * Metadata
+             * @description A JSON object. Texts of yours, to find it by. They decide nothing, and come back in every answer about it.
+             */
+            metadata?: string | null;
+        };
+        /** Body_verify_image_v1_verifications_post */
+        Body_verify_image_v1_verifications_post: {
+            /**
+             * Image
+             * @description PNG, JPEG, WebP, AVIF or HEIC, recognised by its content.
              */
             image: string;
         };
@@ -1283,6 +1369,19 @@ export interface components {
             notices?: components["schemas"]["Notice"][];
             /** @description What it used, all attempts together; null until a worker has done a step of it. */
             usage?: components["schemas"]["JobUsage"] | null;
+            /**
+             * Subject
+             * @description For whom it was made, as its request says.
+             */
+            subject?: string | null;
+            /**
+             * Metadata
+             * @description As its request says.
+             * @default {}
+             */
+            metadata?: {
+                [key: string]: string;
+            };
         };
         /**
          * EditEnded
@@ -1455,6 +1554,29 @@ export interface components {
              * @description Seconds: an edit that no worker has begun by then expires. At most what the service allows.
              */
             start_within?: number | null;
+            /**
+             * Keep For
+             * @description Seconds for which the edit and what it leaves are kept after its end; the service's own time if absent. More than the service allows is refused.
+             */
+            keep_for?: number | null;
+            /**
+             * Store
+             * @description false keeps nothing for later: each artifact goes once it was downloaded, and all of the edit goes some minutes after its end, whichever is first. No inversion and no source is kept.
+             * @default true
+             */
+            store?: boolean | null;
+            /**
+             * Subject
+             * @description For whom it is made: a pseudonym of yours, no name and no address. `DELETE /v1/subjects/{subject}` erases all that is a subject's.
+             */
+            subject?: string | null;
+            /**
+             * Metadata
+             * @description Texts of yours, to find it by. They decide nothing, and come back in every answer about it.
+             */
+            metadata?: {
+                [key: string]: string;
+            } | null;
             /**
              * Prompt Syntax
              * @description "weights" reads `(word:1.2)`, `(word)` (1.1), `[word]` (1/1.1), nested ones too, out of the prompts. In targets they become `reweight` edits, and `edits` may then be left out; if the prompts differ, they become `weights`. Those of the source's prompt and of the negative prompt are left out, with a notice. `\(` is a bracket. The answer's `spec` has the plain prompts and the edits.
@@ -1636,6 +1758,19 @@ export interface components {
             notices?: components["schemas"]["Notice"][];
             /** @description What it used, all attempts together; null until a worker has done a step of it. */
             usage?: components["schemas"]["JobUsage"] | null;
+            /**
+             * Subject
+             * @description For whom it was made, as its request says.
+             */
+            subject?: string | null;
+            /**
+             * Metadata
+             * @description As its request says.
+             * @default {}
+             */
+            metadata?: {
+                [key: string]: string;
+            };
             /** @description While it waits. */
             queue?: components["schemas"]["QueuePlace"] | null;
             /**
@@ -1755,6 +1890,53 @@ export interface components {
             detail: string;
         };
         /**
+         * FileCredentials
+         * @description C2PA Content Credentials, checked.
+         */
+        FileCredentials: {
+            /**
+             * State
+             * @description `valid`: signed, and nothing was changed since. `trusted`: by somebody of this installation's `TRUST_ANCHORS` as well. `invalid`: see `problems`.
+             * @enum {string}
+             */
+            state: "trusted" | "valid" | "invalid";
+            /**
+             * Problems
+             * @description C2PA's own codes of what failed, 100 at most.
+             */
+            problems: string[];
+            /**
+             * Signed By
+             * @description The organisation in the certificate. Anybody can write anything there.
+             */
+            signed_by: string | null;
+            /**
+             * Signed At
+             * @description By a time stamp authority; null where none was asked.
+             */
+            signed_at: string | null;
+            /**
+             * Generator
+             * @description The program that made the credentials, by its own words.
+             */
+            generator: string | null;
+            /**
+             * Ingredients
+             * @description 100 at most.
+             */
+            ingredients: components["schemas"]["Ingredient"][];
+            /**
+             * Job
+             * @description The id of the edit, of a picture that a service of this kind has made.
+             */
+            job: string | null;
+            /**
+             * Manifest Digest
+             * @description SHA-256 of that edit's manifest.json.
+             */
+            manifest_digest: string | null;
+        };
+        /**
          * ImageLinks
          * @description Where to find a picture again.
          */
@@ -1777,7 +1959,7 @@ export interface components {
         };
         /**
          * ImageView
-         * @description A picture as it is kept: RGB, upright, without metadata.
+         * @description A picture as it is kept: RGB, upright, without metadata but what it says of its origin.
          */
         ImageView: {
             /**
@@ -1807,6 +1989,21 @@ export interface components {
             bytes: number;
             /** @description Null of a picture that was sent before this was looked at. */
             as_mask: components["schemas"]["AsMask"] | null;
+            /** @description What its file said of its origin. */
+            provenance: components["schemas"]["Provenance"];
+            /**
+             * Subject
+             * @description For whom it was sent, as its form says.
+             */
+            subject?: string | null;
+            /**
+             * Metadata
+             * @description As its form says.
+             * @default {}
+             */
+            metadata?: {
+                [key: string]: string;
+            };
             /**
              * Created At
              * Format: date-time
@@ -1824,6 +2021,24 @@ export interface components {
              */
             url: string;
             links: components["schemas"]["ImageLinks"];
+        };
+        /**
+         * Ingredient
+         * @description A picture that this one was made from, by the credentials.
+         */
+        Ingredient: {
+            /** Title */
+            title: string | null;
+            /**
+             * Relationship
+             * @description `parentOf`, `componentOf` or `inputTo`.
+             */
+            relationship: string | null;
+            /**
+             * Credentials
+             * @description Whether it had credentials of its own, which these hold.
+             */
+            credentials: boolean;
         };
         /**
          * InversionList
@@ -2440,6 +2655,23 @@ export interface components {
             names?: components["schemas"]["NameView"][];
         };
         /**
+         * Provenance
+         * @description What a file that was sent said of its origin.
+         */
+        Provenance: {
+            /**
+             * Source Type
+             * @description Its IPTC DigitalSourceType, such as trainedAlgorithmicMedia; null where it has none.
+             */
+            source_type?: string | null;
+            /**
+             * Credentials
+             * @description Whether it had C2PA Content Credentials. They are kept, and become an ingredient of those of its edits where this installation signs.
+             * @default false
+             */
+            credentials?: boolean;
+        };
+        /**
          * QueuePlace
          * @description Where a waiting edit stands.
          */
@@ -2470,6 +2702,40 @@ export interface components {
             models: {
                 [key: string]: components["schemas"]["ModelReadiness"];
             };
+        };
+        /**
+         * Receipt
+         * @description What was erased of a subject. It does not name the subject: keep it together with your own record.
+         */
+        Receipt: {
+            /**
+             * Id
+             * @description Of this erasure, for your records and ours: the audit log has it too.
+             */
+            id: string;
+            /**
+             * Subject Sha256
+             * @description SHA-256 of the subject, in UTF-8.
+             */
+            subject_sha256: string;
+            /**
+             * Erased At
+             * Format: date-time
+             */
+            erased_at: string;
+            /** Edits */
+            edits: number;
+            /** Batches */
+            batches: number;
+            /** Images */
+            images: number;
+            /** Inversions */
+            inversions: number;
+            /**
+             * Remaining
+             * @description Edits that run still and were asked to stop. While there are any the status is 202: ask again.
+             */
+            remaining: number;
         };
         /**
          * Reconstruction
@@ -3117,6 +3383,29 @@ export interface components {
             text: string;
         };
         /**
+         * Verification
+         * @description What a file says of its origin. What it does not say may be true all the same: marks can be removed.
+         */
+        Verification: {
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "PNG" | "JPEG" | "WEBP" | "AVIF" | "HEIC";
+            /**
+             * Marked
+             * @description Whether it says that a model made it, or a part of it.
+             */
+            marked: boolean;
+            /**
+             * Source Type
+             * @description IPTC's DigitalSourceType, such as trainedAlgorithmicMedia: that of the credentials where they hold, else that of the XMP, which anybody can change.
+             */
+            source_type: string | null;
+            /** @description Null where the file has none. */
+            credentials: components["schemas"]["FileCredentials"] | null;
+        };
+        /**
          * Webhook
          * @description The webhook of a job's end, and of which ends.
          */
@@ -3524,6 +3813,10 @@ export interface operations {
                 limit?: number;
                 /** @description Of the page before. */
                 cursor?: string | null;
+                /** @description Only what is made for this subject. */
+                subject?: string | null;
+                /** @description Only what has this in its metadata: `name=text`; several mean all. */
+                metadata?: string[];
             };
             header?: never;
             path?: never;
@@ -4376,6 +4669,10 @@ export interface operations {
                 limit?: number;
                 /** @description Of the page before. */
                 cursor?: string | null;
+                /** @description Only what is made for this subject. */
+                subject?: string | null;
+                /** @description Only what has this in its metadata: `name=text`; several mean all. */
+                metadata?: string[];
             };
             header?: never;
             path?: never;
@@ -4624,6 +4921,170 @@ export interface operations {
             };
             /** @description Unprocessable Content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    erase_subject_v1_subjects__subject__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As `subject` names it in edits, batches and images. */
+                subject: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_image_v1_verifications_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_verify_image_v1_verifications_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4950,6 +5411,7 @@ export interface operations {
             query?: {
                 expires?: string;
                 signature?: string;
+                once?: string;
             };
             header?: never;
             path: {
