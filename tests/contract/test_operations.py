@@ -71,7 +71,7 @@ def test_names_carry_their_units_and_labels_have_few_values():
         assert metric.name.startswith("p2p_")
         assert (metric.kind == "counter") == metric.name.endswith("_total")
         assert metric.kind != "histogram" or metric.name.endswith(("_seconds", "_rows", "_jobs"))
-        assert set(metric.labels) <= {"model", "status", "code", "route", "method", "result"}
+        assert set(metric.labels) <= {"model", "status", "code", "route", "method", "result", "cell"}
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS)
