@@ -103,7 +103,7 @@ def test_everything_is_done_with_the_keyboard_alone(page):
     finished(page)
 
     weights = [{"word": "robot", "weight": 1.1}]
-    assert body(page)["targets"][0]["edits"] == [{"kind": "replace"}, {"kind": "reweight", "weights": weights}]
+    assert body(page)["targets"][0] == {"prompt": "a robot on the grass", "weights": weights}
     page.locator("#theme").focus()
     plain = pixels(page.locator(".edit .pic"))
     _tab_to(page, "robot")

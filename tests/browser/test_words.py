@@ -100,7 +100,14 @@ def test_notices_stand_at_the_prompts_they_are_about(page):
     notes.first.wait_for(state="detached")
 
 
-def test_the_weight_zero_is_not_said_to_remove(page):
+def test_the_weight_zero_of_an_automatic_edit_is_said_to_unsay_the_word(page):
+    page.locator(".card.target .word").nth(1).click()
+
+    assert "At 0 it is as if the prompt did not say it" in page.locator(".word-panel .help").first.inner_text()
+
+
+def test_the_weight_zero_of_an_edit_of_a_kind_is_not_said_to_remove(page):
+    page.get_by_label("Kind of edit 1").select_option("replace")
     page.locator(".card.target .word").nth(1).click()
 
     assert "the thing usually stays" in page.locator(".word-panel .help").first.inner_text()
