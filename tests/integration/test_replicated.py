@@ -234,7 +234,7 @@ def test_a_webhook_is_claimed_once_a_replica_knows_of_the_end(servers, client, m
 
             with servers.replica_paused():
                 store.make(moves.finish(job, ()))
-                assert await outbox.accept(message_for, wait=PATIENCE * 1000) == 1
+                assert (await outbox.accept(message_for, wait=PATIENCE * 1000)).looked_at == 1
                 assert await outbox.claim(10) == []
             assert "fewer than 1 replicas know of their ends" in caplog.text
             await asyncio.to_thread(servers.wait_until_whole)
