@@ -110,6 +110,7 @@ def test_the_operator_sees_them(client, store, redis_url):
     assert {row.split()[1] for row in shown.stdout.splitlines()[1:]} == {"shop", "other"}
     assert json.loads(line) | {"day": ""} == {
         "day": "", "key": "shop", "edits": 1, "gpu_seconds": 1.25, "steps": 10, "work": 10.0, "bytes_stored": 100,
+        "pictures": 0,
     }  # fmt: skip
 
 
