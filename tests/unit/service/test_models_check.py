@@ -463,7 +463,7 @@ def test_everything_that_is_wrong_with_a_declaration_is_said_without_pydantics_w
 def test_the_command_ends_with_0_where_nothing_is_wrong():
     ran = admin(ROOT / "models.toml")
 
-    said = "scenes: reads 32 tokens; has 1 LoRA that requests may name\n"
+    said = "scenes: reads 32 tokens; has 1 LoRA that requests may name\nscenes-tokens: reads 32 tokens\n"
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, said, "")
 
 
