@@ -1,5 +1,6 @@
 """A port of this machine for a program that is started next."""
 
+import os
 import random
 import socket
 import sys
@@ -14,7 +15,7 @@ _drawn = random.SystemRandom()
 #: Seconds for which no other process that asks here is given a port: its program may start late, after all others of
 #: a stack. With four tests at a time, one stack in some hundreds lost a port to another before.
 _KEPT = 120.0
-_claims: deque[tuple[float, socket.socket]] = deque()
+_claims: deque[tuple[float, int]] = deque()  # when, and the socket's descriptor
 
 
 def free_port() -> int:
@@ -38,12 +39,12 @@ def _claimed(port: int) -> bool:
     if sys.platform != "linux":
         return True
     while _claims and _claims[0][0] < time.monotonic() - _KEPT:
-        _claims.popleft()[1].close()
+        os.close(_claims.popleft()[1])
     claim = socket.socket(socket.AF_UNIX)
     try:
         claim.bind(f"\0p2p-edit-service-port-{port}")
     except OSError:
         claim.close()
         return False
-    _claims.append((time.monotonic(), claim))
+    _claims.append((time.monotonic(), claim.detach()))
     return True
