@@ -1,6 +1,6 @@
-"""Every family on a tiny model of its real classes: tests run over all of them by a parameter.
+"""Families on tiny models of their real classes: tests run over all of them by a parameter.
 
-A new family is a row of each table.
+A new family is a row of each table. Families of flows have none yet: `tests/tiny_flows.py` makes their models.
 """
 
 from collections.abc import Callable, Mapping
