@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 THREADS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( n > 3 ? n / 2 : 1 )))
 # What `make coverage` runs: the tests that run the product within their own process, some over a real Redis.
-IN_PROCESS := admission api_keys batch_store feed foreign_messages image_records job_machine job_store reaper webhook_secrets
+IN_PROCESS := admission api_keys batch_store deep_queue fairness feed foreign_messages gathered head image_records \
+	job_machine job_store key_order progress quotas reaper redis_url replicated subjects usage webhook_secrets
 COVERING := $(addprefix tests/unit/,client p2p service worker) tests/integration/outbox \
 	$(IN_PROCESS:%=tests/integration/test_%.py)
 FONT := .font/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
