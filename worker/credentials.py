@@ -8,19 +8,19 @@ Everything stays on this machine, unless `TIMESTAMP_URL` names an authority (RFC
 A picture's pixels are the same with credentials and without.
 """
 
-import importlib
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from PIL import Image
 
 from jobs.provenance import JOB_ASSERTION, PARENT, SOURCE_TYPES
 from p2p.version import VERSION
 from worker.encoding import ENCODINGS, encoded
+from worker.hooks import function_of
 
 if TYPE_CHECKING:
     import c2pa
@@ -138,14 +138,10 @@ def _signer(chain: bytes, by: str, timestamp_url: str) -> "c2pa.Signer":
 
 
 def _hook(by: str) -> Callable[[bytes], bytes]:
-    module, _, name = by.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        return cast(Callable[[bytes], bytes], function_of(by))
+    except ValueError as error:
         raise InvalidCredentials(error) from error
-    if not callable(found):
-        raise InvalidCredentials(f"{name} is no function")
-    return found
 
 
 def _algorithm(chain: bytes) -> str:

@@ -13,7 +13,6 @@ The job's lease is renewed meanwhile; a worker whose hook takes longer than a st
 for hung.
 """
 
-import importlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from PIL import Image
 from jobs.model import Job
 from process.audit import NO_AUDIT, Audit
 from worker.events import Failed
+from worker.hooks import function_of
 
 log = logging.getLogger(__name__)
 
@@ -88,14 +88,10 @@ def load_moderation(setting: str) -> Moderation | None:
     """
     if not setting:
         return None
-    module, _, name = setting.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        return function_of(setting)
+    except ValueError as error:
         raise InvalidModeration(setting, error) from error
-    if not callable(found):
-        raise InvalidModeration(setting, f"{name} is no function")
-    return found
 
 
 @dataclass(frozen=True)

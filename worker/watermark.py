@@ -14,7 +14,6 @@ what was not marked is not shown.
 As with moderation, the job's lease is renewed meanwhile, and no two calls are made at the same time.
 """
 
-import importlib
 import logging
 from dataclasses import dataclass, field
 from threading import Lock
@@ -24,6 +23,7 @@ from PIL import Image
 
 from jobs.model import Job
 from worker.events import Failed
+from worker.hooks import function_of
 
 log = logging.getLogger(__name__)
 
@@ -84,14 +84,10 @@ def load_watermark(setting: str) -> Watermark | None:
     """
     if not setting:
         return None
-    module, _, name = setting.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        return function_of(setting)
+    except ValueError as error:
         raise InvalidWatermark(setting, error) from error
-    if not callable(found):
-        raise InvalidWatermark(setting, f"{name} is no function")
-    return found
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from diffusers import AmusedScheduler, UVit2DModel, VQModel
 from safetensors.torch import load_file
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
+from p2p.families.networks import networks_of
 from p2p.families.source import Source
 from p2p.layouts.amused import AMUSED
-from p2p.layouts.checks import described, names_of
-from p2p.layouts.weights import variants_by_part, weighted
 
 _NETWORKS: Mapping[str, Any] = {
     "vqvae": VQModel,
@@ -54,19 +53,7 @@ class AmusedParts:
     def load(cls, source: Source, *, device: str, dtype: torch.dtype) -> Self:
         """The parts of a model whose files are right; safetensors only, never a pickle."""
         path, revision = source.files.path, source.files.revision
-        model = described(AMUSED, source.files)
-        variants = variants_by_part(names_of(source.files, model), weighted(AMUSED, model.parts))
-        made: dict[str, Any] = {}
-        for name, kind in _NETWORKS.items():
-            network = kind.from_pretrained(
-                path,
-                subfolder=name,
-                revision=revision,
-                variant=source.variant if source.variant in variants[name] else None,
-                use_safetensors=True,
-                dtype=dtype,
-            )
-            made[name] = network.to(device).eval()
+        made = networks_of(source, AMUSED, _NETWORKS, device=device, dtype=dtype)
         where = {"subfolder": "tokenizer", "revision": revision}
         made["tokenizer"] = CLIPTokenizer.from_pretrained(path, **where)
         made["scheduler"] = AmusedScheduler.from_pretrained(path, **where | {"subfolder": "scheduler"})

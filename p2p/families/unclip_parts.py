@@ -14,10 +14,9 @@ from diffusers.pipelines.deprecated.unclip.text_proj import UnCLIPTextProjModel
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
+from p2p.families.networks import networks_of
 from p2p.families.source import Source
-from p2p.layouts.checks import described, names_of
 from p2p.layouts.unclip import UNCLIP
-from p2p.layouts.weights import variants_by_part, weighted
 
 _NETWORKS: Mapping[str, Any] = {
     "text_encoder": CLIPTextModelWithProjection,
@@ -81,19 +80,7 @@ class UnCLIPParts:
     def load(cls, source: Source, *, device: str, dtype: torch.dtype) -> Self:
         """The parts of a model whose files are right; safetensors only, never a pickle."""
         path, revision = source.files.path, source.files.revision
-        model = described(UNCLIP, source.files)
-        variants = variants_by_part(names_of(source.files, model), weighted(UNCLIP, model.parts))
-        made: dict[str, Any] = {}
-        for name, kind in _NETWORKS.items():
-            network = kind.from_pretrained(
-                path,
-                subfolder=name,
-                revision=revision,
-                variant=source.variant if source.variant in variants[name] else None,
-                use_safetensors=True,
-                dtype=dtype,
-            )
-            made[name] = network.to(device).eval()
+        made = networks_of(source, UNCLIP, _NETWORKS, device=device, dtype=dtype)
         made["tokenizer"] = CLIPTokenizer.from_pretrained(path, subfolder="tokenizer", revision=revision)
         for name in _SCHEDULERS:
             made[name] = UnCLIPScheduler.from_pretrained(path, subfolder=name, revision=revision)
