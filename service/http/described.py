@@ -6,7 +6,9 @@ FastAPI describes every answer as application/json and every refused body as its
 import re
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.routing import Route
 
 from service.http.errors import MEDIA_TYPE
 from service.http.links import add_links
@@ -25,6 +27,16 @@ def install_openapi(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
+    rendered: list[bytes] = []
+
+    async def as_json(_: Request) -> Response:
+        # Written once: everybody may ask for it, and writing 165 kB anew for each holds up all others.
+        if not rendered:
+            rendered.append(bytes(JSONResponse(described()).body))
+        return Response(rendered[0], media_type="application/json")
+
+    others = [route for route in app.router.routes if getattr(route, "path", None) != app.openapi_url]
+    app.router.routes[:] = [*others, Route(str(app.openapi_url), as_json, include_in_schema=False)]
 
 
 def _with_problems(document: dict[str, Any]) -> dict[str, Any]:

@@ -104,3 +104,15 @@ def test_an_integrity_is_that_of_the_unpacked_file():
     packed = FOLDER / "swagger-ui.css.gz"
     assert gzip.decompress(packed.read_bytes()).lstrip().startswith((b".swagger-ui", b"/*", b"@"))
     assert integrity(FOLDER / "swagger-ui.css").startswith("sha384-")
+
+
+def test_the_description_is_written_once_however_often_it_is_asked_for(client, monkeypatch):
+    first = client.get("/openapi.json")
+    monkeypatch.setattr("service.http.described.JSONResponse", None)
+
+    again = client.get("/openapi.json")
+
+    assert again.content == first.content
+    assert again.json()["openapi"].startswith("3.1")
+    assert client.head("/openapi.json").status_code == 200
+    assert client.post("/openapi.json").status_code == 405
