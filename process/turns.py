@@ -9,6 +9,8 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from process.leaving import ClientLeft, once_left
+
 #: Requests of one owner that may wait for one kind of work at one API process. A batch of a client's own takes its
 #: turns one after the other; this many at the same time are no client's way of working.
 MOST_WAITING = 32
@@ -50,6 +52,7 @@ class Turns:
 
         Raises:
             TooManyAtOnce: as many of this owner wait as may.
+            ClientLeft: the client closed its connection while it waited (`process.leaving`).
         """
         await self.enter(owner)
         try:
@@ -72,14 +75,14 @@ class Turns:
         place = asyncio.get_running_loop().create_future()
         queue.append(place)
         try:
-            await place
+            # Otherwise all that a client sent before it went is done for nobody, and its next request waits for that.
+            with once_left(lambda: self._forget(owner, place)):
+                await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
+            if place.done() and not place.cancelled() and place.exception() is None:
                 self.leave(owner)  # its turn came in the moment in which its client went
-            else:
-                queue.remove(place)
-                if not queue:
-                    del self._waiting[owner]
+            elif not place.done() or place.cancelled():
+                self._take_out(owner, place)
             raise
 
     def leave(self, owner: str) -> None:
@@ -95,6 +98,17 @@ class Turns:
                 self._waiting[following] = queue
             self._working[following] += 1
             place.set_result(None)
+
+    def _forget(self, owner: str, place: "asyncio.Future[None]") -> None:
+        if not place.done():  # else its turn has come: what it does is bounded
+            self._take_out(owner, place)
+            place.set_exception(ClientLeft())
+
+    def _take_out(self, owner: str, place: "asyncio.Future[None]") -> None:
+        queue = self._waiting[owner]
+        queue.remove(place)
+        if not queue:
+            del self._waiting[owner]
 
     def _has_place(self, owner: str) -> bool:
         return self._working.total() < self._at_once and self._working[owner] < self._of_owner

@@ -4,6 +4,7 @@ A word of no list says something: it is a content word. The lists are short on p
 change read as something else, and `docs/automatic.md` says what that costs.
 """
 
+from functools import lru_cache
 from typing import Literal
 
 Role = Literal["determiner", "number", "negation", "preposition", "link", "copula", "verb", "content"]
@@ -65,6 +66,8 @@ _NOUNS_IN_ING = _words(
 _VERBS = _words("sits stands lies runs rides eats sleeps jumps flies swims walks plays holds wears drives")
 
 
+# Every prompt is read some times over, once more for each word that is turned down.
+@lru_cache(maxsize=1_024)
 def role_of(word: str) -> Role:
     """The list that a word is of, as it is compared: folded, without punctuation."""
     if word in NEGATIONS:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from p2p.change.lexicon import STYLES, Role, role_of
 from p2p.pieces import folded
@@ -28,7 +28,9 @@ class Said:
     keys: tuple[str, ...]
     ends: tuple[bool, ...]
 
+    # Each word that is turned down has its prompt looked at again. Few are kept, as of `p2p.words.written`.
     @classmethod
+    @lru_cache(maxsize=8)
     def of(cls, prompt: WrittenPrompt) -> "Said":
         keys = (folded(word.text) for word in prompt.words)
         behind = (prompt.prompt[word.stop : word.whole[1]] for word in prompt.words)

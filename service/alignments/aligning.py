@@ -34,6 +34,9 @@ from service.plane import Plane
 
 #: Names of one request: of each, the answer lists all the words and tokens that it means.
 MAX_NAMES = 1_024
+#: Words that one request turns up or down: each has its prompt read once more, without the word. As many as an edit of
+#: the most targets may have.
+MAX_WEIGHTS = 256
 
 Names = Annotated[tuple[WordName, ...], *counted(0, 512)]
 _NAMES = Field((), description="Names as edits use them; the answer says which of the prompt's words they mean.")
@@ -79,10 +82,13 @@ class AlignmentRequest(Part):
     @model_validator(mode="after")
     def _within_bounds(self) -> Self:
         details = []
-        if (names := len(self.source.names) + sum(len(target.names) for target in self.targets)) > MAX_NAMES:
-            message = f"{names} names, and at most {MAX_NAMES} are looked for: ask for the rest apart"
-            error = PydanticCustomError("too_many_names", "{message}", {"message": message})
-            details.append(InitErrorDetails(type=error, loc=("targets",), input=None))
+        names = len(self.source.names) + sum(len(target.names) for target in self.targets)
+        weights = sum(len(target.weights) for target in self.targets)
+        for number, most, what in ((names, MAX_NAMES, "names"), (weights, MAX_WEIGHTS, "weights")):
+            if number > most:
+                message = f"{number} {what} in all, and at most {most} are taken: ask for the rest apart"
+                error = PydanticCustomError(f"too_many_{what}", "{message}", {"message": message})
+                details.append(InitErrorDetails(type=error, loc=("targets",), input=None))
         for index, target in enumerate(self.targets):
             if target.kind is None:
                 continue

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from starlette.exceptions import HTTPException
 from starlette.types import Receive
 
 from jobs.follow.followed import Follower
-from layers.body_errors import BodyRefused
 from service.api_keys import Caller
+from service.http.leaving import gone
 from service.plane import Plane
 
 
@@ -30,11 +29,8 @@ async def leaving(follower: Follower, receive: Receive) -> AsyncIterator[None]:
     """Has a follower leave when its client closes the connection."""
 
     async def watch() -> None:
-        # A body that no one has read comes first; what is wrong with it does not matter here.
-        with suppress(HTTPException, BodyRefused):
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            follower.leave()
+        await gone(receive)
+        follower.leave()
 
     watching = asyncio.create_task(watch())
     try:

@@ -37,6 +37,7 @@ from p2p.words import ReadOnce, forget_prompts
 from service.http.body_models import BodyModel
 from service.http.dependencies import caller_of_request
 from service.http.keyed import Answering, key_first
+from service.http.leaving import not_begun_once_gone
 from service.plane import Plane
 
 #: An edit nests eight deep. Python's reader and pydantic's end at about 1,000 and at 200, wherever they stand.
@@ -76,6 +77,7 @@ class JsonRoute(APIRoute):
             _refuse_encoded(request)
             # Where Starlette keeps what `request.body()` and `request.json()` gave.
             request._body = body = await _whole(request.receive)
+            not_begun_once_gone(request.receive)
             with ReadOnce():
                 request._json = await _read(request, body, model)
                 return await answered(request)
@@ -95,6 +97,7 @@ class FileRoute(APIRoute):
             _refuse_encoded(request)
             _refuse_other_than_forms(request.headers.get("Content-Type", ""), files[0])
             form = await _form(request, files[0])
+            not_begun_once_gone(request.receive)
             for name in files:
                 if isinstance(form.get(name), str):
                     await form.close()
@@ -110,6 +113,8 @@ def _of_short_query(answered: Answering) -> Answering:
     async def handled(request: Request) -> Response:
         if len(request.scope["query_string"]) > MAX_QUERY:
             raise HTTPException(414)
+        if request.method in ("GET", "HEAD"):
+            not_begun_once_gone(request.receive)
         return await answered(request)
 
     return handled

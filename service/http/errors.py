@@ -34,6 +34,7 @@ from layers.access import method_of, route_of
 from layers.body_errors import BodyRefused
 from layers.door_errors import RequestRefused
 from process.error_codes import Place, listed, message_of, status_of
+from process.leaving import ClientLeft
 from process.metrics import HTTP_PROBLEMS
 from process.turns import TooManyAtOnce
 from service.http.body_models import FirstMistakes
@@ -186,6 +187,7 @@ def install_error_handlers(app: FastAPI) -> None:
         BodyRefused,
         JobPlaneError,
         TooManyAtOnce,
+        ClientLeft,
         redis.RedisError,
         RequestValidationError,
         HTTPException,
@@ -234,6 +236,8 @@ def _answer(error: Exception, of_framework: Mapping[int, str]) -> _Answer:
             return _Answer(status, error.code, str(error), getattr(error, "complaints", ()), headers)
         case BodyRefused() | RequestRefused() if status := status_of(error.code):
             return _Answer(status, error.code, str(error), headers=error.headers)
+        case ClientLeft():  # as where it goes while its body is read; nobody is there to read it
+            return _answer(HTTPException(400), of_framework)
         case redis.RedisError():
             return _of_row("redis_unavailable")
         case RequestValidationError():
