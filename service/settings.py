@@ -11,6 +11,7 @@ from layers.cors import checked_origins
 from layers.hosts import ANY, checked_hosts
 from process.cell import CELL
 from process.settings import Span
+from service.identity.settings import IdentitySettings
 from webhooks.settings import WebhookSettings
 
 #: Hosts that nobody but this machine reaches.
@@ -20,7 +21,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(WebhookSettings):
+class Settings(WebhookSettings, IdentitySettings):
     """The API's settings; read once, in `service.__main__`, and handed on."""
 
     host: str = Field("127.0.0.1", description="Address the API listens on.")
@@ -159,6 +160,11 @@ class Settings(WebhookSettings):
     def is_on_loopback(self) -> bool:
         """Whether nobody but this machine reaches `host`."""
         return self.host in LOOPBACK
+
+    @property
+    def is_open_without_keys(self) -> bool:
+        """Whether everybody is let in while there is no key: on loopback, where no identity provider is set."""
+        return self.is_on_loopback and not self.jwt_issuer
 
     @property
     def base_url(self) -> str:
