@@ -44,6 +44,11 @@ class Settings(WebhookSettings, IdentitySettings):
         "empty, no other may if `HOST` is on loopback, and any may if it is not. `/livez`, `/readyz` and `/metrics` "
         "answer under any host unless `HOST` is on loopback.",
     )
+    mcp: bool = Field(
+        False,
+        description="Whether agents find edits as tools of the Model Context Protocol at `/mcp` (docs/agents.md). It "
+        "takes more memory, and a longer start.",
+    )
     playground: bool = Field(True, description="Whether `/` is a page to try edits with; nothing is there otherwise.")
     models_file: Path = Field(Path("models.toml"), description="The models this installation offers.")
     models_file_seconds: float = Field(

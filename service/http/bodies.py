@@ -75,7 +75,7 @@ class JsonRoute(APIRoute):
         async def handled(request: Request) -> Response:
             _refuse_encoded(request)
             # Where Starlette keeps what `request.body()` and `request.json()` gave.
-            request._body = body = await _whole(request.receive)
+            request._body = body = await whole_body(request.receive)
             with ReadOnce():
                 request._json = await _read(request, body, model)
                 return await answered(request)
@@ -115,7 +115,7 @@ def _of_short_query(answered: Answering) -> Answering:
     return handled
 
 
-async def _whole(receive: Receive) -> bytes:
+async def whole_body(receive: Receive) -> bytes:
     """A body, once all of it has come; Starlette's `Request.body` takes twice as long."""
     parts, more = [], True
     while more:

@@ -38,6 +38,8 @@ SCOPES: Mapping[str, Needed] = {
     "/v1/images/edits": Needed((READ,), (WRITE,)),
     "/v1/images/generations": Needed((READ,), (WRITE,)),
     "/v1/verifications": Needed((IMAGES,), (IMAGES,)),
+    # Each tool needs its own (`service.mcp.tools`).
+    "/mcp": Needed((), ()),
     # Erases both.
     "/v1/subjects": Needed((READ, IMAGES), (WRITE, IMAGES)),
 }
