@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from process.cell import CELL
+from process.token_form import bearer_of, owner_said
 
 #: Cells that one key's new work goes to: its first, and its second while the first takes none. All other keys share
 #: neither of the two but by chance, so what overloads one key's cells leaves most keys alone.
@@ -45,9 +46,10 @@ def cells_of(text: str) -> Mapping[str, Cell]:
 
 
 def key_of(authorization: str) -> str:
-    """The id of the key in an Authorization header; the cell decides whether it is a good one."""
+    """The id of the key in an Authorization header, or the owner whom a token there names: another token of the same
+    subject has the same cells. The cell decides whether it is a good one."""
     found = _KEY.match(authorization)
-    return found[1] if found else "anonymous"
+    return found[1] if found else owner_said(bearer_of(authorization)) or "anonymous"
 
 
 def in_order(key: str, cells: Mapping[str, Cell]) -> Sequence[Cell]:

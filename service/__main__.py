@@ -111,8 +111,10 @@ def spare_connections() -> None:
 
 
 def host_for(settings: Settings) -> str:
-    """Where to listen: on loopback alone while there is no key, whatever is set. Ends the process without Redis."""
-    if settings.is_on_loopback:
+    """Where to listen: on loopback alone while nobody has a key or a token, whatever is set.
+
+    Ends the process without Redis."""
+    if settings.is_on_loopback or settings.jwt_issuer:
         return settings.host
     try:
         wait_for(settings.redis_url)

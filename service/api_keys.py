@@ -3,7 +3,8 @@
 A key is `p2p_{id}_{secret}`. Redis holds its id, what it allows and a SHA-256 of its secret, which is 32 random bytes:
 nothing slower is needed where nothing can be guessed. Keys are the installation's configuration and the one thing in
 Redis that has no end. While there is no key at all, the API listens on loopback only, and everybody there is one owner.
-An API that listens elsewhere lets nobody in without a key, whatever has become of the keys since it started.
+An API that listens elsewhere lets nobody in without a key, whatever has become of the keys since it started. Beside
+keys the API may take tokens of an identity provider (`service.identity`).
 """
 
 import hashlib
@@ -46,23 +47,22 @@ class Caller:
         owner: whose jobs it makes and sees.
         limits: of the key; the queue's own is the installation's.
         streams: waits and event streams that it may have open at one API process; None for the installation's number.
+        scopes: what it may do (`service.http.scopes`); None for everything, as every key may.
+        models: that it may use; None for all.
     """
 
     owner: str = ANYBODY
     limits: Limits = field(default_factory=Limits)
     streams: int | None = None
+    scopes: frozenset[str] | None = None
+    models: frozenset[str] | None = None
 
 
-class ApiKey(BaseModel):
-    """A key as it is kept."""
+class KeyLimits(BaseModel):
+    """What a key may do; None for as much as it likes."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
-    id: str
-    name: str
-    digest: str
-    created_at: datetime
-    revoked_at: datetime | None = None
     per_minute: float | None = None
     burst: int = 20
     active: int | None = None
@@ -74,9 +74,9 @@ class ApiKey(BaseModel):
     bytes_a_day: int | None = None
 
     @cached_property
-    def caller(self) -> Caller:
-        """Who asks with it."""
-        limits = Limits(
+    def of_jobs(self) -> Limits:
+        """What concerns its jobs, as the store takes it."""
+        return Limits(
             per_minute=self.per_minute,
             burst=self.burst,
             active=self.active,
@@ -85,7 +85,23 @@ class ApiKey(BaseModel):
             quota=Quota(gpu_seconds=self.gpu_seconds_a_day, pictures=self.pictures_a_day, bytes=self.bytes_a_day)
             or None,
         )
-        return Caller(owner=self.id, limits=limits, streams=self.streams)
+
+
+class ApiKey(KeyLimits):
+    """A key as it is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    name: str
+    digest: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+    @cached_property
+    def caller(self) -> Caller:
+        """Who asks with it."""
+        return Caller(owner=self.id, limits=self.of_jobs, streams=self.streams)
 
 
 class Callers(Protocol):
@@ -129,11 +145,11 @@ class KeyHolders:
         if not authorization and await self._is_open():
             return Caller()
         if scheme.lower() != "bearer" or (parsed := _FORM.fullmatch(token.strip())) is None:
-            raise Unauthenticated
+            raise Unauthenticated(sent=bool(authorization))
         key_id, secret = parsed.groups()
         key = self._known.get(key_id) or await self._key(key_id)
         if key is None or key.revoked_at or not hmac.compare_digest(key.digest, _digest(secret)):
-            raise Unauthenticated
+            raise Unauthenticated(sent=True)
         return key.caller
 
     async def _is_open(self) -> bool:

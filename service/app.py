@@ -1,7 +1,7 @@
 """The application: routes, errors and connections put together. Nothing else."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -28,6 +28,8 @@ from service.http.errors import install_error_handlers
 from service.http.webhooks_described import describe_webhooks
 from service.images import routes as images
 from service.inversions import routes as inversions
+from service.mcp import door
+from service.mcp.door import McpDoor
 from service.models import routes as models
 from service.models.offered import Offered
 from service.models.reloading import followed
@@ -41,6 +43,8 @@ from service.verifications import routes as verifications
 
 #: What a form adds to the file that it brings: boundaries and the head of the part.
 FORM_BYTES = 16_384
+#: Paths whose bodies are as large as pictures.
+OF_PICTURES = ("/v1/images", "/v1/verifications")
 
 #: The rooms of the API, in the order in which openapi.yaml has them.
 ROOMS = (
@@ -64,10 +68,14 @@ Connect = Callable[[Settings], AbstractAsyncContextManager[Plane]]
 def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     """The API as an ASGI application; `connect` opens what it works with for as long as it runs."""
 
+    agents = McpDoor()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with connect(settings) as plane:
+        async with connect(settings) as plane, AsyncExitStack() as doors:
             app.state.plane = plane
+            if settings.mcp:
+                await doors.enter_async_context(agents.opened())
 
             def offer(offered: Offered) -> None:
                 app.state.plane = app.state.plane.offering(offered)
@@ -91,7 +99,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         telemetry=TELEMETRY,
     )
     # A form is a little larger than the file in it.
-    of_path = dict.fromkeys(("/v1/images", "/v1/verifications"), settings.max_image_bytes + FORM_BYTES)
+    of_path = dict.fromkeys(OF_PICTURES, settings.max_image_bytes + FORM_BYTES) | {door.PATH: door.MOST_BYTES}
     app.add_middleware(BodyPace, seconds=settings.body_seconds, rate=settings.min_rate)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
     hosts = AllowedHosts(settings.hosts, settings.public_url)
@@ -110,6 +118,8 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     for routes in ROOMS:
         app.include_router(routes.router)
     app.include_router(reference())
+    if settings.mcp:
+        app.router.routes.append(agents.route)
     if settings.playground:
         app.include_router(playground(settings.prefix))
     describe_webhooks(app)

@@ -27,6 +27,7 @@ from process.audit import Audit
 from service.api_keys import KeyHolders
 from service.artifacts.signing import UrlSigner, artifact_secret
 from service.edits.stream_bound import StreamBound
+from service.identity.opening import callers_of
 from service.images.records import RedisImages
 from service.images.uploads import ImagePlane
 from service.inversions.records import RedisInversions
@@ -100,7 +101,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
     transport = GuardedTransport(private=settings.image_url_private)
     followers = Followers(RedisFeed(records, hearing))
     try:
-        async with followers:
+        async with followers, callers_of(settings, _keys(settings, records)) as callers:
             yield Plane(
                 store=AsyncRedisJobStore(records, usage_days=settings.usage_days, writes=writes),
                 batches=RedisBatches(records),
@@ -111,7 +112,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 substitutions=offered.substitutions,
                 models_file=FollowedFile(settings.models_file, offered, settings.models_file_seconds),
                 signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
-                callers=KeyHolders(records, open_without_keys=settings.is_on_loopback),
+                callers=callers,
                 cell=settings.cell,
                 prefix=settings.prefix,
                 job_lifetime=settings.job_lifetime,
@@ -138,6 +139,10 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
         await records.aclose()
         messages.close()
         watcher.close()
+
+
+def _keys(settings: Settings, records: redis.asyncio.Redis) -> KeyHolders:
+    return KeyHolders(records, open_without_keys=settings.is_open_without_keys)
 
 
 def _image_plane(

@@ -1,6 +1,6 @@
 """What the use cases work with: opened by `service.connections`, handed to every route."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -85,6 +85,12 @@ class Plane:
         return replace(
             self, catalogue=offered.catalogue, counters=offered.counters, substitutions=offered.substitutions
         )
+
+    def for_models(self, names: Collection[str] | None) -> "Plane":
+        """The same, for somebody who may use these models alone; None for all."""
+        if names is None:
+            return self
+        return replace(self, catalogue={name: each for name, each in self.catalogue.items() if name in names})
 
     @property
     def longest_lifetime(self) -> timedelta:

@@ -11,6 +11,7 @@ from layers.cors import checked_origins
 from layers.hosts import ANY, checked_hosts
 from process.cell import CELL
 from process.settings import Span
+from service.identity.settings import IdentitySettings
 from webhooks.settings import WebhookSettings
 
 #: Hosts that nobody but this machine reaches.
@@ -20,7 +21,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(WebhookSettings):
+class Settings(WebhookSettings, IdentitySettings):
     """The API's settings; read once, in `service.__main__`, and handed on."""
 
     host: str = Field("127.0.0.1", description="Address the API listens on.")
@@ -42,6 +43,11 @@ class Settings(WebhookSettings):
         "*.example.com for all below it, * for any. Loopback names and the host of `PUBLIC_URL` always may. Where "
         "empty, no other may if `HOST` is on loopback, and any may if it is not. `/livez`, `/readyz` and `/metrics` "
         "answer under any host unless `HOST` is on loopback.",
+    )
+    mcp: bool = Field(
+        False,
+        description="Whether agents find edits as tools of the Model Context Protocol at `/mcp` (docs/agents.md). It "
+        "takes more memory, and a longer start.",
     )
     playground: bool = Field(True, description="Whether `/` is a page to try edits with; nothing is there otherwise.")
     models_file: Path = Field(Path("models.toml"), description="The models this installation offers.")
@@ -159,6 +165,11 @@ class Settings(WebhookSettings):
     def is_on_loopback(self) -> bool:
         """Whether nobody but this machine reaches `host`."""
         return self.host in LOOPBACK
+
+    @property
+    def is_open_without_keys(self) -> bool:
+        """Whether everybody is let in while there is no key: on loopback, where no identity provider is set."""
+        return self.is_on_loopback and not self.jwt_issuer
 
     @property
     def base_url(self) -> str:

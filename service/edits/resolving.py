@@ -63,10 +63,12 @@ def resolved(
 
 def known_model(name: str | None, catalogue: Mapping[str, ModelDeclaration]) -> ModelDeclaration:
     """The model of that name, or the models file's first if none is named; raises `InvalidEdit` if it is unknown."""
-    if name is None:
+    if name is None and catalogue:
         return next(iter(catalogue.values()))
-    if name not in catalogue:
-        detail = f"there is no model {name!r} here: choose one of {', '.join(catalogue)}"
+    if name is None or name not in catalogue:
+        # A token may allow models that are not here.
+        mend = f"choose one of {', '.join(catalogue)}" if catalogue else "your token allows none of those that are"
+        detail = f"there is no model {name!r} here for you: {mend}" if name else f"no model is here for you: {mend}"
         raise InvalidEdit([Complaint.at("model", code="unknown_model", detail=detail)])
     return catalogue[name]
 

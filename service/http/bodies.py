@@ -76,7 +76,7 @@ class JsonRoute(APIRoute):
         async def handled(request: Request) -> Response:
             _refuse_encoded(request)
             # Where Starlette keeps what `request.body()` and `request.json()` gave.
-            request._body = body = await _whole(request.receive)
+            request._body = body = await whole_body(request.receive)
             not_begun_once_gone(request.receive)
             with ReadOnce():
                 request._json = await _read(request, body, model)
@@ -120,7 +120,7 @@ def _of_short_query(answered: Answering) -> Answering:
     return handled
 
 
-async def _whole(receive: Receive) -> bytes:
+async def whole_body(receive: Receive) -> bytes:
     """A body, once all of it has come; Starlette's `Request.body` takes twice as long."""
     parts, more = [], True
     while more:

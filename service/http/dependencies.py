@@ -6,41 +6,50 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 
+from layers.access import route_of
 from layers.request_headers import header_of
 from process.logs import bind
 from service.api_keys import Caller
+from service.http.scopes import ABOUT, needed, refuse_beyond
 from service.plane import Plane
+
+#: Where a request's scope holds its caller, once the key was looked at.
+_CALLER = "p2p.caller"
 
 
 # Neither this nor the next blocks, and what is not `async` FastAPI runs in a thread, which takes longer than Redis.
 async def _plane(request: Request) -> Plane:
-    return request.app.state.plane
+    plane, caller = request.app.state.plane, request.scope.get(_CALLER)
+    # What takes a body knows its caller by now (`service.http.keyed`), and nothing else names a model.
+    return plane if caller is None else plane.for_models(caller.models)
 
 
 PlaneOfApp = Annotated[Plane, Depends(_plane)]
 
 _bearer = HTTPBearer(
     scheme_name="key",
-    description="`Authorization: Bearer p2p_...`; not needed while no key was made.",
+    description="`Authorization: Bearer p2p_...`, an API key; not needed while no key was made. Or a token (JWT) of "
+    "the identity provider that the installation names, which needs the scopes that each operation lists. "
+    + " ".join(f"`{scope}`: {about}." for scope, about in ABOUT.items()),
     auto_error=False,
 )
-
-
-#: Where a request's scope holds its caller, once the key was looked at.
-_CALLER = "p2p.caller"
 
 
 async def caller_of_request(request: Request) -> Caller:
     """Who sends a request, from here on in every line that is logged; the key is looked at once.
 
     Raises:
-        Unauthenticated: nobody who has a key.
+        Unauthenticated, InvalidToken: nobody who has a key, or a good token.
+        InsufficientScope: a token that does not allow what this address does.
     """
     caller = request.scope.get(_CALLER)
     if caller is None:
         plane: Plane = request.app.state.plane
-        caller = request.scope[_CALLER] = await plane.callers.of(header_of(request.scope, b"authorization"))
+        caller = await plane.callers.of(header_of(request.scope, b"authorization"))
         bind(key_id=caller.owner)
+        if caller.scopes is not None:
+            refuse_beyond(caller.scopes, needed(request.method, route_of(request.scope)))
+        request.scope[_CALLER] = caller
     return caller
 
 

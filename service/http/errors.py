@@ -4,6 +4,9 @@
     ├── InvalidEdit         the model that was asked for cannot do what was asked
     ├── InvalidImage        the picture that was sent cannot be read, or is more than is read
     ├── Unauthenticated     no key, or none that is good
+    ├── InvalidToken        a token (JWT) that is forged, over, or not for this service
+    ├── InsufficientScope   a good token that does not allow this
+    ├── IdentityUnavailable whether a token is good is not known: its issuer's keys cannot be had
     ├── InvalidCursor       a listing's cursor that this service did not make
     ├── NotCancelable       the edit is past the point where it can be canceled
     ├── NotEnded            the edit has no end yet that could be sent
@@ -29,7 +32,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from jobs.errors import JobPlaneError, NotReplicated, Refused
+from jobs.errors import JobPlaneError
 from layers.access import method_of, route_of
 from layers.body_errors import BodyRefused
 from layers.door_errors import RequestRefused
@@ -50,6 +53,7 @@ class ServiceError(Exception):
 
     code: ClassVar[str] = "service_error"
     complaints: Sequence[Complaint] = ()
+    headers: Mapping[str, str] = {}
 
 
 class InvalidEdit(ServiceError):
@@ -73,12 +77,52 @@ class InvalidImage(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """The request carries no key that this installation knows."""
+    """The request carries no key that this installation knows.
+
+    Args:
+        sent: whether it carries one at all: only then the challenge has an error (RFC 6750, 3.1).
+    """
 
     code = "unauthenticated"
 
-    def __init__(self) -> None:
+    def __init__(self, *, sent: bool = False) -> None:
         super().__init__(message_of(self.code))
+        self.headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if sent else "Bearer"}
+
+
+class InvalidToken(ServiceError):
+    """A token of an identity provider that is not taken."""
+
+    code = "invalid_token"
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"this token is not taken: {why}")
+
+
+class InsufficientScope(ServiceError):
+    """The token is good, and does not allow what was asked for.
+
+    Args:
+        needed: the scopes that are.
+    """
+
+    code = "insufficient_scope"
+
+    def __init__(self, needed: Sequence[str]) -> None:
+        scope = " ".join(needed)
+        super().__init__(f"this token does not allow it: fetch one whose scope has {scope}")
+        self.headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+
+
+class IdentityUnavailable(ServiceError):
+    """The keys of the identity provider cannot be had, so that no token can be judged."""
+
+    code = "identity_unavailable"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(message_of(self.code))
+        self.retry_after = retry_after
 
 
 class InvalidCursor(ServiceError):
@@ -227,12 +271,12 @@ def _answer(error: Exception, of_framework: Mapping[int, str]) -> _Answer:
     match error:
         case ServiceError() | JobPlaneError() | TooManyAtOnce() if status := status_of(error.code):
             # Whole seconds (RFC 9110), and never too soon.
-            late = error.retry_after if isinstance(error, Refused | NotReplicated | TooManyAtOnce) else None
-            headers = {} if late is None else {"Retry-After": str(math.ceil(late) or 1)}
+            late: float | None = getattr(error, "retry_after", None)
+            headers = dict(getattr(error, "headers", {}))
+            if late is not None:
+                headers["Retry-After"] = str(max(1, math.ceil(late)))
             if policy := getattr(error, "policy", None):
                 headers["RateLimit"] = f'"{policy}";r=0;t={headers["Retry-After"]}'
-            if isinstance(error, Unauthenticated):
-                headers = {"WWW-Authenticate": "Bearer"}
             return _Answer(status, error.code, str(error), getattr(error, "complaints", ()), headers)
         case BodyRefused() | RequestRefused() if status := status_of(error.code):
             return _Answer(status, error.code, str(error), headers=error.headers)

@@ -21,7 +21,7 @@ def served(tiny_models, tmp_path_factory) -> Iterator[Stack]:
         folder,
         {"tiny": 2, "tiny-too": 1},
         models_file=tiny_models,
-        settings={"OMP_NUM_THREADS": "1", "SWEEP_INTERVAL": "0.5"},
+        settings={"OMP_NUM_THREADS": "1", "SWEEP_INTERVAL": "0.5", "MCP": "1"},
     ) as started:
         yield started
 

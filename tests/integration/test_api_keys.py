@@ -26,6 +26,7 @@ from service.api_keys import KEYS, KeyHolders, KeyRing
 from service.app import create_app
 from service.http.errors import Unauthenticated
 from service.settings import Settings
+from tests.issuer import AUDIENCE, NAME, Issuer, issuing
 from tests.kept_inversions import kept_inversion
 
 
@@ -193,12 +194,22 @@ def test_without_any_key_the_api_listens_on_loopback(ring, redis_url, has_key, l
     assert host_for(Settings(redis_url=redis_url, host="0.0.0.0")) == listens_on
 
 
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """An identity provider."""
+    with issuing() as issuer:
+        yield issuer
+
+
 @pytest.fixture
-def two(ring, redis_url, redis_client, tiny_models, tmp_path) -> Iterator[SimpleNamespace]:
-    """An API with two keys; the first one's edit has succeeded."""
+def two(request, ring, redis_url, redis_client, tiny_models, tmp_path, issuer) -> Iterator[SimpleNamespace]:
+    """An API with two keys, or with tokens of two subjects; the first one's edit has succeeded."""
     storage = open_storage(str(tmp_path))
-    settings = Settings(redis_url=redis_url, models_file=tiny_models, storage_url=str(tmp_path))
-    headers = [{"Authorization": f"Bearer {ring.create(name)[1]}"} for name in ("first", "second")]
+    provider = {"jwt_issuer": NAME, "jwt_audience": AUDIENCE, "jwt_jwks_url": issuer.jwks_url}
+    settings = Settings(redis_url=redis_url, models_file=tiny_models, storage_url=str(tmp_path), **provider)
+    made = {"keys": lambda name: ring.create(name)[1], "tokens": lambda name: issuer.token(sub=name)}
+    of_kind = made[getattr(request, "param", "keys")]
+    headers = [{"Authorization": f"Bearer {of_kind(name)}"} for name in ("first", "second")]
     with TestClient(create_app(settings), base_url="http://localhost", raise_server_exceptions=False) as client:
         job_id = client.put("/v1/edits/mine", json=EDIT | {"subject": SUBJECT}, headers=headers[0]).json()["id"]
         batch_id = client.post("/v1/batches", json={"edits": [EDIT]}, headers=headers[0]).json()["id"]
@@ -231,9 +242,14 @@ def operations() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("verb", "address"), operations())
-@pytest.mark.parametrize("named", ["job_id", "own"])
+@pytest.mark.parametrize(
+    ("two", "named"), [("keys", "job_id"), ("keys", "own"), ("tokens", "job_id")], indirect=["two"]
+)
 def test_what_is_one_keys_is_not_there_for_another(two, verb, address, named):
-    """One case for each verb and address of the OpenAPI document, so that a new route cannot be forgotten."""
+    """One case for each verb and address of the OpenAPI document, so that a new route cannot be forgotten.
+
+    For another key, and for a token of another subject.
+    """
     place = address.replace("{edit_id}", two.job_id if named == "job_id" else "mine").replace("{key}", two.key)
     place = place.replace("{batch_id}", two.batch_id)
     place = place.replace("{image_id}", two.image).replace("{inversion_id}", two.inversion)

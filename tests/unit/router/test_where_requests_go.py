@@ -1,10 +1,12 @@
 """Where a request goes is read from its method, its path and the ids in its body."""
 
 import json
+from base64 import urlsafe_b64encode
 from uuid import uuid4
 
 import pytest
 
+from process.token_form import owner_of
 from router.cells import cells_of, in_order, key_of
 from router.errors import CellNotNamed, SeveralCells, UnknownCell
 from router.places import Anywhere, Creating, Home, Listing, Own, home_of_body, place_of
@@ -152,3 +154,14 @@ def test_a_key_is_known_by_its_id_alone():
 def test_cells_that_cannot_be_are_refused_with_what_to_write(text):
     with pytest.raises(ValueError, match=r"NAME=URL|of its own"):
         cells_of(text)
+
+
+def test_tokens_of_one_subject_have_the_same_cells():
+    def token(**claims: object) -> str:
+        parts = ({"alg": "ES256", "kid": "k"}, {"iss": "https://issuer.example", **claims}, "signature")
+        return ".".join(urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+
+    assert key_of(f"Bearer {token(sub='me', exp=1)}") == key_of(f"bearer  {token(sub='me', exp=2)}")
+    assert key_of(f"Bearer {token(sub='me')}") == owner_of("https://issuer.example", "me")
+    # What names nobody is refused by the cell.
+    assert {key_of(f"Bearer {said}") for said in (token(), token(sub=7), "x.y.z", "a" * 9000)} == {"anonymous"}

@@ -1,0 +1,1 @@
+"""Identity: tokens (JWT) of an identity provider, beside the keys of `service.api_keys`."""
