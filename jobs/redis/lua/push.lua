@@ -6,6 +6,8 @@
 local DEEP = 2000
 -- How many messages one script brings up, or takes down from a list that is twice as long.
 local AT_ONCE = 64
+-- How many an admission takes down from it: it adds one, and none is to take longer than others.
+local FEW = 8
 
 local function deep_of(order) return (string.gsub(order, '^order', 'deep', 1)) end
 
@@ -103,9 +105,12 @@ local function push(list, order, message, tag, fields)
     keep(deep, WEEK)
     return
   end
-  if redis.call('ZREVRANK', order, message) == 0 then redis.call('RPUSH', list, message) else put(list, order, message) end
-  local length = redis.call('LLEN', list)
-  if length > 2 * DEEP then sink(list, order, math.min(AT_ONCE, length - DEEP)) end
+  local length = redis.call('ZREVRANK', order, message) == 0 and redis.call('RPUSH', list, message)
+  if not length then
+    put(list, order, message)
+    length = redis.call('LLEN', list)
+  end
+  if length > 2 * DEEP then sink(list, order, math.min(FEW, length - DEEP)) end
 end
 
 -- Takes a message out again that no worker has moved.
