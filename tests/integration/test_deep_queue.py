@@ -38,7 +38,7 @@ def small(monkeypatch):
     whole = lua
 
     def text(name: str) -> str:
-        return whole(name).replace("DEEP = 2000", "DEEP = 4").replace("LAST = 8", "LAST = 1")
+        return whole(name).replace("DEEP = 500", "DEEP = 4").replace("LAST = 8", "LAST = 1")
 
     assert text("move") != whole("move")
     for module in ("store", "queue", "upkeep"):
