@@ -19,7 +19,7 @@ from jobs.inversions import KeptInversion, inversion_key
 from jobs.model import Job, JobProgress, JobStatus
 from jobs.moves import Move
 from jobs.redis.record import decode, encode, plain
-from jobs.redis.store import Owned, Place, Watch
+from jobs.redis.store import Begun, Owned, Place, Watch
 from jobs.storage import ObstoreStorage
 
 
@@ -102,6 +102,12 @@ class InMemoryJobStore:
             expires_at = cast(datetime, move.changes["expires_at"])
             self.batches[standing.batch.id] = replace(standing, finished_at=datetime.now(UTC), expires_at=expires_at)
             self.outbox.append((standing.batch.subject, "ended"))
+
+    def end(self, move: Move) -> None:
+        self.make(move)
+
+    def begin(self, move: Move) -> Begun:
+        return Begun(self.make(move), move.job_id in self.followed)
 
     def renew(self, job: Job, lease: timedelta) -> bool:
         found = self.get(job.id)

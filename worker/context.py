@@ -1,7 +1,7 @@
 """What a worker's process works off the jobs of a model with."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -25,6 +25,7 @@ class WorkerContext:
         head: of the model's order, from which jobs join those that run; None if none does.
         may_join: whether a job of this model may join now, or another model is due.
         took: notes that a job of this model was taken.
+        record_of: gives a job's record where it has just been read, with the job's message.
         reserving: remembers which jobs were passed over, from one cohort to the next.
     """
 
@@ -43,6 +44,7 @@ class WorkerContext:
     head: Head | None = None
     may_join: Callable[[], bool] = lambda: True
     took: Callable[[], None] = lambda: None
+    record_of: Callable[[str], Mapping[str, str] | None] = lambda _: None
     reserving: Reserving = field(default_factory=Reserving)
 
     def leases(self) -> Leases:

@@ -5,11 +5,18 @@ can write to Redis could run code in a worker. Here the message's data decides n
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Self, cast
 
+from redis import Redis
+from rq.exceptions import NoSuchJobError
 from rq.job import Job as RqJob
+from rq.job import parse_job_id
+from rq.suspension import WORKERS_SUSPENDED
 
-from jobs.redis.message import TASK
+from jobs.redis import keys
+from jobs.redis.message import TASK, job_of
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +26,35 @@ class ForeignMessage(Exception):
 
 
 class EditMessage(RqJob):
-    """A message as RQ reads it, which can call nothing but `run_edit`."""
+    """A message as RQ reads it, which can call nothing but `run_edit`.
+
+    Attributes:
+        record: of the job that the message is named for, as it was read with the message; None if there is none.
+        is_suspended: whether workers were to take no messages then (`rq suspend`).
+    """
+
+    record: Mapping[str, str] | None = None
+    is_suspended = False
+
+    @classmethod
+    def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Self:
+        """The message and its job's record, read in one round trip; raises `NoSuchJobError` where it has gone."""
+        assert connection is not None
+        message = cls(parse_job_id(id), connection=connection, serializer=serializer)
+        with connection.pipeline(transaction=False) as commands:
+            commands.hgetall(message.key)
+            commands.hgetall(keys.record(job_of(id)))
+            commands.exists(WORKERS_SUSPENDED)
+            fields, record, suspended = commands.execute(raise_on_error=False)
+        if isinstance(fields, Exception):
+            raise fields
+        if not fields:
+            raise NoSuchJobError(f"there is no message {message.key}")
+        message.restore(fields)
+        message.is_suspended = suspended != 0  # an error says nothing: the worker asks by itself
+        with suppress(AttributeError, UnicodeDecodeError):  # an error, or no text: who begins the job reads it anew
+            message.record = {name.decode(): value.decode() for name, value in cast(Mapping, record).items()} or None
+        return message
 
     @property
     def func(self) -> Callable[[str], None]:

@@ -8,11 +8,12 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from time import sleep
 from types import FrameType
+from typing import cast
 from uuid import uuid4
 
 import redis
@@ -27,10 +28,13 @@ from rq.timeouts import BaseDeathPenalty
 from rq.utils import now, utcformat
 from rq.worker import WorkerStatus
 
-from jobs.redis.message import queue_name
+from jobs.redis.message import job_of, queue_name
+from jobs.redis.notes import Notes
 from jobs.redis.queue import MESSAGE_AT_HAND, WORKER_KEPT, WORKER_TTL
+from jobs.redis.together import Command, together
 from worker.drain import Drain
 from worker.edit_message import EditMessage
+from worker.noting_queue import NotingQueue
 from worker.taking import TURN, Taking
 
 log = logging.getLogger(__name__)
@@ -61,6 +65,7 @@ class GpuWorker(SimpleWorker):
 
     Args:
         busy: gives a block in which each message is worked off, with the jobs that join its job.
+        notes: what it writes down of itself goes with its next message to Redis, over whichever client that is.
     """
 
     death_penalty_class = CooperativeDeadline
@@ -72,14 +77,19 @@ class GpuWorker(SimpleWorker):
         client: redis.Redis,
         drain: Drain,
         busy: Callable[[], AbstractContextManager] = nullcontext,
+        notes: Notes | None = None,
     ) -> None:
         self.taking, self._drain, self._busy = taking, drain, busy
+        self._notes = notes or Notes()
         self._looked_at = now() - SIGN
         self._model, self._done, self._seconds = taking.models[0], 0, 0.0
         self.queues: list[Queue]
+        self._at_hand: EditMessage | None = None
+        # A class of its own, because RQ looks for messages by a method of the class.
+        queue_class = cast(type[NotingQueue], type("NotingQueue", (NotingQueue,), {"notes": self._notes}))
         # The class of messages is named as well: RQ's maintenance reads abandoned messages by that of the queue.
         self._queue_of = {
-            model: Queue(queue_name(model), connection=client, serializer=JSONSerializer, job_class=EditMessage)
+            model: queue_class(queue_name(model), connection=client, serializer=JSONSerializer, job_class=EditMessage)
             for model in taking.models
         }
         name = f"{'+'.join(taking.models)}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
@@ -88,6 +98,7 @@ class GpuWorker(SimpleWorker):
             name=name,
             connection=client,
             serializer=JSONSerializer,
+            queue_class=queue_class,
             worker_ttl=WORKER_TTL,
         )
 
@@ -131,26 +142,31 @@ class GpuWorker(SimpleWorker):
             log.error("message %s cannot be worked off and is left: %s", job.id, type(error).__name__)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Give a sign of life: among other commands, or by itself in one round trip where the last is `SIGN` ago.
+        """Give a sign of life: among other commands, or with the next message to Redis where the last is `SIGN` ago.
 
         It always stands for `WORKER_TTL` and RQ's 60 s more. RQ would have it stand for an hour while a message is
         worked off: a worker that is killed meanwhile counts as alive for so long.
         """
         if pipeline is not None:
-            self._give_sign(pipeline)
+            for command in self._sign():
+                pipeline.execute_command(*command)
         elif self._is_sign_due:
-            with self.connection.pipeline(transaction=False) as commands:
-                self._give_sign(commands)
-                commands.execute()
+            for command in self._sign():
+                self._notes.add(*command)
+
+    def give_sign(self) -> None:
+        """Give a sign of life at once, where the last is `SIGN` ago. Any thread may."""
+        if self._is_sign_due:
+            together(self.connection, self._sign())
 
     @property
     def _is_sign_due(self) -> bool:
         return self.last_heartbeat is None or now() - self.last_heartbeat >= SIGN
 
-    def _give_sign(self, commands: Pipeline) -> None:
+    def _sign(self) -> Sequence[Command]:
         self.last_heartbeat = now()
-        commands.hset(self.key, "last_heartbeat", utcformat(self.last_heartbeat))
-        commands.expire(self.key, WORKER_KEPT)
+        told = utcformat(self.last_heartbeat)
+        return ("HSET", self.key, "last_heartbeat", told), ("EXPIRE", self.key, WORKER_KEPT)
 
     def check_for_suspension(self, burst: bool) -> None:
         """Look whether workers are suspended (`rq suspend`), as often as a sign of life is given."""
@@ -170,7 +186,7 @@ class GpuWorker(SimpleWorker):
     def handle_job_success(
         self, job: Message, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
     ) -> None:
-        """Note that a message was worked off, in one command; it was forgotten when it was begun.
+        """Note that a message was worked off, as the next one is asked for; it was forgotten when it was begun.
 
         RQ looks for messages that depend on it, for its group and for its rate limit, over a connection more. Ours
         have none of these (`jobs.redis.message`).
@@ -179,8 +195,8 @@ class GpuWorker(SimpleWorker):
         assert job.ended_at
         self._done += 1
         self._seconds += (job.ended_at - job.started_at).total_seconds()
-        said = {"state": WorkerStatus.IDLE, "successful_job_count": self._done, "total_working_time": self._seconds}
-        self.connection.hset(self.key, mapping=said)
+        said = ("state", WorkerStatus.IDLE, "successful_job_count", self._done, "total_working_time", self._seconds)
+        self._notes.add("HSET", self.key, *said)
         self._state, job._status = WorkerStatus.IDLE, MessageStatus.FINISHED
 
     def prepare_execution(self, job: Message) -> Execution:
@@ -190,21 +206,37 @@ class GpuWorker(SimpleWorker):
     def cleanup_execution(self, job: Message, pipeline: Pipeline, execution: Execution | None = None) -> None:
         """There is nothing that `prepare_execution` has written."""
 
+    def handle_job_failure(
+        self,
+        job: Message,
+        queue: Queue,
+        started_job_registry: StartedJobRegistry | None = None,
+        exc_string: str = "",
+        execution: Execution | None = None,
+    ) -> None:
+        """Keep a message that was refused, for people who look why: after the note that forgets it."""
+        self._notes.sent_with(self.connection)
+        super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
+
     def prepare_job_execution(self, job: Message, remove_from_intermediate_queue: bool = False) -> None:
-        """Note which message is worked on and forget it, in one round trip: from here on its job's record decides.
+        """Note which message is worked on and forget it, as its job is begun: from there on the job's record decides.
 
         It was moved, whatever RQ thinks of a worker with several queues. Where this worker is killed before it begins
         the job, the reaper finds that the job waits without a message.
         """
-        said = {"state": WorkerStatus.BUSY, MESSAGE_AT_HAND: job.id}
-        with self.connection.pipeline(transaction=False) as commands:
-            if self._is_sign_due:
-                self._give_sign(commands)
-            commands.hset(self.key, mapping=said)
-            commands.lrem(self._queue_of[self._model].intermediate_queue_key, 1, job.id)
-            commands.delete(job.key)
-            commands.execute()
+        self._at_hand = cast(EditMessage, job)
+        # It was read with the message whether workers are suspended: where they are, it looks as soon as it may.
+        self._looked_at = now() - (SIGN if self._at_hand.is_suspended else timedelta(0))
+        self.heartbeat()
+        self._notes.add("HSET", self.key, "state", WorkerStatus.BUSY, MESSAGE_AT_HAND, job.id)
+        self._notes.add("LREM", self._queue_of[self._model].intermediate_queue_key, 1, job.id)
+        self._notes.add("DEL", job.key)
         self._state = WorkerStatus.BUSY
+
+    def record_of(self, job_id: str) -> Mapping[str, str] | None:
+        """A job's record as it was read with the message at hand, where that is the job's."""
+        at_hand = self._at_hand
+        return at_hand.record if at_hand is not None and job_of(at_hand.id) == job_id else None
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -213,7 +245,7 @@ class GpuWorker(SimpleWorker):
         is_burst = timeout is None  # whatever is there, and no waiting
         while not self._stop_requested:
             try:
-                model = self.taking.ready(self.heartbeat)
+                model = self.taking.ready(self.give_sign)
                 self._register_served()
                 if self._stop_requested:  # it may have come while a model was loaded
                     return None
@@ -249,6 +281,7 @@ class GpuWorker(SimpleWorker):
         """What RQ does in a turn that finds no message."""
         self.set_state(WorkerStatus.IDLE)
         self.heartbeat()
+        self._notes.sent_with(self.connection)
         if self.should_run_maintenance_tasks:
             self.run_maintenance_tasks()
 

@@ -55,9 +55,10 @@ from worker.usage import Meter, Usage
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at the record: whether the job is still wanted and whether it is followed. Finer than
-#: anyone watches, coarser than a fast model's steps. A job that is followed is looked at more often.
-LOOK_INTERVAL, FOLLOWED_INTERVAL = 0.5, 0.25
+#: Seconds between two looks at the record: whether the job is still wanted and whether it is followed. A look costs
+#: Redis a twentieth of what a whole job does, so that more of them would be most of what a short job costs. A job that
+#: is followed is looked at more often, and at its last step: finer than anyone watches.
+LOOK_INTERVAL, FOLLOWED_INTERVAL = 1.0, 0.25
 
 
 class Publisher:
@@ -96,7 +97,7 @@ class Publisher:
         self._store = store
         self._storage = storage
         self._clock = clock
-        self._look_at = float("-inf")
+        self._look_at, self._is_followed = float("-inf"), False
         self._reached: JobProgress | None = None
         self.is_unwanted = False
         self._artifacts: list[Artifact] = []
@@ -148,17 +149,22 @@ class Publisher:
         now = self.usage
         if self._reached is not None and move.to.is_terminal:
             move = moves.reached(move, self._reached)
-        self._store.make(self._charged(move, now))
+        self._store.end(self._charged(move, now))
         GPU_SECONDS.labels(self.job.model).inc(now.gpu_seconds)
 
     def _start(self, _: Started) -> None:
         assert self.job.execution
-        self.job = self._store.make(moves.begin(self._queued, self.job.execution, self._lease, beside=self._beside))
+        begin = moves.begin(self._queued, self.job.execution, self._lease, beside=self._beside)
+        self.job, self._is_followed = self._store.begin(begin)
+        # Who follows the job from its beginning on reads its first step at once.
+        self._look_at = self._clock() + (0 if self._is_followed else LOOK_INTERVAL)
 
     def _get_on(self, progress: Progress) -> None:
-        now = self._clock()
+        now, is_last = self._clock(), progress.step == progress.steps
         self._reached = JobProgress(step=progress.step, steps=progress.steps)
-        if progress.step < progress.steps and now < self._look_at:
+        # After the last step it is too late to cancel, and the job's end says how far it came: only who reads each step
+        # is to have that one, too.
+        if not (self._is_followed if is_last else now >= self._look_at):
             return
         watched = self._store.watch(self.job.id)
         if watched.execution != self.job.execution:
@@ -166,7 +172,8 @@ class Publisher:
         self.is_unwanted = watched.cancel_requested
         if watched.is_followed and (report := self.report()) is not None:
             self._store.make(report)
-        self._look_at = now + (FOLLOWED_INTERVAL if watched.is_followed else LOOK_INTERVAL)
+        self._is_followed = watched.is_followed
+        self._look_at = now + (FOLLOWED_INTERVAL if self._is_followed else LOOK_INTERVAL)
 
     def _show(self, preview: PreviewReady) -> None:
         self._previews.show(preview)

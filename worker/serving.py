@@ -11,6 +11,7 @@ from jobs.catalogue import ModelDeclaration
 from jobs.errors import RefusedRedis, UnsafeRedis
 from jobs.redis.connection import patient_client, patient_rq_client, wait_for
 from jobs.redis.head import RedisHead
+from jobs.redis.notes import Notes
 from jobs.redis.queue import RqJobQueue
 from jobs.redis.sources import RedisKeptSources
 from jobs.redis.store import RedisJobStore
@@ -47,28 +48,29 @@ def work(taking: Callable[[redis.Redis, ContextOf], Taking], settings: WorkerSet
         sys.exit(str(error))
     # RQ reads bytes: a client of its own.
     messages = patient_rq_client(settings.redis_url)
-    drain, reserving = Drain(settings.grace), dict[str, Reserving]()
+    drain, reserving, notes = Drain(settings.grace), dict[str, Reserving](), Notes()
 
     def context_of(declaration: ModelDeclaration, engine: Engine) -> WorkerContext:
         return WorkerContext(
             model=declaration.id,
             engine=engine,
-            store=RedisJobStore(client, usage_days=settings.usage_days, replicas=settings.redis_replicas),
+            store=RedisJobStore(client, usage_days=settings.usage_days, replicas=settings.redis_replicas, notes=notes),
             queue=RqJobQueue(messages),
             storage=storage,
             sources=RedisKeptSources(client),
             patience=declaration.patience,
             drain=drain,
             lease=settings.lease,
-            alive=lambda: worker.heartbeat(),  # made below
+            alive=lambda: worker.give_sign(),  # made below
             head=RedisHead(client, declaration.id),
             may_join=lambda: worker.taking.may_join(declaration.id),
             took=lambda: worker.taking.took(declaration.id),
+            record_of=lambda job_id: worker.record_of(job_id),
             reserving=reserving.setdefault(declaration.id, Reserving()),
         )
 
     with deletion_cost(settings.pod_name) as busy:
-        worker = GpuWorker(taking(messages, context_of), messages, drain, busy)
+        worker = GpuWorker(taking(messages, context_of), messages, drain, busy, notes)
         for model in worker.models:
             begin_at_zero(WORKER, model)
         # RQ speaks of messages: of a job that was given back it says at INFO that it was completed successfully.

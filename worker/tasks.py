@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from jobs.errors import JobNotFound, NewerRecord
 from jobs.model import Job, JobStatus
+from jobs.redis.record import existing
 from process.logs import bind, bound
 from worker.context import WorkerContext
 from worker.table import serve
@@ -47,7 +48,8 @@ def _waiting(job_id: str, context: WorkerContext) -> Job | None:
     """The job of a message; None if this worker is not to begin it."""
     bind(job_id=job_id)
     try:
-        job = context.store.get(job_id)
+        record = context.record_of(job_id)
+        job = context.store.get(job_id) if record is None else existing(job_id, record)
     except JobNotFound as reason:
         log.info("passed over: %s", reason)
         return None

@@ -3,6 +3,8 @@
 import asyncio
 import random
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -20,6 +22,8 @@ from reaper.__main__ import Reaper
 
 #: Keys whose edits wait, and edits that are admitted in one turn while the queue is filled.
 OWNERS, AT_ONCE = 20, 100
+#: Edits of each key that are posted before any is timed.
+FIRST = 3
 #: Sweeps: the first two of a reaper are its first looks.
 SWEEPS = 4
 
@@ -43,32 +47,39 @@ class Backlog:
 
 
 async def measured(folder: Path, number: int, admissions: int) -> Backlog:
-    """Fills a queue with so many edits, and times admissions to it before and after."""
+    """Fills a queue with so many edits, and times admissions to it and to an empty one, in turn.
+
+    What else the machine does meanwhile meets both alike.
+    """
     owners = [f"key-{index}" for index in range(OWNERS)]
     # Keys with few waiting edits and with many: an edit of the latter goes behind, one of the former between others.
     weights = [2.0 ** (index % 8) for index in range(OWNERS)]
     draw = random.Random(0)
-    with ground(folder / "empty", beside=False) as place:
-        async with Posting(place.url) as posting:
-            await _p99_ms(posting, owners, weights, draw, 50)  # loads scripts, opens connections
-    with ground(folder / "empty-again", beside=False) as place:
-        async with Posting(place.url) as posting:
-            empty = await _p99_ms(posting, owners, weights, draw, admissions)
-    with ground(folder / "backlog", beside=False) as place:
-        async with Posting(place.url) as posting:
+    with ExitStack() as stack:
+        bare, place = (stack.enter_context(ground(folder / name, beside=False)) for name in ("empty", "backlog"))
+        async with Posting(bare.url) as empty, Posting(place.url) as posting:
+            await _seconds(empty, owners, FIRST)  # loads scripts, opens connections
+            bare.client.flushdb()
             while (left := number - len(posting.accepted)) > 0:
                 owner = draw.choices(owners, weights)[0]
                 await posting.post([job_of(owner) for _ in range(min(AT_ONCE, left))])
             await asyncio.to_thread(place.rest)
-            beside = await _p99_ms(posting, owners, weights, draw, admissions)
+            before, beside = list[float](), list[float]()
+            for owner in draw.choices(owners, weights, k=admissions):
+                before += await _seconds(empty, [owner], 1)
+                beside += await _seconds(posting, [owner], 1)
             accepted = len(posting.accepted)
         sweep = await asyncio.to_thread(_longest_sweep, place.url, folder)
         waiting = sum(place.client.zcard(key) for key in place.client.scan_iter("waiting:*", 10_000))
-    return Backlog(empty, beside, sweep, accepted, waiting)
+    return Backlog(_p99_ms(before), _p99_ms(beside), sweep, accepted, waiting)
 
 
-async def _p99_ms(posting: Posting, owners: list[str], weights: list[float], draw: random.Random, number: int) -> float:
-    seconds = [await posting.post([job_of(draw.choices(owners, weights)[0])]) for _ in range(number)]
+async def _seconds(posting: Posting, owners: Sequence[str], times: int) -> Sequence[float]:
+    """How long each admission of one edit of each key took, so many times."""
+    return [await posting.post([job_of(owner)]) for _ in range(times) for owner in owners]
+
+
+def _p99_ms(seconds: Sequence[float]) -> float:
     return quantiles(seconds, n=100)[-1] * 1000
 
 

@@ -17,9 +17,8 @@ import torch
 from PIL import Image
 
 from jobs.catalogue import load_catalogue
-from jobs.model import Job
 from jobs.moves import Move
-from jobs.redis.store import JobStore
+from jobs.redis.store import Begun, JobStore
 from jobs.storage import ObjectStorage
 from p2p.edit import EditResult
 from p2p.sampling import DenoisingStep
@@ -102,13 +101,12 @@ class Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def make(self, move: Move) -> Job:
-        """`RedisJobStore.make`."""
+    def begin(self, move: Move) -> Begun:
+        """`RedisJobStore.begin`."""
         began = time.perf_counter()
-        job = self._store.make(move)
-        if move.lease is not None:
-            self._seconds.append(time.perf_counter() - began)
-        return job
+        begun = self._store.begin(move)
+        self._seconds.append(time.perf_counter() - began)
+        return begun
 
 
 class ThreadWorker(GpuWorker):

@@ -100,7 +100,7 @@ def _work(wires: Wires, loaded: Callable[[ModelDeclaration], tuple[Sampler, Shar
     wires.across(Publisher, "handle", "before_start", _started)
     # The second of a job's artifacts: one is stored, and one is on its way.
     wires.across(type(storage), "put", "mid_upload", _second_artifact, within=UPLOAD)
-    wires.across(RedisJobStore, "make", "before_commit", _finished)
+    wires.across(RedisJobStore, "end", "before_commit", _finished)
     if together := int(os.environ.get(TOGETHER, 0)):
         declaration = declaration.model_copy(update={"max_rows": ROWS * together})
     sampler, share = loaded(declaration)

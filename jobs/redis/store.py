@@ -29,15 +29,17 @@ from redis.commands.core import AsyncScript
 
 from jobs.admission import Admission, Admitted
 from jobs.errors import JobNotFound, NewerRecord, NotReplicated, StillActive
-from jobs.model import TRANSITIONS, Job, JobStatus, job_prefix
+from jobs.model import TRANSITIONS, Job, JobError, JobStatus, job_prefix
 from jobs.moves import Move
 from jobs.redis import keys
 from jobs.redis.calls import admission_answer, admission_call, milliseconds, move_answer, move_call
 from jobs.redis.connection import refuse_eviction
 from jobs.redis.gathered import Gathered
 from jobs.redis.lua import lua
+from jobs.redis.notes import Notes
 from jobs.redis.record import decode, existing, plain
 from jobs.redis.replicated import BlockingReplicated, Replicated
+from jobs.redis.together import call_of, together
 from jobs.usage import USAGE_DAYS
 from process.metrics import job_ended
 
@@ -58,6 +60,13 @@ class Watch(NamedTuple):
     execution: str | None
     cancel_requested: bool
     is_followed: bool = False
+
+
+class Begun(NamedTuple):
+    """A job that was begun, and whether a client reads its events as they come (`jobs.follow.feed`)."""
+
+    job: Job
+    is_followed: bool
 
 
 class Place(NamedTuple):
@@ -90,6 +99,12 @@ class JobStore(Protocol):
 
     def make(self, move: Move) -> Job:
         """Make a move and give the job after it, or raise `IllegalTransition` or `JobNotFound` and change nothing."""
+
+    def end(self, move: Move) -> None:
+        """`make` of the last move of an execution, after which its worker does not read the job."""
+
+    def begin(self, move: Move) -> Begun:
+        """`make` of `moves.begin`, which says whether anybody follows the job, too."""
 
     def renew(self, job: Job, lease: timedelta) -> bool:
         """Lengthen the lease of the execution that a job names to so long from now; False where it lost the job."""
@@ -148,10 +163,14 @@ class RedisJobStore:
 
     Args:
         replicas: how many are waited for when a job ends (`jobs.redis.replicated`).
+        notes: are sent with the begin of a job.
     """
 
-    def __init__(self, client: redis.Redis, *, usage_days: int = USAGE_DAYS, replicas: int = 0) -> None:
+    def __init__(
+        self, client: redis.Redis, *, usage_days: int = USAGE_DAYS, replicas: int = 0, notes: Notes | None = None
+    ) -> None:
         self._client, self._usage_kept = client, timedelta(days=usage_days)
+        self._notes = notes or Notes()
         self._admit, self._move, self._renew = (
             client.register_script(lua(name)) for name in ("admit", "move", "renew")
         )
@@ -169,17 +188,32 @@ class RedisJobStore:
         run = self._end if move.to.is_terminal else self._move
         return _counted(move, move_answer(move, run(*move_call(move, self._usage_kept))))
 
+    def end(self, move: Move) -> None:
+        run = self._end if move.to.is_terminal else self._move
+        done, flat = cast(tuple[int, list[str]], run(*move_call(move, self._usage_kept, silent=True)) or (0, []))
+        if not done:
+            move_answer(move, (0, flat) if flat else None)  # says what the job is instead
+        _count(move)
+
+    def begin(self, move: Move) -> Begun:
+        begun = call_of(self._move, *move_call(move, self._usage_kept))
+        follows = ("EXISTS", keys.followed(keys.events(move.job_id)))
+        answer, followed = self._notes.sent_with(self._client, [begun, follows], [self._move])
+        return Begun(move_answer(move, answer), bool(followed))
+
     def renew(self, job: Job, lease: timedelta) -> bool:
         return self.renew_all([job], lease)[0]
 
     def renew_all(self, jobs: Sequence[Job], lease: timedelta, reports: Sequence[Move] = ()) -> Sequence[bool]:
-        with self._client.pipeline(transaction=False) as commands:
-            for job in jobs:
-                names = [keys.record(job.id), keys.leases(job.model)]
-                self._renew(names, [job.id, json.dumps(job.execution), milliseconds(lease)], client=commands)
-            for report in reports:
-                self._move(*move_call(report, self._usage_kept, silent=True), client=commands)
-            return [bool(answer) for answer in commands.execute()[: len(jobs)]]
+        commands = []
+        for job in jobs:
+            names = [keys.record(job.id), keys.leases(job.model)]
+            arguments = [job.id, json.dumps(job.execution), milliseconds(lease)]
+            commands.append(call_of(self._renew, names, arguments))
+        for report in reports:
+            commands.append(call_of(self._move, *move_call(report, self._usage_kept, silent=True)))
+        answers = together(self._client, commands, [self._renew, self._move])
+        return [bool(answer) for answer in answers[: len(jobs)]]
 
     def watch(self, job_id: str) -> Watch:
         with self._client.pipeline(transaction=False) as commands:
@@ -298,9 +332,14 @@ class AsyncRedisJobStore:
 
 
 def _counted(move: Move, job: Job) -> Job:
-    if move.to.is_terminal:
-        job_ended(job.model, str(job.status), job.error.code if job.error else "")
+    _count(move)
     return job
+
+
+def _count(move: Move) -> None:
+    if move.to.is_terminal:
+        error = cast(JobError | None, move.changes.get("error"))
+        job_ended(move.model, str(move.to), error.code if error else "")
 
 
 def _index(job: Job) -> str:

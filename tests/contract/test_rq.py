@@ -36,6 +36,7 @@ def test_it_is_the_rq_that_was_read():
         "set_state",
         "handle_execution_ended",
         "handle_job_success",
+        "handle_job_failure",
     ],
 )
 def test_an_overridden_method_takes_what_rqs_takes(name):

@@ -1,5 +1,6 @@
 """A message that belongs far behind is put into the queue once it is among the first, and goes when its turn comes."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -37,7 +38,7 @@ def small(monkeypatch):
     whole = lua
 
     def text(name: str) -> str:
-        return whole(name).replace("DEEP = 2000", "DEEP = 4").replace("LAST = 8", "LAST = 1")
+        return whole(name).replace("DEEP = 500", "DEEP = 4").replace("LAST = 8", "LAST = 1")
 
     assert text("move") != whole("move")
     for module in ("store", "queue", "upkeep"):
@@ -172,6 +173,27 @@ def test_the_list_stays_short(line):
 
 POST = st.tuples(st.just("post"), st.sampled_from(sorted(WEIGHTS)), st.sampled_from([*HEAD_START, "normal", "normal"]))
 OTHER = st.tuples(st.sampled_from(["take", "take", "cancel", "hand back"]), st.integers(0, 100))
+
+
+def work_of(line: Line, do: Callable[[], object]) -> int:
+    """How many words of commands Redis carries out meanwhile, those of scripts included."""
+    with line.client.monitor() as monitor:
+        do()
+        line.client.echo("that is all")
+        said = iter(lambda: monitor.next_command()["command"], "ECHO that is all")
+        return sum(len(command.split()) for command in said)
+
+
+def test_an_admission_gives_redis_no_more_to_do_in_a_longer_queue(line):
+    """Whether it goes behind all others, or between them, or takes others down from the list."""
+    most = []
+    for number in (12, 48):
+        uneven(line, number)
+        most.append(max(work_of(line, lambda owner=owner: line.post(owner)) for owner in "abcabcabc"))
+
+    assert line.deep()
+    short, long = most
+    assert long <= short
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -22,7 +22,7 @@ def test_it_says_what_was_asked_of_it(report):
     ]
     for row in report["workers"]:
         assert list(row) == ["workers", "jobs_per_s", "redis_core_share", "begin_p99_ms", "connections"]
-    assert list(report["backlog_100000"]) == ["admit_p99_ms", "sweep_s"]
+    assert list(report["backlog_100000"]) == ["admit_p99_ms", "sweep_s", "empty_p99_ms"]
 
 
 def test_fleets_work_and_cost_redis_something(report):

@@ -46,13 +46,15 @@ def test_a_worker_counts_until_it_has_been_silent_for_long(worker):
 def test_a_worker_that_was_held_up_counts_again_at_its_next_sign(worker):
     silent_for(worker, WORKER_COUNTS + 1)
 
-    worker.heartbeat()
+    worker.give_sign()
 
     assert counted(worker) == 1
 
 
 def test_a_worker_that_is_killed_as_it_begins_a_job_counts_no_longer_than_any_other(worker):
-    worker.heartbeat(MESSAGE_TIMEOUT + 60)  # what RQ does there
+    with worker.connection.pipeline() as commands:
+        worker.heartbeat(MESSAGE_TIMEOUT + 60, commands)  # what RQ does there
+        commands.execute()
 
     assert worker.connection.ttl(worker.key) <= WORKER_KEPT
 

@@ -87,7 +87,9 @@ for index, job in ipairs(asked.jobs) do
     keep(job.subject, job.expires_at - now)
   end
   join(order, leases, list, job.line, job.message, job.message_fields)
-  tell(events, record, 'queued', job.expires_at)
+  -- As `tell` does it: the stream is new, and nobody can have subscribed to it.
+  redis.call('XADD', events, '*', 'e', 'queued')
+  redis.call('PEXPIREAT', events, job.expires_at)
   ids[index] = job.id
 end
 if asked.batch then

@@ -1,6 +1,6 @@
 -- KEYS: record, events, waiting, leases, litter, outbox, dead, order, list, active, pace, running. ARGV: the move, the
 -- fields it writes, those of a new message. Answers false where there is no record, else whether it was done, and
--- the record after it: nothing of it where the move says that nobody reads it.
+-- the record after it: nothing of it where it was done and the move says that nobody reads it.
 -- needs: keep push fair
 local function count_down(batch, outbox, move, life)
   if redis.call('EXISTS', batch) == 0 then return end
@@ -32,7 +32,9 @@ local function add_up(text, owner, milliseconds)
   if redis.call('PTTL', day) < milliseconds - DAY / 24 then redis.call('PEXPIRE', day, milliseconds) end
 end
 local move = cjson.decode(ARGV[1])
-local function done(is_done) return {is_done, move.silent and {} or redis.call('HGETALL', KEYS[1])} end
+local function done(is_done)
+  return {is_done, move.silent and is_done == 1 and {} or redis.call('HGETALL', KEYS[1])}
+end
 local status, execution, message, batch, line, revision, attempt, progress, usage, start_tag = unpack(redis.call(
   'HMGET', KEYS[1], 'status', 'execution', 'message', 'batch', 'line', 'revision', 'attempt', 'progress', 'usage',
   'start_tag'))

@@ -64,11 +64,12 @@ def test_the_table_says_what_breaks_first_and_what_to_do():
             "workers": [row],
             "idle_commands_per_s_per_worker": 1.4,
             "limit_workers_at_2s_jobs": 2150,
-            "backlog_100000": {"admit_p99_ms": 2.0, "sweep_s": 0.05},
+            "backlog_100000": {"admit_p99_ms": 3.0, "sweep_s": 0.05, "empty_p99_ms": 2.0},
         }
     )
 
     assert "| 200 | 99.5 | 0.1 | 3.0 | 400 |" in text
+    assert "| the one over the other | 1.5 |" in text
     assert "| at about how many workers | what breaks first | what to do |" in text
     breaks = text.split("what to do |\n")[1].splitlines()[1:]
     assert [line.split(" | ")[0] for line in breaks] == ["| 1700", "| 2200", "| 5000"]

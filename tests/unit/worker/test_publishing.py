@@ -8,6 +8,7 @@ import pytest
 from jobs import moves
 from jobs.errors import ArtifactNotFound, IllegalTransition
 from jobs.model import JobError, JobProgress, JobStatus
+from jobs.redis.store import Watch
 from jobs.usage import JobUsage
 from worker.events import ArtifactReady, Canceled, Failed, Finished, HandedBack, Progress, Started
 from worker.publishing import Publisher
@@ -85,15 +86,15 @@ def test_an_end_is_written_as_what_it_is(plane, publisher, event, status, error)
 
 def test_progress_that_is_followed_is_written_now_and_then_and_at_the_end(plane):
     plane.store.followed.add(plane.job.id)
-    times = iter([0.0, 0.1, 0.2, 0.3])
-    publisher = Publisher(plane.job, plane.store, plane.storage, plane.sources, clock=lambda: next(times))
+    at = 0.0
+    publisher = Publisher(plane.job, plane.store, plane.storage, plane.sources, clock=lambda: at)
     publisher.handle(Started())
 
     written = []
-    for step in (1, 2, 3, 4):
+    for step, at in ((1, 0.0), (2, 0.1), (3, 0.2), (4, 0.3)):  # noqa: B007 the clock reads it
         publisher.handle(Progress(step=step, steps=5))
         written.append(record(plane).progress.step)
-    times = iter([0.31])
+    at = 0.31
     publisher.handle(Progress(step=5, steps=5))
 
     assert written == [1, 1, 1, 4]
@@ -111,6 +112,20 @@ def test_steps_that_nobody_follows_are_not_written_until_somebody_does(plane, pu
 
     assert record(plane).progress == JobProgress(step=3, steps=5)
     assert plane.store.told[plane.job.id] == ["queued", "started", "progress 3/5"]
+
+
+def test_a_job_that_nobody_follows_is_looked_at_once_a_second_and_not_after_its_last_step(plane, monkeypatch):
+    at = 0.0
+    publisher = Publisher(plane.job, plane.store, plane.storage, plane.sources, clock=lambda: at)
+    publisher.handle(Started())
+    looks = []
+    monkeypatch.setattr(plane.store, "watch", lambda _: looks.append(at) or Watch(publisher.job.execution, False))
+
+    for step in range(1, 21):
+        at = step / 10
+        publisher.handle(Progress(step=step, steps=20))
+
+    assert looks == [1.0]
 
 
 def test_a_report_is_of_the_latest_step_and_is_written_once(plane, publisher):
@@ -149,7 +164,7 @@ def test_an_execution_that_lost_its_job_writes_nothing_more(plane, publisher):
     plane.store.leases[plane.job.id] = 0
     plane.store.make(moves.take_back(record(plane), max_attempts=3))
 
-    for event in (Progress(step=4, steps=4), Finished()):
+    for event in (Progress(step=4, steps=5), Finished()):
         with pytest.raises(IllegalTransition):
             publisher.handle(event)
     publisher.discard()
