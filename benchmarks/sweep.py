@@ -1,8 +1,8 @@
 """`python -m benchmarks.sweep`: what each default of an edit is worth, one at a time, all others left as they are.
 
-The edits are those of `benchmarks.quality`, or a share of them; `--seed` takes others, so that what is chosen here can be
-measured there. Windows are varied without local blend, over all kinds; the blend's own settings over local changes, with
-it. `--plot` draws the curves, `--quick` takes a few edits and values.
+The edits are those of `benchmarks.quality`, or a share of them. `--seed` takes others, so that what is chosen on them
+can be measured on those. Windows are varied without local blend, over all kinds; the blend's own settings over local
+changes, with it. `--plot` draws the curves, `--quick` takes a few edits and values.
 """
 
 import argparse
@@ -23,7 +23,6 @@ from benchmarks.quality.opened import DEFAULT, Opened, opened
 from benchmarks.quality.painting import QUICK_STEPS
 from benchmarks.quality.report import rows, summary
 from jobs.catalogue import ModelDefaults
-from p2p.families.base import ModelFamily
 from p2p.spec import LocalBlend, Target
 from scenes.judge.network import Judge
 from scenes.judge.verdict import load as load_judge

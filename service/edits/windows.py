@@ -6,9 +6,7 @@ from jobs.catalogue import ModelDefaults
 from p2p.spec import EditSpec, StepWindow, Target
 
 #: Fields of a target and of a model's defaults, and the usual window of each.
-USUAL: Mapping[str, StepWindow] = {
-    name: Target.model_fields[name].default for name in ("cross_window", "self_window")
-}
+USUAL: Mapping[str, StepWindow] = {name: Target.model_fields[name].default for name in ("cross_window", "self_window")}
 
 
 def with_windows(asked: EditSpec, complete: EditSpec, defaults: ModelDefaults) -> EditSpec:
