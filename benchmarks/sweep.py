@@ -63,7 +63,7 @@ def default_of(name: str, defaults: ModelDefaults) -> float:
     """The value of a setting that a request gets: the model's own, or the spec's."""
     field, setting, _, usual = SWEPT[name]
     own = getattr(defaults, field, None)
-    return usual if own is None else getattr(own, setting)
+    return usual if own is None else float(getattr(own, setting))
 
 
 def swept(
