@@ -1,7 +1,8 @@
 """`python -m benchmarks.sweep`: what each default of an edit is worth, one at a time, all others left as they are.
 
-The edits are those of `benchmarks.quality`, or a share of them. Windows are varied without local blend, over all kinds;
-the blend's own settings over local changes, with it. `--plot` draws the curves, `--quick` takes a few edits and values.
+The edits are those of `benchmarks.quality`, or a share of them. `--seed` takes others, so that what is chosen on them
+can be measured on those. Windows are varied without local blend, over all kinds; the blend's own settings over local
+changes, with it. `--plot` draws the curves, `--quick` takes a few edits and values.
 """
 
 import argparse
@@ -18,10 +19,10 @@ from PIL import Image
 from benchmarks.figures.sheet import beside, curves, stacked
 from benchmarks.quality import sources as asked
 from benchmarks.quality.methods import ours
-from benchmarks.quality.opened import DEFAULT, opened
+from benchmarks.quality.opened import DEFAULT, Opened, opened
 from benchmarks.quality.painting import QUICK_STEPS
 from benchmarks.quality.report import rows, summary
-from p2p.families.base import ModelFamily
+from jobs.catalogue import ModelDefaults
 from p2p.spec import LocalBlend, Target
 from scenes.judge.network import Judge
 from scenes.judge.verdict import load as load_judge
@@ -58,17 +59,25 @@ SWEPT: Mapping[str, tuple[str, str, tuple[float, ...], float]] = {
 }
 
 
+def default_of(name: str, defaults: ModelDefaults) -> float:
+    """The value of a setting that a request gets: the model's own, or the spec's."""
+    field, setting, _, usual = SWEPT[name]
+    own = getattr(defaults, field, None)
+    return usual if own is None else float(getattr(own, setting))
+
+
 def swept(
-    name: str, values: Sequence[float], sources: Sequence[asked.Source], family: ModelFamily, judge: Judge, steps: int
+    name: str, values: Sequence[float], sources: Sequence[asked.Source], model: Opened, judge: Judge, steps: int
 ) -> list[dict]:
-    """The figures at each value of a setting."""
+    """The figures at each value of a setting; the other settings are the model's defaults."""
     field, setting, _, _ = SWEPT[name]
     blend = field == "local_blend"
     if blend:
         sources = [local for source in sources if (local := _local(source)).changes]
     found = []
     for value in values:
-        images = ours(sources, family, steps, blended=blend, **{field: {setting: value}})
+        said = {field: {setting: value}}
+        images = ours(sources, model.family, steps, blended=blend, defaults=model.defaults, **said)
         figures = summary(rows(sources, images, judge))
         found.append({"value": value, **{name: figures[name] for name in FIGURES}})
         print(name, found[-1], file=sys.stderr)
@@ -80,14 +89,14 @@ def _local(source: asked.Source) -> asked.Source:
     return replace(source, changes=tuple(c for c in source.changes if c.local and c.kind != "reweight"))
 
 
-def plot(report: Mapping[str, Sequence[dict]]) -> Image.Image:
+def plot(report: Mapping[str, Sequence[dict]], defaults: ModelDefaults) -> Image.Image:
     """A row for each setting: success, preservation, nearness to the truth."""
     return stacked(
         [
             beside(
                 [
                     curves(
-                        f"{figure}, {name} (default {SWEPT[name][3]:g})",
+                        f"{figure}, {name} (default {default_of(name, defaults):g})",
                         [point["value"] for point in points],
                         {"": [point[figure] for point in points]},
                         size=(360, 190),
@@ -105,13 +114,18 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT, help="of models.toml: its id or its folder")
     parser.add_argument("--quick", action="store_true", help="a few edits in few steps, two values of each setting")
     parser.add_argument("--share", type=float, default=SHARE, help="of the edits of benchmarks.quality")
+    parser.add_argument("--seed", type=int, default=asked.SEED, help="another set of sources than the documented one")
     parser.add_argument("--settings", nargs="*", default=list(SWEPT), choices=list(SWEPT))
     parser.add_argument("--plot", type=Path, help="write the curves there")
     arguments = parser.parse_args()
     share = QUICK if arguments.quick else arguments.share
     model, judge = opened(arguments.model), load_judge()
     family, steps = model.family, QUICK_STEPS if arguments.quick else model.defaults.steps
-    how: dict[str, Any] = {"steps": steps, "guidance_scale": model.defaults.guidance_scale}
+    how: dict[str, Any] = {
+        "seed": arguments.seed,
+        "steps": steps,
+        "guidance_scale": model.defaults.guidance_scale,
+    }
     sources = [
         *asked.generated(asked.wanted(asked.GENERATED, share), family, judge, **how),
         *asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, **how),
@@ -120,10 +134,10 @@ def main() -> None:
     for name in arguments.settings:
         values = SWEPT[name][2]
         chosen = values[:: len(values) - 1] if arguments.quick else values
-        report[name] = swept(name, chosen, sources, family, judge, steps)
+        report[name] = swept(name, chosen, sources, model, judge, steps)
     if arguments.plot:
         arguments.plot.parent.mkdir(parents=True, exist_ok=True)
-        plot(report).quantize(64).save(arguments.plot, optimize=True)
+        plot(report, model.defaults).quantize(64).save(arguments.plot, optimize=True)
     print(json.dumps(report))
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from jobs.declaration_errors import lines_of, shown
 from jobs.errors import InvalidCatalogue
-from p2p.spec import MOST_LORA_WEIGHT, Keep, ModelName, SchedulerName
+from p2p.spec import MOST_LORA_WEIGHT, Keep, ModelName, SchedulerName, StepWindow
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -34,6 +34,12 @@ class ModelDefaults(Part):
     steps: Count
     guidance_scale: Annotated[float, Field(ge=0, le=50)]
     keep: Keep | None = Field(None, description="What an edit of a place keeps to the pixel: `things`, or nothing.")
+    cross_window: StepWindow | None = Field(
+        None, description="Takes the place of the first 0.4 of the run, where a target says no window."
+    )
+    self_window: StepWindow | None = Field(
+        None, description="Takes the place of the first 0.4 of the run, where a target says no window."
+    )
 
 
 class ModelLimits(Part):

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -68,6 +69,8 @@ def _line(name: str, errors: Sequence[tuple[ErrorDetails, type[BaseModel] | None
         return f"unknown field `{name}`: the known ones are {_names(owner)}"
     if error["type"] == "missing":
         return f"`{name}` is missing: add it{_described(owner, name)}"
+    if "url" not in error:  # a rule of our own, whose message is whole
+        return f"`{name}`: {error['msg']}"
     needed = " or ".join(dict.fromkeys(_needed(each, name, owner) for each, _ in errors))
     return f"`{name or 'models'}` is {shown(error['input'])}: it must be {needed}"
 
@@ -95,6 +98,8 @@ def _names(kind: type[BaseModel] | None) -> str:
 def _table_of(field: FieldInfo | None) -> type[BaseModel] | None:
     """The model that a field's value, or each entry of it, is read as; None if it is no table of fields."""
     kind: Any = field.annotation if field else None
+    if get_origin(kind) in (Union, UnionType):
+        kind = get_args(kind)[0]  # the other one is None, where it is a table
     if get_origin(kind) is tuple:
         kind = get_args(kind)[0]
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None

@@ -267,6 +267,8 @@ class ModelDefaults(Result):
     steps: int
     guidance_scale: float
     keep: str | None = None
+    cross_window: Mapping[str, Any] | None = None
+    self_window: Mapping[str, Any] | None = None
 
 
 class ModelLimits(Result):

@@ -29,7 +29,7 @@ def of_family(model: Opened) -> Image.Image:
     """Three rows: a picture, the noun's map and edits; a photo, as it comes back, and edits; a blend, and the truth."""
     family, defaults = model.family, model.defaults
     how: dict[str, Any] = {"steps": defaults.steps, "guidance_scale": defaults.guidance_scale}
-    result = edited(family, PROMPT, [*EDITS.values(), BLENDED], SEED, maps=True, **how)
+    result = edited(family, PROMPT, [*EDITS.values(), BLENDED], SEED, maps=True, defaults=defaults, **how)
     (noun,) = (word for word in result.maps[0] if word.word == NOUN)
     *images, blended = result.images[1:]
     first = [Cell(PROMPT, result.images[0]), Cell(f"where {NOUN} acts", heat(noun.map))]
@@ -38,7 +38,7 @@ def of_family(model: Opened) -> Image.Image:
     kinds = asked.Family(asked.one_thing, KINDS)
     (photo,) = asked.drawn([(1, kinds)], family, load_judge(), **how)
     assert photo.layout  # it is drawn
-    changed = ours([photo], family, defaults.steps, blended=False)
+    changed = ours([photo], family, defaults.steps, blended=False, defaults=defaults)
     second = [Cell("a photo", Image.fromarray(photo.image))]
     second.append(Cell("as it comes back", Image.fromarray(unchanged([photo], family, defaults.steps)[0])))
     second += [Cell(kind, Image.fromarray(image)) for kind, image in zip(KINDS, changed, strict=True)]

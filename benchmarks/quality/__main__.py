@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.quality import sources as asked
 from benchmarks.quality.examined import EXAMINED
-from benchmarks.quality.methods import METHODS
+from benchmarks.quality.methods import METHODS, methods_of
 from benchmarks.quality.model import figures
 from benchmarks.quality.opened import DEFAULT, opened
 from benchmarks.quality.painting import QUICK_STEPS
@@ -53,9 +53,9 @@ def main() -> None:
     told(f"{len(sources)} generated sources")
     sources += asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, **how, inversion=arguments.inversion)
     told("drawn sources")
-    counted: dict[str, list[Row]] = {}
+    counted, methods = dict[str, list[Row]](), methods_of(model.defaults)
     for name in arguments.method or METHODS:
-        counted[name] = rows(sources, METHODS[name](sources, family, steps), judge)
+        counted[name] = rows(sources, methods[name](sources, family, steps), judge)
         told(name)
     if "automatic" in counted:
         report["seam"] = seams(sources, family, steps)

@@ -17,9 +17,12 @@ from benchmarks.quality.metrics import may_change
 from benchmarks.quality.painting import decoded, noise_of, paint
 from benchmarks.quality.photos import automatic_spec, returned, run
 from benchmarks.quality.sources import Source
+from jobs.catalogue import ModelDefaults
+from p2p.change.choosing import explicit
 from p2p.families.base import ModelFamily
 from p2p.spec import EditSpec
 from scenes.render import SIZE
+from service.edits.windows import with_windows
 
 Pair = tuple[Source, Change, int]
 #: Added to a source's seed where a method starts from noise of its own.
@@ -122,12 +125,19 @@ def room_for_one(taken: np.ndarray) -> np.ndarray:
 
 
 def ours(
-    sources: Sequence[Source], family: ModelFamily, steps: int, *, blended: bool, **settings: dict
+    sources: Sequence[Source],
+    family: ModelFamily,
+    steps: int,
+    *,
+    blended: bool,
+    defaults: ModelDefaults | None = None,
+    **settings: dict,
 ) -> list[np.ndarray]:
     """Prompt-to-prompt by its defaults, all edits of a source in one run.
 
     Args:
         blended: whether local changes are kept in their place.
+        defaults: a model's, which may have windows of its own.
         settings: in place of defaults (`changes.as_target`).
     """
     images: list[np.ndarray] = []
@@ -140,15 +150,19 @@ def ours(
                 "artifacts": {"heatmaps": False, "raw_maps": False},
             }
         )
+        spec = with_windows(spec, spec, defaults) if defaults else spec
         images += [np.asarray(image) for image in run(spec, source, family).images[1:]]
     return images
 
 
-def automatic(sources: Sequence[Source], family: ModelFamily, steps: int) -> list[np.ndarray]:
-    """Two prompts and nothing else; of a drawn picture what comes back for a photo."""
+def automatic(
+    sources: Sequence[Source], family: ModelFamily, steps: int, *, defaults: ModelDefaults | None = None
+) -> list[np.ndarray]:
+    """Two prompts and nothing else; of a drawn picture what comes back for a photo. `defaults` as of `ours`."""
     images: list[np.ndarray] = []
     for source in sources:
-        result = run(automatic_spec(source, steps), source, family)
+        spec = automatic_spec(source, steps)
+        result = run(with_windows(spec, explicit(spec), defaults) if defaults else spec, source, family)
         if source.layout is None:
             images += [np.asarray(image) for image in result.images[1:]]
         else:
@@ -171,7 +185,8 @@ def _clean_and_seeds(sources: Sequence[Source]) -> tuple[Tensor, list[int]]:
     return clean, [seed for *_, seed in pairs(sources)]
 
 
-METHODS: Mapping[str, Callable[[Sequence[Source], ModelFamily, int], list[np.ndarray]]] = {
+Method = Callable[[Sequence[Source], ModelFamily, int], list[np.ndarray]]
+METHODS: Mapping[str, Method] = {
     "unchanged": unchanged,
     "prompt_same_seed": partial(prompt_only, same_seed=True),
     "prompt_other_seed": partial(prompt_only, same_seed=False),
@@ -183,3 +198,13 @@ METHODS: Mapping[str, Callable[[Sequence[Source], ModelFamily, int], list[np.nda
     "automatic": automatic,
     "ours_local_blend": partial(ours, blended=True),
 }
+
+
+def methods_of(defaults: ModelDefaults) -> Mapping[str, Method]:
+    """`METHODS` as requests of a model get them."""
+    return {
+        **METHODS,
+        "ours": partial(ours, blended=False, defaults=defaults),
+        "automatic": partial(automatic, defaults=defaults),
+        "ours_local_blend": partial(ours, blended=True, defaults=defaults),
+    }

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from jobs.catalogue import ModelDefaults
 from jobs.chosen import Choice
 from p2p.change.choosing import chosen
 from p2p.change.reading import ChangeKind, read
@@ -14,7 +15,6 @@ from p2p.errors import WordWithinToken
 from p2p.spec import (
     MODEL_FIELD,
     AligningKind,
-    Keep,
     ModelName,
     Part,
     Prompt,
@@ -29,6 +29,7 @@ from p2p.word_alignment import WordState, align_words, fitting_kind
 from p2p.words import forget_prompts, same_words, written
 from service.edits.choices import choice_of
 from service.edits.resolving import known_model, too_long
+from service.edits.windows import windowed
 from service.http.errors import InvalidEdit
 from service.plane import Plane
 
@@ -210,7 +211,7 @@ def aligned(asked: AlignmentRequest, plane: Plane) -> AlignmentView:
             prompt=source.prompt, tokens=len(source), words=_words(source), names=_names(source, asked.source.names)
         ),
         targets=tuple(
-            _target(source, tokens, target, model.defaults.keep)
+            _target(source, tokens, target, model.defaults)
             for target, tokens in zip(asked.targets, targets, strict=True)
         ),
     )
@@ -225,7 +226,7 @@ def answer_to(asked: AlignmentRequest, plane: Plane) -> bytes:
 
 
 def _target(
-    source: TokenizedPrompt, tokens: TokenizedPrompt, asked: AlignedTarget, keep: Keep | None
+    source: TokenizedPrompt, tokens: TokenizedPrompt, asked: AlignedTarget, defaults: ModelDefaults
 ) -> AlignedPromptView:
     alignment = align_words(source, tokens, asked.kind or fitting_kind(source, tokens))
     words = tuple(
@@ -240,7 +241,7 @@ def _target(
         names=_names(tokens, asked.names),
         removed=alignment.removed,
         change=_change(source, tokens),
-        chosen=_chosen(source, tokens, asked, keep),
+        chosen=_chosen(source, tokens, asked, defaults),
     )
 
 
@@ -256,13 +257,16 @@ def _change(source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[ChangeVie
     )
 
 
-def _chosen(source: TokenizedPrompt, target: TokenizedPrompt, asked: AlignedTarget, keep: Keep | None) -> Choice | None:
+def _chosen(
+    source: TokenizedPrompt, target: TokenizedPrompt, asked: AlignedTarget, defaults: ModelDefaults
+) -> Choice | None:
     # A person still types: a word that was weighed may be gone from the prompt.
     weights = tuple(weight for weight in asked.weights if target.written.holds(weight.word, weight.occurrence))
     if not weights and same_words(source.written, target.written):
         return None
     meant = Target(prompt=target.prompt, weights=weights)
-    return choice_of(source.prompt, meant, chosen(source.prompt, meant, keep))
+    complete = windowed(meant, chosen(source.prompt, meant, defaults.keep), defaults)
+    return choice_of(source.prompt, meant, complete)
 
 
 def _words(tokens: TokenizedPrompt) -> tuple[WordView, ...]:

@@ -15,6 +15,7 @@ from p2p.tokens import TokenizedPrompt
 from p2p.words import written
 from prompts.counting import TokenCounter
 from prompts.states import state_of
+from service.edits.windows import with_windows
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit
 
@@ -55,7 +56,7 @@ def resolved(
     # Nothing but a spec: a body has more, and a record takes no more.
     said = {**vars(spec), "model": model.id, "sampling": sampling}
     whole = EditSpec.model_construct(**dict(zip(_OF_SPEC, _of_spec(said), strict=True)))
-    complete = explicit(whole, model.defaults.keep)
+    complete = with_windows(whole, explicit(whole, model.defaults.keep), model.defaults)
     if complaints := list(islice(_beyond(complete, model, counters[model.id]), MAX_COMPLAINTS)):
         raise InvalidEdit(complaints)
     return complete

@@ -39,6 +39,7 @@ from service.api_keys import Caller
 from service.edits.choices import choices_of
 from service.edits.keeping import lifetime_of
 from service.edits.resolving import known_model, resolved
+from service.edits.windows import with_windows
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit, NobodyToTell, NotCancelable, NotEnded
 from service.images import settling
@@ -87,9 +88,11 @@ class Asked:
         """The same for the same request, whatever its trace; not to name a model is to name the models file's first."""
         # Without what is left at its default: a field that a later version adds makes no retry another request.
         # With what is chosen: to say a window that is the default of explicit edits is to ask for something else.
-        said = explicit(self.spec).model_dump_json(exclude_defaults=True, exclude=_MODEL)
-        model = known_model(self.spec.model, catalogue).id
-        text = f"{model} {said} {self.priority} {self.start_within} {self.webhook}"
+        # A model's own windows are filled in for the same reason.
+        model = known_model(self.spec.model, catalogue)
+        complete = with_windows(self.spec, explicit(self.spec), model.defaults)
+        said = complete.model_dump_json(exclude_defaults=True, exclude=_MODEL)
+        text = f"{model.id} {said} {self.priority} {self.start_within} {self.webhook}"
         if self.keep_for is not None or not self.store:
             text += f" {self.keep_for} {self.store}"
         if self.labels is not None:

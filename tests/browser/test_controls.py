@@ -74,6 +74,17 @@ def test_only_what_differs_from_the_defaults_is_sent(page):
     }
 
 
+def test_windows_that_are_not_said_are_those_of_the_model(page):
+    page.get_by_label("Kind of edit 1").select_option("replace")
+    page.get_by_label("Model").select_option("scenes-tokens")
+    page.get_by_text("Fine control").click()
+
+    windows = [page.get_by_role("group", name=name) for name in ("Words window", "Shapes window")]
+    assert [window.locator("output").inner_text() for window in windows] == ["0 % to 80 %", "never"]
+    (target,) = body(page)["targets"]
+    assert target == {"prompt": "a dog on a beach", "edits": [{"kind": "replace"}]}
+
+
 def test_an_earlier_edit_is_shown_again_with_its_request(page, swapped):
     run(page, steps=2)
     page.locator(f"#history button[data-id='{swapped['id']}']").click()

@@ -2441,6 +2441,10 @@ export interface components {
              * @description What an edit of a place keeps to the pixel: `things`, or nothing.
              */
             keep?: "things" | null;
+            /** @description Takes the place of the first 0.4 of the run, where a target says no window. */
+            cross_window?: components["schemas"]["StepWindow"] | null;
+            /** @description Takes the place of the first 0.4 of the run, where a target says no window. */
+            self_window?: components["schemas"]["StepWindow"] | null;
         };
         /**
          * ModelLimits

@@ -29,6 +29,7 @@ export const newTarget = (prompt = "") => ({
 
 export const draft = {
   model: null,
+  windows: WINDOWS, // of edits that say none, on this model
   firstModel: null, // of GET /v1/models: what the service takes if a body names none
   source: { prompt: "", image: null, alignment: null },
   targets: [newTarget()],
@@ -64,10 +65,16 @@ function editsOf(target) {
   return edits;
 }
 
+/** The windows of edits that say none, on a model. */
+export const windowsOn = (model) => ({
+  cross: model?.defaults.cross_window ?? WINDOWS.cross,
+  self: model?.defaults.self_window ?? WINDOWS.self,
+});
+
 /** The windows of edits that say none. */
 function windowsOf(edits) {
   if (!edits.length) return OF_PROMPT;
-  return edits.every(({ kind }) => kind === "reweight") ? OF_FADER : WINDOWS;
+  return edits.every(({ kind }) => kind === "reweight") ? OF_FADER : draft.windows;
 }
 
 /** What a target is run with where it says nothing itself: what is chosen, or the defaults of its edits. */
@@ -75,7 +82,7 @@ export function usualOf(target) {
   const threshold = regionOf(target)?.threshold ?? THRESHOLD;
   const chosen = chosenOf(target);
   if (chosen) return { cross: chosen.cross_window, self: chosen.self_window, threshold };
-  return { ...(isAutomatic(target) ? WINDOWS : windowsOf(editsOf(target))), threshold };
+  return { ...(isAutomatic(target) ? draft.windows : windowsOf(editsOf(target))), threshold };
 }
 
 /** Whether a target itself says where the picture may change; else a region may be chosen for it. */
@@ -203,6 +210,7 @@ function targetFrom(spec) {
 /** Makes the draft say what a spec says (`spec` of an edit's answer, or a body that was sent). */
 export function take(spec, model) {
   draft.model = spec.model ?? draft.firstModel;
+  draft.windows = windowsOn(model);
   draft.source = { prompt: spec.source.prompt, image: null, alignment: null };
   if (spec.source.image) {
     const rest = beyond(spec.source.image, { fit: "cover" }, ["upload"]);

@@ -1,7 +1,7 @@
 // Seed, steps, guidance, model and its LoRAs, with the model's own defaults and limits.
 
 import { align } from "./aligner.js";
-import { changed, draft } from "./draft.js";
+import { changed, draft, windowsOn } from "./draft.js";
 import { $, h, icon, ICONS } from "./dom.js";
 import { loraFields } from "./loras.js";
 import { fill } from "./words.js";
@@ -9,6 +9,7 @@ import { fill } from "./words.js";
 export function drawSampling(models) {
   const model = models.find(({ id }) => id === draft.model) ?? models[0];
   draft.limits = model.limits;
+  draft.windows = windowsOn(model);
   $("#sampling").replaceChildren(
     slid({ name: "steps", label: "Steps", min: 1, max: model.limits.max_steps, step: 1, usual: model.defaults.steps }),
     slid({ name: "guidance_scale", label: "Guidance", min: 0, max: 15, most: 50, step: 0.5, usual: model.defaults.guidance_scale }),

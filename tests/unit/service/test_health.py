@@ -51,7 +51,13 @@ def test_it_says_what_each_model_can_do(client):
 
     assert (first["id"], second["id"]) == ("tiny", "tiny-too")
     assert (first["sizes"], first["max_tokens"]) == ([[32, 32]], 24)
-    assert first["defaults"] == {"steps": 3, "guidance_scale": 3.0, "keep": None}
+    assert first["defaults"] == {
+        "steps": 3,
+        "guidance_scale": 3.0,
+        "keep": None,
+        "cross_window": None,
+        "self_window": None,
+    }
     assert first["limits"] == {"max_steps": 400, "max_targets": 3}
     assert "path" not in first
 

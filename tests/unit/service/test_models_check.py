@@ -365,6 +365,16 @@ MISDECLARED = {
     "of no type": ("", "vocabulary = 3", "`vocabulary` is 3: it must be a list or a string"),
     "entry of no type": ("", 'vocabulary = ["a", 3]', "`vocabulary[1]` is 3: it must be a string"),
     "no number": ("steps = 3,", 'steps = "many",', '`defaults.steps` is "many": it must be a whole number'),
+    "a window beyond the run": (
+        "steps = 3,",
+        "steps = 3, cross_window = { stop = 2 },",
+        "`defaults.cross_window.stop`: 2 is beyond 1, the end of the run: shorten it",
+    ),
+    "an unknown field of a window": (
+        "steps = 3,",
+        "steps = 3, self_window = { end = 1 },",
+        "unknown field `defaults.self_window.end`: the known ones are `start`, `stop`, `unit`",
+    ),
     "nothing in a list": ("[[32, 32]]", "[]", "`sizes` is []: it must be a list of 1 or more"),
     "no table": ("{ max_steps = 40, max_targets = 3 }", "3", "`limits` is 3: it must be a table, with `max_steps`, "),
     "name": ('id = "odd"', 'id = "odd one"', '`id` is "odd one": it must be a string that matches ^[A-Za-z0-9]'),
