@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 from jobs.catalogue import load_catalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
-from p2p.layouts.checks import cell_of, described, wrong
+from p2p.layouts.checks import beyond_stages, cell_of, described, wrong
 from p2p.layouts.model_files import ModelFiles
 from p2p.spec import EditSpec
 from prompts.counting import counter_of
@@ -94,6 +94,17 @@ def test_the_sides_of_pictures_are_multiples_of_what_the_networks_halve_and_enla
     assert (
         cell_of(LAYOUTS[name], files, described(LAYOUTS[name], files).parts) == {"deepfloyd_if": 8, "unclip": 16}[name]
     )
+
+
+def test_a_size_that_only_a_further_model_could_make_is_refused_by_name():
+    layout, files = LAYOUTS["deepfloyd_if"], ModelFiles(str(FOLDERS["deepfloyd_if"]))
+    parts = described(layout, files).parts
+    side = parts["unet"].config["sample_size"]
+    sizes = [(side, side), (side, 2 * side), (4 * side, 4 * side)]
+
+    (trouble,) = beyond_stages(layout, files, parts, sizes)
+    assert f"{4 * side}x{4 * side} pixels, and the model makes {side}x{side} by itself" in str(trouble)
+    assert "in `stages`" in str(trouble)
 
 
 def test_files_of_no_model_are_refused(tmp_path):
