@@ -12,7 +12,7 @@ from jobs.errors import InvalidCatalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import Layout, Parts, Trouble, beyond_half
-from p2p.layouts.checks import Described, cell_of, chosen_variant, described, wrong
+from p2p.layouts.checks import Described, beyond_stages, cell_of, chosen_variant, described, wrong
 from p2p.layouts.embeddings import vectors
 from p2p.layouts.model_files import ModelFiles
 from prompts.counting import counter_of
@@ -79,7 +79,9 @@ def _troubles(model: ModelDeclaration) -> Iterator[Trouble | str]:
 def _sizes(model: ModelDeclaration, layout: Layout, parts: Parts) -> Iterator[Trouble]:
     if not layout.kinds.keys() <= parts.keys():
         return
-    cell = cell_of(layout, ModelFiles.of(model), parts)
+    files = ModelFiles.of(model)
+    yield from beyond_stages(layout, files, parts, model.sizes)
+    cell = cell_of(layout, files, parts)
     wrong = [size for size in model.sizes if any(side % cell for side in size)]
     if wrong:
         fitting = dict.fromkeys(tuple(max(cell, round(side / cell) * cell) for side in size) for size in model.sizes)

@@ -44,8 +44,10 @@ def attention_outside(caught: list[torch.Tensor], named: torch.Tensor, cells: to
     return loss / len(caught)
 
 
-def attention_missing(caught: list[torch.Tensor], named: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
-    """How far the attention of a thing's pixels to its words stays below `WORDS_SHARE`, 0 to `WORDS_SHARE`.
+def attention_missing(
+    caught: list[torch.Tensor], named: torch.Tensor, cells: torch.Tensor, at_least: float = WORDS_SHARE
+) -> torch.Tensor:
+    """How far the attention of a thing's pixels to its words stays below `at_least`, 0 to `at_least`.
 
     A noun whose attention lies inside its thing may still look at a corner of it only, and with little: a mask made
     of such a map leaves most of the thing out, and turning the word up or down turns next to nothing.
@@ -56,7 +58,7 @@ def attention_missing(caught: list[torch.Tensor], named: torch.Tensor, cells: to
     loss = torch.zeros((), device=named.device)
     for probs in caught:
         inside = _at(cells.float(), probs) * said  # (batch, 2, pixels)
-        below = functional.relu(WORDS_SHARE - (probs @ things).transpose(1, 2))
+        below = functional.relu(at_least - (probs @ things).transpose(1, 2))
         loss = loss + (below * inside).sum() / (inside.sum() + 1e-6)
     return loss / len(caught)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from transformers import CLIPTokenizer
+from transformers import CLIPTokenizer, PreTrainedTokenizerBase
 
 from scenes import checkpoint
 from scenes.autoencoder import to_pixels
@@ -49,7 +49,7 @@ class Examples:
         return cls(*(torch.cat([getattr(s, name) for s in shards]) for name in cls.__annotations__))
 
 
-def tokens_naming(scene: Scene, tokenizer: CLIPTokenizer) -> tuple[list[int], list[int]]:
+def tokens_naming(scene: Scene, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """The caption's padded token ids, and per token the index of the thing its word names, or -1."""
     caption = scene.caption()
     encoded = tokenizer(caption, padding="max_length", return_offsets_mapping=True)

@@ -35,17 +35,24 @@ class WordsApart:
         embeddings = torch.where(first_half[..., None], first, second)
         whose = torch.randperm(batch, generator=generator).to(tokens.device)
         whose = torch.where(spoken.any(1), whose, torch.arange(batch, device=tokens.device))
-        return with_ends_of(embeddings, tokens == self.end, whose)
+        return with_ends_of(embeddings, self.ends(tokens), whose)
 
     def encoded(self, tokens: torch.Tensor) -> torch.Tensor:
         """What the painter reads of the text encoder, (batch, tokens, width)."""
         return self.text_encoder(tokens).last_hidden_state
 
+    def ends(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Which tokens are a caption's end, or the padding after it; bool."""
+        return tokens == self.end
+
+    def word_of(self, tokens: torch.Tensor) -> torch.Tensor:
+        """The number of the word that each token is of."""
+        ended = self.ends_word[tokens].long()
+        return ended.cumsum(1) - ended
+
     def _drawn(self, tokens: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
         """Which tokens are of the first half: all of a word's or none."""
-        ended = self.ends_word[tokens].long()
-        word = ended.cumsum(1) - ended
-        return torch.gather(draws, 1, word) < 0.5
+        return torch.gather(draws, 1, self.word_of(tokens)) < 0.5
 
 
 def with_ends_of(embeddings: torch.Tensor, ends: torch.Tensor, of: torch.Tensor) -> torch.Tensor:

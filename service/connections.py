@@ -110,6 +110,7 @@ async def connected(settings: Settings) -> AsyncIterator[Plane]:
                 catalogue=offered.catalogue,
                 counters=offered.counters,
                 substitutions=offered.substitutions,
+                cutting=offered.cutting,
                 models_file=FollowedFile(settings.models_file, offered, settings.models_file_seconds),
                 signer=UrlSigner(artifact_secret(settings.artifact_secret, settings.storage_url), settings.base_url),
                 callers=callers,

@@ -40,7 +40,9 @@ class Plane:
     counters: Mapping[str, TokenCounter]
     #: By model, where a scheduler runs in the place of its own that nobody has asked for.
     substitutions: Mapping[str, Substitution] = field(default_factory=dict)
-    #: Where the three are read again while the API serves; None for what is given and stays.
+    #: By model, the setting of its scheduler that cuts values off, where one does.
+    cutting: Mapping[str, str] = field(default_factory=dict)
+    #: Where the four are read again while the API serves; None for what is given and stays.
     models_file: FollowedFile | None = None
     signer: UrlSigner
     callers: Callers
@@ -83,7 +85,11 @@ class Plane:
         """The same with other models."""
         self.offer(offered.catalogue)
         return replace(
-            self, catalogue=offered.catalogue, counters=offered.counters, substitutions=offered.substitutions
+            self,
+            catalogue=offered.catalogue,
+            counters=offered.counters,
+            substitutions=offered.substitutions,
+            cutting=offered.cutting,
         )
 
     def for_models(self, names: Collection[str] | None) -> "Plane":

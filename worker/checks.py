@@ -4,7 +4,7 @@ from jobs.catalogue import ModelDeclaration
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import beyond_half, require
-from p2p.layouts.checks import cell_of, described, wrong
+from p2p.layouts.checks import beyond_stages, cell_of, described, wrong
 from p2p.layouts.footprint import number_of_weights
 from p2p.layouts.model_files import ModelFiles
 
@@ -24,6 +24,7 @@ def weights_of_checked(declaration: ModelDeclaration) -> int | None:
     if found := [
         *wrong(declaration.family, layout, files, model),
         *beyond_half(layout, model.parts, declaration.torch_dtype),
+        *beyond_stages(layout, files, model.parts, declaration.sizes),
     ]:
         raise UnsupportedModel("; ".join(map(str, found)))
     reads = layout.tokens(model.parts)

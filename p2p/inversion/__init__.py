@@ -24,6 +24,7 @@ from p2p.inversion.null_text import null_text
 from p2p.inversion.source_run import Found, InversionStep, SourceRun
 from p2p.preparation import ordered, with_defaults
 from p2p.spec import LoraUse, Sampling, State
+from p2p.spec.inversions import METHODS
 from p2p.spec.states import no_inversion
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
@@ -40,21 +41,19 @@ class Inversion:
         find: of a `SourceRun` and the picture's latents (1, channels, height, width), and settings by name.
         sampling: the fields of `p2p.spec.Sampling` on which what it finds depends. An edit of it may differ from it in
             the others: one direct inversion serves every guidance scale.
-        resamples: whether edits sample the source again, by steps that must then be the inverse of those back.
     """
 
     find: Method
     sampling: tuple[str, ...]
-    resamples: bool = False
 
 
 GUIDED = ("steps", "guidance_scale", "negative_prompt")
 
 INVERSIONS: Mapping[str, Inversion] = {
     "direct": Inversion(direct, ("steps",)),
-    "ddim": Inversion(ddim, GUIDED, resamples=True),
-    "null_text": Inversion(null_text, GUIDED, resamples=True),
-    "negative_prompt": Inversion(negative_prompt, ("steps", "negative_prompt"), resamples=True),
+    "ddim": Inversion(ddim, GUIDED),
+    "null_text": Inversion(null_text, GUIDED),
+    "negative_prompt": Inversion(negative_prompt, ("steps", "negative_prompt")),
     "edit_friendly": Inversion(edit_friendly, (*GUIDED, "seed")),
 }
 #: Of models that draw tokens. Which positions of a photo stay masked depends on guidance and seed with both.
@@ -167,7 +166,7 @@ def _inverted(
         seed=cast(int, sampling.seed),
     )
     inversion = OF_STATE[family.state][method]
-    if inversion.resamples:
+    if METHODS[method].resamples:
         source.way.require_exact()
     latents = _latents_of(picture, family, sampling)
     was_encoded = time.perf_counter()

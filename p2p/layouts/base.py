@@ -103,6 +103,8 @@ class Layout:
         stage: the layout of further models that make its pictures larger; None if it takes none.
         reads_chunks: whether its text encoders read a long prompt in chunks (`p2p.chunks`).
         lowercases: whether prompts are read in lower case.
+        cuts_off: the part of the scheduler whose configuration says whether values are cut off (`clip_sample`,
+            `thresholding`); None where that is not done to a run's state, whatever it says.
         overflows_in_float16: "part.key" that says that a part overflows in float16; None if the family mends it.
     """
 
@@ -121,6 +123,7 @@ class Layout:
     stage: "Layout | None" = None
     reads_chunks: bool = True
     lowercases: bool = False
+    cuts_off: str | None = None
     overflows_in_float16: str | None = None
 
     def segments_of(self, parts: Parts) -> tuple[Segment, ...]:

@@ -109,14 +109,40 @@ def wrong(family: str, layout: Layout, files: ModelFiles, model: Described) -> I
         yield from embeddings.troubles(Path(embedding.path), layout, model.parts)
 
 
+#: As many times the pixels of a model's own pictures are other formats of them; more are a further model's.
+MOST_AREAS = 4
+
+
 def cell_of(layout: Layout, files: ModelFiles, parts: Parts) -> int:
     """Of what number the sides of a model's pictures must be multiples, those that further models make included."""
-    cell, drawn = layout.cell(parts), value_of(parts, "unet.sample_size")
+    return layout.cell(parts) * _enlarged(files, parts)[0]
+
+
+def _enlarged(files: ModelFiles, parts: Parts) -> tuple[int, int | None]:
+    """How many pixels further models make of one, a side, and the side of the pictures that the last one was trained
+    on; None if no file says it."""
+    factor, drawn = 1, value_of(parts, "unet.sample_size")
     for path in files.stages:
         larger = value_of(parts_of(Path(path)), "unet.sample_size")
         if drawn and larger:
-            cell, drawn = cell * (larger // drawn), larger
-    return cell
+            factor, drawn = factor * (larger // drawn), larger
+    return factor, drawn
+
+
+def beyond_stages(
+    layout: Layout, files: ModelFiles, parts: Parts, sizes: Sequence[tuple[int, int]]
+) -> Iterator[Trouble]:
+    """The sizes that only further models could make, which are not named."""
+    _, side = _enlarged(files, parts)
+    if layout.stage is None or not side:
+        return
+    for height, width in sizes:
+        if height * width > MOST_AREAS * side**2:
+            made = f"{len(files.stages)} stages" if len(files.stages) > 1 else "its stage" if files.stages else "itself"
+            yield Trouble(
+                f"{height}x{width} pixels, and the model makes {side}x{side} by {made}",
+                "name the models that make its pictures larger in `stages`, or take the size out",
+            )
 
 
 def _of_stage(family: str, layout: Layout, path: str) -> Iterator[Trouble]:

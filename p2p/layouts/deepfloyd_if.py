@@ -81,5 +81,6 @@ DEEPFLOYD_IF = Layout(
     cell=lambda parts: halvings(parts, "unet"),
     reads_chunks=False,
     lowercases=True,
+    cuts_off="scheduler",
     stage=IF_STAGE,
 )

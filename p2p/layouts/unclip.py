@@ -61,5 +61,6 @@ UNCLIP = Layout(
     ),
     token_limit="text_encoder.max_position_embeddings",
     reads_chunks=False,
+    cuts_off="decoder_scheduler",
     cell=_cell,
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 from p2p.errors import UnsupportedInversion
 from p2p.samplers.predictions import PREDICTIONS, of_state, prediction_of
 from p2p.samplers.signal import signal_around
+from p2p.spec.inversions import CUTTING_OFF, cut_off_by
 
 
 class DDIMWayBack:
@@ -37,12 +38,9 @@ class DDIMWayBack:
         self.scheduler, self._noise = scheduler, meant.noise
 
     def require_exact(self) -> None:
-        for setting in ("clip_sample", "thresholding"):
+        for setting in CUTTING_OFF:
             if self.scheduler.config[setting]:
-                raise UnsupportedInversion(
-                    f"the scheduler's {setting} loses what it cuts off, so sampling again does not lead to the "
-                    "picture: ask for the inversion direct or edit_friendly, or set it to false"
-                )
+                raise UnsupportedInversion(cut_off_by(setting))
 
     def back(self, output: Tensor, index: int, latents: Tensor) -> Tensor:
         before, after = signal_around(self.scheduler, index)

@@ -26,10 +26,12 @@ class _Method(Part):
         method: its name.
         scheduler: the one whose steps it can go backwards. Any model of latents can run it, whatever its own is.
         needs_latents: why it has no meaning for models that draw tokens; None if it has one.
+        resamples: whether edits sample the source again, by steps that must then be the inverse of those back.
     """
 
     scheduler: ClassVar[SchedulerName] = "ddim"
     needs_latents: ClassVar[str | None] = None
+    resamples: ClassVar[bool] = False
     method: str
 
     @property
@@ -49,6 +51,18 @@ class _Method(Part):
         if sampling.scheduler not in (None, self.scheduler):
             message = f'{sampling.scheduler} has no way back from a picture to its noise: ask for "{self.scheduler}"'
             yield ("scheduler",), "unsupported_inversion", message
+
+
+#: Settings of a scheduler that cut values off.
+CUTTING_OFF = ("clip_sample", "thresholding")
+
+
+def cut_off_by(setting: str) -> str:
+    """Why a method that samples the source again cannot, with a scheduler that has this setting."""
+    return (
+        f"the scheduler's {setting} loses what it cuts off, so sampling again does not lead to the picture: "
+        "ask for the inversion direct or edit_friendly, or set it to false"
+    )
 
 
 class Direct(_Method):
@@ -73,6 +87,7 @@ class Ddim(_Method):
     """The sampler's steps taken backwards, and nothing else (docs/inversion.md)."""
 
     needs_latents = _without("goes a scheduler's steps backwards, and a drawn token has no way back", of="ddim")
+    resamples = True
     method: Literal["ddim"] = "ddim"
 
 
@@ -80,6 +95,7 @@ class NullText(_Method):
     """An unconditional embedding for each step, found by gradient descent (docs/inversion.md)."""
 
     needs_latents = _without("corrects a way back of latents by gradients, and drawn tokens have none", of="null_text")
+    resamples = True
     method: Literal["null_text"] = "null_text"
     inner_steps: Annotated[int, Field(ge=1, le=100)] | None = Field(
         None, description="Iterations for each step at most; 10 where absent."
@@ -100,6 +116,7 @@ class NegativePrompt(_Method):
     """The source's prompt in the negative prompt's place (docs/inversion.md)."""
 
     needs_latents = _without("corrects a way back of latents, and a drawn token has none", of="negative_prompt")
+    resamples = True
     method: Literal["negative_prompt"] = "negative_prompt"
 
     def unmet(self, sampling: Sampling) -> Iterator[Complaint]:

@@ -40,13 +40,15 @@ KINDS: Mapping[str, Callable[[Path], Tokenizer]] = {
     PIECES: t5_tokenizer,
 }
 #: The files of a hub id that are fetched: the tokenizer, and those that say how many tokens are read and which
-#: scheduler the model has.
+#: scheduler the model has, and with which settings.
 FILES = (
     "tokenizer/*",
     "tokenizer_2/*",
     "tokenizer_3/*",
     "text_encoder/config.json",
     "transformer/config.json",
+    "scheduler/scheduler_config.json",
+    "decoder_scheduler/scheduler_config.json",
     "model_index.json",
 )
 #: transformers writes 1e30 where nobody says; no text encoder reads a million tokens.

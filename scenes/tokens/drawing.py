@@ -15,7 +15,7 @@ from types import TracebackType
 
 import numpy as np
 import torch
-from transformers import CLIPTokenizer
+from transformers import CLIPTokenizer, PreTrainedTokenizerBase
 
 from scenes import checkpoint
 from scenes.dataset import cells_of, drawn, tokens_naming
@@ -43,7 +43,7 @@ class Pictures:
         return len(self.images)
 
     @classmethod
-    def of(cls, scenes: list[Scene], pictures: list[Picture], tokenizer: CLIPTokenizer) -> "Pictures":
+    def of(cls, scenes: list[Scene], pictures: list[Picture], tokenizer: PreTrainedTokenizerBase) -> "Pictures":
         words, named = zip(*(tokens_naming(scene, tokenizer) for scene in scenes), strict=True)
         return cls(
             torch.from_numpy(np.stack([picture.image for picture in pictures])),

@@ -1,7 +1,7 @@
 """A spec against its model: what is absent filled in, and every reason why the model cannot do it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 
 from jobs.catalogue import ModelDeclaration
@@ -11,6 +11,7 @@ from p2p.chunks import LongPrompts
 from p2p.errors import WordWithinToken
 from p2p.seeds import DrawSeed, draw_seed, drawn_fields
 from p2p.spec import MAX_COMPLAINTS, Direct, EditSpec, unmet_by
+from p2p.spec.inversions import cut_off_by
 from p2p.tokens import TokenizedPrompt
 from p2p.words import written
 from prompts.counting import TokenCounter
@@ -30,11 +31,14 @@ def resolved(
     catalogue: Mapping[str, ModelDeclaration],
     counters: Mapping[str, TokenCounter],
     draw: DrawSeed = draw_seed,
+    cutting: Mapping[str, str] | None = None,
 ) -> EditSpec:
     """The spec with its model, that model's defaults, a seed, and what is chosen for targets that name no edits.
 
     A job's record is complete.
 
+    Args:
+        cutting: by model, the setting of its scheduler that cuts values off, where one does.
     Raises:
         InvalidEdit: with every reason why the model cannot do it.
     """
@@ -57,7 +61,8 @@ def resolved(
     said = {**vars(spec), "model": model.id, "sampling": sampling}
     whole = EditSpec.model_construct(**dict(zip(_OF_SPEC, _of_spec(said), strict=True)))
     complete = with_windows(whole, explicit(whole, model.defaults.keep), model.defaults)
-    if complaints := list(islice(_beyond(complete, model, counters[model.id]), MAX_COMPLAINTS)):
+    beyond = chain(_cut_off(complete, (cutting or {}).get(model.id)), _beyond(complete, model, counters[model.id]))
+    if complaints := list(islice(beyond, MAX_COMPLAINTS)):
         raise InvalidEdit(complaints)
     return complete
 
@@ -125,6 +130,12 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
     yield from long
     if not long:
         yield from _within_tokens(spec, model, counter)
+
+
+def _cut_off(spec: EditSpec, setting: str | None) -> Iterator[Complaint]:
+    """An inversion that samples a photo again, by a scheduler that cuts off what it would have to find."""
+    if setting is not None and spec.source.image is not None and (spec.inversion or Direct()).resamples:
+        yield Complaint.at("inversion", "method", code="unsupported_inversion", detail=cut_off_by(setting))
 
 
 def _of_loras(spec: EditSpec, model: ModelDeclaration) -> Iterator[Complaint]:

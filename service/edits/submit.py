@@ -150,7 +150,7 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
     limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
     lifetime = lifetime_of(asked.keep_for, plane, store=asked.store)
     try:
-        spec = resolved(asked.spec, plane.catalogue, plane.counters, plane.draw)
+        spec = resolved(asked.spec, plane.catalogue, plane.counters, plane.draw, plane.cutting)
     except InvalidEdit as error:
         placed = [replace(each, pointer=asked.read.origin(each.pointer)) for each in error.complaints]
         raise InvalidEdit(placed) from error

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.catalogue import ModelDeclaration, load_catalogue
 from prompts.counting import TokenCounter, token_counters
-from prompts.schedulers import Substitution, substitution_of
+from prompts.schedulers import Substitution, cutting_off, substitution_of
 
 #: When a file was changed, its size and its number; None if it is not there.
 Stamp = tuple[int, int, int] | None
@@ -20,12 +20,14 @@ class Offered:
     Attributes:
         stamp: of the file, from before it was read.
         substitutions: by model, where a scheduler runs that nobody has asked for.
+        cutting: by model, the setting of its scheduler that cuts values off, where one does.
     """
 
     stamp: Stamp
     catalogue: Mapping[str, ModelDeclaration]
     counters: Mapping[str, TokenCounter]
     substitutions: Mapping[str, Substitution]
+    cutting: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_offered(path: Path) -> Offered:
@@ -34,7 +36,8 @@ def load_offered(path: Path) -> Offered:
     catalogue = load_catalogue(path)
     found = {model.id: substitution_of(model) for model in catalogue.values()}
     substitutions = {name: each for name, each in found.items() if each is not None}
-    return Offered(stamp, catalogue, token_counters(catalogue), substitutions)
+    cutting = {model.id: setting for model in catalogue.values() if (setting := cutting_off(model)) is not None}
+    return Offered(stamp, catalogue, token_counters(catalogue), substitutions, cutting)
 
 
 def stamp_of(path: Path) -> Stamp:

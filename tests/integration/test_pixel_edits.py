@@ -74,15 +74,17 @@ def test_an_edit_of_words_and_one_of_a_photo_succeed(api, model):
         assert Image.open(io.BytesIO(api.get(url).raise_for_status().content)).size == (side, side)
 
 
-def test_an_inversion_that_samples_again_fails_by_name(api):
+def test_an_inversion_that_samples_again_is_refused_at_the_door_by_name(api):
     photo = io.BytesIO()
     Image.linear_gradient("L").resize((32, 32)).convert("RGB").save(photo, "png")
     uploaded = api.post("/v1/images", files={"image": ("photo.png", photo.getvalue(), "image/png")}).json()["id"]
     source = {"prompt": "a cat on a beach", "image": {"upload": uploaded}}
-    response = api.post("/v1/edits", json=body("unclip", source=source, inversion={"method": "negative_prompt"}))
-    job = waiter(api)(response.headers["Location"])
-
-    assert (job["status"], job["error"]["code"]) == ("failed", "unsupported_inversion")
+    for model, setting in (("unclip", "clip_sample"), ("deepfloyd_if", "clip_sample")):
+        response = api.post("/v1/edits", json=body(model, source=source, inversion={"method": "negative_prompt"}))
+        (error,) = response.json()["errors"]
+        assert (response.status_code, error["code"]) == (422, "unsupported_inversion")
+        assert error["pointer"].endswith("/inversion/method")
+        assert setting in error["detail"]
 
 
 def test_a_prompt_of_more_tokens_than_t5_reads_is_refused_at_the_door_in_chunks_too(api):

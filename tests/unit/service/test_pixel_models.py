@@ -9,9 +9,13 @@ from transformers import AutoTokenizer
 from jobs.catalogue import load_catalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
-from p2p.layouts.checks import cell_of, described, wrong
+from p2p.layouts.checks import beyond_stages, cell_of, described, wrong
 from p2p.layouts.model_files import ModelFiles
+from p2p.spec import EditSpec
 from prompts.counting import counter_of
+from prompts.schedulers import cutting_off
+from service.edits.resolving import resolved
+from service.http.errors import InvalidEdit
 from tests.declared import declared
 
 GOLDEN = Path(__file__).parents[2] / "parity" / "families"
@@ -92,6 +96,39 @@ def test_the_sides_of_pictures_are_multiples_of_what_the_networks_halve_and_enla
     )
 
 
+def test_a_size_that_only_a_further_model_could_make_is_refused_by_name():
+    layout, files = LAYOUTS["deepfloyd_if"], ModelFiles(str(FOLDERS["deepfloyd_if"]))
+    parts = described(layout, files).parts
+    side = parts["unet"].config["sample_size"]
+    sizes = [(side, side), (side, 2 * side), (4 * side, 4 * side)]
+
+    (trouble,) = beyond_stages(layout, files, parts, sizes)
+    assert f"{4 * side}x{4 * side} pixels, and the model makes {side}x{side} by itself" in str(trouble)
+    assert "in `stages`" in str(trouble)
+
+
 def test_files_of_no_model_are_refused(tmp_path):
     with pytest.raises(UnsupportedModel):
         described(LAYOUTS["unclip"], ModelFiles(str(tmp_path)))
+
+
+def of_a_photo(method: str | None) -> EditSpec:
+    return EditSpec.model_validate(
+        {
+            "source": {"prompt": "a cat", "image": {"upload": "img_0123456789abcdef0123456789abcdef"}},
+            "targets": [{"prompt": "a dog", "edits": [{"kind": "replace"}]}],
+            "inversion": {"method": method},
+        }
+    )
+
+
+def test_an_inversion_that_samples_again_is_refused_where_the_scheduler_cuts_values_off(model):
+    known = ({"tiny": model}, {"tiny": counter_of(model)})
+    cutting = {"tiny": cutting_off(model) or ""}
+
+    for method in ("ddim", "null_text", "negative_prompt"):
+        with pytest.raises(InvalidEdit) as refused:
+            resolved(of_a_photo(method), *known, cutting=cutting)
+        complaints = [each for each in refused.value.complaints if each.code == "unsupported_inversion"]
+        assert [each.pointer for each in complaints] == ["/inversion/method"]
+        assert "ask for the inversion direct or edit_friendly" in complaints[0].detail
