@@ -64,7 +64,8 @@ class FlowFamily:
         self.pipeline, self.revision, self.loras = pipeline, revision, LoraShelf(pipeline)
         self.network, self.scale_factor = pipeline.transformer, pipeline.vae_scale_factor
         self.network.requires_grad_(False)
-        self.device, self.dtype = self.network.device, self.network.dtype
+        # Of networks that wait in main memory, where they run.
+        self.device, self.dtype = pipeline._execution_device, self.network.dtype
         self.attention_layers = joint_layers_of(self.network, self.processors)
         asked = layout.segments_of(parts)
         tokenizers = [getattr(pipeline, segment.tokenizer) for segment in asked]
@@ -99,8 +100,9 @@ class FlowFamily:
             raise UnsupportedModel(f"{files.embeddings[0].path} holds learned words, and {cls.name} takes none")
         source = source_of(cls.name, files, scheduler)
         pipeline = opened(cls.kind, cls.name, source, device=device, dtype=dtype)
-        for network in (pipeline.transformer, pipeline.vae.decoder):
-            pack(network)
+        if torch.device(device).type == "cpu":
+            for network in (pipeline.transformer, pipeline.vae.decoder):
+                pack(network)
         made = cls(pipeline, revision_of(files, dtype))
         made.loras = LoraShelf(pipeline, files.lora_choices)
         return made

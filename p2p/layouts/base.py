@@ -103,6 +103,8 @@ class Layout:
         stage: the layout of further models that make its pictures larger; None if it takes none.
         reads_chunks: whether its text encoders read a long prompt in chunks (`p2p.chunks`).
         lowercases: whether prompts are read in lower case.
+        offloads: whether its networks may wait in main memory until they are needed.
+        quantized: the part whose weights may have eight bits; None if none may.
         overflows_in_float16: "part.key" that says that a part overflows in float16; None if the family mends it.
     """
 
@@ -121,6 +123,8 @@ class Layout:
     stage: "Layout | None" = None
     reads_chunks: bool = True
     lowercases: bool = False
+    offloads: bool = False
+    quantized: str | None = None
     overflows_in_float16: str | None = None
 
     def segments_of(self, parts: Parts) -> tuple[Segment, ...]:

@@ -59,4 +59,6 @@ QWEN_IMAGE = Layout(
     segments=_segments,
     reads_chunks=False,
     state="flows",
+    offloads=True,
+    quantized="transformer",
 )

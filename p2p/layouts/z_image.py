@@ -38,4 +38,6 @@ Z_IMAGE = Layout(
     segments=_segments,
     reads_chunks=False,
     state="flows",
+    offloads=True,
+    quantized="transformer",
 )
