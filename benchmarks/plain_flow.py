@@ -19,7 +19,9 @@ class PlainFlow:
 
     @torch.no_grad()
     def __init__(self, family: FlowFamily, made: EditSpec) -> None:
-        assert made.sampling.steps is not None  # `benchmarks.variants.spec` says them
+        # `benchmarks.variants.spec` says them.
+        assert made.sampling.steps is not None
+        assert made.sampling.guidance_scale is not None
         shape = family.latent_shape(made.sampling.height, made.sampling.width)
         positions = (shape[1] // family.patch) * (shape[2] // family.patch)
         self.scheduler = family.scheduler(made.sampling.steps, positions)
@@ -43,7 +45,7 @@ def _flux(family: Any, made: EditSpec, noise: Tensor) -> tuple[Tensor, Output]:
     limit = family.tokenizer.segments[-1].limit
     text, pooled, text_ids = parts.encode_prompt(list(made.prompts), None, max_sequence_length=limit)
     ids = parts._prepare_latent_image_ids(len(noise), height // 2, width // 2, family.device, family.dtype)
-    scale = torch.full([len(noise)], made.sampling.guidance_scale, device=family.device, dtype=torch.float32)
+    scale = torch.full([len(noise)], made.sampling.guidance_scale or 0, device=family.device, dtype=torch.float32)
 
     def output(latents: Tensor, timestep: Tensor) -> Tensor:
         return family.network(

@@ -22,7 +22,6 @@ from p2p.cohort.cohort import Cohort
 from p2p.cohort.forward import Processors
 from p2p.families import load
 from p2p.families.amused import Amused
-from p2p.families.flow import FlowFamily
 from p2p.families.flux import Flux
 from p2p.families.packed import pack
 from p2p.families.stable_diffusion import StableDiffusion
@@ -45,7 +44,7 @@ COLOURS = ("red", "green", "blue", "yellow", "purple", "pink", "white")
 
 
 OfLatents = StableDiffusion | StableDiffusionXL
-Family = OfLatents | Amused | FlowFamily
+Family = OfLatents | Amused | Flux | StableDiffusion3
 #: The built-in models, by name: their families and folders.
 BUILT_IN: Mapping[str, tuple[str, str]] = {
     "scenes": ("stable_diffusion", "scenes/model"),

@@ -197,7 +197,7 @@ class ZImageAttention(JointProcessor):
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        freqs_cis: Tensor | None = None,
+        freqs_cis: Any = None,
     ) -> Any:
         def heads(projected: Tensor) -> Tensor:  # (rows, positions, heads, head_dim)
             return projected.unflatten(-1, (attn.heads, -1))
