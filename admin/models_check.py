@@ -46,6 +46,10 @@ def remarks(model: ModelDeclaration) -> Iterator[str]:
     if model.embeddings:
         words = (f"{each.token} ({_count(vectors(Path(each.path), layout), 'token')})" for each in model.embeddings)
         yield f"has learned {', '.join(words)}"
+    if model.offload is not None:
+        yield "keeps its networks in main memory until a GPU needs them"
+    if model.quantize is not None:
+        yield f"has its {layout.quantized} in {model.quantize}, for which workers need torchao"
     if unused := [part for part in layout.unused if part in found.parts]:
         yield f"is served without its {', '.join(unused)}"
 

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.variants import BUILT_IN, VARIANTS, model, spec
+from benchmarks.variants import BUILT_IN, VARIANTS, WINDOWS, loops_of, model, spec
 
 LOOPS = ("plain", "ours", "oracle")
 #: Steps of 50 that cover what there is: inside both windows, inside the cross window only, after.
 COVERING = (5, 30, 45)
+#: The same where windows end earlier.
+EARLIER = (5, 15, 45)
 #: mallopt(3): big tensors go back to the system when they are freed. Else the mark is one of the allocator's holes.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, THRESHOLD = -1, -3, 1 << 18
 #: mlockall(2): the pages that are mapped now.
@@ -38,14 +40,17 @@ class Peaks:
         if os.fork() == 0:
             os.close(self._ask)
             cases, covering, first = json.loads(_read(asking))
-            found = [{loop: in_child(threads, loop, covering, first, *case) for loop in LOOPS} for case in cases]
+            found = [
+                {loop: in_child(threads, loop, covering, first, *case) for loop in loops_of(case[0], LOOPS)}
+                for case in cases
+            ]
             os.write(answering, json.dumps(found).encode())
             os._exit(0)
         os.close(answering)
 
     def of(self, cases: Sequence[Case], *, quick: bool = False) -> list[dict[str, int]]:
         """Bytes at the peak of every case's (model, size, edits) loops; `quick` looks at one step, at once."""
-        covering = COVERING[:1] if quick else COVERING
+        covering = COVERING[:1] if quick else ()
         os.write(self._ask, json.dumps([list(cases), list(covering), not quick]).encode())
         os.close(self._ask)
         return json.loads(_read(self._answer))
@@ -91,14 +96,15 @@ def device_peak(loop: str, name: str, size: int, edits: int, *, compiled: bool) 
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    step_through(loop, name, size, edits, COVERING, family)
+    step_through(loop, name, size, edits, (), family)
     torch.cuda.synchronize()
     return torch.cuda.max_memory_allocated() - before
 
 
 def step_through(loop: str, name: str, size: int, edits: int, covering: Sequence[int], family=None) -> None:
-    """Makes a run and does the steps that differ."""
+    """Makes a run and does the steps that differ: those of `covering`, or all of them if it names none."""
     run = VARIANTS[loop](family or model(name), spec(name, size, edits, maps=False))
+    covering = covering or (EARLIER if name in WINDOWS else COVERING)
     for index in range(run.num_steps) if name in BUILT_IN else covering:
         run.step(index)
 

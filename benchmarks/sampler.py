@@ -7,7 +7,9 @@ windows, one inside the cross window only and one after are timed and composed t
 widths with one transformer block a level (`benchmarks.random_weights_xl`). Run it with nothing else running.
 
 Control: a refinement with new words and a reweighting, cross 0 to .8, self 0 to .4. With `--device cuda` SD 1.5 and
-SD 2.1 at their own sizes; `--compile` compiles the network, its attention apart, on all sides.
+SD 2.1 at their own sizes. `flux` and `sd3` have the block widths of FLUX.1 and SD3 medium and few blocks
+(`benchmarks.random_weights_flows`); cross 0 to .4, self 0 to .2, and no explicit form.
+`--compile` compiles the network, its attention apart, on all sides.
 """
 
 import argparse
@@ -20,28 +22,33 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from benchmarks.memory import LOOPS, Case, Peaks, device_peak
-from benchmarks.variants import BUILT_IN, STEPS, VARIANTS, model, spec
+from benchmarks.variants import BUILT_IN, STEPS, VARIANTS, WINDOWS, loops_of, model, spec
 from p2p.sampling import noise_streams
 
 #: Of 50 steps: one inside both windows, one inside the cross window only, one after; and how many there are of each.
 REPRESENTATIVE = ((5, 20), (30, 20), (45, 10))
-PAIRS = {"scenes": 7, "scenes-tokens": 7, "sd15": 5, "sd21": 5, "sdxl": 3}
+#: The same of models whose windows end earlier (`benchmarks.variants.WINDOWS`).
+EARLIER = ((5, 10), (15, 10), (45, 30))
+PAIRS = {"scenes": 7, "scenes-tokens": 7, "sd15": 5, "sd21": 5, "sdxl": 3, "flux": 5, "sd3": 5}
 #: How often a loop is run for one measurement: built-in models take half a second, less than disturbances.
 REPEATS = {"scenes": 3, "scenes-tokens": 3}
 #: A variant, and of what.
 Loop = tuple[str, Case]
 SCENES: tuple[Case, ...] = (("scenes", 64, 1), ("scenes", 64, 3), ("scenes", 64, 7))
 TOKENS: tuple[Case, ...] = (("scenes-tokens", 64, 1), ("scenes-tokens", 64, 3), ("scenes-tokens", 64, 7))
+FLOWS: tuple[Case, ...] = (("flux", 512, 1), ("sd3", 512, 1))
 ROWS: dict[str, tuple[Case, ...]] = {
-    "cpu": (*SCENES, *TOKENS, ("sd15", 256, 1), ("sd15", 256, 7), ("sd15", 512, 1), ("sdxl", 512, 1)),
-    "cuda": (*SCENES, *TOKENS, ("sd15", 512, 1), ("sd15", 512, 7), ("sd21", 768, 1), ("sdxl", 1024, 1)),
+    "cpu": (*SCENES, *TOKENS, ("sd15", 256, 1), ("sd15", 256, 7), ("sd15", 512, 1), ("sdxl", 512, 1), *FLOWS),
+    "cuda": (*SCENES, *TOKENS, ("sd15", 512, 1), ("sd15", 512, 7), ("sd21", 768, 1), ("sdxl", 1024, 1), *FLOWS),
 }
 QUICK = (("scenes", 64, 1), ("scenes-tokens", 64, 1), ("sd15", 128, 1))
 
 
 def counted(name: str) -> Sequence[tuple[int, int]]:
     """The steps of a model's loop that are timed, and for how many each stands."""
-    return [(index, 1) for index in range(STEPS[name])] if name in BUILT_IN else REPRESENTATIVE
+    if name in BUILT_IN:
+        return [(index, 1) for index in range(STEPS[name])]
+    return EARLIER if name in WINDOWS else REPRESENTATIVE
 
 
 class Timing:
@@ -63,7 +70,7 @@ class Timing:
         first call. Without it the upper quartile of the ratios was above 2 on an H200.
         """
         family = model(name, self.device, compiled=self.compiled)
-        for variant in VARIANTS if self.device == "cuda" else ("plain",):
+        for variant in loops_of(name, VARIANTS) if self.device == "cuda" else ("plain",):
             run = VARIANTS[variant](family, spec(name, size, edits, maps=variant == "maps"))
             for index, _ in counted(name) if self.device == "cuda" else [(0, 1)]:
                 run.step(index)
@@ -127,7 +134,7 @@ def measured(timing: Timing, case: Case, pairs: int) -> dict:
         for loop, seconds in timing.seconds(loops).items():
             timed[loop].append(seconds)
     pair = timed.get("pair", timed["ours"])
-    oracle = timing.seconds({"oracle": ("oracle", case)})["oracle"]
+    explicit = timing.seconds({loop: (loop, case) for loop in loops_of(name, ["oracle"])})
 
     def ratios(variant: str) -> list[float]:
         return [one / other for one, other in zip(timed[variant], timed["plain"], strict=True)]
@@ -145,9 +152,13 @@ def measured(timing: Timing, case: Case, pairs: int) -> dict:
         "ours_with_maps_and_blend_to_plain": median("maps"),
         "reedit_to_plain": median("again"),
         "many_to_pairs": round(statistics.median(o / (edits * p) for o, p in zip(timed["ours"], pair, strict=True)), 4),
-        "oracle_to_ours": round(oracle / statistics.median(timed["ours"]), 4),
+        "oracle_to_ours": _ratio(explicit.get("oracle"), statistics.median(timed["ours"])),
         "decode_to_plain": round(timing.decoding(*case) / statistics.median(timed["plain"]), 4),
     }
+
+
+def _ratio(one: float | None, other: float) -> float | None:
+    return None if one is None else round(one / other, 4)
 
 
 def main() -> None:
@@ -174,10 +185,13 @@ def main() -> None:
     if peaks:
         memory = peaks.of(cases, quick=arguments.quick)
     else:
-        memory = [{loop: device_peak(loop, *case, compiled=timing.compiled) for loop in LOOPS} for case in cases]
+        memory = [
+            {loop: device_peak(loop, *case, compiled=timing.compiled) for loop in loops_of(case[0], LOOPS)}
+            for case in cases
+        ]
     for row, peak in zip(rows, memory, strict=True):
         row["memory_ours_to_plain"] = round(peak["ours"] / peak["plain"], 4)
-        row["memory_oracle_to_ours"] = round(peak["oracle"] / peak["ours"], 4)
+        row["memory_oracle_to_ours"] = _ratio(peak.get("oracle"), peak["ours"])
     print(json.dumps({"rows": rows}))
 
 

@@ -117,6 +117,10 @@ class ModelDeclaration(Part):
     stages: tuple[str, ...] = Field(
         (), description="Directories of further models that make its pictures larger, relative to the file."
     )
+    offload: Literal["model"] | None = Field(
+        None, description="Not for clients: its networks wait in main memory until the GPU needs them, one at a time."
+    )
+    quantize: Literal["int8"] | None = Field(None, description="Its large network's weights have eight bits.")
     family: str = Field(description="Its attention layout: p2p/families.")
     tokenizer: Path | None = Field(
         None, description="Its tokenizer's file or folder, relative to the file; absent for that of the model itself."

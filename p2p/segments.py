@@ -23,6 +23,7 @@ class Segment:
         head: tokens in front of the prompt's own: 1 of CLIP, none of T5.
         cuts: whether it leaves out what goes beyond its limit. Of several segments, the others still read it.
         prefix, suffix: what a template says before and after the prompt. Their tokens are positions of no word.
+        dropped: tokens at the beginning, of the prefix, that are encoded and then left out: they have no position.
     """
 
     tokenizer: str
@@ -31,6 +32,7 @@ class Segment:
     cuts: bool = False
     prefix: str = ""
     suffix: str = ""
+    dropped: int = 0
 
     def at_most(self, limit: int | None) -> "Segment":
         """The same with no more positions than the tokenizer's files say; None if they do not."""
@@ -64,7 +66,8 @@ class SegmentedTokenizer:
         """The tokens of the longest segment, by which prompts are counted."""
         segment = longest(self.segments)
         ids, spans = self._readers[self.segments.index(segment)](f"{segment.prefix}{text}{segment.suffix}")
-        return {"input_ids": list(ids), "offset_mapping": list(spans)}
+        kept = slice(segment.dropped, None)
+        return {"input_ids": list(ids[kept]), "offset_mapping": list(spans[kept])}
 
     def limited(self, limits: Sequence[int]) -> "SegmentedTokenizer":
         """The same with other limits."""
@@ -98,6 +101,7 @@ def _read(prompt: str, segment: Segment, read: Tokens) -> TokenizedPrompt:
         head, tail = sum(right <= first for _, right in spans), sum(left >= last for left, _ in spans)
         own = range(head, len(ids) - tail)
         spans = [(left - first, right - first) if at in own else (0, 0) for at, (left, right) in enumerate(spans)]
+        ids, spans, head = ids[segment.dropped :], spans[segment.dropped :], max(0, head - segment.dropped)
     if len(ids) > segment.limit:
         if not segment.cuts:
             raise PromptTooLong(prompt, len(ids), segment.limit)

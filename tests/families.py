@@ -1,6 +1,6 @@
 """Families on tiny models of their real classes: tests run over all of them by a parameter.
 
-A new family is a row of each table. Families of flows have none yet: `tests/tiny_flows.py` makes their models.
+A new family is a row of each table.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,11 +10,16 @@ from typing import Any
 from diffusers import (
     AmusedPipeline,
     DiffusionPipeline,
+    Flux2KleinPipeline,
+    FluxPipeline,
     IFPipeline,
     LatentConsistencyModelPipeline,
+    QwenImagePipeline,
+    StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UnCLIPPipeline,
+    ZImagePipeline,
 )
 from torch import Tensor
 
@@ -22,10 +27,15 @@ from p2p.families.amused import Amused
 from p2p.families.base import ModelFamily
 from p2p.families.conditioning import Conditioning
 from p2p.families.deepfloyd_if import DeepFloydIF
+from p2p.families.flux import Flux
+from p2p.families.flux2_klein import Flux2Klein
+from p2p.families.qwen_image import QwenImage
 from p2p.families.stable_diffusion import StableDiffusion
+from p2p.families.stable_diffusion_3 import StableDiffusion3
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
 from p2p.families.unclip import UnCLIP
-from tests import tiny, tiny_amused, tiny_if, tiny_unclip, tiny_xl
+from p2p.families.z_image import ZImage
+from tests import tiny, tiny_amused, tiny_flows, tiny_if, tiny_unclip, tiny_xl
 
 PIPELINES: Mapping[str, Callable[..., Any]] = {
     "stable_diffusion": tiny.pipeline,
@@ -33,18 +43,32 @@ PIPELINES: Mapping[str, Callable[..., Any]] = {
     "amused": tiny_amused.pipeline,
     "deepfloyd_if": tiny_if.pipeline,
     "unclip": tiny_unclip.pipeline,
+    "stable_diffusion_3": tiny_flows.sd3,
+    "flux": tiny_flows.flux,
+    "flux2_klein": tiny_flows.klein,
+    "z_image": tiny_flows.z_image,
+    "qwen_image": tiny_flows.qwen_image,
 }
 #: What a family can do that others cannot: a test of it says so by `pytest.mark.needs`.
 #: "latents": its states are numbers that noise is removed from, by any scheduler that is named.
 #: "chunks": long prompts are read in several.
 #: "pixels": these numbers are pixels.
+#: "jobs": all that a worker does with a job is tried on it. Families of flows have one code there, so it is tried on
+#: SD3, whose words have two segments, and on Z-Image, whose texts have lengths.
+#: "each": what has nothing to do with the model's own code is tried on it; of flows on FLUX.1 alone.
+#: "flows": words and pixels share one softmax, and noise is left along a flow, by its own scheduler alone.
 #: "single files": it is opened from a file with the names of its authors' code.
 ABLE: Mapping[str, frozenset[str]] = {
-    "stable_diffusion": frozenset({"latents", "chunks", "single files"}),
-    "stable_diffusion_xl": frozenset({"latents", "chunks", "single files"}),
-    "amused": frozenset({"chunks"}),
-    "deepfloyd_if": frozenset({"pixels"}),
-    "unclip": frozenset({"pixels"}),
+    "stable_diffusion": frozenset({"latents", "chunks", "single files", "jobs", "each"}),
+    "stable_diffusion_xl": frozenset({"latents", "chunks", "single files", "jobs", "each"}),
+    "amused": frozenset({"chunks", "jobs", "each"}),
+    "deepfloyd_if": frozenset({"pixels", "jobs", "each"}),
+    "unclip": frozenset({"pixels", "jobs", "each"}),
+    "stable_diffusion_3": frozenset({"flows", "jobs"}),
+    "flux": frozenset({"flows", "each"}),
+    "flux2_klein": frozenset({"flows"}),
+    "z_image": frozenset({"flows", "jobs"}),
+    "qwen_image": frozenset({"flows"}),
 }
 _FAMILIES: Mapping[type[DiffusionPipeline], Callable[[Any], Any]] = {
     StableDiffusionPipeline: StableDiffusion,
@@ -53,6 +77,11 @@ _FAMILIES: Mapping[type[DiffusionPipeline], Callable[[Any], Any]] = {
     AmusedPipeline: Amused,
     IFPipeline: DeepFloydIF,
     UnCLIPPipeline: UnCLIP,
+    StableDiffusion3Pipeline: StableDiffusion3,
+    FluxPipeline: Flux,
+    Flux2KleinPipeline: Flux2Klein,
+    ZImagePipeline: ZImage,
+    QwenImagePipeline: QwenImage,
 }
 
 
@@ -94,16 +123,26 @@ def of(pipeline: DiffusionPipeline) -> ModelFamily:
     return _FAMILIES[type(pipeline)](pipeline)
 
 
+def processors_of(family: ModelFamily) -> dict[str, Any]:
+    """What computes each of its attention layers now."""
+    return {name: layer.processor for name, layer in family.attention_layers.items()}
+
+
 class _Counting:
     """A family that counts the rows that go through its network."""
 
     rows = 0
 
+    def __init__(self, *given: Any, **further: Any) -> None:
+        super().__init__(*given, **further)
+        self.by_step: list[int] = []
+
     def predict(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
         self.rows += len(conditioning.prompts)
+        self.by_step.append(len(conditioning.prompts))
         return super().predict(latents, timestep, conditioning)  # type: ignore[misc]
 
 
 def counted(pipeline: DiffusionPipeline) -> Any:
-    """The family of a pipeline, which counts in `rows` what goes through its network."""
+    """The family of a pipeline, which counts in `rows`, and `by_step`, what goes through its network."""
     return type("Counted", (_Counting, _FAMILIES[type(pipeline)]), {})(pipeline)  # type: ignore[arg-type]

@@ -1,30 +1,39 @@
-"""Tiny models of flows whose pixels and text share one softmax: SD3.5 medium, FLUX.1 and FLUX.2 klein."""
+"""Tiny models of flows, pixels and text in one softmax: SD3.5 medium, FLUX.1, FLUX.2 klein, Z-Image, Qwen-Image."""
 
 import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
+    AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
     Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
+    QwenImagePipeline,
+    QwenImageTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
 from tokenizers import pre_tokenizers
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3Model,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
 )
 
+from p2p.layouts.qwen_image import PREFIX
 from tests import tiny
 
 #: Shaped like Qwen3's own.
@@ -91,7 +100,7 @@ def _vae(scaling: float, shift: float) -> AutoencoderKL:
     ).eval()
 
 
-def qwen_tokenizer(words: tuple[str, ...] = tiny.WORDS) -> Qwen2Tokenizer:
+def qwen_tokenizer(words: tuple[str, ...] = tiny.WORDS, limit: int = 96) -> Qwen2Tokenizer:
     """A Qwen tokenizer with Qwen3's template that knows some words whole, each with the space before it."""
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
     alphabet, merges = sorted(pre_tokenizers.ByteLevel.alphabet()), []
@@ -104,7 +113,7 @@ def qwen_tokenizer(words: tuple[str, ...] = tiny.WORDS) -> Qwen2Tokenizer:
     tokens = [*special, *alphabet, *(one + other for one, other in merges)]
     vocab = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     further = {"additional_special_tokens": special[1:], "chat_template": _CHAT}
-    return Qwen2Tokenizer(vocab=vocab, merges=merges, model_max_length=1024, **further)
+    return Qwen2Tokenizer(vocab=vocab, merges=merges, model_max_length=limit, **further)
 
 
 def klein(sample_size: int = 16, *, distilled: bool = True) -> Flux2KleinPipeline:
@@ -127,16 +136,6 @@ def klein(sample_size: int = 16, *, distilled: bool = True) -> Flux2KleinPipelin
         for name, weight in network.named_parameters():
             if "stream_modulation" in name or name == "context_embedder.weight":
                 weight.mul_(4)
-    config = Qwen3Config(
-        vocab_size=len(words),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        max_position_embeddings=1024,
-    )
     vae = AutoencoderKLFlux2(
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
@@ -149,13 +148,105 @@ def klein(sample_size: int = 16, *, distilled: bool = True) -> Flux2KleinPipelin
     with torch.no_grad():
         vae.bn.running_mean.normal_()
         vae.bn.running_var.uniform_(0.5, 2)
+    encoder = Qwen3ForCausalLM(_qwen3(words, 27))  # the states of its 9th, 18th and 27th layer are the text
+    with torch.no_grad():
+        encoder.get_input_embeddings().weight.mul_(50)  # or states of early layers say nothing
     made = Flux2KleinPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
         vae=vae.eval(),
-        text_encoder=Qwen3ForCausalLM(config).eval(),
+        text_encoder=encoder.eval(),
         tokenizer=words,
         transformer=_sharpened(network),
         is_distilled=distilled,
+    )
+    made.default_sample_size = sample_size
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def _qwen3(words: Qwen2Tokenizer, layers: int) -> Qwen3Config:
+    return Qwen3Config(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        max_position_embeddings=1024,
+    )
+
+
+def z_image(sample_size: int = 16) -> ZImagePipeline:
+    """A pipeline of Z-Image's layout: a refiner of pixels, one of texts, two layers of both."""
+    torch.manual_seed(0)
+    words = qwen_tokenizer(limit=96)
+    network = ZImageTransformer2DModel(
+        in_channels=4,
+        dim=32,
+        n_layers=2,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=16,
+        axes_dims=[4, 6, 6],
+        axes_lens=[256, 64, 64],
+    )
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if name in ("x_pad_token", "cap_pad_token"):
+                weight.normal_()
+            elif name.endswith(("cap_embedder.1.weight", "adaLN_modulation.0.weight")):
+                weight.mul_(4)
+    made = ZImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=_vae(0.3611, 0.1159),
+        text_encoder=Qwen3Model(_qwen3(words, 3)).eval(),
+        tokenizer=words,
+        transformer=_sharpened(network),
+    )
+    made.default_sample_size = sample_size  # the pipeline's own is 1024 pixels, and stands in its code alone
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def qwen_image(sample_size: int = 16) -> QwenImagePipeline:
+    """A pipeline of Qwen-Image's layout: two blocks of two streams."""
+    torch.manual_seed(0)
+    words = qwen_tokenizer((*tiny.WORDS, *PREFIX.replace(",", " ").split()), limit=96)
+    network = QwenImageTransformer2DModel(
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        axes_dims_rope=(4, 6, 6),
+    )
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if name.endswith(("txt_in.weight", "_mod.1.weight")):
+                weight.mul_(4)
+    text = {
+        "vocab_size": len(words),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 2048,
+        "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3], "rope_type": "default"},
+    }
+    vision = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 32}
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision | {"fullatt_block_indexes": [0]})
+    mean, deviation = [-0.7, 0.2, 0.5, -0.1], [2.8, 1.4, 2.3, 1.1]
+    vae = {"base_dim": 8, "z_dim": 4, "dim_mult": [1, 1], "num_res_blocks": 1, "temperal_downsample": [False]}
+    made = QwenImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, max_shift=0.9, shift_terminal=0.02),
+        vae=AutoencoderKLQwenImage(**vae, latents_mean=mean, latents_std=deviation).eval(),
+        text_encoder=Qwen2_5_VLForConditionalGeneration(config).eval(),
+        tokenizer=words,
+        transformer=_sharpened(network),
     )
     made.default_sample_size = sample_size
     made.set_progress_bar_config(disable=True)

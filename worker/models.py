@@ -19,7 +19,7 @@ def load_family(declaration: ModelDeclaration, *, device: str = "auto", dtype: s
     family = load(
         declaration.family,
         ModelFiles.of(declaration),
-        device=_device(device),
+        device=device_of(device),
         dtype=precision(declaration, device, dtype),
         scheduler=declaration.scheduler,
     )
@@ -38,7 +38,8 @@ def _require_what_is_declared(declaration: ModelDeclaration, family: ModelFamily
         family.latent_shape(height, width)
 
 
-def _device(asked: str) -> str:
+def device_of(asked: str) -> str:
+    """The device that a worker's setting names."""
     if asked != "auto":
         return asked
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -50,4 +51,4 @@ def precision(declaration: ModelDeclaration, device: str, dtype: str) -> torch.d
     if name is not None:
         return getattr(torch, name)
     # CPUs compute float16 slowly where they do at all.
-    return torch.float16 if _device(device).startswith("cuda") else torch.float32
+    return torch.float16 if device_of(device).startswith("cuda") else torch.float32

@@ -14,13 +14,14 @@ from jobs.catalogue import ModelDeclaration
 from jobs.redis.several_queues import SeveralQueues
 from jobs.storage import ObjectStorage
 from p2p.errors import P2PError
+from p2p.families.holding import require_means
 from p2p.families.loras import require_peft
 from p2p.families.occupied import occupied
 from p2p.layouts.model_files import ModelFiles
 from worker.checks import weights_of_checked
 from worker.engine import Engine
 from worker.marking import Marking
-from worker.models import load_family, precision
+from worker.models import device_of, load_family, precision
 from worker.moderation import Judge
 from worker.residents import Resident, Residents
 from worker.sampler import ModelSampler
@@ -85,7 +86,9 @@ def _expected(declarations: Sequence[ModelDeclaration], settings: WorkerSettings
     wrong = []
     for declaration in declarations:
         try:
-            require_peft(ModelFiles.of(declaration).loras)
+            files = ModelFiles.of(declaration)
+            require_peft(files.loras)
+            require_means(files, device_of(settings.device))
             weights = weights_of_checked(declaration)
         except (P2PError, OSError, ValueError) as error:
             reason = " ".join(str(error).split())

@@ -26,6 +26,7 @@ from p2p.attention.layout import (
     Rows,
     SelfLayout,
     cross_layout,
+    of_rows,
     rows_of,
     self_layout,
     spread_of,
@@ -260,25 +261,40 @@ class AttentionControl:
             return q, k
         return take(q, self._spread), take(k, self._spread)
 
-    def attend_jointly(self, site: AttentionSite, q: Tensor, k: Tensor, v: Tensor, fused: Fused = sdpa) -> Tensor:
+    def attend_jointly(
+        self,
+        site: AttentionSite,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        fused: Fused = sdpa,
+        tokens: int | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """The output of a layer in which pixels and text are one sequence (`p2p.attention.joint`).
 
         Args:
             q, k, v: (rows, heads, positions, head_dim), after `carry`.
             fused: the attention that the layer's own processor calls.
+            tokens: positions of the text, where the model leaves out those that no prompt of the batch has.
+            mask: (rows, positions) bool, which ones are attended to; None for all.
         """
-        image, text = site.parts(q.shape[2], self.tokens)
+        image, text = site.parts(q.shape[2], self.tokens if tokens is None else tokens)
         if self._reads(site):
             for reading in self._reading:
                 if reading.reads_at(site):
-                    reading.read_jointly(q[:, :, image], k, text, fused)
+                    reading.read_jointly(q[:, :, image], k, text, fused, mask)
         published = [each for each in self._published if each.acts_at(site)]
-        own = q, k
+        own, seen = (q, k), mask
         for each in published:
             q, k, v = each.taken(q, k, v, image)
-        out = fused(q, k, v) if self._joint is None else self._joint.attend(q, k, v, image, text, fused)
+            seen = each.masked(seen)
+        if self._joint is None:
+            out = fused(q, k, v, attn_mask=of_rows(seen, slice(None)))
+        else:
+            out = self._joint.attend(q, k, v, image, text, fused, seen)
         for each in published:
-            each.put_logits(out, *own, v, image, text, fused)
+            each.put_logits(out, *own, v, image, text, fused, mask)
         return out
 
     def _layout(self, site: AttentionSite) -> CrossLayout:
@@ -358,6 +374,7 @@ class AttentionControl:
             matched=job.plan.cross.mass_matched,
             blocks=None if job.plan.published is None else job.plan.published.read_blocks,
             everywhere=job.plan.published is not None and job.plan.published.read_blocks is None,
+            tokens=self.tokens,
         )
 
 

@@ -11,6 +11,8 @@ those of the text:
 
     P0 @ [c v | A v]  +  P @ [(1 - c) v | B v]
 
+Positions that a mask leaves out have no column: P0 and P are zero there, and so is what is mapped to them.
+
 `mass_matched` keeps the text's whole share of the attention as it is in P: P0 A is multiplied by the share that the
 text has in P, divided by the one it has in P0, and the pixels' columns are those of P. Both shares come out as one more
 channel of the values. docs/attention.md derives it.
@@ -18,13 +20,14 @@ channel of the values. docs/attention.md derives it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
-from p2p.attention.layout import EditedRow, Fused, Rows, rows_of, take
+from p2p.attention.layout import EditedRow, Fused, Rows, of_rows, rows_of, take
 
 #: Widths that fused kernels take. Values wider than queries and keys would silently build the whole matrix.
 _WIDTHS = 8
@@ -57,23 +60,43 @@ class JointLayout:
     added_to: Tensor
     matched: Tensor | None
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, image: slice, text: slice, fused: Fused = sdpa) -> Tensor:
-        """The site's output, (rows, heads, positions, head_dim), as are q, k and v: pixels' and text's positions."""
+    def attend(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        image: slice,
+        text: slice,
+        fused: Fused = sdpa,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """The site's output, (rows, heads, positions, head_dim), as are q, k and v: pixels' and text's positions.
+
+        Args:
+            text: may be shorter than a prompt's limit, where no prompt of the batch is longer.
+            mask: (rows, positions) bool, which ones are attended to.
+        """
         out = torch.empty_like(q)
         if len(plain := take(q, self.plain)):
-            out[self.plain] = fused(plain, take(k, self.plain), take(v, self.plain))
-        keys, values = take(k, self.edited), take(v, self.edited)
-        out[self.edited, :, text] = fused(take(q, self.edited)[:, :, text], keys, values)
-        out[self.edited, :, image] = self._pixels(q, k, v, image, text, fused)
+            out[self.plain] = fused(
+                plain, take(k, self.plain), take(v, self.plain), attn_mask=of_rows(mask, self.plain)
+            )
+        if mask is not None:  # a column that is mapped to one that is not there goes nowhere
+            v = v * mask[:, None, :, None]
+        keys, values, seen = take(k, self.edited), take(v, self.edited), of_rows(mask, self.edited)
+        out[self.edited, :, text] = fused(take(q, self.edited)[:, :, text], keys, values, attn_mask=seen)
+        seen = of_rows(mask, self.queries)
+        out[self.edited, :, image] = self._pixels(q, k, v, image, text, partial(fused, attn_mask=seen))
         return out
 
     def _pixels(self, q: Tensor, k: Tensor, v: Tensor, image: slice, text: slice, fused: Fused) -> Tensor:
         queries, keys = take(q[:, :, image], self.queries), take(k, self.queries)
-        values, count = take(v, self.values).clone(), len(self.edited)
+        values, count, tokens = take(v, self.values).clone(), len(self.edited), text.stop - text.start
         values[:, :, image] *= self.pixels.to(v.dtype)[:, None, None, None]
         # In float32: what comes out is rounded once.
         words = values[:, :, text].float()
-        words = torch.cat([self.mapper[:, None] @ words[:count], self.own[:, None, :, None] * words[count:]])
+        mapper, own = self.mapper[:, None, :tokens, :tokens], self.own[:, None, :tokens, None]
+        words = torch.cat([mapper @ words[:count], own * words[count:]])
         values[:, :, text] = words.to(v.dtype)
         if self.matched is None:
             found = fused(queries, keys, values)

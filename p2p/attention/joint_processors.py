@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
 from p2p.attention.control import AttentionControl
-from p2p.attention.layout import Fused
+from p2p.attention.layout import Fused, of_rows
 from p2p.attention.sites import AttentionSite
 from p2p.errors import UnsupportedModel
 
@@ -121,13 +121,119 @@ class Flux2SingleAttention(_Rotated):
         return attn.to_out(torch.cat([out, attn.mlp_act_fn(of_mlp)], -1))
 
 
+class QwenAttention(JointProcessor):
+    """Qwen-Image: text and then pixels, each rotated to its positions; padding of the text is left out by a mask."""
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_hidden_states_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        image_rotary_emb: Any = None,
+    ) -> Any:
+        # Said one by one: diffusers' `Attention` passes on what a processor's signature names, and drops the rest.
+        text = encoder_hidden_states, encoder_hidden_states_mask
+        return super().__call__(attn, hidden_states, *text, attention_mask, image_rotary_emb)
+
+    def controlled(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        encoder_hidden_states_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        image_rotary_emb: Any = None,
+    ) -> Any:
+        def heads(projected: Tensor) -> Tensor:  # (rows, positions, heads, head_dim)
+            return projected.unflatten(-1, (attn.heads, -1))
+
+        text, (of_pixels, of_text) = encoder_hidden_states, image_rotary_emb
+        q, k = (
+            _normed(attn.norm_q, heads(attn.to_q(hidden_states))),
+            _normed(attn.norm_k, heads(attn.to_k(hidden_states))),
+        )
+        q, k = self.control.carry(self.site, q, k)
+        text_q = _normed(attn.norm_added_q, heads(attn.add_q_proj(text)))
+        text_k = _normed(attn.norm_added_k, heads(attn.add_k_proj(text)))
+        q, k = (
+            torch.cat([_rotated(words, of_text), _rotated(pixels, of_pixels)], 1)
+            for words, pixels in ((text_q, q), (text_k, k))
+        )
+        v, mask = torch.cat([heads(attn.add_v_proj(text)), heads(attn.to_v(hidden_states))], 1), None
+        if encoder_hidden_states_mask is not None:
+            pixels = encoder_hidden_states_mask.new_ones(hidden_states.shape[:2])
+            mask = torch.cat([encoder_hidden_states_mask, pixels], 1)
+        tokens = text.shape[1]
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        out = _flat(self.control.attend_jointly(self.site, q, k, v, dispatched(self.stock), tokens, mask))
+        return _out(attn, out[:, tokens:].contiguous()), attn.to_add_out(out[:, :tokens].contiguous())
+
+
+class ZImageAttention(JointProcessor):
+    """Z-Image: pixels and then text in one stream, or pixels alone; both are filled up to a multiple of `PADDED_TO`.
+
+    What fills up the pixels goes with them. Prompts of fewer such parts than others of the batch have a mask.
+    """
+
+    #: `SEQ_MULTI_OF` of diffusers' file of the network.
+    PADDED_TO = 32
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        freqs_cis: Tensor | None = None,
+    ) -> Any:
+        # Said one by one, as above.
+        return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, freqs_cis)
+
+    def controlled(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        freqs_cis: Any = None,
+    ) -> Any:
+        def heads(projected: Tensor) -> Tensor:  # (rows, positions, heads, head_dim)
+            return projected.unflatten(-1, (attn.heads, -1))
+
+        q, k = (
+            _normed(attn.norm_q, heads(attn.to_q(hidden_states))),
+            _normed(attn.norm_k, heads(attn.to_k(hidden_states))),
+        )
+        v, pixels = heads(attn.to_v(hidden_states)), self._pixels()
+        carried = self.control.carry(self.site, q[:, :pixels], k[:, :pixels])
+        # Each row's own places: those of the pixels begin where its text ends.
+        q, k = (
+            _rotated(torch.cat([of_pixels, each[:, pixels:]], 1), freqs_cis)
+            for of_pixels, each in zip(carried, (q, k), strict=True)
+        )
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        tokens, fused = hidden_states.shape[1] - pixels, dispatched(self.stock)
+        if tokens:
+            out = self.control.attend_jointly(self.site, q, k, v, fused, tokens, attention_mask)
+        else:
+            out = fused(q, k, v, attn_mask=of_rows(attention_mask, slice(None)))
+        return _out(attn, _flat(out))
+
+    def _pixels(self) -> int:
+        """Positions of the pixels, and of what fills them up."""
+        height, width = (side // self.site.factor for side in self.control.size)
+        return -(-height * width // self.PADDED_TO) * self.PADDED_TO
+
+
 def dispatched(stock: Any) -> Fused:
     """The attention that a stock processor of diffusers calls, with the backend that it was given."""
 
-    def fused(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None) -> Tensor:
+    def fused(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, scale: float | None = None) -> Tensor:
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
         how = {"backend": stock._attention_backend, "parallel_config": stock._parallel_config}
-        return dispatch_attention_fn(q, k, v, scale=scale, **how).transpose(1, 2)
+        return dispatch_attention_fn(q, k, v, attn_mask=attn_mask, scale=scale, **how).transpose(1, 2)
 
     return fused
 
@@ -140,7 +246,9 @@ def joint_layers_of(network: Any, stock: Iterable[str]) -> Mapping[str, Any]:
     Raises:
         UnsupportedModel: a layer has another processor, or projects queries, keys and values as one.
     """
-    layers = {name: network.get_submodule(name.removesuffix(".processor")) for name in network.attn_processors}
+    # Not by the network's own list, which not all have. The order is the same.
+    found = ((name, module) for name, module in network.named_modules() if hasattr(module, "get_processor"))
+    layers = {f"{name}.processor": module for name, module in found}
     for name, layer in layers.items():
         if (kind := type(layer.processor).__name__) not in stock:
             raise UnsupportedModel(
@@ -155,9 +263,17 @@ def _normed(norm: Callable[[Tensor], Tensor] | None, projected: Tensor) -> Tenso
     return projected if norm is None else norm(projected)
 
 
+def _rotated(each: Tensor, places: Tensor) -> Tensor:
+    """Queries or keys, (rows, positions, heads, head_dim), turned by complex numbers as the stock processors do."""
+    turned = torch.view_as_complex(each.float().unflatten(-1, (-1, 2))) * places.unsqueeze(-2)
+    return torch.view_as_real(turned).flatten(-2).type_as(each)
+
+
 def _flat(out: Tensor) -> Tensor:
     return out.transpose(1, 2).flatten(2)
 
 
 def _out(attn: Any, out: Tensor) -> Tensor:
-    return attn.to_out[1](attn.to_out[0](out))
+    for layer in attn.to_out:  # of Z-Image a projection alone, else a dropout behind it
+        out = layer(out)
+    return out

@@ -12,7 +12,8 @@ from torch import Tensor
 
 #: Rows of a tensor's first axis: some that follow each other, or any.
 Rows = slice | Tensor
-#: Fused attention of (rows, heads, positions, head_dim), with a scale where the width is not the head's.
+#: Fused attention of (rows, heads, positions, head_dim), with a `scale` where the width is not the head's, and an
+#: `attn_mask` where not all positions are attended to.
 Fused = Callable[..., Tensor]
 
 
@@ -195,3 +196,8 @@ def rows_of(indices: Sequence[int], of: int, device) -> Rows:
 def take(tensor: Tensor, rows: Rows) -> Tensor:
     """Rows of a tensor's first axis."""
     return tensor[rows] if isinstance(rows, slice) else tensor.index_select(0, rows)
+
+
+def of_rows(mask: Tensor | None, rows: Rows) -> Tensor | None:
+    """Rows of a mask of positions, (rows, positions), as fused attention takes it: (rows, 1, 1, positions)."""
+    return None if mask is None else take(mask, rows)[:, None, None]

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 import torch
 from torch import Tensor
 
-from p2p.attention.layout import Fused, Rows, take
+from p2p.attention.layout import Fused, Rows, of_rows, take
 from p2p.attention.sites import AttentionSite, Keys
 
 
@@ -94,6 +94,7 @@ class Reading:
         matched: of each target, whether its text's share of the attention is its own (`p2p.attention.joint`).
         blocks: at which joint sites it reads; None for those that say so (`AttentionSite.is_read`).
         everywhere: whether it reads at all joint sites.
+        tokens: positions of a prompt.
     """
 
     def __init__(
@@ -106,13 +107,14 @@ class Reading:
         matched: Sequence[bool] = (),
         blocks: Container[int] | None = None,
         everywhere: bool = False,
+        tokens: int = 0,
     ) -> None:
         self.maps, self.size, self.rows, self.prompts = maps, size, rows, prompts
         if edit is not None:
             mapper, own = edit
             self.mapper, self.own = maps.columns(mapper, 2), maps.columns(own, 1)[:, None]
         self.has_source = edit is not None
-        self.blocks, self.everywhere = blocks, everywhere
+        self.blocks, self.everywhere, self.tokens = blocks, everywhere, tokens
         self.matched = [index for index, is_matched in enumerate(matched) if is_matched and edit is not None]
         self._total: Tensor | None = None  # (pictures, positions, tokens), summed over the layers of the step
         self._taken: Tensor | None = None  # (targets, positions, tokens), the source's as each target takes them
@@ -143,30 +145,33 @@ class Reading:
             logits += bias[self.rows]
         self._add(logits.softmax(-1)[..., leading:columns].mean(1))
 
-    def read_jointly(self, q: Tensor, k: Tensor, text: slice, fused: Fused) -> None:
+    def read_jointly(self, q: Tensor, k: Tensor, text: slice, fused: Fused, mask: Tensor | None = None) -> None:
         """Adds a layer of pixels and text in one softmax, without its matrix: columns of it, as one-hot values.
 
         Args:
-            q: (rows, heads, pixels, head_dim).
+            q: (rows, heads, pixels, head_dim). Padding behind the picture's own positions is left out.
             k: (rows, heads, positions, head_dim), of pixels and text.
             text: where the text is among the positions.
             fused: the layer's attention.
+            mask: (rows, positions) bool, which ones are attended to.
         """
-        q, k = q[self.rows], k[self.rows]
-        columns, width, place = self._columns(text.stop - text.start), q.shape[-1], text.start
+        q, k, seen = q[self.rows, :, : self.size[0] * self.size[1]], k[self.rows], of_rows(mask, self.rows)
+        # Tokens that no prompt of the batch has are nowhere.
+        columns = [column for column in self._columns(self.tokens) if column < text.stop - text.start]
+        width, place = q.shape[-1], text.start
         # (1, positions, columns) of zeros and ones; the last column is all of the text.
         chosen = q.new_zeros(1, k.shape[2], -(-(len(columns) + 1) // width) * width)
         chosen[0, [place + column for column in columns], range(len(columns))] = 1
         chosen[0, text, len(columns)] = 1
-        each = (fused(q, k, part.expand(*k.shape[:2], -1, -1)) for part in chosen.split(width, -1))
+        each = (fused(q, k, part.expand(*k.shape[:2], -1, -1), attn_mask=seen) for part in chosen.split(width, -1))
         found = torch.cat(list(each), -1)[..., : len(columns) + 1].float()
         words, share = found[..., :-1], found[..., -1:]
         if self.matched:
             ratio = torch.ones_like(share[1:])
             ratio[self.matched] = share[1:][self.matched] / share[:1]
-            taken = self._all_of((words[:1] * ratio).mean(1), columns, text)
+            taken = self._all_of((words[:1] * ratio).mean(1), columns)
             self._taken = taken if self._taken is None else self._taken + taken
-        self._add(self._all_of(words.mean(1), columns, text))
+        self._add(self._all_of(words.mean(1), columns))
 
     def _columns(self, tokens: int) -> list[int]:
         """The tokens whose maps are needed: those that are gathered, and those of the source that they are made of."""
@@ -175,10 +180,9 @@ class Reading:
         sources = self.mapper.any(-1).any(0).nonzero().flatten().tolist() if self.has_source else []
         return sorted({*self.maps.tokens, *sources})
 
-    @staticmethod
-    def _all_of(words: Tensor, columns: Sequence[int], text: slice) -> Tensor:
-        """Columns at their places among all tokens; the others are zero."""
-        found = words.new_zeros(*words.shape[:-1], text.stop - text.start)
+    def _all_of(self, words: Tensor, columns: Sequence[int]) -> Tensor:
+        """Columns at their places among all tokens of a prompt; the others are zero."""
+        found = words.new_zeros(*words.shape[:-1], self.tokens)
         found[..., list(columns)] = words
         return found
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from p2p.attention.layout import Fused
+from p2p.attention.layout import Fused, of_rows
 from p2p.attention.sites import AttentionSite
 from p2p.plan import PublishedPlan
 
@@ -79,10 +79,31 @@ class Published:
             changed[rows, :, place] = tensor[self.source, :, place]
             yield changed
 
-    def put_logits(self, out: Tensor, q: Tensor, k: Tensor, v: Tensor, image: slice, text: slice, fused: Fused) -> None:
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """Which positions each row attends to, (rows, positions): of the source's keys, those that it does."""
+        if mask is None or self.method.k != "all":
+            return mask
+        changed = mask.clone()
+        changed[list(self.targets)] = mask[self.source]
+        return changed
+
+    def put_logits(
+        self,
+        out: Tensor,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        image: slice,
+        text: slice,
+        fused: Fused,
+        mask: Tensor | None = None,
+    ) -> None:
         """Puts the targets' rows of pixels into an output, where a part of their logits is the source's.
 
         One call of twice the width: the halves of a key that a column's logits do not come from are zero.
+
+        Args:
+            mask: (rows, positions) bool, which ones are attended to.
         """
         if self.method.columns is None:
             return
@@ -93,4 +114,8 @@ class Published:
         keys[:, :, from_source, :width] = 0
         other = image if self.method.columns == "text" else text
         keys[:, :, other, width:] = 0
-        out[rows, :, image] = fused(queries, keys, pad(v[rows], (0, width)), scale=width**-0.5)[..., :width]
+        seen = None if mask is None else mask[rows].clone()
+        if mask is not None and seen is not None:
+            seen[:, from_source] = mask[self.source, from_source]
+        how = {"scale": width**-0.5, "attn_mask": of_rows(seen, slice(None))}
+        out[rows, :, image] = fused(queries, keys, pad(v[rows], (0, width)), **how)[..., :width]

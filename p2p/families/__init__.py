@@ -13,10 +13,12 @@ from p2p.families.base import ModelFamily
 from p2p.families.deepfloyd_if import DeepFloydIF
 from p2p.families.flux import Flux
 from p2p.families.flux2_klein import Flux2Klein
+from p2p.families.qwen_image import QwenImage
 from p2p.families.stable_diffusion import StableDiffusion
 from p2p.families.stable_diffusion_3 import StableDiffusion3
 from p2p.families.stable_diffusion_xl import StableDiffusionXL
 from p2p.families.unclip import UnCLIP
+from p2p.families.z_image import ZImage
 from p2p.layouts.model_files import ModelFiles
 from p2p.spec import SchedulerName
 
@@ -29,6 +31,8 @@ FAMILIES: Mapping[str, Callable[..., ModelFamily]] = {
     "stable_diffusion_3": StableDiffusion3.load,
     "flux": Flux.load,
     "flux2_klein": Flux2Klein.load,
+    "z_image": ZImage.load,
+    "qwen_image": QwenImage.load,
 }
 
 

@@ -1,6 +1,6 @@
 """What the rows of a batch are conditioned on, and how their guidance is combined where it is rows of the batch."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +8,15 @@ import torch
 from torch import Tensor
 
 from p2p.families.encoded import Encoded, joined
+
+#: What guidance makes of outputs without the prompt, of those with it, (rows, channels, height, width) each, and of
+#: the scales, (rows, 1, 1, 1).
+Guidance = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def classifier_free(without: Tensor, rows: Tensor, scale: Tensor) -> Tensor:
+    """Ho and Salimans 2021, equation 6."""
+    return without + scale * (rows - without)
 
 
 @dataclass(frozen=True)
@@ -79,15 +88,19 @@ class Conditioning:
         everyone = len(self.guided) == len(rows)
         return torch.cat([rows if everyone else rows.index_select(0, self._guided_rows), rows])
 
-    def combine(self, output: Tensor) -> Tensor:
-        """The guided output of the rows, of the model's for the batch (Ho and Salimans 2021, equation 6)."""
+    def combine(self, output: Tensor, by: Guidance = classifier_free) -> Tensor:
+        """The guided output of the rows, of the model's for the batch.
+
+        Args:
+            by: how a row's output and the one of its unconditional row make the guided one.
+        """
         without, rows = output[: len(self.guided)], self._mix(output[len(self.guided) :])
         if not self.guided:
             return rows
         scale = self._scale.to(output.dtype)
         if len(self.guided) == len(rows):
-            return without + scale * (rows - without)
-        guided = without + scale * (rows.index_select(0, self._guided_rows) - without)
+            return by(without, rows, scale)
+        guided = by(without, rows.index_select(0, self._guided_rows), scale)
         return rows.index_copy(0, self._guided_rows, guided)
 
     def _mix(self, rows: Tensor) -> Tensor:

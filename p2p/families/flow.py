@@ -15,7 +15,7 @@ from p2p.attention.joint_processors import JointProcessor, joint_layers_of
 from p2p.attention.sites import AttentionSite
 from p2p.errors import UnsupportedInversion, UnsupportedModel, UnsupportedSampling, UnsupportedSize
 from p2p.families.base import DrawnFrom
-from p2p.families.conditioning import Conditioning
+from p2p.families.conditioning import Conditioning, classifier_free
 from p2p.families.described import described
 from p2p.families.encoded import Encoded
 from p2p.families.lora_shelf import LoraShelf
@@ -64,7 +64,8 @@ class FlowFamily:
         self.pipeline, self.revision, self.loras = pipeline, revision, LoraShelf(pipeline)
         self.network, self.scale_factor = pipeline.transformer, pipeline.vae_scale_factor
         self.network.requires_grad_(False)
-        self.device, self.dtype = self.network.device, self.network.dtype
+        # Of networks that wait in main memory, where they run.
+        self.device, self.dtype = pipeline._execution_device, self.network.dtype
         self.attention_layers = joint_layers_of(self.network, self.processors)
         asked = layout.segments_of(parts)
         tokenizers = [getattr(pipeline, segment.tokenizer) for segment in asked]
@@ -99,8 +100,9 @@ class FlowFamily:
             raise UnsupportedModel(f"{files.embeddings[0].path} holds learned words, and {cls.name} takes none")
         source = source_of(cls.name, files, scheduler)
         pipeline = opened(cls.kind, cls.name, source, device=device, dtype=dtype)
-        for network in (pipeline.transformer, pipeline.vae.decoder):
-            pack(network)
+        if torch.device(device).type == "cpu":
+            for network in (pipeline.transformer, pipeline.vae.decoder):
+                pack(network)
         made = cls(pipeline, revision_of(files, dtype))
         made.loras = LoraShelf(pipeline, files.lora_choices)
         return made
@@ -140,7 +142,17 @@ class FlowFamily:
         native = self.pipeline.default_sample_size * self.scale_factor
         sides = [native if side is None else side for side in (height, width)]
         self.require_multiples(sides)
-        return self.pipeline.vae.config.latent_channels, sides[0] // self.scale_factor, sides[1] // self.scale_factor
+        return self.latent_channels, sides[0] // self.scale_factor, sides[1] // self.scale_factor
+
+    @property
+    def latent_channels(self) -> int:
+        """Numbers of a cell of the latents."""
+        return self.pipeline.vae.config.latent_channels
+
+    @property
+    def latent_dtype(self) -> torch.dtype:
+        """In what latents are kept between steps: what the pipeline keeps them in."""
+        return self.dtype
 
     def require_multiples(self, sides: Sequence[int]) -> None:
         """Refuses sides that are no multiples of a position's pixels."""
@@ -156,7 +168,7 @@ class FlowFamily:
         if order is not None:
             raise UnsupportedSampling(NO_ORDER)
         positions = (shape[1] // self.patch) * (shape[2] // self.patch)
-        return FlowSampler(self.scheduler(steps, positions), self.device, self.dtype)
+        return FlowSampler(self.scheduler(steps, positions), self.device, self.latent_dtype)
 
     def guides(self, guidance_scale: float) -> bool:
         return guidance_scale > 1
@@ -166,7 +178,11 @@ class FlowFamily:
         batch = conditioning.batch(latents)
         timestep = conditioning.batch(timestep) if timestep.ndim else timestep.expand(len(batch))
         scale = conditioning.batch(conditioning.guidance_scale.to(latents.device))
-        return conditioning.combine(self.called(batch, timestep, conditioning.texts, scale))
+        return conditioning.combine(self.called(batch, timestep, conditioning.texts, scale), self.guided)
+
+    def guided(self, without: Tensor, rows: Tensor, scale: Tensor) -> Tensor:
+        """The guided velocity (`p2p.families.conditioning.Guidance`)."""
+        return classifier_free(without, rows, scale)
 
     def predict_differentiable(self, latents: Tensor, timestep: Tensor, text: Encoded) -> Tensor:
         raise UnsupportedInversion(no_inversion(self.state, "null_text"))
@@ -179,7 +195,7 @@ class FlowFamily:
             return vae.encode(rows.to(self.device, vae.dtype)).latent_dist.mean
 
         found = finite_or_again(mean, pixels * 2 - 1, vae, "the latents of the picture")
-        return ((found - vae.config.shift_factor) * vae.config.scaling_factor).to(self.dtype)
+        return ((found - vae.config.shift_factor) * vae.config.scaling_factor).to(self.latent_dtype)
 
     def decode(self, latents: Tensor) -> Tensor:
         return self._decoded(latents)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from p2p.attention.joint_processors import Flux2SingleAttention, FluxAttention, JointProcessor
 from p2p.attention.sites import AttentionSite, Keys
-from p2p.errors import UnsupportedModel
+from p2p.families.chat import require_template
 from p2p.families.encoded import Encoded
 from p2p.families.flow import FlowFamily
 from p2p.finite import finite_or_again
@@ -47,9 +47,7 @@ class Flux2Klein(FlowFamily):
     def __init__(self, pipeline: Any, revision: str = "unknown") -> None:
         super().__init__(pipeline, revision)
         self.scale_factor = _CELLS * pipeline.vae_scale_factor
-        said = _templated(pipeline.tokenizer, "a cat")
-        if said != f"{PREFIX}a cat{SUFFIX}":
-            raise UnsupportedModel(f"tokenizer has another chat template than Qwen3's: it makes {said!r} of 'a cat'")
+        require_template(pipeline.tokenizer, PREFIX, SUFFIX, thinking=False)
         vae = pipeline.vae
         mean, variance = (each.view(1, -1, 1, 1) for each in (vae.bn.running_mean, vae.bn.running_var))
         self._mean, self._deviation = mean, torch.sqrt(variance + vae.config.batch_norm_eps)
@@ -135,9 +133,3 @@ class Flux2Klein(FlowFamily):
         """The autoencoder's own latents, of twice as many cells along a side."""
         cells = latents * self._deviation.to(latents) + self._mean.to(latents)
         return self.pipeline._unpatchify_latents(cells)
-
-
-def _templated(tokenizer: Any, prompt: str) -> str:
-    messages = [{"role": "user", "content": prompt}]
-    how = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
-    return tokenizer.apply_chat_template(messages, **how)

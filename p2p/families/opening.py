@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from p2p.errors import UnsupportedModel
+from p2p.families.holding import quantised, require_means
 from p2p.families.learned import learn_words
 from p2p.families.loras import fuse, require_peft
 from p2p.families.source import Source
@@ -27,18 +28,22 @@ def opened(kind: Any, family: str, source: Source, *, device: str, dtype: torch.
         UnsupportedModel: the weights, a LoRA or a textual inversion are another model's.
     """
     require_peft(source.files.loras)
+    require_means(source.files, device)
     unused = dict.fromkeys(LAYOUTS[family].unused)
-    how = {"dtype": dtype, **options, **unused}
+    how = {"dtype": dtype, **options, **unused, **quantised(source.files, LAYOUTS[family])}
     if source.config is None:
         pipeline = kind.from_pretrained(source.files.path, **source.arguments, **how)
         if source.scheduler is not None:
             pipeline.register_modules(scheduler=source.scheduler)
     else:
         pipeline = _from_single_file(kind, family, source, how)
-    pipeline = pipeline.to(device)
+    if source.files.offload is None:  # else LoRAs are fused in main memory
+        pipeline = pipeline.to(device)
     for lora in source.files.loras:
         fuse(pipeline, lora)
     learn_words(pipeline, source.files.embeddings, LAYOUTS[family])
+    if source.files.offload is not None:
+        pipeline.enable_model_cpu_offload(device=device)
     return pipeline
 
 

@@ -14,13 +14,15 @@ _DECIDING = {".json", ".safetensors", ".txt", ".model"}
 def revision_of(files: ModelFiles, dtype: torch.dtype = torch.float32) -> str:
     """A hub id's revision as given, or "sha256:..." of a directory's or a single file's weights and configurations.
 
-    "+..." follows where more decides: the variant that is asked for, a precision other than float32, LoRAs with their
-    weights, learned words, and a single file beside a hub id's configurations.
+    "+..." follows where more decides: the variant that is asked for, a precision other than float32, weights of fewer
+    bits, LoRAs with their weights, learned words, and a single file beside a hub id's configurations.
     """
     directory = Path(files.described_by)
     further = [f"dtype:{dtype}"] if dtype is not torch.float32 else []
     if files.variant is not None:
         further.append(f"variant:{files.variant}")
+    if files.quantize is not None:
+        further.append(f"quantize:{files.quantize}")
     further += [f"lora:{_sha256(each.path)}:{each.weight!r}" for each in files.loras]
     further += [f"embedding:{_sha256(each.path)}:{each.token}" for each in files.embeddings]
     further += [f"stage:{revision_of(ModelFiles(path), dtype)}" for path in files.stages]

@@ -12,10 +12,12 @@ from p2p.layouts.base import PIPELINE, Layout, Parts
 from p2p.layouts.deepfloyd_if import DEEPFLOYD_IF
 from p2p.layouts.flux import FLUX
 from p2p.layouts.flux2_klein import FLUX2_KLEIN
+from p2p.layouts.qwen_image import QWEN_IMAGE
 from p2p.layouts.stable_diffusion import STABLE_DIFFUSION
 from p2p.layouts.stable_diffusion_3 import STABLE_DIFFUSION_3
 from p2p.layouts.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from p2p.layouts.unclip import UNCLIP
+from p2p.layouts.z_image import Z_IMAGE
 
 LAYOUTS: Mapping[str, Layout] = {
     "stable_diffusion": STABLE_DIFFUSION,
@@ -26,6 +28,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "stable_diffusion_3": STABLE_DIFFUSION_3,
     "flux": FLUX,
     "flux2_klein": FLUX2_KLEIN,
+    "z_image": Z_IMAGE,
+    "qwen_image": QWEN_IMAGE,
 }
 
 

@@ -105,6 +105,8 @@ class Layout:
         lowercases: whether prompts are read in lower case.
         cuts_off: the part of the scheduler whose configuration says whether values are cut off (`clip_sample`,
             `thresholding`); None where that is not done to a run's state, whatever it says.
+        offloads: whether its networks may wait in main memory until they are needed.
+        quantized: the part whose weights may have eight bits; None if none may.
         overflows_in_float16: "part.key" that says that a part overflows in float16; None if the family mends it.
     """
 
@@ -124,6 +126,8 @@ class Layout:
     reads_chunks: bool = True
     lowercases: bool = False
     cuts_off: str | None = None
+    offloads: bool = False
+    quantized: str | None = None
     overflows_in_float16: str | None = None
 
     def segments_of(self, parts: Parts) -> tuple[Segment, ...]:

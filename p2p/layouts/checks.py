@@ -105,6 +105,7 @@ def wrong(family: str, layout: Layout, files: ModelFiles, model: Described) -> I
         yield from loras.troubles(Path(path), layout, family, model.parts)
     for path in files.stages:
         yield from _of_stage(family, layout, path)
+    yield from _of_holding(family, layout, files)
     for embedding in files.embeddings:
         yield from embeddings.troubles(Path(embedding.path), layout, model.parts)
 
@@ -143,6 +144,18 @@ def beyond_stages(
                 f"{height}x{width} pixels, and the model makes {side}x{side} by {made}",
                 "name the models that make its pictures larger in `stages`, or take the size out",
             )
+
+
+def _of_holding(family: str, layout: Layout, files: ModelFiles) -> Iterator[Trouble]:
+    """What is wrong with how large networks are to be held."""
+    if files.offload is not None and not layout.offloads:
+        yield Trouble(f"`offload` is set, and networks of {family} stay on their device", "take `offload` out")
+    if files.quantize is not None and layout.quantized is None:
+        yield Trouble(f"`quantize` is set, and weights of {family} keep their precision", "take `quantize` out")
+    if files.quantize is not None and (files.loras or files.lora_choices):
+        yield Trouble("`quantize` is set, and LoRAs cannot be added to weights of eight bits", "take one of both out")
+    if files.offload is not None and files.lora_choices:
+        yield Trouble("`offload` is set, and LoRAs of requests are fused where networks stay", "take one of both out")
 
 
 def _of_stage(family: str, layout: Layout, path: str) -> Iterator[Trouble]:

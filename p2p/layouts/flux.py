@@ -44,4 +44,6 @@ FLUX = Layout(
     segments=_segments,
     reads_chunks=False,
     state="flows",
+    offloads=True,
+    quantized="transformer",
 )

@@ -33,4 +33,6 @@ FLUX2_KLEIN = Layout(
     cell=flows.cell,
     segments=_segments,
     state="flows",
+    offloads=True,
+    quantized="transformer",
 )

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
+
+Offload = Literal["model"]
+Quantize = Literal["int8"]
 
 
 class NamedLora(Protocol):
@@ -88,6 +91,12 @@ class Declared(Protocol):
     @property
     def stages(self) -> Sequence[str]: ...
 
+    @property
+    def offload(self) -> Offload | None: ...
+
+    @property
+    def quantize(self) -> Quantize | None: ...
+
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -101,6 +110,8 @@ class ModelFiles:
         loras: fused into the weights.
         lora_choices: the files of those that runs may ask for, by their ids.
         stages: diffusers directories of further models that make its pictures larger, in this order.
+        offload: whether networks wait in main memory until they are needed; each as a whole with "model".
+        quantize: of how many bits the large network's weights are; None for those of the precision.
     """
 
     path: str
@@ -111,6 +122,8 @@ class ModelFiles:
     lora_choices: Mapping[str, str] = field(default_factory=dict)
     embeddings: tuple[EmbeddingFile, ...] = ()
     stages: tuple[str, ...] = ()
+    offload: Offload | None = None
+    quantize: Quantize | None = None
 
     @classmethod
     def of(cls, declared: Declared) -> "ModelFiles":
@@ -124,6 +137,8 @@ class ModelFiles:
             {each.id: each.path for each in declared.lora_choices},
             tuple(EmbeddingFile(each.path, each.token) for each in declared.embeddings),
             tuple(declared.stages),
+            declared.offload,
+            declared.quantize,
         )
 
     @property

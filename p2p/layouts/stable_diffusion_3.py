@@ -47,4 +47,6 @@ STABLE_DIFFUSION_3 = Layout(
     segments=_segments,
     reads_chunks=False,
     state="flows",
+    offloads=True,
+    quantized="transformer",
 )

@@ -5,7 +5,7 @@ Euler's method takes latents from one sigma to the next lower one. Sigmas are sh
 further for larger pictures (Esser et al. 2024, section 5.3.2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -122,10 +122,16 @@ def by_number(own: Any, steps: int, positions: int, device: torch.device) -> Any
     return _set(made, {"num_inference_steps": steps}, mu_of(made.config, positions, most=1.16), device)
 
 
-def by_sigmas(own: Any, steps: int, positions: int, device: torch.device) -> Any:
-    """FLUX.1's: sigmas from 1 to 1 / steps, and shifted."""
+def by_sigmas(
+    own: Any, steps: int, positions: int, device: torch.device, even: Callable[[int], Any] | None = None
+) -> Any:
+    """FLUX.1's: sigmas from 1 to 1 / steps, and shifted.
+
+    Args:
+        even: makes them, where a pipeline rounds them otherwise.
+    """
     made = type(own).from_config(own.config)
-    return _set(made, {"sigmas": _even(steps)}, mu_of(made.config, positions, most=1.15), device)
+    return _set(made, {"sigmas": (even or _even)(steps)}, mu_of(made.config, positions, most=1.15), device)
 
 
 def by_steps_too(own: Any, steps: int, positions: int, device: torch.device) -> Any:
@@ -153,6 +159,9 @@ def mu_of(config: Any, positions: int, most: float) -> float:
 
 def _set(made: Any, sigmas: dict[str, Any], mu: float, device: torch.device) -> Any:
     shift = {"mu": mu} if made.config.use_dynamic_shifting else {}
+    if made.config.shift_terminal and len(sigmas.get("sigmas", ())) == 1:
+        # It is stretched from the first sigma to the last one, which would be both.
+        raise UnsupportedSampling(f"{NAME} cannot make 1 step of this model, whose last one is set apart: ask for more")
     made.set_timesteps(**sigmas, device=device, **shift)
     if not bool((made.sigmas[1:] < made.sigmas[:-1]).all()):
         number = len(made.timesteps)

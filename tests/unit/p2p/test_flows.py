@@ -7,78 +7,47 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from p2p.cohort.cohort import Cohort
-from p2p.edit import edit, edit_again_steps, edit_steps
-from p2p.errors import PromptTooLong, UnsupportedInversion, UnsupportedModel, UnsupportedSampling, UnsupportedSize
-from p2p.families.flux import Flux, packed, unpacked
-from p2p.families.stable_diffusion_3 import StableDiffusion3
+from p2p.edit import edit, edit_again_steps
+from p2p.errors import UnsupportedInversion, UnsupportedModel, UnsupportedSampling
 from p2p.inversion import invert
-from p2p.sampling import noise_streams
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
-from tests import tiny_flows
+from tests import families, tiny_flows
+from tests.plain_flows import plainly, shown
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
-#: The pipelines, the families, and what a pipeline is called with beside what all are.
-MADE = {"stable_diffusion_3": (tiny_flows.sd3, StableDiffusion3), "flux": (tiny_flows.flux, Flux)}
+pytestmark = pytest.mark.needs("flows")
 
 
-@pytest.fixture(scope="module", params=MADE)
-def pipeline(request):
-    return MADE[request.param][0]()
-
-
-def of(pipeline):
-    """The family around a pipeline."""
-    (kind,) = (kind for _, kind in MADE.values() if kind.kind is type(pipeline))
-    return kind(pipeline)
-
-
-@pytest.fixture(scope="module")
-def family(pipeline):
-    return of(pipeline)
-
-
-def plainly(pipeline, prompts: list[str], size: tuple[int, int] = (32, 32), **further) -> torch.Tensor:
-    """What the plain pipeline makes of prompts that share the noise of seed 1, in the shape of latents."""
-    noise = torch.randn((1, 4, size[0] // 2, size[1] // 2), generator=noise_streams(1, 1)[0])
-    noise = noise.expand(len(prompts), -1, -1, -1)
-    is_flux = isinstance(pipeline, tiny_flows.FluxPipeline)
-    given = {"num_inference_steps": 4, "guidance_scale": 5.0, "output_type": "latent", "max_sequence_length": 40}
-    made = pipeline(
-        prompts, height=size[0], width=size[1], latents=packed(noise) if is_flux else noise, **given | further
-    ).images
-    return unpacked(made, size[0] // 2, size[1] // 2) if is_flux else made
-
-
-@pytest.mark.parametrize(("size", "guidance_scale"), [((32, 32), 1.0), ((16, 40), 5.0)])
-def test_an_empty_plan_is_the_plain_pipeline(pipeline, family, size, guidance_scale):
+@pytest.mark.parametrize(("size", "guidance_scale"), [((32, 32), 0.0), ((16, 40), 5.0)])
+def test_an_empty_plan_is_the_plain_pipeline(family, size, guidance_scale):
     """The second size has another shift, of the models whose schedule depends on it."""
     sampling = {"height": size[0], "width": size[1]}
     asked = spec(SWAP | OFF, REFINE | OFF, sampling=sampling, guidance_scale=guidance_scale, **NO_MAPS)
-    ours = edit(asked, family).latents
-    prompts = ["a cat on a beach", SWAP["prompt"], REFINE["prompt"]]
-    plain = plainly(pipeline, prompts, size, guidance_scale=guidance_scale)
+    ours = shown(family, edit(asked, family).latents)
+    plain = plainly(family, ["a cat on a beach", SWAP["prompt"], REFINE["prompt"]], size, guidance_scale)
 
-    # Bit for bit, but for the negative prompt, which is encoded once here and once for each prompt there.
+    # Bit for bit. Not so with guidance: the negative prompt is encoded once here and once for each prompt there, and
+    # some pipelines call the network once for each side.
     assert (ours - plain).norm() <= (2e-6 if family.guides(guidance_scale) else 0) * plain.norm()
 
 
 def test_a_model_that_takes_no_guidance_is_the_plain_pipeline_at_any_scale():
-    pipeline = tiny_flows.flux(guidance=False)
-    ours = edit(spec(SWAP | OFF, guidance_scale=5.0, **NO_MAPS), of(pipeline)).latents
+    family = families.of(tiny_flows.flux(guidance=False))
+    ours = edit(spec(SWAP | OFF, guidance_scale=5.0, **NO_MAPS), family).latents
 
-    assert torch.equal(ours, plainly(pipeline, ["a cat on a beach", SWAP["prompt"]]))
+    assert torch.equal(ours, plainly(family, ["a cat on a beach", SWAP["prompt"]]))
 
 
-def test_a_negative_prompt_is_that_of_the_plain_pipeline_or_is_refused(pipeline, family):
+def test_a_negative_prompt_is_that_of_the_plain_pipeline_or_is_refused(family):
     asked = spec(SWAP | OFF, sampling={"negative_prompt": "a red car"}, **NO_MAPS)
     if not family.guides(5.0):
         with pytest.raises(UnsupportedSampling, match="takes guidance as an input"):
             edit(asked, family)
         return
-    plain = plainly(pipeline, ["a cat on a beach", SWAP["prompt"]], negative_prompt=["a red car"] * 2)
+    plain = plainly(family, ["a cat on a beach", SWAP["prompt"]], negative_prompt="a red car")
 
-    # It is encoded once here and once for each prompt there, which rounds otherwise.
+    # As above.
     assert (edit(asked, family).latents - plain).norm() <= 2e-6 * plain.norm()
 
 
@@ -87,7 +56,7 @@ def test_the_source_is_the_same_and_control_changes_the_edit(family):
 
     # Other calls of the same rows: 1e-5 of the latents' unit deviation.
     torch.testing.assert_close(free[0], held[0], rtol=0, atol=1e-5)
-    assert (free[1] - held[1]).norm() > 1e-2 * free[1].norm()
+    assert (free[1] - held[1]).norm() > 1e-3 * free[1].norm()
 
 
 def test_prompts_of_the_same_words_give_the_source_again(family):
@@ -99,19 +68,8 @@ def test_prompts_of_the_same_words_give_the_source_again(family):
     torch.testing.assert_close(latents[1], latents[0], rtol=0, atol=1e-5)
 
 
-def test_the_models_own_attention_is_back_after_a_run_and_after_one_that_stops(family):
-    before = {name: layer.processor for name, layer in family.attention_layers.items()}
-    edit(spec(SWAP, steps=1), family)
-    steps = edit_steps(spec(SWAP), family)
-    next(steps)
-    steps.close()
-
-    assert {name: layer.processor for name, layer in family.attention_layers.items()} == before
-
-
-@pytest.mark.parametrize("mass", ["linear", "mass_matched"])
-def test_an_edit_does_not_depend_on_its_neighbours(family, mass):
-    first, second = spec(REFINE | {"mass": mass}, **NO_MAPS), spec(BLEND, seed=2, guidance_scale=3.0, steps=3)
+def test_an_edit_of_matched_mass_does_not_depend_on_its_neighbours(family):
+    first, second = spec(REFINE | {"mass": "mass_matched"}, **NO_MAPS), spec(BLEND, seed=2, guidance_scale=3.0, steps=3)
     alone = edit(first, family).latents
     with Cohort(family) as cohort:
         member = cohort.join(first)
@@ -124,18 +82,8 @@ def test_an_edit_does_not_depend_on_its_neighbours(family, mass):
     torch.testing.assert_close(results[member].latents, alone, rtol=0, atol=1e-5)
 
 
-def test_an_edit_of_a_kept_source_is_the_edit(family):
-    kept = edit(spec(SWAP), family, keep=True).trajectory
-    again = result_of(edit_again_steps(spec(BLEND), family, kept))
-
-    whole = edit(spec(BLEND), family)
-    # The rows of the source's guidance are missing, so kernels round otherwise.
-    torch.testing.assert_close(again.latents, whole.latents, rtol=0, atol=1e-4)
-    assert [len(maps) for maps in again.maps] == [5, 5]
-
-
 def test_a_photo_comes_back_and_is_edited(family):
-    picture = torch.randn((1, 4, 16, 16), generator=torch.Generator().manual_seed(3))
+    picture = torch.randn((1, *family.latent_shape(32, 32)), generator=torch.Generator().manual_seed(3))
     asked = spec(SWAP)
     found = invert(picture, "a cat on a beach", family, sampling=asked.sampling).trajectory
     edited = result_of(edit_again_steps(asked, family, found))
@@ -147,7 +95,7 @@ def test_a_photo_comes_back_and_is_edited(family):
 @pytest.mark.parametrize("method", ["ddim", "null_text", "negative_prompt", "edit_friendly"])
 def test_other_inversions_are_refused_by_name(family, method):
     with pytest.raises(UnsupportedInversion, match=f"{method} is not made"):
-        invert(torch.zeros(1, 4, 16, 16), "a cat on a beach", family, method=method)
+        invert(torch.zeros(1, *family.latent_shape(32, 32)), "a cat on a beach", family, method=method)
 
 
 def test_mass_matched_keeps_the_targets_share_of_the_text(family):
@@ -181,7 +129,7 @@ def test_maps_never_hold_a_matrix_of_positions_by_positions(family):
 
     family = with_places(family, 64)
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION), Counting():
-        sampling = {"height": 128, "width": 128, "steps": 1}
+        sampling = {"height": 128, "width": 128, "steps": 2}
         edit(spec(BLEND, sampling=sampling), family)
 
     assert largest < 512
@@ -189,11 +137,11 @@ def test_maps_never_hold_a_matrix_of_positions_by_positions(family):
 
 def with_places(family, most: int):
     """The family with as many places a side as a picture needs: SD3 has a table of them."""
-    if isinstance(family, Flux):
+    if "pos_embed_max_size" not in family.network.config:
         return family
     torch.manual_seed(0)
     network = type(family.network)(**{**family.network.config, "pos_embed_max_size": most}).eval()
-    return of(type(family.pipeline)(**{**family.pipeline.components, "transformer": network}))
+    return families.of(type(family.pipeline)(**{**family.pipeline.components, "transformer": network}))
 
 
 def test_a_word_has_tokens_in_every_segment_and_corresponds_in_its_own(family):
@@ -211,16 +159,11 @@ def test_a_word_has_tokens_in_every_segment_and_corresponds_in_its_own(family):
 
 
 def test_beyond_what_clip_reads_words_have_tokens_of_t5_alone():
-    family = of(tiny_flows.sd3())
+    family = families.of(tiny_flows.sd3())
     prompt = tokenize("a cat on a beach at night " + "the red car " * 5 + "dog", family.tokenizer)
 
     assert all(position >= 24 for position in prompt.named("dog"))
     assert any(position < 24 for position in prompt.named("beach"))
-
-
-def test_a_prompt_that_no_segment_holds_is_refused(family):
-    with pytest.raises(PromptTooLong):
-        edit(spec(REFINE | {"prompt": "a cat on a red beach " * 12}), family)
 
 
 @pytest.mark.parametrize(("field", "value"), [("scheduler", "euler"), ("order", "own")])
@@ -229,13 +172,8 @@ def test_what_is_for_other_models_is_refused(family, field, value):
         edit(spec(SWAP, sampling={field: value}), family)
 
 
-def test_sides_are_multiples_of_a_positions_pixels(family):
-    with pytest.raises(UnsupportedSize, match="multiples of 4"):
-        edit(spec(SWAP, sampling={"height": 34, "width": 32}), family)
-
-
 def test_a_layer_with_another_processor_is_refused(pipeline):
-    family = of(pipeline)
+    family = families.of(pipeline)
     name, layer = next(iter(family.attention_layers.items()))
     before = layer.processor
     layer.set_processor(type("Custom", (), {"__call__": before.__call__})())
@@ -247,7 +185,7 @@ def test_a_layer_with_another_processor_is_refused(pipeline):
 
 
 def test_the_published_method_is_refused_where_words_have_an_attention_of_their_own():
-    from tests import families, tiny
+    from tests import tiny
 
     asked = spec(SWAP | OFF | {"edits": []}, compat="reference", reference={})
     with pytest.raises(UnsupportedSampling, match="share one attention"):

@@ -16,6 +16,7 @@ from p2p.attention.control import grid
 from p2p.edit import edit, edit_again_steps
 from p2p.errors import WrongTrajectory
 from p2p.stepping import result_of
+from p2p.tokens import tokenize
 from tests import families
 from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
@@ -45,19 +46,13 @@ def test_a_re_edit_equals_the_fresh_edit(build, kind, targets):
             torch.testing.assert_close(torch.tensor(word.map), torch.tensor(expected.map), rtol=0, atol=1e-4)
 
 
-def test_three_rows_inside_the_windows_and_two_after(family, monkeypatch):
-    """A fresh edit runs four all the time."""
+def test_three_rows_inside_the_windows_and_two_after(family):
+    """A fresh edit runs four all the time. Without guidance there are two, then one, of two."""
     trajectory = edit(spec(SWAP, **NO_MAPS), family, keep=True).trajectory
-    seen, forward = [], family.network.forward
+    counting = families.counted(family.pipeline)
+    again(spec(SWAP | {"cross_window": {"stop": 0.5}}, **NO_MAPS), counting, trajectory)
 
-    def recorded(sample, *args, **kwargs):
-        seen.append(len(sample))
-        return forward(sample, *args, **kwargs)
-
-    monkeypatch.setattr(family.network, "forward", recorded)
-    again(spec(SWAP | {"cross_window": {"stop": 0.5}}, **NO_MAPS), family, trajectory)
-
-    assert seen == [3, 3, 2, 2]
+    assert counting.by_step == ([3, 3, 2, 2] if family.guides(5.0) else [2, 2, 1, 1])
 
 
 @pytest.mark.parametrize(("kind", "adds"), [(DDIMScheduler, False), (DDPMScheduler, True)])
@@ -85,6 +80,7 @@ def test_without_anything_carried_over_it_is_the_prompt_alone(family):
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"steps": 5}, {"guidance_scale": 4.0}])
+@pytest.mark.needs("each")
 def test_the_trajectory_of_another_run_is_refused(family, other):
     trajectory = edit(spec(SWAP), family, keep=True).trajectory
 
@@ -97,10 +93,11 @@ def test_a_source_is_kept_with_the_maps_of_all_its_words_whatever_its_own_edit_r
     fresh, repeated = edit(spec(BLEND, **NO_MAPS), family), again(spec(BLEND, **NO_MAPS), family, trajectory)
 
     size = grid(family.latent_shape(None, None)[1:], family.map_factor)
-    assert trajectory.maps.shape == (4, family.tokenizer.model_max_length, *size)
+    assert trajectory.maps.shape == (4, tokenize("a cat on a beach", family.tokenizer).limit, *size)
     torch.testing.assert_close(repeated.latents, fresh.latents, rtol=0, atol=1e-4)
 
 
+@pytest.mark.needs("each")
 def test_a_source_that_was_made_alone_is_any_edits(family):
     alone = edit(spec(SWAP, sampling={"alone": True}), family, keep=True).trajectory
 

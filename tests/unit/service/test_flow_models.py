@@ -4,27 +4,25 @@ import pytest
 
 from jobs.catalogue import load_catalogue
 from jobs.errors import InvalidCatalogue
-from p2p.families.flux import Flux
-from p2p.families.stable_diffusion_3 import StableDiffusion3
 from p2p.tokens import tokenize
 from prompts.counting import counter_of
-from tests import tiny_flows
+from tests import families
 from tests.declared import declared
 
-MADE = {"stable_diffusion_3": (tiny_flows.sd3, StableDiffusion3), "flux": (tiny_flows.flux, Flux)}
+#: By the family: its tiny model, and how many tokens that reads.
+LIMITS = {"stable_diffusion_3": 40, "flux": 40, "flux2_klein": 96, "z_image": 96, "qwen_image": 96}
 PROMPTS = ["a cat on a beach", "a bench, at night!", "the red car " * 12 + "dog"]
 
 
-@pytest.fixture(scope="module", params=MADE)
+@pytest.fixture(scope="module", params=LIMITS)
 def model(request, tmp_path_factory):
     """A declared model, and its family as a worker loads it."""
-    make, kind = MADE[request.param]
     folder = tmp_path_factory.mktemp(request.param)
-    pipeline = make()
+    pipeline = families.PIPELINES[request.param]()
     pipeline.save_pretrained(folder / "model")
     (folder / "models.toml").write_text(declared().replace("stable_diffusion", request.param))
     declaration = load_catalogue(folder / "models.toml")["tiny"]
-    return declaration, kind(pipeline)
+    return declaration, families.of(pipeline)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -40,7 +38,7 @@ def test_the_longest_segment_says_how_many_tokens_a_prompt_may_have(model):
     declaration, family = model
     counter = counter_of(declaration)
 
-    assert counter.limit == family.tokenizer.model_max_length == 40
+    assert counter.limit == family.tokenizer.model_max_length == LIMITS[family.name]
     assert counter.count("a cat on a beach") == len(
         family.tokenizer("a cat on a beach", return_offsets_mapping=True)["input_ids"]
     )

@@ -257,6 +257,8 @@ def test_further_files_of_a_model_are_checked_without_torch_and_remarked(check, 
         ("", 'embeddings = [{ path = "wide.safetensors", token = "<x>" }]', "vectors of 17 numbers, and this model's"),
         ("", 'embeddings = [{ path = "toy.safetensors", token = "cat" }]', "is a word of the model already"),
         ("", 'embeddings = [{ path = "gone.safetensors", token = "<x>" }]', "is not there, and a textual inversion"),
+        ("", 'offload = "model"', "networks of stable_diffusion stay on their device: take `offload` out"),
+        ("", 'quantize = "int8"', "weights of stable_diffusion keep their precision: take `quantize` out"),
     ],
 )
 def test_what_is_wrong_with_further_files_of_a_model_is_said_once(check, files, new, added, said):

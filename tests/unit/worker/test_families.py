@@ -15,6 +15,7 @@ from worker.engine import Engine
 from worker.events import ArtifactReady, Failed, Finished, PreviewReady, Progress
 from worker.sampler import ModelSampler
 
+pytestmark = pytest.mark.needs("jobs")
 SIDE, STEPS = 32, 4
 SPEC = {
     "model": "tiny",

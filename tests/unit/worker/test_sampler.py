@@ -9,6 +9,8 @@ from tests import families
 from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
 from worker.sampler import ModelSampler
 
+pytestmark = pytest.mark.needs("jobs")
+
 
 @pytest.fixture
 def family(build):
@@ -22,12 +24,12 @@ def result(steps) -> EditResult:
 
 def test_what_a_job_left_in_the_model_is_taken_out_before_the_next_and_said(family, caplog):
     sampler = ModelSampler(family)
-    before = dict(family.network.attn_processors)
+    before = families.processors_of(family)
     layer = next(iter(family.attention_layers.values()))
     layer.set_processor(type(layer.processor)())
     next(sampler.steps(spec(SWAP), None, {}))
 
-    assert family.network.attn_processors == before
+    assert families.processors_of(family) == before
     assert "an earlier job left it behind" in caplog.text
 
 
