@@ -11,7 +11,8 @@ from p2p.edit import edit, edit_again_steps, edit_steps
 from p2p.errors import PromptTooLong, UnsupportedInversion, UnsupportedModel, UnsupportedSampling, UnsupportedSize
 from p2p.families.flux import Flux, packed, unpacked
 from p2p.families.stable_diffusion_3 import StableDiffusion3
-from p2p.inversion import invert
+from p2p.inversion import OF_FLOWS, invert
+from p2p.inversion.source_run import SourceRun
 from p2p.sampling import noise_streams
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
@@ -134,19 +135,82 @@ def test_an_edit_of_a_kept_source_is_the_edit(family):
     assert [len(maps) for maps in again.maps] == [5, 5]
 
 
-def test_a_photo_comes_back_and_is_edited(family):
-    picture = torch.randn((1, 4, 16, 16), generator=torch.Generator().manual_seed(3))
+PICTURE = torch.randn((1, 4, 16, 16), generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("method", OF_FLOWS)
+def test_a_photo_comes_back_and_is_edited(family, method):
     asked = spec(SWAP)
-    found = invert(picture, "a cat on a beach", family, sampling=asked.sampling).trajectory
+    found = invert(PICTURE, "a cat on a beach", family, method=method, sampling=asked.sampling).trajectory
     edited = result_of(edit_again_steps(asked, family, found))
 
-    assert torch.equal(edited.latents[:1], picture)
-    assert (edited.latents[1] - picture[0]).norm() > 1e-2 * picture.norm()
+    # Edit-friendly noises make the source again, which rounds; its last step is the picture itself.
+    torch.testing.assert_close(edited.latents[:1], PICTURE, rtol=0, atol=0)
+    assert (edited.latents[1] - PICTURE[0]).norm() > 1e-2 * PICTURE.norm()
 
 
-@pytest.mark.parametrize("method", ["ddim", "null_text", "negative_prompt", "edit_friendly"])
+FREE = SWAP | OFF
+
+
+def straight(family, prompt: str, asked, **settings) -> torch.Tensor:
+    """The edit of a picture whose prompt is said, on the straight line."""
+    asked = asked.model_copy(update={"source": asked.source.model_copy(update={"prompt": prompt})})
+    given = {"method": "straight", "sampling": asked.sampling, "settings": settings}
+    return result_of(edit_again_steps(asked, family, invert(PICTURE, prompt, family, **given).trajectory)).latents[1]
+
+
+def test_on_the_straight_line_a_prompt_that_stays_gives_the_picture_with_its_offset(family):
+    asked = spec(FREE, **NO_MAPS)
+
+    # Another batch of the same rows: 1e-5 of the latents' unit deviation.
+    torch.testing.assert_close(straight(family, SWAP["prompt"], asked), PICTURE[0], rtol=0, atol=1e-5)
+    assert (straight(family, SWAP["prompt"], asked, offset=False) - PICTURE[0]).norm() > 0.1 * PICTURE.norm()
+
+
+def test_the_straight_line_is_flow_edit_with_one_noise(family):
+    """As its paper writes it: the picture is taken along by the difference of two velocities."""
+    asked = spec(FREE, guidance_scale=1.0, **NO_MAPS)
+    sampler = family.sampler(4, None, PICTURE.shape[1:])
+    source, target = (
+        SourceRun(family, sampler, prompt, guidance_scale=1.0) for prompt in ("a cat on a beach", SWAP["prompt"])
+    )
+    noise, sigmas = noise_of(asked), sampler.sigmas
+    edited = PICTURE.clone()
+    for index in range(4):
+        at = (1 - sigmas[index]) * PICTURE + sigmas[index] * noise
+        difference = target.plain(edited + at - PICTURE, index) - source.plain(at, index)
+        edited = edited + (sigmas[index + 1] - sigmas[index]) * difference
+
+    # The same sums in another order: 1e-5 of the latents' unit deviation.
+    torch.testing.assert_close(straight(family, "a cat on a beach", asked), edited[0], rtol=0, atol=1e-5)
+
+
+def noise_of(asked) -> torch.Tensor:
+    """The noise that an inversion draws from the seed of a spec."""
+    return torch.randn(PICTURE.shape, generator=torch.Generator().manual_seed(asked.sampling.seed))
+
+
+def test_edit_friendly_noises_lead_to_each_level_of_the_picture(family):
+    """By steps that draw noise: what a step points at is noised anew. The last step ends without noise."""
+    asked = spec(FREE)
+    found = invert(PICTURE, "a cat on a beach", family, method="edit_friendly", sampling=asked.sampling).trajectory
+    sampler = family.sampler(4, None, PICTURE.shape[1:])
+    source = SourceRun(family, sampler, "a cat on a beach", guidance_scale=5.0)
+    state, after = found.noise, []
+    for index in range(3):
+        output = source.read(state, index, guided=source.is_guided)
+        state = sampler.step(output, index, state, (), noise=found.step_noise[index : index + 1])
+        after.append(state)
+
+    # The noises undo what the model said to rounding: 1e-5 of the latents' unit deviation.
+    torch.testing.assert_close(torch.cat(after), found.latents[:3], rtol=0, atol=1e-5)
+    assert torch.equal(found.latents[3:], PICTURE)
+    assert not found.step_noise[3].any()
+
+
+@pytest.mark.parametrize("method", ["ddim", "null_text", "negative_prompt"])
 def test_other_inversions_are_refused_by_name(family, method):
-    with pytest.raises(UnsupportedInversion, match=f"{method} is not made"):
+    with pytest.raises(UnsupportedInversion, match=f"follows a flow: {method} "):
         invert(torch.zeros(1, 4, 16, 16), "a cat on a beach", family, method=method)
 
 
