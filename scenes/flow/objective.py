@@ -73,7 +73,8 @@ class Objective:
         clean = (batch.latents.float() * self._scale).to(self._device)
         noise = torch.randn(clean.shape, generator=generator).to(self._device)
         context, pooled = self._reading.whole(batch.tokens.to(self._device))
-        with torch.autocast(self._device.type, torch.bfloat16):
+        # Blocks are compiled for training's batches alone.
+        with torch.compiler.set_stance("force_eager"), torch.autocast(self._device.type, torch.bfloat16):
             sigmas = torch.full((len(batch),), sigma, device=self._device)
             velocity = self._velocity(clean, noise, sigmas, context, pooled)
         return ((velocity - (noise - clean)) ** 2).mean().item()

@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/flow"), help="checkpoints, cached latents, the log")
     parser.add_argument("--model", type=Path, default=MODEL, help="where the model is written")
     parser.add_argument("--samples", type=int, default=400_000, help="scenes that are seen in all")
+    parser.add_argument("--compile", action="store_true", help="compile the transformer's blocks; needs a C++ compiler")
     parser.add_argument("--export", action="store_true", help="only write the last checkpoint's model")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
@@ -56,6 +57,7 @@ def main() -> None:
         tokenizers,
         text_from=SCENES / "text_encoder",
         look=lambda samples: export(folder, samples, arguments.model),
+        use_compiled=arguments.compile,
     )
 
 

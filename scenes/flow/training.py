@@ -51,6 +51,8 @@ def train(
     tokenizers: BothTokenizers,
     text_from: Path,
     look: Callable[[int], None] = lambda samples: None,
+    *,
+    use_compiled: bool = False,
 ) -> None:
     """Trains until so many samples were seen in all, from the checkpoint in `folder` where there is one.
 
@@ -61,8 +63,11 @@ def train(
         folder: of the run; `folder/vae` is there.
         samples: may differ from an earlier run's: the learning rate falls accordingly.
         text_from: a folder of a text encoder that the first one starts from.
+        use_compiled: compiles the transformer's blocks, which takes a minute and saves a third of each step.
     """
     training = _Training(folder, device, tokenizers, text_from)
+    if use_compiled:
+        training.compile()
     examples, shards, saved = None, 0, time.monotonic()
     sums, since, counted = torch.zeros(3), time.monotonic(), 0
     while training.samples < samples:
@@ -124,6 +129,11 @@ class _Training:
             module.load_state_dict(state[name])
         self._optimizer.load_state_dict(state["optimizer"])
         self._ema.averages = [average.to(device) for average in state["ema"]]
+
+    def compile(self) -> None:
+        """Compiles the transformer's blocks, for steps of `learn`."""
+        for block in self._networks.transformer.transformer_blocks:
+            block.compile(dynamic=False)
 
     def learn(self, examples: Examples, peak: float) -> Terms:
         """One step, at a learning rate of which each group has its share."""
