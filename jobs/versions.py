@@ -7,7 +7,7 @@ what is written where it is not used (`exclude_if`).
 
 from collections.abc import Callable, Mapping
 
-from p2p.spec import EditSpec, LocalBlend, Refine, Reweight, Target
+from p2p.spec import EditSpec, LocalBlend, Refine, Reweight, Straight, Target
 
 
 def _fills(target: Target) -> bool:
@@ -49,7 +49,10 @@ SINCE: Mapping[Callable[[Target], bool], int] = {
     _matches_mass: 3,
 }
 #: The same of what a whole spec may ask for.
-SINCE_OF_SPEC: Mapping[Callable[[EditSpec], bool], int] = {lambda spec: spec.reference is not None: 3}
+SINCE_OF_SPEC: Mapping[Callable[[EditSpec], bool], int] = {
+    lambda spec: spec.reference is not None: 3,
+    lambda spec: isinstance(spec.inversion, Straight): 4,
+}
 #: Of jobs that use none of it.
 FIRST = 1
 #: The first version that leaves nothing behind of a job that is not to be stored.

@@ -24,7 +24,7 @@ class Inverted:
     """Of which picture a trajectory is an inversion, and how it was found.
 
     Attributes:
-        method: its name in `p2p.inversion.INVERSIONS`.
+        method: its name in `p2p.spec.METHODS`.
         picture: a digest of it (`p2p.inversion.encode.digest_of`).
         sampling: the fields of `p2p.spec.Sampling` on which what is found depends; edits must agree in these.
         settings: the method's own, where they are not its defaults.
@@ -49,6 +49,7 @@ class Trajectory:
             where it is the negative prompt of the edit.
         step_noise: (steps, channels, height, width), what the sampler added on the way; None if it adds none.
             An inverted source's is given to its edits; a generated one's is drawn again, from the seed.
+        offset: (steps, channels, height, width), what its edits are moved by after each step; None for nothing.
         inverted: None if the source was generated.
     """
 
@@ -58,6 +59,7 @@ class Trajectory:
     maps: Tensor
     unconditional: Encoded | None = None
     step_noise: Tensor | None = None
+    offset: Tensor | None = None
     inverted: Inverted | None = None
 
 

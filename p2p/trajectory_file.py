@@ -15,7 +15,7 @@ from p2p.trajectory import Inverted, Trajectory
 
 #: Raised when a field changes its meaning: files of another format are generated anew.
 FORMAT = "1"
-_TENSORS = ("noise", "latents", "maps", "step_noise")
+_TENSORS = ("noise", "latents", "maps", "step_noise", "offset")
 #: The name of the context of what guidance pushes away from; what lies beside it has this name, a dot and its own.
 _AWAY = "unconditional"
 

@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -17,11 +17,11 @@ from benchmarks.quality import sources as asked
 from benchmarks.quality.examined import EXAMINED
 from benchmarks.quality.methods import METHODS, methods_of
 from benchmarks.quality.model import figures
-from benchmarks.quality.opened import DEFAULT, opened
+from benchmarks.quality.opened import DEFAULT, MODELS_FILE, opened
 from benchmarks.quality.painting import QUICK_STEPS
 from benchmarks.quality.photos import seams
 from benchmarks.quality.report import Row, rows, summary
-from p2p.inversion import INVERSIONS
+from p2p.spec import InversionMethod
 from scenes.judge.verdict import load as load_judge
 
 JUDGED, ONE_THING, TWO_THINGS = 1000, 500, 300
@@ -31,16 +31,19 @@ QUICK = 0.01
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default=DEFAULT, help="of models.toml: its id or its folder")
+    parser.add_argument("--model", default=DEFAULT, help="of the models file: its id or its folder")
+    parser.add_argument("--models-file", type=Path, default=MODELS_FILE, help="that declares the model")
     parser.add_argument("--quick", action="store_true", help="a few edits of each kind, in few steps; under a minute")
     parser.add_argument("--share", type=float, help="of the whole, between 0 and 1; 1 without --quick")
     parser.add_argument("--seed", type=int, default=asked.SEED, help="another set of sources than the documented one")
     parser.add_argument("--method", action="append", choices=METHODS, help="only this one; may be said several times")
-    parser.add_argument("--inversion", choices=INVERSIONS, help="of drawn pictures; the state's own without")
+    parser.add_argument(
+        "--inversion", choices=get_args(InversionMethod), help="of drawn pictures; the state's own without"
+    )
     parser.add_argument("--rows", type=Path, help="write every edit of every method there, JSON lines, SSIM included")
     arguments = parser.parse_args()
     share = arguments.share or (QUICK if arguments.quick else 1.0)
-    model, judge = opened(arguments.model), load_judge()
+    model, judge = opened(arguments.model, models_file=arguments.models_file), load_judge()
     family, guided = model.family, model.defaults.guidance_scale
     steps = QUICK_STEPS if arguments.quick else model.defaults.steps
     told = Clock()

@@ -32,4 +32,8 @@ def as_tokens(family: Any, judge: Judge, count: int) -> dict[str, float]:
     return examine(judge, count, through=through)
 
 
-EXAMINED: Mapping[State, Callable[[Any, Judge, int], dict[str, float]]] = {"latents": disturbed, "tokens": as_tokens}
+EXAMINED: Mapping[State, Callable[[Any, Judge, int], dict[str, float]]] = {
+    "latents": disturbed,
+    "tokens": as_tokens,
+    "flows": disturbed,
+}

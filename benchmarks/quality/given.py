@@ -33,4 +33,4 @@ def masked(sampler: Any, clean: Tensor, index: int, seed: int) -> Tensor:
     return torch.where(hidden.view(clean.shape).to(clean.device), sampler.masked_token, clean)
 
 
-GIVEN: Mapping[State, Given] = {"latents": noised, "tokens": masked}
+GIVEN: Mapping[State, Given] = {"latents": noised, "tokens": masked, "flows": noised}

@@ -23,16 +23,16 @@ class Opened:
     defaults: ModelDefaults
 
 
-def opened(name: str, device: str = "cpu") -> Opened:
-    """A model of the models file, in float32.
+def opened(name: str, device: str = "cpu", models_file: Path = MODELS_FILE) -> Opened:
+    """A model of a models file, in float32.
 
     Args:
         name: its id, or its folder.
     Raises:
         InvalidCatalogue: the file declares no such model.
     """
-    catalogue = load_catalogue(MODELS_FILE)
+    catalogue = load_catalogue(models_file)
     for model in catalogue.values():
         if name == model.id or Path(name).resolve() == Path(model.path):
             return Opened(load_family(model, device=device, dtype="float32"), model.defaults)
-    raise InvalidCatalogue(f"{MODELS_FILE} declares no model {name}: name one of {', '.join(catalogue)}")
+    raise InvalidCatalogue(f"{models_file} declares no model {name}: name one of {', '.join(catalogue)}")

@@ -31,7 +31,7 @@ SEED = 2208_01626
 #: Most scenes whose candidates are painted and judged at once, and the seeds that each is painted from.
 SCENES_AT_ONCE, TRIES = 12, 2
 #: How drawn pictures are inverted. Of tokens `direct` holds the source alone: edits of it draw noise that no photo has.
-INVERTED_BY: Mapping[State, str] = {"latents": DEFAULT, "tokens": "edit_friendly"}
+INVERTED_BY: Mapping[State, str] = {"latents": DEFAULT, "tokens": "edit_friendly", "flows": DEFAULT}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

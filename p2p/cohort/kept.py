@@ -77,6 +77,8 @@ class KeptRun:
         latents = self.sampler.step(
             prediction, index, self._latents, self.job.streams[1:], self._found(index), self._source
         )
+        if self._trajectory.offset is not None:
+            latents = latents + self._trajectory.offset[index : index + 1].to(latents)
         self._source = self._source.to(latents)
         pictures = self._blended(torch.cat([self._source, latents]), index)
         self._latents = pictures[1:]

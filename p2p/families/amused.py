@@ -27,8 +27,8 @@ from p2p.layouts.amused import AMUSED
 from p2p.layouts.base import PIPELINE, Part, beyond_half, require
 from p2p.layouts.model_files import ModelFiles
 from p2p.samplers.tokens import TokenSampler
-from p2p.spec import METHODS, SchedulerName, State, TokenOrder
-from p2p.spec.states import no_scheduler
+from p2p.spec import SchedulerName, State, TokenOrder
+from p2p.spec.states import no_inversion, no_scheduler
 
 #: The name of the prompts' single vectors, as the network's call has it: (rows, channels).
 POOLED = "pooled_text_emb"
@@ -165,7 +165,7 @@ class Amused:
         return conditioning.combine(logits.float())
 
     def predict_differentiable(self, latents: Tensor, timestep: Tensor, text: Encoded) -> Tensor:
-        raise UnsupportedInversion(METHODS["null_text"].needs_latents or "")
+        raise UnsupportedInversion(no_inversion(self.state, "null_text"))
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Inversions by name: a picture and its prompt in, the `Trajectory` of a source out that edits reuse.
 
-A new one is a file beside this and a row of `INVERSIONS`, or of `OF_TOKENS` where it is for models that draw tokens.
+A new one is a file beside this, and a row of `INVERSIONS`, `OF_TOKENS` or `OF_FLOWS`: by the models that it is for.
 """
 
 import time
@@ -22,9 +22,9 @@ from p2p.inversion.encode import checked, digest_of, encoded
 from p2p.inversion.negative_prompt import negative_prompt
 from p2p.inversion.null_text import null_text
 from p2p.inversion.source_run import Found, InversionStep, SourceRun
+from p2p.inversion.straight import straight
 from p2p.preparation import ordered, with_defaults
-from p2p.spec import LoraUse, Sampling, State
-from p2p.spec.inversions import METHODS
+from p2p.spec import METHODS, LoraUse, Sampling, State
 from p2p.spec.states import no_inversion
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
@@ -62,7 +62,11 @@ OF_TOKENS: Mapping[str, Inversion] = {
     "edit_friendly": Inversion(hindsight.edit_friendly, (*GUIDED, "seed")),
 }
 #: Of flows. A guidance scale that is the network's input changes its velocity.
-OF_FLOWS: Mapping[str, Inversion] = {"direct": Inversion(direct, ("steps", "guidance_scale"))}
+OF_FLOWS: Mapping[str, Inversion] = {
+    "direct": Inversion(direct, ("steps", "guidance_scale")),
+    "straight": Inversion(straight, (*GUIDED, "seed")),
+    "edit_friendly": Inversion(edit_friendly, (*GUIDED, "seed")),
+}
 OF_STATE: Mapping[State, Mapping[str, Inversion]] = {"latents": INVERSIONS, "tokens": OF_TOKENS, "flows": OF_FLOWS}
 DEFAULT = "direct"
 
@@ -99,8 +103,8 @@ def described(
     Raises:
         UnsupportedInversion: there is no such method, or it has no meaning for the model.
     """
-    if method not in INVERSIONS:
-        raise UnsupportedInversion(f"{method!r} is not an inversion: use one of {', '.join(INVERSIONS)}")
+    if method not in METHODS:
+        raise UnsupportedInversion(f"{method!r} is not an inversion: use one of {', '.join(METHODS)}")
     if method not in OF_STATE[state]:
         raise UnsupportedInversion(no_inversion(state, method))
     return Inverted(
@@ -126,9 +130,9 @@ def invert_steps(
     Args:
         picture: RGB, of a size that the model draws; or its latents, (1, channels, height, width).
         prompt: what is in the picture, which edits then change.
-        method: a row of `INVERSIONS`.
+        method: a row of the model's table in `OF_STATE`.
         sampling: steps, guidance scale, negative prompt and seed, as the edits will have them.
-        settings: the method's own, by name ("inner_steps" and "tolerance" of null-text).
+        settings: the method's own, by name ("inner_steps" and "tolerance" of null-text, "offset" of straight).
         loras: as the edits will have them.
     Raises:
         UnknownLora: the model does not offer one.
@@ -172,7 +176,7 @@ def _inverted(
     was_encoded = time.perf_counter()
     path = yield from inversion.find(source, latents, **settings)
     learned = None if path.unconditional is None else path.unconditional.context
-    for found in (path.noise, path.latents, learned, path.step_noise):
+    for found in (path.noise, path.latents, learned, path.step_noise, path.offset):
         if found is not None:
             source.watch.note(found)
     source.watch.require()
@@ -184,6 +188,7 @@ def _inverted(
             maps=torch.stack(source.maps.of_source_by_step),
             unconditional=path.unconditional,
             step_noise=path.step_noise,
+            offset=path.offset,
             inverted=inverted,
         ),
         latents=latents,

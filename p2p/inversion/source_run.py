@@ -38,12 +38,14 @@ class Found:
         latents: (steps, channels, height, width), the source after each step.
         unconditional: what edits are guided away from, one row or one for each step; None for their own.
         step_noise: (steps, channels, height, width), what is added at each step; None for nothing.
+        offset: (steps, channels, height, width), what edits are moved by after each step; None for nothing.
     """
 
     noise: Tensor
     latents: Tensor
     unconditional: Encoded | None = None
     step_noise: Tensor | None = None
+    offset: Tensor | None = None
 
 
 class SourceRun:

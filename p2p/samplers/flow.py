@@ -64,6 +64,10 @@ class FlowSampler:
         noise: Tensor | None = None,
         source: Tensor | None = None,
     ) -> Tensor:
+        if noise is not None:
+            way = self.way_back()
+            drawn = way.mean(prediction, index, state) + way.deviation(index) * noise.to(state)
+            return drawn.to(prediction.dtype)
         # In float32, as the scheduler does it.
         return (state.float() + self._length(index) * prediction).to(prediction.dtype)
 

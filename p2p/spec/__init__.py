@@ -33,6 +33,7 @@ from p2p.spec.inversions import METHODS as METHODS
 from p2p.spec.inversions import Direct as Direct
 from p2p.spec.inversions import Inversion as Inversion
 from p2p.spec.inversions import InversionMethod as InversionMethod
+from p2p.spec.inversions import Straight as Straight
 from p2p.spec.loras import MOST_LORA_WEIGHT as MOST_LORA_WEIGHT
 from p2p.spec.loras import LoraUse as LoraUse
 from p2p.spec.loras import LoraUses as LoraUses

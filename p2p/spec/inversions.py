@@ -15,8 +15,12 @@ from p2p.spec.complaints import Complaint, invalid
 from p2p.spec.sampling import Sampling, SchedulerName
 
 
-def _without(why: str, *, of: str) -> str:
-    return f'this model draws tokens: {of} {why}. Ask for "edit_friendly" or "direct"'
+def _of_tokens(why: str) -> dict[str, str]:
+    return {"tokens": f'this model draws tokens: {why}. Ask for "edit_friendly" or "direct"'}
+
+
+def _of_flows(why: str) -> dict[str, str]:
+    return {"flows": f'this model follows a flow: {why}. Ask for "direct", "straight" or "edit_friendly"'}
 
 
 class _Method(Part):
@@ -25,12 +29,12 @@ class _Method(Part):
     Attributes:
         method: its name.
         scheduler: the one whose steps it can go backwards. Any model of latents can run it, whatever its own is.
-        needs_latents: why it has no meaning for models that draw tokens; None if it has one.
+        refused: why it is not made for models of a kind of state (`p2p.spec.states.State`); of others it is.
         resamples: whether edits sample the source again, by steps that must then be the inverse of those back.
     """
 
     scheduler: ClassVar[SchedulerName] = "ddim"
-    needs_latents: ClassVar[str | None] = None
+    refused: ClassVar[Mapping[str, str]] = {}
     resamples: ClassVar[bool] = False
     method: str
 
@@ -86,7 +90,9 @@ class Direct(_Method):
 class Ddim(_Method):
     """The sampler's steps taken backwards, and nothing else (docs/inversion.md)."""
 
-    needs_latents = _without("goes a scheduler's steps backwards, and a drawn token has no way back", of="ddim")
+    refused = _of_tokens("ddim goes a scheduler's steps backwards, and a drawn token has no way back") | _of_flows(
+        "ddim samples the source again, and misses the picture"
+    )
     resamples = True
     method: Literal["ddim"] = "ddim"
 
@@ -94,7 +100,9 @@ class Ddim(_Method):
 class NullText(_Method):
     """An unconditional embedding for each step, found by gradient descent (docs/inversion.md)."""
 
-    needs_latents = _without("corrects a way back of latents by gradients, and drawn tokens have none", of="null_text")
+    refused = _of_tokens(
+        "null_text corrects a way back of latents by gradients, and drawn tokens have none"
+    ) | _of_flows("null_text corrects what guidance pushes away from, which most such models do not have")
     resamples = True
     method: Literal["null_text"] = "null_text"
     inner_steps: Annotated[int, Field(ge=1, le=100)] | None = Field(
@@ -115,7 +123,9 @@ class NullText(_Method):
 class NegativePrompt(_Method):
     """The source's prompt in the negative prompt's place (docs/inversion.md)."""
 
-    needs_latents = _without("corrects a way back of latents, and a drawn token has none", of="negative_prompt")
+    refused = _of_tokens("negative_prompt corrects a way back of latents, and a drawn token has none") | _of_flows(
+        "negative_prompt takes a negative prompt's place, which most such models do not have"
+    )
     resamples = True
     method: Literal["negative_prompt"] = "negative_prompt"
 
@@ -133,11 +143,23 @@ class EditFriendly(_Method):
     method: Literal["edit_friendly"] = "edit_friendly"
 
 
-_Any = Direct | Ddim | NullText | NegativePrompt | EditFriendly
-#: Every method by its name, as in `p2p.inversion.INVERSIONS`.
+class Straight(_Method):
+    """The straight line from noise to the picture, of models that follow a flow (docs/inversion.md)."""
+
+    refused = dict.fromkeys(
+        ("latents", "tokens"), 'this model follows no flow, and straight is a flow\'s line: ask for "direct"'
+    )
+    method: Literal["straight"] = "straight"
+    offset: bool | None = Field(
+        None, description="Whether edits are given what the source's steps miss the line by; true where absent."
+    )
+
+
+_Any = Direct | Ddim | NullText | NegativePrompt | EditFriendly | Straight
+#: Every method by its name, as in the tables of `p2p.inversion.OF_STATE`.
 METHODS: Mapping[str, type[_Any]] = {kind.model_fields["method"].default: kind for kind in get_args(_Any)}
-#: By their names in `p2p.inversion.INVERSIONS`.
-InversionMethod = Literal["direct", "ddim", "null_text", "negative_prompt", "edit_friendly"]
+#: Their names.
+InversionMethod = Literal["direct", "ddim", "null_text", "negative_prompt", "edit_friendly", "straight"]
 
 
 def _of_one_method(given: Any) -> Any:

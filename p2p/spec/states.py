@@ -27,29 +27,15 @@ def no_scheduler_of_flows(name: str) -> str:
     return f"this model's steps follow a flow, and {name} removes noise otherwise: leave the scheduler out"
 
 
-#: The inversions that flows have.
-OF_FLOWS = ("direct",)
-
-
-def no_inversion_of_flows(method: str) -> str:
-    """Of "flows": why an inversion has no meaning."""
-    return f"this model's steps follow a flow, for which {method} is not made: ask for {' or '.join(OF_FLOWS)}"
-
-
-def _no_inversion_of_tokens(method: str) -> str:
-    return METHODS[method].needs_latents or ""
-
-
-#: Why an inversion has no meaning, by the kind of state. Latents have all of them.
-_NO_INVERSION: Mapping[State, Callable[[str], str]] = {
-    "tokens": _no_inversion_of_tokens,
-    "flows": no_inversion_of_flows,
-}
-
-
 def no_inversion(state: State, method: str) -> str:
-    """Why an inversion has no meaning for models of a kind of state."""
-    return _NO_INVERSION[state](method)
+    """Why an inversion is not made for models of a kind of state; "" if it is."""
+    return METHODS[method].refused.get(state, "")
+
+
+def _inversion(state: State, spec: EditSpec) -> Iterator[Complaint]:
+    method = (spec.inversion or Direct()).method
+    if spec.source.image is not None and (why := no_inversion(state, method)):
+        yield ("inversion", "method"), "unsupported_inversion", why
 
 
 def _of_flows(spec: EditSpec) -> Iterator[Complaint]:
@@ -57,9 +43,6 @@ def _of_flows(spec: EditSpec) -> Iterator[Complaint]:
         yield ("sampling", "scheduler"), "unsupported_sampling", no_scheduler_of_flows(spec.sampling.scheduler)
     if spec.sampling.order is not None:
         yield ("sampling", "order"), "unsupported_sampling", NO_ORDER
-    method = (spec.inversion or Direct()).method
-    if spec.source.image is not None and method not in OF_FLOWS:
-        yield ("inversion", "method"), "unsupported_inversion", no_inversion_of_flows(method)
     if spec.compat is not None and spec.reference is None:
         message = "the published method of this model's attention is meant: say which one, such as {}"
         yield ("reference",), "unsupported_sampling", message
@@ -84,9 +67,6 @@ def _of_tokens(spec: EditSpec) -> Iterator[Complaint]:
     yield from _reference(spec)
     if spec.sampling.scheduler is not None:
         yield ("sampling", "scheduler"), "unsupported_sampling", no_scheduler(spec.sampling.scheduler)
-    method = spec.inversion or Direct()
-    if spec.source.image is not None and method.needs_latents is not None:
-        yield ("inversion", "method"), "unsupported_inversion", method.needs_latents
 
 
 _UNMET: Mapping[State, Callable[[EditSpec], Iterator[Complaint]]] = {
@@ -98,4 +78,5 @@ _UNMET: Mapping[State, Callable[[EditSpec], Iterator[Complaint]]] = {
 
 def unmet_by(state: State, spec: EditSpec) -> Iterator[Complaint]:
     """The fields of a spec that have no meaning for models of a kind of state."""
-    return _UNMET[state](spec)
+    yield from _inversion(state, spec)
+    yield from _UNMET[state](spec)

@@ -1,6 +1,7 @@
 """`python -m scenes.tokens.evaluate`: paints scenes of one thing and asks the judge; prints one JSON object.
 
-The model is good enough to be shipped where the judge sees the thing and the place often enough (`BARS`).
+The model is good enough to be shipped where the judge sees the thing and the place often enough
+(`scenes.judge.one_thing.BARS`).
 """
 
 import argparse
@@ -14,29 +15,15 @@ from diffusers import AmusedPipeline
 from PIL import Image
 
 from scenes.grid import PROMPTS
-from scenes.judge.pictures import shows_place, shows_tint
-from scenes.judge.verdict import load, verdicts
+from scenes.judge.one_thing import BARS, COUNT, best_of, judged, one_thing_scenes, passes
 from scenes.render import Layout, draw
 from scenes.tokens import vq
 from scenes.tokens.export import MODEL
-from scenes.world import Scene, random_scene
+from scenes.world import Scene
 
-#: The least share of pictures in which the judge must see the thing, and of those that show it, the place.
-BARS = {"thing": 0.85, "place": 0.9}
-COUNT, STEPS, GUIDANCE_SCALES = 300, 12, (2.0, 3.0, 4.0)
+STEPS, GUIDANCE_SCALES = 12, (2.0, 3.0, 4.0)
 #: Pictures painted at a time.
 CHUNK = 50
-
-
-def one_thing_scenes(count: int, *, held_out: bool = False) -> list[Scene]:
-    """Scenes of one thing, as the world draws them, or of combinations that training never sees."""
-    rng = np.random.default_rng([17, held_out])
-    scenes: list[Scene] = []
-    while len(scenes) < count:
-        scene = random_scene(rng, held_out=held_out)
-        if len(scene.things) == 1:
-            scenes.append(scene)
-    return scenes
 
 
 def paint(
@@ -54,19 +41,6 @@ def paint(
         ).images
         painted.append((images * 255).round().astype(np.uint8))
     return np.concatenate(painted)
-
-
-def judged(scenes: Sequence[Scene], images: np.ndarray) -> dict[str, float | None]:
-    """Shares of pictures that show what their scene says, of those that can show it; None if none can."""
-    found = list(zip(scenes, verdicts(load(), images), strict=True))
-    tinted = [(s.things[0], v) for s, v in found if s.things[0].tint and shows_tint(s.things[0], s.style)]
-    return {
-        "thing": _share([s.things[0].name in v.things for s, v in found]),
-        "thing_alone": _share([v.things == {s.things[0].name} for s, v in found]),
-        "place": _share([v.place == s.place for s, v in found if shows_place(s.place, s.style)]),
-        "tint": _share([v.tints[thing.name] == thing.tint for thing, v in tinted]),
-        "style": _share([v.style == s.style for s, v in found]),
-    }
 
 
 def reconstructed(pipeline: AmusedPipeline, scenes: Sequence[Scene]) -> np.ndarray:
@@ -99,7 +73,7 @@ def main() -> None:
     by_scale = {
         str(scale): judged(scenes, paint(pipeline, captions, scale, arguments.steps)) for scale in arguments.guidance
     }
-    best = max(by_scale, key=lambda scale: min(_over(by_scale[scale][n], bar) for n, bar in BARS.items()))
+    best = best_of(by_scale)
     if arguments.sheet:
         sheet(pipeline, arguments.guidance, arguments.steps).save(arguments.sheet, optimize=True)
     report = {
@@ -111,17 +85,9 @@ def main() -> None:
         "by_guidance_scale": by_scale,
         "best_guidance_scale": float(best),
         "bars": BARS,
-        "passes": all(_over(by_scale[best][name], bar) >= 1 for name, bar in BARS.items()),
+        "passes": passes(by_scale[best]),
     }
     print(json.dumps(report))
-
-
-def _over(share: float | None, bar: float) -> float:
-    return (share or 0.0) / bar
-
-
-def _share(values: Sequence[bool]) -> float | None:
-    return round(float(np.mean(values)), 4) if values else None
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ class InversionView(BaseModel):
     prompt: str
     method: InversionMethod
     steps: int
-    seed: int | None = Field(description="Of the job that made it. Of edit_friendly, give it to the edits.")
+    seed: int | None = Field(
+        description="Of the job that made it. Of edit_friendly and straight, give it to the edits."
+    )
     loras: tuple[LoraUse, ...] = Field(description="With which it was made; it serves edits that name the same ones.")
     reconstruction: Reconstruction
     unet_evaluations: int = Field(description="Rows that went through the UNet for it, which an edit now spares.")

@@ -35,9 +35,9 @@ def api(tmp_path_factory):
 
 
 @pytest.mark.parametrize("model", MADE)
-def test_an_edit_of_words_and_one_of_a_photo_succeed(api, model):
+def test_edits_of_words_and_of_a_photo_succeed(api, model):
+    """The photo by each inversion that flows have."""
     post, until = poster(api), waiter(api)
-    words = until(post(model, steps=2))
     photo = io.BytesIO()
     Image.linear_gradient("L").resize((32, 32)).convert("RGB").save(photo, "png")
     uploaded = api.post("/v1/images", files={"image": ("photo.png", photo.getvalue(), "image/png")}).json()["id"]
@@ -47,11 +47,24 @@ def test_an_edit_of_words_and_one_of_a_photo_succeed(api, model):
         "targets": [{"prompt": "a dog on the beach", "edits": [{"kind": "replace"}], "mass": "mass_matched"}],
         "sampling": {"steps": 2},
     }
-    response = api.post("/v1/edits", json=body)
-    assert response.status_code == 202, response.text
-    of_photo = until(response.headers["Location"])
+    methods = ("direct", "straight", "edit_friendly")
+    asked = [api.post("/v1/edits", json=body | {"inversion": {"method": method}}) for method in methods]
+    assert [response.status_code for response in asked] == [202] * len(methods), [each.text for each in asked]
+    done = [until(post(model, steps=2)), *(until(response.headers["Location"]) for response in asked)]
 
-    assert [job["status"] for job in (words, of_photo)] == ["succeeded", "succeeded"], (words, of_photo)
-    for job in (words, of_photo):
+    assert {job["status"] for job in done} == {"succeeded"}, done
+    for job in done:
         (url,) = (each["url"] for each in job["artifacts"] if each["name"] == "manifest.json")
         assert api.get(url).raise_for_status().json()["scheduler"] == "flow_euler"
+    assert [job["reconstruction"]["inversion"] for job in done[1:]] == ["made"] * len(methods)
+
+
+def test_an_inversion_that_flows_do_not_have_is_refused_before_a_job_is_made(api):
+    source = {"prompt": "a cat on the beach", "image": {"url": "https://pictures.example/cat.png"}}
+    body = {"model": "flux", "source": source, "inversion": {"method": "ddim"}, "targets": [{"prompt": "a dog"}]}
+    refused = api.post("/v1/edits", json=body)
+
+    assert refused.status_code == 422
+    assert [(error["pointer"], error["code"]) for error in refused.json()["errors"]] == [
+        ("/inversion/method", "unsupported_inversion")
+    ]

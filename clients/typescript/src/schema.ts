@@ -1499,7 +1499,7 @@ export interface components {
              * Inversion
              * @description Of a source that is given; `direct` where absent.
              */
-            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"]) | null;
+            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"] | components["schemas"]["Straight"]) | null;
             /**
              * Targets
              * @description The edited pictures; of a source that is given there may be none, which inverts it ahead.
@@ -1599,7 +1599,7 @@ export interface components {
              * Inversion
              * @description Of a source that is given; `direct` where absent.
              */
-            inversion?: (components["schemas"]["Direct"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"]) | null;
+            inversion?: (components["schemas"]["Direct"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"] | components["schemas"]["Straight"]) | null;
             /**
              * Targets
              * @description The edited pictures; of a source that is given there may be none, which inverts it ahead.
@@ -2074,7 +2074,7 @@ export interface components {
              *       "method": "direct"
              *     }
              */
-            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"]) | null;
+            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"] | components["schemas"]["Straight"]) | null;
             /**
              * @default {
              *       "negative_prompt": "",
@@ -2109,12 +2109,12 @@ export interface components {
              * Method
              * @enum {string}
              */
-            method: "direct" | "ddim" | "null_text" | "negative_prompt" | "edit_friendly";
+            method: "direct" | "ddim" | "null_text" | "negative_prompt" | "edit_friendly" | "straight";
             /** Steps */
             steps: number;
             /**
              * Seed
-             * @description Of the job that made it. Of edit_friendly, give it to the edits.
+             * @description Of the job that made it. Of edit_friendly and straight, give it to the edits.
              */
             seed: number | null;
             /**
@@ -3219,6 +3219,22 @@ export interface components {
              * @enum {string}
              */
             unit?: "share" | "steps";
+        };
+        /**
+         * Straight
+         * @description The straight line from noise to the picture, of models that follow a flow (docs/inversion.md).
+         */
+        Straight: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "straight";
+            /**
+             * Offset
+             * @description Whether edits are given what the source's steps miss the line by; true where absent.
+             */
+            offset?: boolean | null;
         };
         /**
          * Target

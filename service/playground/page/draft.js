@@ -10,6 +10,8 @@ const WINDOWS = { cross: { start: 0, stop: 0.4 }, self: { start: 0, stop: 0.4 } 
 const OF_FADER = { ...WINDOWS, cross: { start: 0, stop: 0.8 } };
 const OF_PROMPT = { cross: { start: 0, stop: 0 }, self: { start: 0, stop: 0 } };
 const PREVIEWS = 3;
+/** Inversions that draw noise of their own, so that a photo has one run for each seed. */
+const DRAWS_NOISE = ["edit_friendly", "straight"];
 
 export const newTarget = (prompt = "") => ({
   prompt,
@@ -154,8 +156,8 @@ export function bodyOf(from = draft) {
   if (source.image) body.source.image = { upload: source.image.id, ...source.image.rest };
   body.targets = from.targets.map((target) => targetOf(target, source));
   const sampling = { ...rest.sampling };
-  // A photo has one run, whatever the seed, but for the method that draws noise of its own.
-  if (from.seed !== null && (!source.image || rest.inversion?.method === "edit_friendly")) sampling.seed = from.seed;
+  // A photo has one run, whatever the seed, but for methods that draw noise of their own.
+  if (from.seed !== null && (!source.image || DRAWS_NOISE.includes(rest.inversion?.method))) sampling.seed = from.seed;
   if (from.steps !== null) sampling.steps = from.steps;
   if (from.guidance_scale !== null) sampling.guidance_scale = from.guidance_scale;
   if (Object.keys(sampling).length) body.sampling = sampling;

@@ -9,7 +9,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from p2p.cohort.cohort import Cohort
 from p2p.edit import edit, edit_again_steps
 from p2p.errors import UnsupportedInversion, UnsupportedModel, UnsupportedSampling
-from p2p.inversion import invert
+from p2p.inversion import OF_FLOWS, invert
+from p2p.inversion.source_run import SourceRun
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
 from tests import families, tiny_flows
@@ -82,19 +83,85 @@ def test_an_edit_of_matched_mass_does_not_depend_on_its_neighbours(family):
     torch.testing.assert_close(results[member].latents, alone, rtol=0, atol=1e-5)
 
 
-def test_a_photo_comes_back_and_is_edited(family):
-    picture = torch.randn((1, *family.latent_shape(32, 32)), generator=torch.Generator().manual_seed(3))
+@pytest.fixture(scope="module")
+def picture(family) -> torch.Tensor:
+    """What the autoencoder makes of a photo, as far as the model sees."""
+    return torch.randn((1, *family.latent_shape(32, 32)), generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("method", OF_FLOWS)
+def test_a_photo_comes_back_and_is_edited(family, picture, method):
     asked = spec(SWAP)
-    found = invert(picture, "a cat on a beach", family, sampling=asked.sampling).trajectory
+    found = invert(picture, "a cat on a beach", family, method=method, sampling=asked.sampling).trajectory
     edited = result_of(edit_again_steps(asked, family, found))
 
-    assert torch.equal(edited.latents[:1], picture)
+    # Edit-friendly noises make the source again, which rounds; its last step is the picture itself.
+    torch.testing.assert_close(edited.latents[:1], picture, rtol=0, atol=0)
     assert (edited.latents[1] - picture[0]).norm() > 1e-2 * picture.norm()
 
 
-@pytest.mark.parametrize("method", ["ddim", "null_text", "negative_prompt", "edit_friendly"])
+FREE = SWAP | OFF
+
+
+def straight(family, picture, prompt: str, asked, **settings) -> torch.Tensor:
+    """The edit of a picture whose prompt is said, on the straight line."""
+    asked = asked.model_copy(update={"source": asked.source.model_copy(update={"prompt": prompt})})
+    given = {"method": "straight", "sampling": asked.sampling, "settings": settings}
+    return result_of(edit_again_steps(asked, family, invert(picture, prompt, family, **given).trajectory)).latents[1]
+
+
+def test_on_the_straight_line_a_prompt_that_stays_gives_the_picture_with_its_offset(family, picture):
+    asked = spec(FREE, **NO_MAPS)
+
+    # Another batch of the same rows: 1e-5 of the latents' unit deviation.
+    torch.testing.assert_close(straight(family, picture, SWAP["prompt"], asked), picture[0], rtol=0, atol=1e-5)
+    assert (straight(family, picture, SWAP["prompt"], asked, offset=False) - picture[0]).norm() > 0.1 * picture.norm()
+
+
+def test_the_straight_line_is_flow_edit_with_one_noise(family, picture):
+    """As its paper writes it: the picture is taken along by the difference of two velocities."""
+    asked = spec(FREE, guidance_scale=0.0, **NO_MAPS)
+    sampler = family.sampler(4, None, picture.shape[1:])
+    source, target = (
+        SourceRun(family, sampler, prompt, guidance_scale=0.0) for prompt in ("a cat on a beach", SWAP["prompt"])
+    )
+    noise, sigmas = noise_of(asked, picture), sampler.sigmas
+    edited = picture.clone()
+    for index in range(4):
+        at = (1 - sigmas[index]) * picture + sigmas[index] * noise
+        difference = target.plain(edited + at - picture, index) - source.plain(at, index)
+        edited = edited + (sigmas[index + 1] - sigmas[index]) * difference
+
+    # The same sums in another order: 1e-5 of the latents' unit deviation.
+    torch.testing.assert_close(straight(family, picture, "a cat on a beach", asked), edited[0], rtol=0, atol=1e-5)
+
+
+def noise_of(asked, picture) -> torch.Tensor:
+    """The noise that an inversion draws from the seed of a spec."""
+    return torch.randn(picture.shape, generator=torch.Generator().manual_seed(asked.sampling.seed))
+
+
+def test_edit_friendly_noises_lead_to_each_level_of_the_picture(family, picture):
+    """By steps that draw noise: what a step points at is noised anew. The last step ends without noise."""
+    asked = spec(FREE)
+    found = invert(picture, "a cat on a beach", family, method="edit_friendly", sampling=asked.sampling).trajectory
+    sampler = family.sampler(4, None, picture.shape[1:])
+    source = SourceRun(family, sampler, "a cat on a beach", guidance_scale=5.0)
+    state, after = found.noise, []
+    for index in range(3):
+        output = source.read(state, index, guided=source.is_guided)
+        state = sampler.step(output, index, state, (), noise=found.step_noise[index : index + 1])
+        after.append(state)
+
+    # The noises undo what the model said to rounding: 1e-5 of the latents' unit deviation.
+    torch.testing.assert_close(torch.cat(after), found.latents[:3], rtol=0, atol=1e-5)
+    assert torch.equal(found.latents[3:], picture)
+    assert not found.step_noise[3].any()
+
+
+@pytest.mark.parametrize("method", ["ddim", "null_text", "negative_prompt"])
 def test_other_inversions_are_refused_by_name(family, method):
-    with pytest.raises(UnsupportedInversion, match=f"{method} is not made"):
+    with pytest.raises(UnsupportedInversion, match=f"follows a flow: {method} "):
         invert(torch.zeros(1, *family.latent_shape(32, 32)), "a cat on a beach", family, method=method)
 
 

@@ -4,10 +4,14 @@ import pytest
 
 from jobs.catalogue import load_catalogue
 from jobs.errors import InvalidCatalogue
+from jobs.versions import FIRST
+from p2p.spec import METHODS
 from p2p.tokens import tokenize
 from prompts.counting import counter_of
 from tests import families
 from tests.declared import declared
+from tests.unit.service.test_token_models import photo, refused
+from tests.unit.service.test_versions import FOURTH
 
 #: By the family: its tiny model, and how many tokens that reads.
 LIMITS = {"stable_diffusion_3": 40, "flux": 40, "flux2_klein": 96, "z_image": 96, "qwen_image": 96}
@@ -49,6 +53,9 @@ def test_a_tokenizer_that_is_named_apart_is_refused(model):
     declaration, _ = model
     with pytest.raises(InvalidCatalogue, match="leave `tokenizer` out"):
         counter_of(declaration.model_copy(update={"tokenizer": declaration.path}))
+
+
+__all__ = ["photo"]  # a fixture
 
 
 @pytest.fixture
@@ -93,3 +100,19 @@ def test_the_published_method_is_taken_by_flows_and_refused_by_others(client, pa
     answer = client.post("/v1/edits", json=asked)
     assert answer.status_code == 202, answer.text
     assert parts.store.get(answer.json()["id"]).spec.reference.method == "kivi"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_inversion_that_flows_do_not_have_is_refused_at_its_field(client, parts, photo, method, request):
+    """And the straight line, which nothing but flows has, by the models that follow none."""
+    asked = EDIT | photo | {"inversion": {"method": method}}
+    if method == "straight":
+        assert refused(client.post("/v1/edits", json=asked)) == [("/inversion/method", "unsupported_inversion")]
+    request.getfixturevalue("flows")
+    answer = client.post("/v1/edits", json=asked)
+
+    if METHODS[method].refused.get("flows"):
+        assert refused(answer) == [("/inversion/method", "unsupported_inversion")]
+    else:
+        assert answer.status_code == 202, answer.text
+        assert parts.store.get(answer.json()["id"]).schema_version == (FOURTH if method == "straight" else FIRST)

@@ -64,7 +64,7 @@ def test_an_order_is_taken_by_a_model_of_tokens_and_refused_by_one_of_latents(cl
 def test_an_inversion_that_needs_latents_is_refused_at_its_field(client, parts, tokens, photo, method):
     answer = client.post("/v1/edits", json=EDIT | photo | {"inversion": {"method": method}})
 
-    if METHODS[method].needs_latents:
+    if METHODS[method].refused.get("tokens"):
         assert refused(answer) == [("/inversion/method", "unsupported_inversion")]
     else:
         assert answer.status_code == 202, answer.text

@@ -12,8 +12,8 @@ from p2p.spec import EditSpec
 DOG = {"words": [{"word": "dog"}]}
 
 
-#: Guidance of single words is the newest; the rest came together.
-SECOND, THIRD = 2, 3
+#: Straight lines of flows are the newest, then guidance of single words; the rest came together.
+SECOND, THIRD, FOURTH = 2, 3, 4
 
 
 def version(**target) -> int:

@@ -243,10 +243,10 @@ def test_every_inversion_can_be_asked_for(serve, picture, method):
 def test_the_names_in_a_spec_are_those_of_the_inversions():
     from typing import get_args
 
-    from p2p.inversion import DEFAULT, INVERSIONS
+    from p2p.inversion import DEFAULT, OF_STATE
     from p2p.spec import Direct, InversionMethod
 
-    assert set(get_args(InversionMethod)) == set(METHODS) == set(INVERSIONS)
+    assert set(get_args(InversionMethod)) == set(METHODS) == {name for rows in OF_STATE.values() for name in rows}
     assert Direct().method == DEFAULT
 
 
