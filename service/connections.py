@@ -82,8 +82,7 @@ def redis_client(url: str, *, decode_responses: bool, most: int = MOST_CONNECTIO
 async def connected(settings: Settings) -> AsyncIterator[Plane]:
     """The job plane over Redis, RQ and the storage that the settings name.
 
-    Redis itself is reached for by the first request that needs it: an API that starts before its Redis is not ready
-    (`/readyz`), and not dead.
+    The first request that needs Redis reaches for it: an API that starts before it is not ready (`/readyz`), not dead.
     """
     offered = load_offered(settings.models_file)
     records = redis_client(settings.redis_url, decode_responses=True)
