@@ -66,7 +66,7 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_words(document: Any) -> Any:
-    """Defaults that are objects, said in the description.
+    """Defaults that are objects, said in the description; and files as what generators take for files.
 
     Where a field takes an object or null, openapi-python-client reads no such default, and leaves out the schema with
     all that uses it.
@@ -76,6 +76,8 @@ def _in_words(document: Any) -> Any:
     if not isinstance(document, dict):
         return document
     made = {name: _in_words(value) for name, value in document.items()}
+    if made.get("contentMediaType") == "application/octet-stream":
+        made["format"] = "binary"  # what generators know a file by, since OpenAPI 3.0
     if isinstance(made.get("default"), dict) and made.keys() & {"anyOf", "oneOf", "$ref", "allOf"}:
         default = f"Where absent, `{json.dumps(made.pop('default'))}`."
         made["description"] = f"{made['description']} {default}" if "description" in made else default

