@@ -155,19 +155,30 @@ class RateLimited(Refused):
 
 
 class QuotaReached(Refused):
-    """The owner has used what its key allows in a day.
+    """The owner has used what its key allows in a day, or asks for more than is left of it.
+
+    Args:
+        wanted: how much of it the request takes at once; 0 where that is known at its end.
 
     Attributes:
         policy: which of its limits, as `RateLimit` names it.
+        remaining: what is left of it, in whole units.
     """
 
     code = "quota_reached"
 
-    def __init__(self, policy: str, used: float, allowed: float, retry_after: float) -> None:
+    def __init__(self, policy: str, used: float, allowed: float, retry_after: float, *, wanted: int = 0) -> None:
         opens = datetime.now(UTC) + timedelta(seconds=retry_after)
-        self.policy, what = policy, policy.replace("_", " ")
+        self.policy, what = policy, policy.replace("_", " ").replace("gpu", "GPU")
+        self.remaining = max(0, int(allowed - used))
         message = f"this key has used {used:g} of the {allowed:g} {what} that it may use in a day (UTC)"
-        super().__init__(f"{message}: it may go on from {opens:%Y-%m-%dT%H:%M}Z", retry_after)
+        message += f", and this asks for {wanted}" if wanted else ""
+        mend = f"it may go on from {opens:%Y-%m-%dT%H:%M}Z"
+        if wanted > allowed:
+            mend = f"no day has room for it, so ask for at most {allowed:g} at once"
+        elif wanted and self.remaining:
+            mend = f"ask for at most {self.remaining} now; {mend}"
+        super().__init__(f"{message}: {mend}", retry_after)
 
 
 class TooManyActive(Refused):

@@ -35,6 +35,11 @@ def _names(blend: LocalBlend) -> bool:
     return bool(blend.words or blend.source_words)
 
 
+def _reads_transparency(target: Target) -> bool:
+    mask = None if target.local_blend is None else target.local_blend.mask
+    return mask is not None and mask.read_by == "transparency"
+
+
 def _matches_mass(target: Target) -> bool:
     return target.mass != "linear"
 
@@ -47,11 +52,13 @@ SINCE: Mapping[Callable[[Target], bool], int] = {
     _weighs_by_guidance: 3,
     _needs_room: 3,
     _matches_mass: 3,
+    _reads_transparency: 4,
 }
 #: The same of what a whole spec may ask for.
 SINCE_OF_SPEC: Mapping[Callable[[EditSpec], bool], int] = {
     lambda spec: spec.reference is not None: 3,
     lambda spec: isinstance(spec.inversion, Straight): 4,
+    lambda spec: spec.source.image is None and not spec.targets: 4,
 }
 #: Of jobs that use none of it.
 FIRST = 1

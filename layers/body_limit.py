@@ -20,7 +20,7 @@ class BodyLimit:
     """ASGI middleware: reading beyond `max_bytes` raises a 413 where the route reads.
 
     Args:
-        of_path: limits of paths that have one of their own.
+        of_path: limits of forms, by the paths that have one of their own.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, of_path: Mapping[str, int] | None = None) -> None:
@@ -31,7 +31,7 @@ class BodyLimit:
         """Pass a request on with a counted body."""
         if scope["type"] != "http" or scope["method"] in WITHOUT_BODY:
             return self._app(scope, receive, send)
-        total, most = 0, self._of_path.get(path_of(scope), self._max_bytes)
+        total, most = 0, self._most(scope)
 
         async def counted() -> Message:
             nonlocal total
@@ -44,6 +44,10 @@ class BodyLimit:
             return message
 
         return self._app(scope, counted, send)
+
+    def _most(self, scope: Scope) -> int:
+        is_form = headers_of(scope).get(b"content-type", b"").lower().startswith(b"multipart/")
+        return self._of_path.get(path_of(scope), self._max_bytes) if is_form else self._max_bytes
 
 
 def _announced(scope: Scope) -> int:

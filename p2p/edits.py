@@ -104,10 +104,12 @@ def compile_plan(
     """The plan of a spec, whose prompts are tokenized, for a run of `steps` steps.
 
     Args:
-        prompts: of the source, of the targets, and of what is drawn `beside` them.
+        prompts: of the source, of the targets, if there are any, and of what is drawn `beside` them.
         beside: targets that are no pictures; they come last, and have no blend.
     """
     source, *targets = prompts
+    if not targets:
+        return EditPlan.empty(steps, 0, source.limit)
     compat = spec.compat == "reference"
     rows = []
     drawn = (*spec.targets, *beside)

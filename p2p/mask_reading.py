@@ -64,8 +64,11 @@ def mask_of(picture: Image.Image, read_by: "ReadBy | None" = None) -> Image.Imag
         return by_colour(picture)
     layers = picture.convert("RGBA")
     painted = by_alpha(layers.getchannel("A"))
-    if (read_by or read_by_default(white_share(painted))) == "alpha":
-        return painted
+    match read_by or read_by_default(white_share(painted)):
+        case "alpha":
+            return painted
+        case "transparency":
+            return ImageChops.invert(painted)
     return by_colour(Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers))
 
 

@@ -30,7 +30,7 @@ def with_published(plan: EditPlan, spec: EditSpec, prompts: Sequence[TokenizedPr
         UnsupportedSampling: it is not for this model.
     """
     asked = spec.reference
-    if asked is None:
+    if asked is None or not spec.targets:
         return plan
     if not isinstance(family, HasPublished):
         raise UnsupportedSampling(

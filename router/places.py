@@ -23,7 +23,15 @@ _NAMED = re.compile(r"/v1/(?:edits|batches|images|inversions)/([^/]+)(?:/.*)?")
 _ARTIFACT = re.compile(r"/v1/artifacts/[^/]+/([^/]+)/.*")
 _OWN_EDIT = re.compile(r"/v1/edits/([^/]+)")
 #: Where new work is posted, and whether its body is JSON that may name pictures. An alignment leaves nothing behind.
-_NEW = {"/v1/edits": True, "/v1/batches": True, "/v1/inversions": True, "/v1/images": False}
+_NEW = {
+    "/v1/edits": True,
+    "/v1/batches": True,
+    "/v1/inversions": True,
+    "/v1/images": False,
+    # As OpenAI's clients ask: mostly forms with the picture in them, which are passed on as they come.
+    "/v1/images/edits": False,
+    "/v1/images/generations": False,
+}
 #: What is asked of one cell at a time.
 _OF_A_CELL = "/v1/subjects/"
 _LISTS = frozenset({"/v1/edits", "/v1/images", "/v1/inversions"})

@@ -22,7 +22,7 @@ from service.connections import connected
 from service.deliveries import routes as deliveries
 from service.edits import routes as edits
 from service.http import health, metrics
-from service.http.described import install_openapi
+from service.http.described import install_openapi, operation_id
 from service.http.door import PROBED, Door
 from service.http.errors import install_error_handlers
 from service.http.webhooks_described import describe_webhooks
@@ -33,6 +33,7 @@ from service.mcp.door import McpDoor
 from service.models import routes as models
 from service.models.offered import Offered
 from service.models.reloading import followed
+from service.openai import routes as openai
 from service.plane import Plane
 from service.playground.routes import playground
 from service.reference.routes import reference
@@ -51,6 +52,7 @@ ROOMS = (
     edits,
     batches,
     deliveries,
+    openai,  # before images: no image has the id "edits"
     images,
     subjects,
     verifications,
@@ -96,10 +98,12 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         # FastAPI's pages load foreign scripts: service.reference.routes.
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
         telemetry=TELEMETRY,
     )
     # A form is a little larger than the file in it.
     of_path = dict.fromkeys(OF_PICTURES, settings.max_image_bytes + FORM_BYTES) | {door.PATH: door.MOST_BYTES}
+    of_path["/v1/images/edits"] = 2 * settings.max_image_bytes + settings.max_body_bytes + FORM_BYTES
     app.add_middleware(BodyPace, seconds=settings.body_seconds, rate=settings.min_rate)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
     hosts = AllowedHosts(settings.hosts, settings.public_url)

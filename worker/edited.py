@@ -51,9 +51,10 @@ def edited_by(
 def _kept(job: Job, sampler: Sampler, find: FindSource) -> Mapping[int, Trajectory]:
     """The kept sources of a job, by their seeds: each seed's is another source.
 
-    Of a job that runs alone none: a kept source's edits may differ by rounding.
+    Of a job that runs alone none: a kept source's edits may differ by rounding. And none of one without edits: a kept
+    source has nothing left to do, and a picture is what such a job asks for.
     """
-    if job.spec.sampling.alone:
+    if job.spec.sampling.alone or not job.spec.targets:
         return {}
     digests = {seed: sampler.source_of(job.spec.of_seeds(seed)) for seed in job.spec.seeds}
     found = {seed: find(digest) for seed, digest in digests.items()}

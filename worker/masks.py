@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from jobs.images import image_key, mask_key
 from p2p.mask_reading import by_colour, has_both, white_share
@@ -60,9 +60,11 @@ def _read(mask: MaskImage, fetch: FetchImage) -> Image.Image:
     colours alone were read, and nobody looked whether they say anything.
     """
     upload = mask.upload or ""
-    by_its_alpha = mask.read_by == "alpha"
+    by_its_alpha = mask.read_by in ("alpha", "transparency")
     with Image.open(io.BytesIO(fetch(mask_key(upload) if by_its_alpha else image_key(upload)))) as file:
         read = file.convert("L") if by_its_alpha else by_colour(file)
+    if mask.read_by == "transparency":
+        read = ImageChops.invert(read)
     if not has_both(white_share(read)):
         message = "the mask is all of one level, so it bounds nothing: paint what may change, and send the edit again"
         raise NoPhoto(Failed(code="mask_uniform", message=message))

@@ -124,8 +124,9 @@ def admission_answer(admission: Admission, answer: Sequence[Any]) -> Admitted:
             batch_id = admission.batch.id if admission.batch else None
             return Admitted(job_ids, batch_id=batch_id, left=_left(limits, left) if left else ())
         case ["quota", name, used, after]:
-            most = {name: most for name, most, _ in _of_quota(limits.quota or Quota(), ())}[name]
-            raise QuotaReached(_POLICIES.get(name, name), float(used), most, after / 1000)
+            of_quota = _of_quota(limits.quota or Quota(), admission.jobs)
+            most, wanted = {each: (most, more) for each, most, more in of_quota}[name]
+            raise QuotaReached(_POLICIES.get(name, name), float(used), most, after / 1000, wanted=wanted)
         case ["replayed", before] if admission.batch:
             return Admitted((), replayed=True, batch_id=before)
         case ["replayed", before]:

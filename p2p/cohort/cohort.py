@@ -89,7 +89,7 @@ class Cohort:
             keep: whether the result holds the source's trajectory; always the case if it is `kept`.
             masks: those that blends name, by these names: of the picture's size, white where it may change.
         Raises:
-            ValueError: the spec has no targets: an inverted photo alone has nothing to denoise.
+            ValueError: the source's run is `kept` and the spec has no targets: there is nothing to denoise.
             MixedBatch: the members have another key.
             WrongTrajectory: `kept` is of another source.
             SeveralSeeds: the spec has several seeds: `EditSpec.of_seeds` gives each of them.
@@ -97,8 +97,10 @@ class Cohort:
                 `p2p.edit.edit_steps`.
         """
         began = time.perf_counter()
-        if not spec.targets:
-            raise ValueError("the spec has no targets, so there is nothing to denoise: add a target")
+        if kept is not None and not spec.targets:
+            raise ValueError(
+                "the source's run is given and there are no targets, so nothing is to be denoised: add one"
+            )
         spec = explicit(spec)
         key = batch_key(spec, self.family)
         if self.key is not None and key != self.key:

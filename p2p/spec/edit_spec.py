@@ -62,7 +62,8 @@ class EditSpec(Part):
     source: Source
     inversion: Inversion | None = Field(None, description="Of a source that is given; `direct` where absent.")
     targets: Annotated[tuple[Target, ...], *counted(0, 64)] = Field(
-        description="The edited pictures; of a source that is given there may be none, which inverts it ahead."
+        description="The edited pictures; there may be none. Then a picture is made with its maps, and one that is "
+        "given is inverted ahead."
     )
     sampling: Sampling = Sampling()
     artifacts: Artifacts = Artifacts()
@@ -116,14 +117,11 @@ class EditSpec(Part):
         return self.model_copy(update={"sampling": self.sampling.model_copy(update=given)})
 
     def _complaints(self) -> Iterator[Complaint]:
-        if self.source.image is None:
-            if not self.targets:
-                yield ("targets",), "too_few", "needs at least 1: add one"
-            if self.inversion is not None:
-                message = "nothing is inverted where the source is generated: name a picture in `source.image`"
-                yield ("inversion",), "inversion_without_image", message
-        else:
+        if self.source.image is not None:
             yield from self._complaints_of_inversion()
+        elif self.inversion is not None:
+            message = "nothing is inverted where the source is generated: name a picture in `source.image`"
+            yield ("inversion",), "inversion_without_image", message
         yield from repeated(self.loras)
         yield from unmet_by_reference(self.reference, self.compat, self.targets)
         if self.long_prompts == "chunks" and (self.source.image is not None or self.compat is not None):

@@ -7,7 +7,8 @@ from pydantic import Field, StringConstraints, model_validator
 from p2p.part import Part
 from p2p.spec.complaints import invalid
 
-ReadBy = Literal["alpha", "colour"]
+#: "transparency" is the opposite of "alpha": where a picture is clear another one may change.
+ReadBy = Literal["alpha", "colour", "transparency"]
 #: With the name of a cell before it in an installation that has several.
 UploadId = Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9]{0,15}-)?img_[0-9a-f]{32}$")]
 #: A data: URL holds the picture itself, so nothing but the request's own limit bounds its length; of others the service
@@ -45,7 +46,8 @@ class MaskImage(Part):
     read_by: ReadBy | None = Field(
         None,
         description='By what it is read: its "alpha" channel, or its "colour" as it is laid on white. Where absent, by '
-        "the rule above; the answer says which.",
+        'the rule above; the answer says which. "transparency" turns "alpha" round: what is clear may change, as in '
+        "masks for OpenAI's API.",
     )
 
     @property

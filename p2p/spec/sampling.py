@@ -55,7 +55,7 @@ class Sampling(Part):
     seeds: Annotated[tuple[Seed, ...], *counted(1, 64)] | None = Field(
         None,
         description="Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. "
-        "Targets times seeds are at most the model's `max_targets`.",
+        "Targets times seeds are at most the model's `max_targets`, and without targets the seeds are.",
     )
     order: TokenOrder | None = Field(
         None,

@@ -6,10 +6,11 @@ from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from jobs.errors import ArtifactNotFound
 from jobs.storage import CONTENT_TYPES, content_type_of, disposition_of
 from layers.heads import IS_HEAD
 from service.http.dependencies import PlaneOfApp
-from service.http.errors import LinkRefused
+from service.http.errors import HandedOut, LinkRefused
 from service.http.problems import problems
 from service.plane import Plane
 
@@ -19,7 +20,7 @@ _CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in
 
 
 @router.get(
-    "/{key:path}", response_class=Response, responses={200: {"content": _CONTENT}, **problems(403, 404, 414, 503)}
+    "/{key:path}", response_class=Response, responses={200: {"content": _CONTENT}, **problems(403, 404, 410, 414, 503)}
 )
 async def fetch_artifact(
     request: Request, key: str, plane: PlaneOfApp, expires: str = "", signature: str = "", once: str = ""
@@ -35,7 +36,12 @@ async def fetch_artifact(
         # Opened by itself it is of our origin: whatever a browser takes it for, it runs nothing.
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    size, pieces = await plane.storage.opened(key)
+    try:
+        size, pieces = await plane.storage.opened(key)
+    except ArtifactNotFound:
+        if once == "true":
+            raise HandedOut from None
+        raise
     if once == "true":
         headers["Cache-Control"] = "no-store"
         if IS_HEAD not in request.scope:

@@ -2,9 +2,17 @@
 
 from datetime import timedelta
 
+from p2p.spec import EditSpec
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit
 from service.plane import Plane
+
+
+def refuse_unkept(spec: EditSpec, *, store: bool) -> None:
+    """Raises `InvalidEdit` where the source's run is to be kept of an edit of which nothing is."""
+    if not store and spec.artifacts.trajectory:
+        detail = 'later edits would reuse it, and "store": false keeps nothing for them: leave one of the two out'
+        raise InvalidEdit([Complaint.at("artifacts", "trajectory", code="trajectory_unstored", detail=detail)])
 
 
 def lifetime_of(keep_for: timedelta | None, plane: Plane, *, store: bool) -> timedelta:

@@ -106,6 +106,9 @@ def _beyond(spec: EditSpec, model: ModelDeclaration, counter: TokenCounter) -> I
     if targets > limits.max_targets:
         detail = f"{targets} targets, and {model.id} takes at most {limits.max_targets}: send the rest apart"
         yield Complaint.at("targets", code="too_many_targets", detail=detail)
+    elif not targets and seeds > limits.max_targets:
+        detail = f"{seeds} seeds, and {model.id} makes at most {limits.max_targets} pictures at once: send some apart"
+        yield Complaint.at("sampling", "seeds", code="too_many_seeds", detail=detail)
     elif targets * seeds > limits.max_targets:
         detail = (
             f"{targets} targets of {seeds} seeds are {targets * seeds} edited pictures, and {model.id} makes at most "

@@ -21,6 +21,7 @@ from service.edits.requests import EditRequest
 from service.edits.views import answered, conditional, end_of, shown_accepted, whole
 from service.http.bodies import JsonRoute
 from service.http.dependencies import CallerOfRequest, EditId, InTurnForList, PlaneOfApp
+from service.http.described import operation_id
 from service.http.direct import DirectRoute
 from service.http.headers import IdempotencyKey, Prefer, Traceparent, name_of, where
 from service.http.labels import MetadataAsked, SubjectAsked, asked_for
@@ -30,7 +31,9 @@ from service.plane import Plane
 
 router = APIRouter(prefix="/v1/edits", tags=["edits"], route_class=JsonRoute)
 #: What clients ask most, the most frequent first: routes are tried in this order.
-direct = APIRouter(prefix="/v1/edits", tags=["edits"], route_class=DirectRoute)
+direct = APIRouter(
+    prefix="/v1/edits", tags=["edits"], route_class=DirectRoute, generate_unique_id_function=operation_id
+)
 
 
 @direct.get("/{edit_id}", response_model=EditView, responses={304: {}, **problems(401, 404, 414, 422, 429, 503)})

@@ -37,7 +37,7 @@ from prompts.notices.automatic import of_surround
 from prompts.prompt_syntax import ReadPrompts
 from service.api_keys import Caller
 from service.edits.choices import choices_of
-from service.edits.keeping import lifetime_of
+from service.edits.keeping import lifetime_of, refuse_unkept
 from service.edits.resolving import known_model, resolved
 from service.edits.windows import with_windows
 from service.http.complaints import Complaint
@@ -149,6 +149,7 @@ def job_for(asked: Asked, plane: Plane, caller: Caller, trace: Trace) -> Job:
         refuse_private_webhook(asked.webhook.url, plane)
     limit = plane.queue_limit if asked.start_within is None else min(asked.start_within, plane.queue_limit)
     lifetime = lifetime_of(asked.keep_for, plane, store=asked.store)
+    refuse_unkept(asked.spec, store=asked.store)
     try:
         spec = resolved(asked.spec, plane.catalogue, plane.counters, plane.draw, plane.cutting)
     except InvalidEdit as error:

@@ -74,7 +74,7 @@ class JsonRoute(APIRoute):
         model = BodyModel(cast(type[BaseModel], field.field_info.annotation))
 
         async def handled(request: Request) -> Response:
-            _refuse_encoded(request)
+            refuse_encoded(request)
             # Where Starlette keeps what `request.body()` and `request.json()` gave.
             request._body = body = await whole_body(request.receive)
             not_begun_once_gone(request.receive)
@@ -94,9 +94,9 @@ class FileRoute(APIRoute):
         files = [part.alias for part in self.dependant.body_params if part.field_info.annotation is UploadFile]
 
         async def handled(request: Request) -> Response:
-            _refuse_encoded(request)
+            refuse_encoded(request)
             _refuse_other_than_forms(request.headers.get("Content-Type", ""), files[0])
-            form = await _form(request, files[0])
+            form = await form_of(request, files[0])
             not_begun_once_gone(request.receive)
             for name in files:
                 if isinstance(form.get(name), str):
@@ -201,7 +201,8 @@ def _no_constant(name: str) -> Any:
 _READER = json.JSONDecoder(parse_int=_whole_number, parse_constant=_no_constant)
 
 
-def _refuse_encoded(request: Request) -> None:
+def refuse_encoded(request: Request) -> None:
+    """Raises `UnsupportedEncoding` where a body comes compressed."""
     if header_of(request.scope, b"content-encoding").strip().lower() not in ("", "identity"):
         raise UnsupportedEncoding
 
@@ -240,7 +241,14 @@ def _parsed(content_type: str) -> Message:
     return message
 
 
-async def _form(request: Request, name: str) -> FormData:
+async def form_of(request: Request, name: str) -> FormData:
+    """A form that brings a file.
+
+    Args:
+        name: of the file's part, for what is said of a form that cannot be read.
+    Raises:
+        BodyRefused, HTTPException: it cannot be read.
+    """
     try:
         return await request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS)
     except HTTPException as error:

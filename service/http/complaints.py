@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from p2p.spec import KINDS, METHODS, any_of
@@ -47,6 +48,7 @@ _NOT_NULL = frozenset(
 #: pydantic puts the name into the location behind that; it is no part of the body.
 _UNIONS: Sequence[tuple[tuple[str, ...], Collection[str]]] = (
     (("targets", "", "edits", ""), KINDS),
+    (("edits", ""), KINDS),  # of OpenAI's clients
     (("inversion",), METHODS),
 )
 
@@ -97,8 +99,8 @@ def _location(loc: Sequence[str | int]) -> tuple[str | int, ...]:
     """Where in the body it is: without FastAPI's "body", and without the names that pydantic puts behind unions."""
     path = tuple(loc[1:])
     # A batch's edits have an index of their own in front.
-    first = 2 if path[:1] == ("edits",) else 0
-    for union, names in _UNIONS:
+    starts = (0, 2) if path[:1] == ("edits",) else (0,)
+    for first, (union, names) in product(starts, _UNIONS):
         last = first + len(union)
         fits = len(path) > last and all(step in ("", at) for step, at in zip(union, path[first:], strict=False))
         if fits and path[last] in names:

@@ -3,11 +3,14 @@
 FastAPI describes every answer as application/json and every refused body as its own 422; ours are problem documents.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from service.http.errors import MEDIA_TYPE, phrase_of
@@ -18,13 +21,18 @@ _OWN_422 = "HTTPValidationError"
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
+def operation_id(route: APIRoute) -> str:
+    """Operations are called as their functions are: generated clients have methods of these names."""
+    return route.name
+
+
 def install_openapi(app: FastAPI) -> None:
     """Have an app describe its errors as what they are."""
     describe = app.openapi
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _named(_with_problems(describe()))
+            app.openapi_schema = _titled(_named(_in_words(_with_problems(describe()))))
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
@@ -71,6 +79,25 @@ def _with_scopes(document: dict[str, Any]) -> None:
                 operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
+def _in_words(document: Any) -> Any:
+    """Defaults that are objects, said in the description; and files as what generators take for files.
+
+    Where a field takes an object or null, openapi-python-client reads no such default, and leaves out the schema with
+    all that uses it.
+    """
+    if isinstance(document, list):
+        return [_in_words(each) for each in document]
+    if not isinstance(document, dict):
+        return document
+    made = {name: _in_words(value) for name, value in document.items()}
+    if made.get("contentMediaType") == "application/octet-stream":
+        made["format"] = "binary"  # what generators know a file by, since OpenAPI 3.0
+    if isinstance(made.get("default"), dict) and made.keys() & {"anyOf", "oneOf", "$ref", "allOf"}:
+        default = f"Where absent, `{json.dumps(made.pop('default'))}`."
+        made["description"] = f"{made['description']} {default}" if "description" in made else default
+    return made
+
+
 def _named(document: Any) -> Any:
     """Schemas that differ between requests and answers: an answer's keeps the name, a request's is called `...Input`.
 
@@ -82,6 +109,33 @@ def _named(document: Any) -> Any:
     if isinstance(document, list):
         return [_named(value) for value in document]
     return _renamed(document) if isinstance(document, str) and document.startswith("#/components/") else document
+
+
+def _titled(document: dict[str, Any]) -> dict[str, Any]:
+    """Each schema has its name as its title: by that some generators call their classes, and two must differ."""
+    schemas = document["components"]["schemas"]
+    document["components"]["schemas"] = {
+        name: {part: _referring(value, schemas) for part, value in schema.items()} for name, schema in schemas.items()
+    }
+    for name, schema in document["components"]["schemas"].items():
+        if "title" in schema:
+            schema["title"] = name
+    return document
+
+
+def _referring(document: Any, schemas: Mapping[str, Any]) -> Any:
+    """A schema that pydantic wrote out in its place, because it has a default there, as a reference."""
+    if isinstance(document, list):
+        return [_referring(each, schemas) for each in document]
+    if not isinstance(document, dict):
+        return document
+    title, fields = document.get("title"), document.get("properties")
+    if isinstance(fields, dict) and isinstance(title, str) and schemas.get(title, {}).get("properties") == fields:
+        default = (
+            {"description": f"Where absent, `{json.dumps(document['default'])}`."} if "default" in document else {}
+        )
+        return {"$ref": f"#/components/schemas/{title}", **default}
+    return {name: _referring(value, schemas) for name, value in document.items()}
 
 
 def _renamed(name: str) -> str:

@@ -11,7 +11,8 @@
     ├── NotCancelable       the edit is past the point where it can be canceled
     ├── NotEnded            the edit has no end yet that could be sent
     ├── NobodyToTell        the edit has no webhook
-    └── LinkRefused         an artifact's URL is not genuine, or over
+    ├── LinkRefused         an artifact's URL is not genuine, or over
+    └── HandedOut           an artifact of what is not stored was downloaded before
 
 Each code is a row of `process/errors.toml`, which has its HTTP status. `type` is "about:blank", which says that
 the title is the HTTP status's own; what a program looks at is `code`, which is stable. `errors` points into the body
@@ -170,6 +171,15 @@ class LinkRefused(ServiceError):
         super().__init__(message_of(self.code))
 
 
+class HandedOut(ServiceError):
+    """The artifact is one that is handed out once, and is gone."""
+
+    code = "handed_out"
+
+    def __init__(self) -> None:
+        super().__init__(message_of(self.code))
+
+
 #: The codes of what the framework refuses by itself.
 FRAMEWORK: Mapping[int, str] = {
     400: "bad_request",
@@ -209,7 +219,14 @@ class Problem(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """An error as it is answered, before it has a shape.
+
+    Attributes:
+        code: stable, a row of `process/errors.toml`.
+        complaints: what is wrong with single fields.
+    """
+
     status: int
     code: str
     detail: str
@@ -241,15 +258,24 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def problem_for(request: Request, error: Exception) -> JSONResponse:
-    """The answer to a request that an error ended: counted, and logged where the service is at fault."""
+    """The answer to a request that an error ended."""
+    return problem_response(answer_of(request, error), instance=request.url.path)
+
+
+def answer_of(request: Request, error: Exception, answer: Answer | None = None) -> Answer:
+    """What is answered to a request that an error ended: counted, and logged where the service is at fault.
+
+    Args:
+        answer: to an error that has one of its own.
+    """
     form = request.headers.get("content-type", "").startswith("multipart/")
-    answer = _answer(error, FRAMEWORK_OF_FORMS if form else FRAMEWORK)
+    answer = answer or _answer(error, FRAMEWORK_OF_FORMS if form else FRAMEWORK)
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
         answer = replace(answer, headers={**(answer.headers or {}), **_allowed(request, answer.headers or {})})
     HTTP_PROBLEMS.labels(method_of(request.scope), route_of(request.scope), answer.code).inc()
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s %s: %s", request.method, request.url.path, answer.code, exc_info=error)
-    return problem_response(answer, instance=request.url.path)
+    return answer
 
 
 def problem_of(error: Exception) -> tuple[JSONResponse, str]:
@@ -267,7 +293,7 @@ def _allowed(request: Request, headers: Mapping[str, str]) -> Mapping[str, str]:
     return {"Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))}
 
 
-def _answer(error: Exception, of_framework: Mapping[int, str]) -> _Answer:
+def _answer(error: Exception, of_framework: Mapping[int, str]) -> Answer:
     match error:
         case ServiceError() | JobPlaneError() | TooManyAtOnce() if status := status_of(error.code):
             # Whole seconds (RFC 9110), and never too soon.
@@ -276,10 +302,10 @@ def _answer(error: Exception, of_framework: Mapping[int, str]) -> _Answer:
             if late is not None:
                 headers["Retry-After"] = str(max(1, math.ceil(late)))
             if policy := getattr(error, "policy", None):
-                headers["RateLimit"] = f'"{policy}";r=0;t={headers["Retry-After"]}'
-            return _Answer(status, error.code, str(error), getattr(error, "complaints", ()), headers)
+                headers["RateLimit"] = f'"{policy}";r={getattr(error, "remaining", 0)};t={headers["Retry-After"]}'
+            return Answer(status, error.code, str(error), getattr(error, "complaints", ()), headers)
         case BodyRefused() | RequestRefused() if status := status_of(error.code):
-            return _Answer(status, error.code, str(error), headers=error.headers)
+            return Answer(status, error.code, str(error), headers=error.headers)
         case ClientLeft():  # as where it goes while its body is read; nobody is there to read it
             return _answer(HTTPException(400), of_framework)
         case redis.RedisError():
@@ -290,13 +316,13 @@ def _answer(error: Exception, of_framework: Mapping[int, str]) -> _Answer:
             return replace(_of_row(of_framework[error.status_code]), headers=error.headers)
         case HTTPException():
             phrase = phrase_of(error.status_code)
-            return _Answer(error.status_code, phrase.lower().replace(" ", "_"), phrase, headers=error.headers)
+            return Answer(error.status_code, phrase.lower().replace(" ", "_"), phrase, headers=error.headers)
     return _of_row("internal_error")
 
 
-def _of_row(code: str) -> _Answer:
+def _of_row(code: str) -> Answer:
     """The answer that says what the table says of a code."""
-    return _Answer(status_of(code) or HTTPStatus.INTERNAL_SERVER_ERROR, code, message_of(code))
+    return Answer(status_of(code) or HTTPStatus.INTERNAL_SERVER_ERROR, code, message_of(code))
 
 
 def _mistakes(error: RequestValidationError) -> dict[str, Any]:
@@ -319,7 +345,7 @@ def _summary(complaints: Sequence[Complaint], found: int | None = None) -> str:
     return f"{count} to be changed, see `errors`{left_out}; the first: {first.pointer or 'the body'}: {first.detail}"
 
 
-def problem_response(answer: _Answer, *, instance: str) -> JSONResponse:
+def problem_response(answer: Answer, *, instance: str) -> JSONResponse:
     """An answer as a response."""
     body: dict[str, Any] = {
         "type": "about:blank",

@@ -37,13 +37,23 @@ def _says_nothing(image: Image, asked: ReadBy | None) -> Iterator[tuple[str, str
     """Why a mask bounds nothing: a code and what to do."""
     shares, read_by = image.as_mask, asked or read_as(image)
     if shares is None:
-        if read_by == "alpha":
+        if read_by in ("alpha", "transparency"):
             yield "mask_uniform", "this picture was sent before alpha channels were kept: send it again"
         return  # otherwise the worker looks at its colours
-    share = shares.alpha if read_by == "alpha" else shares.colour
+    share = shares.colour if read_by == "colour" else shares.alpha
     if has_both(share):
         return
     match read_by, share:
+        case "transparency", None | 1:
+            yield (
+                "mask_uniform",
+                "nothing of the mask is transparent, so nothing may change: make transparent what may change",
+            )
+        case "transparency", _:
+            yield (
+                "mask_uniform",
+                "the mask is transparent everywhere, so it bounds nothing: paint what must not change",
+            )
         case "alpha", None:
             yield "mask_uniform", 'nothing of the mask is transparent, and it is to be read by that: read its "colour"'
         case "alpha", 0:

@@ -1,5 +1,6 @@
 """The description of the API is the API's."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from webhooks.messages import BatchEnded, EditEnded
 
 FILE = Path(__file__).parents[2] / "openapi.yaml"
 
+#: Addresses whose errors have the shape that OpenAI's clients read.
+OF_OPENAI = ("/v1/images/edits", "/v1/images/generations")
+
 
 @pytest.fixture(scope="module")
 def document() -> dict:
@@ -27,7 +31,8 @@ def test_the_file_is_what_the_app_says():
 def test_every_error_is_a_problem_document(document):
     answers = [
         (status, answer["content"])
-        for path in document["paths"].values()
+        for address, path in document["paths"].items()
+        if address not in OF_OPENAI
         for operation in path.values()
         for status, answer in operation["responses"].items()
         if status >= "400"
@@ -35,6 +40,21 @@ def test_every_error_is_a_problem_document(document):
 
     assert answers
     assert all(set(content) == {"application/problem+json"} for _, content in answers)
+
+
+def test_every_error_of_openais_addresses_is_theirs(document):
+    for address in OF_OPENAI:
+        for status, answer in document["paths"][address]["post"]["responses"].items():
+            if status >= "400":
+                (content,) = answer["content"].values()
+                assert content["schema"]["$ref"].endswith("/TheirErrorAnswer")
+
+
+def test_an_operation_is_called_what_it_does(document):
+    names = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name)] == []
 
 
 @pytest.mark.parametrize("model", [EditRequest, BatchRequest, EditEnded, BatchEnded])
@@ -52,7 +72,7 @@ def test_an_answer_with_an_id_leads_to_every_operation_at_it(document):
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
-    for parameter, asked in (("edit_id", "submit_edit_v1_edits_post"), ("batch_id", "submit_batch_v1_batches_post")):
+    for parameter, asked in (("edit_id", "submit_edit"), ("batch_id", "submit_batch")):
         # An id of one's own is put, not given.
         takers = {
             name for name, (path, method, _) in operations.items() if f"{{{parameter}}}" in path and method != "put"

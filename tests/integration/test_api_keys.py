@@ -76,6 +76,9 @@ def caller_of(redis_url):
 
 def test_without_any_key_everybody_is_one_owner(ring, caller_of):
     assert caller_of("").owner == ANYBODY
+    assert caller_of("Bearer what OpenAI's clients must have").owner == ANYBODY
+    with pytest.raises(Unauthenticated):
+        caller_of(f"Bearer p2p_{'0' * 12}_{'a' * 43}")  # of an installation that is no more, perhaps
 
 
 def test_with_a_key_nobody_without_one_is_let_in(ring, caller_of):
@@ -291,6 +294,25 @@ def test_another_keys_picture_is_none_as_a_source_and_as_a_mask(two):
         ("/source/image/upload", "image_not_found"),
         ("/targets/0/local_blend/mask/upload", "image_not_found"),
     ]
+
+
+@pytest.mark.parametrize("field", ["image", "mask"])
+def test_another_keys_picture_is_none_to_openais_clients_either(two, field):
+    own = two.client.post("/v1/images", files={"image": PICTURE}, headers=two.second).json()["id"]
+    named = {"image": own, "mask": own, field: two.image}
+    body = {
+        "model": "tiny",
+        "source_prompt": "a cat on the beach",
+        "prompt": "a dog on the beach",
+        "images": [{"file_id": named["image"]}],
+        "mask": {"file_id": named["mask"]},
+    }
+
+    answer = two.client.post("/v1/images/edits", json=body, headers=two.second)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["code"]) == (422, field, "image_not_found")
+    assert two.client.post("/v1/images/edits", json=body).json()["error"]["code"] == "unauthenticated"
 
 
 def test_a_list_holds_the_keys_own_edits(two):

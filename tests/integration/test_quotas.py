@@ -56,8 +56,22 @@ def test_the_answer_says_when_the_key_may_go_on(posts):
 
     seconds = int(refused.headers["Retry-After"])
     assert 0 < seconds <= 86_400
-    assert refused.headers["RateLimit"] == f'"pictures";r=0;t={seconds}'
-    assert "it may go on from" in refused.json()["detail"]
+    assert refused.headers["RateLimit"] == f'"pictures";r=1;t={seconds}'
+    # Two pictures: to wait would not help.
+    assert refused.json()["detail"].endswith(
+        "and this asks for 2: no day has room for it, so ask for at most 1 at once"
+    )
+
+
+def test_a_request_that_is_larger_than_what_is_left_is_told_what_is(posts):
+    _, post = posts(pictures_a_day=3)
+    post()
+
+    refused = post()
+
+    assert refused.headers["RateLimit"].startswith('"pictures";r=1;t=')
+    assert "has used 2 of the 3 pictures" in refused.json()["detail"]
+    assert "and this asks for 2: ask for at most 1 now; it may go on from" in refused.json()["detail"]
     assert "T00:00Z" in refused.json()["detail"]
 
 

@@ -18,20 +18,20 @@ export interface paths {
          *     With `wait` the answer comes once the edit has ended. A key may have so many waits and event streams open at once
          *     (`STREAMS_PER_KEY`); one more is answered 429 `too_many_streams`.
          */
-        get: operations["fetch_edit_v1_edits__edit_id__get"];
+        get: operations["fetch_edit"];
         /**
          * Put Edit
          * @description Ask for an edit under an id of one's own, as often as one likes: it is one edit.
          *
          *     Ids are the key's own: the same id of another key is another edit.
          */
-        put: operations["put_edit_v1_edits__edit_id__put"];
+        put: operations["put_edit"];
         post?: never;
         /**
          * Erase Edit
          * @description Erase an edit that has ended, and everything it left; there is no way back.
          */
-        delete: operations["erase_edit_v1_edits__edit_id__delete"];
+        delete: operations["erase_edit"];
         options?: never;
         head?: never;
         patch?: never;
@@ -48,13 +48,13 @@ export interface paths {
          * List Edits
          * @description The key's edits, the newest first. A page may hold fewer than asked for, and have another one after it.
          */
-        get: operations["list_edits_v1_edits_get"];
+        get: operations["list_edits"];
         put?: never;
         /**
          * Submit Edit
          * @description Ask for an edit. It is worked off in turn; follow `links.self`.
          */
-        post: operations["submit_edit_v1_edits_post"];
+        post: operations["submit_edit"];
         delete?: never;
         options?: never;
         head?: never;
@@ -76,7 +76,7 @@ export interface paths {
          *
          *     One that is canceled already stays so.
          */
-        post: operations["cancel_edit_v1_edits__edit_id__cancel_post"];
+        post: operations["cancel_edit"];
         delete?: never;
         options?: never;
         head?: never;
@@ -98,7 +98,7 @@ export interface paths {
          *     There are previews where `artifacts.previews` asks for some and moderation allows them. Those of an execution that
          *     is over and has not succeeded are gone, and are not announced again.
          */
-        get: operations["follow_edit_v1_edits__edit_id__events_get"];
+        get: operations["follow_edit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -120,7 +120,7 @@ export interface paths {
          * Submit Batch
          * @description Ask for several edits at once: all are accepted, or none is. Each is worked off in its own turn.
          */
-        post: operations["submit_batch_v1_batches_post"];
+        post: operations["submit_batch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -138,7 +138,7 @@ export interface paths {
          * Fetch Batch
          * @description How a batch stands: how many of its edits are in each state, and each one's state and address.
          */
-        get: operations["fetch_batch_v1_batches__batch_id__get"];
+        get: operations["fetch_batch"];
         put?: never;
         post?: never;
         delete?: never;
@@ -162,7 +162,7 @@ export interface paths {
          *
          *     Edits that have ended stay as they are.
          */
-        post: operations["cancel_batch_v1_batches__batch_id__cancel_post"];
+        post: operations["cancel_batch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -180,13 +180,13 @@ export interface paths {
          * List Batch Deliveries
          * @description Every attempt to tell a batch's webhook of its end, as far as they are kept.
          */
-        get: operations["list_batch_deliveries_v1_batches__batch_id__deliveries_get"];
+        get: operations["list_batch_deliveries"];
         put?: never;
         /**
          * Deliver Batch Again
          * @description Tell a batch's webhook of its end once more, under the same `webhook-id`; what fails is tried again as usual.
          */
-        post: operations["deliver_batch_again_v1_batches__batch_id__deliveries_post"];
+        post: operations["deliver_batch_again"];
         delete?: never;
         options?: never;
         head?: never;
@@ -204,13 +204,57 @@ export interface paths {
          * List Deliveries
          * @description Every attempt to tell an edit's webhook of its end, as far as they are kept.
          */
-        get: operations["list_deliveries_v1_edits__edit_id__deliveries_get"];
+        get: operations["list_deliveries"];
         put?: never;
         /**
          * Deliver Again
          * @description Tell an edit's webhook of its end once more, under the same `webhook-id`; what fails is tried again as usual.
          */
-        post: operations["deliver_again_v1_edits__edit_id__deliveries_post"];
+        post: operations["deliver_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/images/generations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Generate Image
+         * @description Pictures of a prompt, as OpenAI's clients ask for them: the answer comes once they are made.
+         *
+         *     `Location` names the edit, which has the rest of what was made.
+         */
+        post: operations["generate_image"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/images/edits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Edit Image
+         * @description An edit of a picture, as OpenAI's clients ask for it: the answer comes once it is made.
+         *
+         *     Needs `source_prompt`, which says what the picture shows. A file of a form is erased once the edit has ended.
+         */
+        post: operations["edit_image"];
         delete?: never;
         options?: never;
         head?: never;
@@ -230,13 +274,13 @@ export interface paths {
          *
          *     One that an edit comes to need meanwhile moves back, and may be listed twice.
          */
-        get: operations["list_images_v1_images_get"];
+        get: operations["list_images"];
         put?: never;
         /**
          * Send Image
          * @description Send a picture to be edited; name its `id` in an edit's `source.image.upload`.
          */
-        post: operations["send_image_v1_images_post"];
+        post: operations["send_image"];
         delete?: never;
         options?: never;
         head?: never;
@@ -254,14 +298,14 @@ export interface paths {
          * Fetch Image
          * @description What is known of a picture, and where to fetch it as it is kept.
          */
-        get: operations["fetch_image_v1_images__image_id__get"];
+        get: operations["fetch_image"];
         put?: never;
         post?: never;
         /**
          * Erase Image
          * @description Erase a picture, and the inversions that were made of it; edits of it that have not begun fail then.
          */
-        delete: operations["erase_image_v1_images__image_id__delete"];
+        delete: operations["erase_image"];
         options?: never;
         head?: never;
         patch?: never;
@@ -284,7 +328,7 @@ export interface paths {
          *     Waiting edits are canceled, running ones are asked to stop. Where some run still after ten seconds, the answer is
          *     202: ask again. A subject that was never named has nothing, and is erased already.
          */
-        delete: operations["erase_subject_v1_subjects__subject__delete"];
+        delete: operations["erase_subject"];
         options?: never;
         head?: never;
         patch?: never;
@@ -303,7 +347,7 @@ export interface paths {
          * Verify Image
          * @description What a picture says of its origin: IPTC's DigitalSourceType, and C2PA Content Credentials, which are checked.
          */
-        post: operations["verify_image_v1_verifications_post"];
+        post: operations["verify_image"];
         delete?: never;
         options?: never;
         head?: never;
@@ -321,13 +365,13 @@ export interface paths {
          * List Inversions
          * @description The key's inversions that are kept: an edit of the same picture, prompt and sampling takes one up.
          */
-        get: operations["list_inversions_v1_inversions_get"];
+        get: operations["list_inversions"];
         put?: never;
         /**
          * Invert Ahead
          * @description Invert a picture before it is edited: an edit without targets, under `/v1/edits`; it tells how faithful it is.
          */
-        post: operations["invert_ahead_v1_inversions_post"];
+        post: operations["invert_ahead"];
         delete?: never;
         options?: never;
         head?: never;
@@ -348,7 +392,7 @@ export interface paths {
          * Erase Inversion
          * @description Erase an inversion; the next edit of its picture inverts it anew.
          */
-        delete: operations["erase_inversion_v1_inversions__inversion_id__delete"];
+        delete: operations["erase_inversion"];
         options?: never;
         head?: never;
         patch?: never;
@@ -367,7 +411,7 @@ export interface paths {
          * Align Prompts
          * @description Set the words of edited prompts against those of their source, as an edit of them would; runs nothing.
          */
-        post: operations["align_prompts_v1_alignments_post"];
+        post: operations["align_prompts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -385,7 +429,7 @@ export interface paths {
          * List Models
          * @description The models of this installation: their sizes, limits and defaults.
          */
-        get: operations["list_models_v1_models_get"];
+        get: operations["list_models"];
         put?: never;
         post?: never;
         delete?: never;
@@ -405,7 +449,7 @@ export interface paths {
          * Fetch Artifact
          * @description One artifact, under a URL that an edit's answer gave. Of an edit that is not stored it is there once.
          */
-        get: operations["fetch_artifact_v1_artifacts__key__get"];
+        get: operations["fetch_artifact"];
         put?: never;
         post?: never;
         delete?: never;
@@ -425,7 +469,7 @@ export interface paths {
          * Alive
          * @description The process answers. Asks nobody else, so that a lost Redis does not restart the API.
          */
-        get: operations["alive_livez_get"];
+        get: operations["alive"];
         put?: never;
         post?: never;
         delete?: never;
@@ -447,7 +491,7 @@ export interface paths {
          *
          *     A model without a worker does not make the API unready: its edits wait in the queue.
          */
-        get: operations["ready_readyz_get"];
+        get: operations["ready"];
         put?: never;
         post?: never;
         delete?: never;
@@ -774,7 +818,7 @@ export interface components {
             url: string;
         };
         /**
-         * Artifacts
+         * ArtifactsInput
          * @description What is stored, and how; pictures and the manifest always are.
          */
         ArtifactsInput: {
@@ -1131,10 +1175,11 @@ export interface components {
              */
             events?: ("batch.ended" | "edit.succeeded" | "edit.failed" | "edit.canceled" | "edit.expired")[] | null;
         };
-        /** Body_send_image_v1_images_post */
-        Body_send_image_v1_images_post: {
+        /** Body_send_image */
+        Body_send_image: {
             /**
              * Image
+             * Format: binary
              * @description PNG, JPEG, WebP, AVIF or HEIC, recognised by its content. Of an animation the first picture is taken. It is turned upright, brought to sRGB, laid on white where it is transparent, and kept as an RGB PNG without its metadata, but with what it says of its origin (IPTC's DigitalSourceType, C2PA's credentials). What is transparent is kept beside it, for edits that name it as a mask.
              */
             image: string;
@@ -1149,10 +1194,11 @@ export interface components {
              */
             metadata?: string | null;
         };
-        /** Body_verify_image_v1_verifications_post */
-        Body_verify_image_v1_verifications_post: {
+        /** Body_verify_image */
+        Body_verify_image: {
             /**
              * Image
+             * Format: binary
              * @description PNG, JPEG, WebP, AVIF or HEIC, recognised by its content.
              */
             image: string;
@@ -1309,7 +1355,7 @@ export interface components {
             attempts: components["schemas"]["Attempt"][];
         };
         /**
-         * Direct
+         * DirectInput
          * @description The picture's own noise at each step, so that it comes back as it was (docs/inversion.md).
          */
         DirectInput: {
@@ -1502,25 +1548,12 @@ export interface components {
             inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"] | components["schemas"]["Straight"]) | null;
             /**
              * Targets
-             * @description The edited pictures; of a source that is given there may be none, which inverts it ahead.
+             * @description The edited pictures; there may be none. Then a picture is made with its maps, and one that is given is inverted ahead.
              */
             targets: components["schemas"]["TargetInput"][];
-            /**
-             * @default {
-             *       "negative_prompt": "",
-             *       "alone": false
-             *     }
-             */
+            /** @description Where absent, `{"negative_prompt": "", "alone": false}`. */
             sampling?: components["schemas"]["SamplingInput"] | null;
-            /**
-             * @default {
-             *       "format": "png",
-             *       "heatmaps": true,
-             *       "raw_maps": true,
-             *       "trajectory": false,
-             *       "previews": 0
-             *     }
-             */
+            /** @description Where absent, `{"format": "png", "heatmaps": true, "raw_maps": true, "trajectory": false, "previews": 0}`. */
             artifacts?: components["schemas"]["ArtifactsInput"] | null;
             /**
              * Loras
@@ -1602,102 +1635,13 @@ export interface components {
             inversion?: (components["schemas"]["Direct"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"] | components["schemas"]["Straight"]) | null;
             /**
              * Targets
-             * @description The edited pictures; of a source that is given there may be none, which inverts it ahead.
+             * @description The edited pictures; there may be none. Then a picture is made with its maps, and one that is given is inverted ahead.
              */
             targets: components["schemas"]["Target"][];
-            /**
-             * Sampling
-             * @description How the pictures are made; what is absent takes the model's own default (`GET /v1/models`).
-             * @default {
-             *       "negative_prompt": "",
-             *       "alone": false
-             *     }
-             */
-            sampling?: {
-                /** Steps */
-                steps?: number | null;
-                /**
-                 * Scheduler
-                 * @description The model's own where absent, and for a picture that is given ddim, whatever the model's own is; the manifest names it.
-                 */
-                scheduler?: ("ddim" | "ddpm" | "dpm_solver_multistep" | "euler" | "euler_ancestral" | "heun" | "lcm" | "pndm" | "unipc") | null;
-                /** Guidance Scale */
-                guidance_scale?: number | null;
-                /**
-                 * Seed
-                 * @description Which noise everything is made from: the same seed gives the same pictures. Where absent or -1, one below 4294967296 is drawn when the edit is accepted, and every answer says which.
-                 */
-                seed?: number | null;
-                /**
-                 * Seeds
-                 * @description Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. Targets times seeds are at most the model's `max_targets`.
-                 */
-                seeds?: number[] | null;
-                /**
-                 * Order
-                 * @description For models that draw tokens: "own" settles each picture's tokens in the order of its own confidence, and is what runs where this is absent. "source" settles those of a target where its source settles them. Models of latents have no such order, and refuse it.
-                 */
-                order?: ("own" | "source") | null;
-                /**
-                 * Negative Prompt
-                 * @default
-                 */
-                negative_prompt?: string;
-                /** Height */
-                height?: number | null;
-                /** Width */
-                width?: number | null;
-                /**
-                 * Alone
-                 * @description Whether it runs by itself: its pictures are then bit for bit the same whatever else the service does. Otherwise other edits may share its steps, and a picture may differ by rounding. It may take longer.
-                 * @default false
-                 */
-                alone?: boolean;
-            };
-            /**
-             * Artifacts
-             * @description What is stored, and how; pictures and the manifest always are.
-             * @default {
-             *       "format": "png",
-             *       "heatmaps": true,
-             *       "raw_maps": true,
-             *       "trajectory": false,
-             *       "previews": 0
-             *     }
-             */
-            artifacts?: {
-                /**
-                 * Format
-                 * @description Of the pictures. png loses nothing; jpeg is of quality 95 with colour at full resolution, webp of quality 90. Heat maps are always PNG.
-                 * @default png
-                 * @enum {string}
-                 */
-                format?: "png" | "jpeg" | "webp";
-                /**
-                 * Heatmaps
-                 * @description One PNG per word and picture: where the word acted.
-                 * @default true
-                 */
-                heatmaps?: boolean;
-                /**
-                 * Raw Maps
-                 * @description The averaged maps as one .npz, float32.
-                 * @default true
-                 */
-                raw_maps?: boolean;
-                /**
-                 * Trajectory
-                 * @description The source's run. As long as this job is kept, edits of the same source by the same model and sampling reuse it, and take less time.
-                 * @default false
-                 */
-                trajectory?: boolean;
-                /**
-                 * Previews
-                 * @description How many times, evenly over the run, its events carry a small picture of how it stands: all pictures side by side, the source first, as one JPEG, each at most 256 pixels wide and high.
-                 * @default 0
-                 */
-                previews?: number;
-            };
+            /** @description Where absent, `{"negative_prompt": "", "alone": false}`. */
+            sampling?: components["schemas"]["Sampling"];
+            /** @description Where absent, `{"format": "png", "heatmaps": true, "raw_maps": true, "trajectory": false, "previews": 0}`. */
+            artifacts?: components["schemas"]["Artifacts"];
             /**
              * Loras
              * @description With which the source and all targets are drawn, in this order.
@@ -1937,6 +1881,115 @@ export interface components {
             manifest_digest: string | null;
         };
         /**
+         * GenerationRequest
+         * @description One or several pictures of a prompt.
+         * @example {
+         *       "n": 2,
+         *       "prompt": "a cat on a beach",
+         *       "seed": 7
+         *     }
+         */
+        GenerationRequest: {
+            /**
+             * Prompt
+             * @description What the picture shows, in the words of a caption. It is no instruction.
+             */
+            prompt: string;
+            /**
+             * Model
+             * @description One of `GET /v1/models`; the first of them where absent.
+             */
+            model?: string | null;
+            /**
+             * Size
+             * @description Width x height. `auto` is the model's own, and of an edit the picture's.
+             * @default auto
+             */
+            size?: string | null;
+            /**
+             * Output Format
+             * @default png
+             */
+            output_format?: ("png" | "jpeg" | "webp") | null;
+            /**
+             * Response Format
+             * @description `url` answers with addresses that work for a while.
+             * @default b64_json
+             */
+            response_format?: ("b64_json" | "url") | null;
+            /**
+             * Stream
+             * @description Answers with server-sent events, as the pictures come.
+             * @default false
+             */
+            stream?: boolean | null;
+            /**
+             * Partial Images
+             * @description How many unfinished pictures a stream brings: small JPEGs. Fewer come where they are late.
+             * @default 0
+             */
+            partial_images?: number | null;
+            /**
+             * User
+             * @description For whom it is made: a pseudonym of yours, no name and no address. `DELETE /v1/subjects/{subject}` erases all that is a subject's.
+             */
+            user?: string | null;
+            /**
+             * Safety Identifier
+             * @description The same as `user`, and goes before it.
+             */
+            safety_identifier?: string | null;
+            /**
+             * Background
+             * @description Takes nothing else: there is no such choice here.
+             */
+            background?: ("auto" | "opaque") | null;
+            /**
+             * Quality
+             * @description Takes nothing else: there is no such choice here. `steps` decides it.
+             */
+            quality?: "auto" | null;
+            /**
+             * Moderation
+             * @description Takes nothing else: there is no such choice here.
+             */
+            moderation?: "auto" | null;
+            /**
+             * Seed
+             * @description Of the first picture; the others have those that follow. Drawn where absent. Not OpenAI's.
+             */
+            seed?: number | null;
+            /**
+             * Steps
+             * @description Not OpenAI's.
+             */
+            steps?: number | null;
+            /**
+             * Guidance Scale
+             * @description Not OpenAI's.
+             */
+            guidance_scale?: number | null;
+            /**
+             * Negative Prompt
+             * @description Not OpenAI's.
+             * @default
+             */
+            negative_prompt?: string | null;
+            /**
+             * Metadata
+             * @description Texts of yours, to find it by. They decide nothing, and come back in every answer about it. Not OpenAI's.
+             */
+            metadata?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * N
+             * @description How many, each from a seed of its own.
+             * @default 1
+             */
+            n?: number | null;
+        };
+        /**
          * ImageLinks
          * @description Where to find a picture again.
          */
@@ -1956,6 +2009,22 @@ export interface components {
              * @description Give it to see the next ones; null where there are none.
              */
             cursor: string | null;
+        };
+        /**
+         * ImageReference
+         * @description A picture that was sent before, or lies at an address.
+         */
+        ImageReference: {
+            /**
+             * File Id
+             * @description The id that `POST /v1/images` gave; or `image_url`.
+             */
+            file_id?: string | null;
+            /**
+             * Image Url
+             * @description http(s):// or data: URL, if the installation takes URLs (`IMAGE_URLS`).
+             */
+            image_url?: string | null;
         };
         /**
          * ImageView
@@ -2070,17 +2139,10 @@ export interface components {
             source: components["schemas"]["SourceInput"];
             /**
              * Inversion
-             * @default {
-             *       "method": "direct"
-             *     }
+             * @description Where absent, `{"method": "direct"}`.
              */
-            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"] | components["schemas"]["Straight"]) | null;
-            /**
-             * @default {
-             *       "negative_prompt": "",
-             *       "alone": false
-             *     }
-             */
+            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"]) | null;
+            /** @description Where absent, `{"negative_prompt": "", "alone": false}`. */
             sampling?: components["schemas"]["SamplingInput"] | null;
             /**
              * Loras
@@ -2229,7 +2291,7 @@ export interface components {
             status?: "alive";
         };
         /**
-         * LocalBlend
+         * LocalBlendInput
          * @description Keeps everything outside a region as it is in the source.
          *
          *     The region is where the source's or the target's map of the named words is above `threshold` of its maximum, and
@@ -2349,7 +2411,7 @@ export interface components {
             subtract_threshold?: number;
         };
         /**
-         * LoraUse
+         * LoraUseInput
          * @description A LoRA, and how strongly it changes the model: both the source and the targets are drawn with it.
          */
         LoraUseInput: {
@@ -2423,9 +2485,9 @@ export interface components {
             url?: string | null;
             /**
              * Read By
-             * @description By what it is read: its "alpha" channel, or its "colour" as it is laid on white. Where absent, by the rule above; the answer says which.
+             * @description By what it is read: its "alpha" channel, or its "colour" as it is laid on white. Where absent, by the rule above; the answer says which. "transparency" turns "alpha" round: what is clear may change, as in masks for OpenAI's API.
              */
-            read_by?: ("alpha" | "colour") | null;
+            read_by?: ("alpha" | "colour" | "transparency") | null;
         };
         /**
          * ModelDefaults
@@ -2609,6 +2671,196 @@ export interface components {
             tolerance?: number | null;
         };
         /**
+         * Picture
+         * @description One picture.
+         */
+        Picture: {
+            /**
+             * B64 Json
+             * @description The file, in base64.
+             */
+            b64_json?: string | null;
+            /**
+             * Url
+             * @description Where it lies, for a while; with `response_format`.
+             */
+            url?: string | null;
+        };
+        /**
+         * PictureEditRequest
+         * @description An edit of one picture.
+         * @example {
+         *       "images": [
+         *         {
+         *           "file_id": "img_0123456789abcdef0123456789abcdef"
+         *         }
+         *       ],
+         *       "prompt": "a dog in the snow",
+         *       "source_prompt": "a cat in the snow"
+         *     }
+         */
+        PictureEditRequest: {
+            /**
+             * Prompt
+             * @description What the picture shows, in the words of a caption. It is no instruction.
+             */
+            prompt: string;
+            /**
+             * Model
+             * @description One of `GET /v1/models`; the first of them where absent.
+             */
+            model?: string | null;
+            /**
+             * Size
+             * @description Width x height. `auto` is the model's own, and of an edit the picture's.
+             * @default auto
+             */
+            size?: string | null;
+            /**
+             * Output Format
+             * @default png
+             */
+            output_format?: ("png" | "jpeg" | "webp") | null;
+            /**
+             * Response Format
+             * @description `url` answers with addresses that work for a while.
+             * @default b64_json
+             */
+            response_format?: ("b64_json" | "url") | null;
+            /**
+             * Stream
+             * @description Answers with server-sent events, as the pictures come.
+             * @default false
+             */
+            stream?: boolean | null;
+            /**
+             * Partial Images
+             * @description How many unfinished pictures a stream brings: small JPEGs. Fewer come where they are late.
+             * @default 0
+             */
+            partial_images?: number | null;
+            /**
+             * User
+             * @description For whom it is made: a pseudonym of yours, no name and no address. `DELETE /v1/subjects/{subject}` erases all that is a subject's.
+             */
+            user?: string | null;
+            /**
+             * Safety Identifier
+             * @description The same as `user`, and goes before it.
+             */
+            safety_identifier?: string | null;
+            /**
+             * Background
+             * @description Takes nothing else: there is no such choice here.
+             */
+            background?: ("auto" | "opaque") | null;
+            /**
+             * Quality
+             * @description Takes nothing else: there is no such choice here. `steps` decides it.
+             */
+            quality?: "auto" | null;
+            /**
+             * Moderation
+             * @description Takes nothing else: there is no such choice here.
+             */
+            moderation?: "auto" | null;
+            /**
+             * Seed
+             * @description Of the first picture; the others have those that follow. Drawn where absent. Not OpenAI's.
+             */
+            seed?: number | null;
+            /**
+             * Steps
+             * @description Not OpenAI's.
+             */
+            steps?: number | null;
+            /**
+             * Guidance Scale
+             * @description Not OpenAI's.
+             */
+            guidance_scale?: number | null;
+            /**
+             * Negative Prompt
+             * @description Not OpenAI's.
+             * @default
+             */
+            negative_prompt?: string | null;
+            /**
+             * Metadata
+             * @description Texts of yours, to find it by. They decide nothing, and come back in every answer about it. Not OpenAI's.
+             */
+            metadata?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * Images
+             * @description The picture; one and no more.
+             */
+            images: components["schemas"]["ImageReference"][];
+            /** @description Of the picture's shape: where it is transparent, the picture may change, and nowhere else. */
+            mask?: components["schemas"]["ImageReference"] | null;
+            /**
+             * N
+             * @description 1: an edit of a picture is the same each time.
+             * @default 1
+             */
+            n?: number | null;
+            /**
+             * Source Prompt
+             * @description What the picture shows, in a few words; needed. `prompt` says the same of the edited picture. What differs between them is what changes. Not OpenAI's: clients send it by `extra_body`.
+             */
+            source_prompt?: string | null;
+            /**
+             * Strength
+             * @description How far the edit may go. The source's attention is carried over in the first `1 - strength` of the run; where absent, for as long as the words ask for. Not OpenAI's.
+             */
+            strength?: number | null;
+            /**
+             * Edits
+             * @description As in a target of `POST /v1/edits`; read from the words where absent. Not OpenAI's.
+             */
+            edits?: (components["schemas"]["Replace"] | components["schemas"]["Refine"] | components["schemas"]["ReweightInput"])[] | null;
+            /**
+             * Weights
+             * @description As there. Not OpenAI's.
+             * @default []
+             */
+            weights?: components["schemas"]["WordWeight"][] | null;
+            /** @description As there, beside `mask`. Not OpenAI's. */
+            local_blend?: components["schemas"]["LocalBlendInput"] | null;
+        };
+        /**
+         * PicturesAnswer
+         * @description Pictures that were made.
+         */
+        PicturesAnswer: {
+            /**
+             * Created
+             * @description When they were asked for; seconds since 1970.
+             */
+            created: number;
+            /**
+             * Id
+             * @description Of the edit: `GET /v1/edits/{id}` has the rest of it. Not OpenAI's.
+             */
+            id: string;
+            /** Data */
+            data: components["schemas"]["Picture"][];
+            /**
+             * Background
+             * @default opaque
+             */
+            background?: string;
+            /**
+             * Output Format
+             * @enum {string}
+             */
+            output_format: "png" | "jpeg" | "webp";
+            /** Size */
+            size: string;
+            usage: components["schemas"]["TokenUsage"];
+        };
+        /**
          * Problem
          * @description A problem document (RFC 9457).
          */
@@ -2770,7 +3022,7 @@ export interface components {
             inversion: "made" | "kept";
         };
         /**
-         * Reference
+         * ReferenceInput
          * @description The part of its source that a target's attention takes (Shin et al. 2025, ICCV, "exploring-mmdit").
          *
          *     Words only say where a local blend may change the picture. Blocks are numbered as the network has them; the
@@ -2783,14 +3035,7 @@ export interface components {
              * @default qiki
              */
             method?: ("qiki" | "qi" | "ki" | "qk" | "kivi" | "T2I" | "I2I") | null;
-            /**
-             * @description The steps at which it is taken; cut off, not rounded.
-             * @default {
-             *       "start": 0,
-             *       "stop": 0.2,
-             *       "unit": "share"
-             *     }
-             */
+            /** @description The steps at which it is taken; cut off, not rounded. Where absent, `{"start": 0.0, "stop": 0.2, "unit": "share"}`. */
             steps?: components["schemas"]["StepWindowInput"] | null;
             /**
              * Blocks
@@ -2802,14 +3047,7 @@ export interface components {
              * @description In which blocks a local blend's maps are read; all if absent.
              */
             read_blocks?: number[] | null;
-            /**
-             * @description The steps after which latents are blended.
-             * @default {
-             *       "start": 0,
-             *       "stop": 0.5,
-             *       "unit": "share"
-             *     }
-             */
+            /** @description The steps after which latents are blended. Where absent, `{"start": 0.0, "stop": 0.5, "unit": "share"}`. */
             blend_steps?: components["schemas"]["StepWindowInput"] | null;
             /**
              * Blended Steps
@@ -2838,34 +3076,8 @@ export interface components {
              * @enum {string}
              */
             method?: "qiki" | "qi" | "ki" | "qk" | "kivi" | "T2I" | "I2I";
-            /**
-             * StepWindow
-             * @description The steps at which it is taken; cut off, not rounded.
-             * @default {
-             *       "start": 0,
-             *       "stop": 0.2,
-             *       "unit": "share"
-             *     }
-             */
-            steps?: {
-                /**
-                 * Start
-                 * @default 0
-                 */
-                start?: number;
-                /**
-                 * Stop
-                 * @default 1
-                 */
-                stop?: number;
-                /**
-                 * Unit
-                 * @description "steps" counts steps from the noisiest, which is 0.
-                 * @default share
-                 * @enum {string}
-                 */
-                unit?: "share" | "steps";
-            };
+            /** @description Where absent, `{"start": 0.0, "stop": 0.2, "unit": "share"}`. */
+            steps?: components["schemas"]["StepWindow"];
             /**
              * Blocks
              * @description In which blocks it is taken; in all where absent.
@@ -2876,34 +3088,8 @@ export interface components {
              * @description In which blocks a local blend's maps are read; all if absent.
              */
             read_blocks?: number[] | null;
-            /**
-             * StepWindow
-             * @description The steps after which latents are blended.
-             * @default {
-             *       "start": 0,
-             *       "stop": 0.5,
-             *       "unit": "share"
-             *     }
-             */
-            blend_steps?: {
-                /**
-                 * Start
-                 * @default 0
-                 */
-                start?: number;
-                /**
-                 * Stop
-                 * @default 1
-                 */
-                stop?: number;
-                /**
-                 * Unit
-                 * @description "steps" counts steps from the noisiest, which is 0.
-                 * @default share
-                 * @enum {string}
-                 */
-                unit?: "share" | "steps";
-            };
+            /** @description Where absent, `{"start": 0.0, "stop": 0.5, "unit": "share"}`. */
+            blend_steps?: components["schemas"]["StepWindow"];
             /**
              * Blended Steps
              * @description Of how many blended steps, the last ones, a blend's maps are the mean; of all where absent.
@@ -2945,7 +3131,7 @@ export interface components {
             kind: "replace";
         };
         /**
-         * Reweight
+         * ReweightInput
          * @description Words of the edited prompt turned up or down (Hertz et al. 2022, section 3.2, "fader control").
          *
          *     By itself it takes prompts that say the same words. They may differ in punctuation, quotes, case and spaces: what
@@ -3010,7 +3196,7 @@ export interface components {
             beside: components["schemas"]["WordName"][];
         };
         /**
-         * Sampling
+         * SamplingInput
          * @description How the pictures are made; what is absent takes the model's own default (`GET /v1/models`).
          */
         SamplingInput: {
@@ -3030,7 +3216,7 @@ export interface components {
             seed?: number | null;
             /**
              * Seeds
-             * @description Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. Targets times seeds are at most the model's `max_targets`.
+             * @description Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. Targets times seeds are at most the model's `max_targets`, and without targets the seeds are.
              */
             seeds?: number[] | null;
             /**
@@ -3075,7 +3261,7 @@ export interface components {
             seed?: number | null;
             /**
              * Seeds
-             * @description Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. Targets times seeds are at most the model's `max_targets`.
+             * @description Several in place of `seed`: everything is made once for each. Each -1 among them is drawn. Targets times seeds are at most the model's `max_targets`, and without targets the seeds are.
              */
             seeds?: number[] | null;
             /**
@@ -3100,7 +3286,7 @@ export interface components {
             alone?: boolean;
         };
         /**
-         * Source
+         * SourceInput
          * @description What is edited: a picture made from a prompt, or one that is given.
          */
         SourceInput: {
@@ -3126,7 +3312,7 @@ export interface components {
             image?: components["schemas"]["SourceImage"] | null;
         };
         /**
-         * SourceImage
+         * SourceImageInput
          * @description A picture that was not generated, to be edited.
          */
         SourceImageInput: {
@@ -3171,7 +3357,7 @@ export interface components {
             fit?: "cover" | "contain";
         };
         /**
-         * StepWindow
+         * StepWindowInput
          * @description The part of the run in which something acts, half open: shares of the run, or numbers of steps.
          */
         StepWindowInput: {
@@ -3221,23 +3407,7 @@ export interface components {
             unit?: "share" | "steps";
         };
         /**
-         * Straight
-         * @description The straight line from noise to the picture, of models that follow a flow (docs/inversion.md).
-         */
-        Straight: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            method: "straight";
-            /**
-             * Offset
-             * @description Whether edits are given what the source's steps miss the line by; true where absent.
-             */
-            offset?: boolean | null;
-        };
-        /**
-         * Target
+         * TargetInput
          * @description One edited picture: its prompt, and how the source's attention is carried over to it.
          */
         TargetInput: {
@@ -3254,27 +3424,14 @@ export interface components {
              * @default []
              */
             weights?: components["schemas"]["WordWeight"][] | null;
-            /**
-             * @description Where absent and words are only turned up or down, the first 0.8 of the run.
-             * @default {
-             *       "start": 0,
-             *       "stop": 0.4,
-             *       "unit": "share"
-             *     }
-             */
+            /** @description Where absent and words are only turned up or down, the first 0.8 of the run. Where absent, `{"start": 0.0, "stop": 0.4, "unit": "share"}`. */
             cross_window?: components["schemas"]["StepWindowInput"] | null;
             /**
              * Word Windows
              * @default []
              */
             word_windows?: components["schemas"]["WordWindowInput"][] | null;
-            /**
-             * @default {
-             *       "start": 0,
-             *       "stop": 0.4,
-             *       "unit": "share"
-             *     }
-             */
+            /** @description Where absent, `{"start": 0.0, "stop": 0.4, "unit": "share"}`. */
             self_window?: components["schemas"]["StepWindowInput"] | null;
             /**
              * Mass
@@ -3309,67 +3466,15 @@ export interface components {
              * @default []
              */
             weights?: components["schemas"]["WordWeight"][];
-            /**
-             * StepWindow
-             * @description Where absent and words are only turned up or down, the first 0.8 of the run.
-             * @default {
-             *       "start": 0,
-             *       "stop": 0.4,
-             *       "unit": "share"
-             *     }
-             */
-            cross_window?: {
-                /**
-                 * Start
-                 * @default 0
-                 */
-                start?: number;
-                /**
-                 * Stop
-                 * @default 1
-                 */
-                stop?: number;
-                /**
-                 * Unit
-                 * @description "steps" counts steps from the noisiest, which is 0.
-                 * @default share
-                 * @enum {string}
-                 */
-                unit?: "share" | "steps";
-            };
+            /** @description Where absent, `{"start": 0.0, "stop": 0.4, "unit": "share"}`. */
+            cross_window?: components["schemas"]["StepWindow"];
             /**
              * Word Windows
              * @default []
              */
             word_windows?: components["schemas"]["WordWindow"][];
-            /**
-             * StepWindow
-             * @description The part of the run in which something acts, half open: shares of the run, or numbers of steps.
-             * @default {
-             *       "start": 0,
-             *       "stop": 0.4,
-             *       "unit": "share"
-             *     }
-             */
-            self_window?: {
-                /**
-                 * Start
-                 * @default 0
-                 */
-                start?: number;
-                /**
-                 * Stop
-                 * @default 1
-                 */
-                stop?: number;
-                /**
-                 * Unit
-                 * @description "steps" counts steps from the noisiest, which is 0.
-                 * @default share
-                 * @enum {string}
-                 */
-                unit?: "share" | "steps";
-            };
+            /** @description Where absent, `{"start": 0.0, "stop": 0.4, "unit": "share"}`. */
+            self_window?: components["schemas"]["StepWindow"];
             /**
              * Mass
              * @description Of models whose words and pictures share one attention: "linear" takes the source's maps as they are. "mass_matched" leaves the share that all words have together as the target has it. Other models always do the second. Which one edits better has not been measured on trained weights.
@@ -3385,6 +3490,65 @@ export interface components {
              * @description Where `edits` and `local_blend` are left out and only a place changes, `things` pastes what both prompts name in front of it back from the source. It suits pictures whose light is the same in every place. Where absent, the model's default; the answer's `chosen` has it as a local blend.
              */
             keep?: "things" | null;
+        };
+        /**
+         * TheirError
+         * @description What is wrong.
+         */
+        TheirError: {
+            /**
+             * Message
+             * @description What was given, what was needed, what to do; of the first field that is wrong.
+             */
+            message: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "invalid_request_error" | "authentication_error" | "rate_limit_error" | "moderation_error" | "server_error";
+            /**
+             * Param
+             * @description The field that is wrong, such as `edits.0.kind`.
+             */
+            param: string | null;
+            /**
+             * Code
+             * @description Stable; docs/errors.md says what each means.
+             */
+            code: string;
+        };
+        /**
+         * TheirErrorAnswer
+         * @description An error, as OpenAI's clients read it.
+         */
+        TheirErrorAnswer: {
+            error: components["schemas"]["TheirError"];
+        };
+        /**
+         * TokenDetails
+         * @description What the tokens are of.
+         */
+        TokenDetails: {
+            /** Text Tokens */
+            text_tokens: number;
+            /** Image Tokens */
+            image_tokens: number;
+        };
+        /**
+         * TokenUsage
+         * @description Tokens, as OpenAI's clients want them. Pictures have none here; GPU seconds stand in `usage` of the edit.
+         */
+        TokenUsage: {
+            /**
+             * Input Tokens
+             * @description Of the prompts, as the model reads them.
+             */
+            input_tokens: number;
+            input_tokens_details: components["schemas"]["TokenDetails"];
+            /** Output Tokens */
+            output_tokens: number;
+            /** Total Tokens */
+            total_tokens: number;
         };
         /**
          * TokenView
@@ -3530,7 +3694,7 @@ export interface components {
             weight: number;
         };
         /**
-         * WordWindow
+         * WordWindowInput
          * @description A window of a word's own, in place of the target's cross window.
          */
         WordWindowInput: {
@@ -3566,7 +3730,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    fetch_edit_v1_edits__edit_id__get: {
+    fetch_edit: {
         parameters: {
             query?: {
                 /** @description Seconds to wait for its end. */
@@ -3664,7 +3828,7 @@ export interface operations {
             };
         };
     };
-    put_edit_v1_edits__edit_id__put: {
+    put_edit: {
         parameters: {
             query?: never;
             header?: {
@@ -3777,7 +3941,7 @@ export interface operations {
             };
         };
     };
-    erase_edit_v1_edits__edit_id__delete: {
+    erase_edit: {
         parameters: {
             query?: never;
             header?: never;
@@ -3852,7 +4016,7 @@ export interface operations {
             };
         };
     };
-    list_edits_v1_edits_get: {
+    list_edits: {
         parameters: {
             query?: {
                 /** @description Only edits in this state. */
@@ -3936,7 +4100,7 @@ export interface operations {
             };
         };
     };
-    submit_edit_v1_edits_post: {
+    submit_edit: {
         parameters: {
             query?: never;
             header?: {
@@ -4048,7 +4212,7 @@ export interface operations {
             };
         };
     };
-    cancel_edit_v1_edits__edit_id__cancel_post: {
+    cancel_edit: {
         parameters: {
             query?: never;
             header?: never;
@@ -4134,7 +4298,7 @@ export interface operations {
             };
         };
     };
-    follow_edit_v1_edits__edit_id__events_get: {
+    follow_edit: {
         parameters: {
             query?: never;
             header?: {
@@ -4214,7 +4378,7 @@ export interface operations {
             };
         };
     };
-    submit_batch_v1_batches_post: {
+    submit_batch: {
         parameters: {
             query?: never;
             header?: {
@@ -4326,7 +4490,7 @@ export interface operations {
             };
         };
     };
-    fetch_batch_v1_batches__batch_id__get: {
+    fetch_batch: {
         parameters: {
             query?: {
                 /** @description Seconds to wait for its end. */
@@ -4424,7 +4588,7 @@ export interface operations {
             };
         };
     };
-    cancel_batch_v1_batches__batch_id__cancel_post: {
+    cancel_batch: {
         parameters: {
             query?: never;
             header?: never;
@@ -4501,7 +4665,7 @@ export interface operations {
             };
         };
     };
-    list_batch_deliveries_v1_batches__batch_id__deliveries_get: {
+    list_batch_deliveries: {
         parameters: {
             query?: never;
             header?: never;
@@ -4578,7 +4742,7 @@ export interface operations {
             };
         };
     };
-    deliver_batch_again_v1_batches__batch_id__deliveries_post: {
+    deliver_batch_again: {
         parameters: {
             query?: never;
             header?: never;
@@ -4655,7 +4819,7 @@ export interface operations {
             };
         };
     };
-    list_deliveries_v1_edits__edit_id__deliveries_get: {
+    list_deliveries: {
         parameters: {
             query?: never;
             header?: never;
@@ -4732,7 +4896,7 @@ export interface operations {
             };
         };
     };
-    deliver_again_v1_edits__edit_id__deliveries_post: {
+    deliver_again: {
         parameters: {
             query?: never;
             header?: never;
@@ -4809,7 +4973,271 @@ export interface operations {
             };
         };
     };
-    list_images_v1_images_get: {
+    generate_image: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description W3C trace context; goes on to the worker and the webhook. */
+                traceparent?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GenerationRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PicturesAnswer"];
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Gateway Timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+        };
+    };
+    edit_image: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description W3C trace context; goes on to the worker and the webhook. */
+                traceparent?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PictureEditRequest"];
+                "multipart/form-data": {
+                    /**
+                     * Format: binary
+                     * @description PNG, JPEG, WebP, AVIF or HEIC; one.
+                     */
+                    image: string;
+                    /**
+                     * Format: binary
+                     * @description Where it is transparent, the picture may change, and nowhere else.
+                     */
+                    mask?: string;
+                    /** @description What the edited picture shows, in the words of a caption. */
+                    prompt: string;
+                    /** @description What the picture shows now. */
+                    source_prompt: string;
+                    model?: string;
+                    n?: number;
+                    size?: string;
+                    /** @enum {string} */
+                    output_format?: "png" | "jpeg" | "webp";
+                    /** @enum {string} */
+                    response_format?: "b64_json" | "url";
+                    stream?: boolean;
+                    partial_images?: number;
+                    user?: string;
+                    safety_identifier?: string;
+                    /** @enum {string} */
+                    background?: "auto" | "opaque";
+                    /** @enum {string} */
+                    quality?: "auto";
+                    /** @enum {string} */
+                    moderation?: "auto";
+                    negative_prompt?: string;
+                    strength?: number;
+                    seed?: number;
+                    steps?: number;
+                    guidance_scale?: number;
+                    /** @description As in a target of `POST /v1/edits`, as JSON. */
+                    edits?: string;
+                    /** @description As there, as JSON. */
+                    weights?: string;
+                    /** @description As there, as JSON; beside `mask`. */
+                    local_blend?: string;
+                    /** @description Texts of yours, as JSON. */
+                    metadata?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PicturesAnswer"];
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Gateway Timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_images: {
         parameters: {
             query?: {
                 limit?: number;
@@ -4891,7 +5319,7 @@ export interface operations {
             };
         };
     };
-    send_image_v1_images_post: {
+    send_image: {
         parameters: {
             query?: never;
             header?: never;
@@ -4900,7 +5328,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "multipart/form-data": components["schemas"]["Body_send_image_v1_images_post"];
+                "multipart/form-data": components["schemas"]["Body_send_image"];
             };
         };
         responses: {
@@ -4987,7 +5415,7 @@ export interface operations {
             };
         };
     };
-    fetch_image_v1_images__image_id__get: {
+    fetch_image: {
         parameters: {
             query?: never;
             header?: never;
@@ -5055,7 +5483,7 @@ export interface operations {
             };
         };
     };
-    erase_image_v1_images__image_id__delete: {
+    erase_image: {
         parameters: {
             query?: never;
             header?: never;
@@ -5121,7 +5549,7 @@ export interface operations {
             };
         };
     };
-    erase_subject_v1_subjects__subject__delete: {
+    erase_subject: {
         parameters: {
             query?: never;
             header?: never;
@@ -5207,7 +5635,7 @@ export interface operations {
             };
         };
     };
-    verify_image_v1_verifications_post: {
+    verify_image: {
         parameters: {
             query?: never;
             header?: never;
@@ -5216,7 +5644,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "multipart/form-data": components["schemas"]["Body_verify_image_v1_verifications_post"];
+                "multipart/form-data": components["schemas"]["Body_verify_image"];
             };
         };
         responses: {
@@ -5303,7 +5731,7 @@ export interface operations {
             };
         };
     };
-    list_inversions_v1_inversions_get: {
+    list_inversions: {
         parameters: {
             query?: never;
             header?: never;
@@ -5359,7 +5787,7 @@ export interface operations {
             };
         };
     };
-    invert_ahead_v1_inversions_post: {
+    invert_ahead: {
         parameters: {
             query?: never;
             header?: {
@@ -5460,7 +5888,7 @@ export interface operations {
             };
         };
     };
-    erase_inversion_v1_inversions__inversion_id__delete: {
+    erase_inversion: {
         parameters: {
             query?: never;
             header?: never;
@@ -5526,7 +5954,7 @@ export interface operations {
             };
         };
     };
-    align_prompts_v1_alignments_post: {
+    align_prompts: {
         parameters: {
             query?: never;
             header?: never;
@@ -5622,7 +6050,7 @@ export interface operations {
             };
         };
     };
-    list_models_v1_models_get: {
+    list_models: {
         parameters: {
             query?: never;
             header?: never;
@@ -5642,7 +6070,7 @@ export interface operations {
             };
         };
     };
-    fetch_artifact_v1_artifacts__key__get: {
+    fetch_artifact: {
         parameters: {
             query?: {
                 expires?: string;
@@ -5688,6 +6116,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description URI Too Long */
             414: {
                 headers: {
@@ -5717,7 +6154,7 @@ export interface operations {
             };
         };
     };
-    alive_livez_get: {
+    alive: {
         parameters: {
             query?: never;
             header?: never;
@@ -5737,7 +6174,7 @@ export interface operations {
             };
         };
     };
-    ready_readyz_get: {
+    ready: {
         parameters: {
             query?: never;
             header?: never;

@@ -136,6 +136,17 @@ def test_the_source_is_the_same_whatever_is_edited(family):
     torch.testing.assert_close(swapped, refined, rtol=0, atol=1e-5)
 
 
+def test_a_source_without_edits_is_the_same_picture_with_its_maps(family):
+    alone, beside = edit(spec(), family), edit(spec(SWAP), family)
+
+    # Beside other rows a picture is rounded otherwise: by up to 2e-4 where pixels are thresholded at each step.
+    torch.testing.assert_close(alone.latents, beside.latents[:1], atol=1e-3, rtol=0)
+    assert (len(alone.images), len(alone.maps), alone.masks) == (1, 1, ())
+    assert [word.word for word in alone.maps[0]] == [word.word for word in beside.maps[0]]
+    for one, other in zip(alone.maps[0], beside.maps[0], strict=True):
+        np.testing.assert_allclose(one.map, other.map, atol=1e-5)
+
+
 def test_control_changes_the_edit(family):
     with_control, without = (edit(spec(target), family).latents[1] for target in (SWAP, SWAP | OFF))
 

@@ -66,6 +66,9 @@ def test_the_library_reads_a_mask_as_the_service_does():
     asked = LocalBlend(mask={"upload": NAME, "read_by": "colour"})
     by_its_colour = bounds_of(asked, size, {NAME: picture(BY_ALPHA["black on clear"])})
     assert np.array_equal(by_its_colour.numpy(), ~painted.painted_box())  # laid on white
+    turned = LocalBlend(mask={"upload": NAME, "read_by": "transparency"})
+    clear = bounds_of(turned, size, {NAME: picture(BY_ALPHA["black on clear"])})
+    assert np.array_equal(clear.numpy(), ~painted.painted_box())
     tensor = torch.from_numpy(painted.painted_box())
     assert torch.equal(bounds_of(asked, size, {NAME: tensor}), tensor)
     with pytest.raises(UnsupportedMask, match=f"{NAME}:colour"):

@@ -63,9 +63,12 @@ def test_a_clients_own_id_is_no_id_of_ours_whatever_it_begins_with(own):
     assert place("PUT", f"/v1/edits/{own}") == Creating(f"id:{own}", True)
 
 
-@pytest.mark.parametrize("path", ["/v1/edits", "/v1/batches", "/v1/inversions", "/v1/images"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/edits", "/v1/batches", "/v1/inversions", "/v1/images", "/v1/images/edits", "/v1/images/generations"],
+)
 def test_new_work_is_known_by_its_path(path):
-    assert place("POST", path, name="a") == Creating("a", path != "/v1/images")
+    assert place("POST", path, name="a") == Creating("a", not path.startswith("/v1/images"))
 
 
 def test_a_subject_is_erased_in_one_cell_at_a_time():

@@ -35,7 +35,11 @@ CASES = {
     ),
     "a field with a slash": (body(**{"a/b~c": 1}), "/a~1b~0c", "unknown_field"),
     "no source": ({"model": "tiny", "targets": [target()]}, "/source", "missing_field"),
-    "no targets": (body(targets=[]), "/targets", "too_few"),
+    "too many seeds of a picture": (
+        body(targets=[], sampling={"seeds": [-1] * 4}),
+        "/sampling/seeds",
+        "too_many_seeds",
+    ),
     "an empty prompt": (body(source={"prompt": " "}), "/source/prompt", "too_short"),
     "an empty edited prompt": (body(targets=[target(prompt="")]), "/targets/0/prompt", "too_short"),
     "a prompt of many tokens": (

@@ -407,12 +407,6 @@ def test_what_cannot_be_inverted_is_pointed_at(client, change, pointer, code):
     assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [(pointer, code)]
 
 
-def test_an_edit_of_a_generated_source_still_needs_targets(client, edit):
-    problem = client.post("/v1/edits", json=edit | {"targets": []}).json()
-
-    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/targets", "too_few")]
-
-
 def test_with_a_picture_go_the_inversions_of_it_and_no_others(client, send, parts):
     images = [send(file_of(halves(size))).json()["id"] for size in ((40, 30), (30, 40))]
     for number, image in enumerate(images):

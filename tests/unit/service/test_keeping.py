@@ -68,9 +68,11 @@ def test_an_artifact_of_what_is_not_stored_is_there_once(client, parts, posted, 
     first, second = client.get(address), client.get(address)
 
     assert (first.status_code, first.content) == (200, b"a picture")
-    assert second.status_code == (200 if store else 404)
+    assert second.status_code == (200 if store else 410)
     assert ("no-store" in first.headers["Cache-Control"]) != store
     if not store:
+        # To fetch the edit again would give another URL of what is gone.
+        assert (second.json()["code"], "fetch the edit" in second.json()["detail"]) == ("handed_out", False)
         with pytest.raises(ArtifactNotFound):
             parts.storage.read(key)
         # The same URL without that is another one, which nobody was given.
@@ -83,3 +85,11 @@ def test_where_no_other_process_takes_its_urls_an_edit_must_be_stored(posted, pa
     refused = serve().post("/v1/edits", json={**edit, "store": False}).json()
 
     assert [(each["pointer"], each["code"]) for each in refused["errors"]] == [("/store", "unstored_not_offered")]
+
+
+def test_what_is_not_stored_keeps_no_source_either(posted):
+    refused = posted(store=False, artifacts={"trajectory": True}).json()
+
+    assert [(each["pointer"], each["code"]) for each in refused["errors"]] == [
+        ("/artifacts/trajectory", "trajectory_unstored")
+    ]

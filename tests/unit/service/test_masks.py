@@ -93,9 +93,10 @@ def test_a_mask_can_be_read_by_what_the_edit_says(sent, posted, parts):
     assert [job.spec.masks[0].read_by for job in parts.store.all()] == ["alpha", "colour"]
 
 
-@pytest.mark.parametrize("way", ["grey", "JPEG", "an opaque alpha on everything"])
-def test_alpha_that_says_nothing_is_not_read_for_it(sent, posted, way):
-    response = posted(upload=sent(BY_COLOUR[way])["id"], read_by="alpha")
+@pytest.mark.parametrize("read_by", ["alpha", "transparency"])
+@pytest.mark.parametrize("way", ["grey", "an opaque alpha on everything"])
+def test_alpha_that_says_nothing_is_not_read_for_it(sent, posted, way, read_by):
+    response = posted(upload=sent(BY_COLOUR[way])["id"], read_by=read_by)
 
     (error,) = response.json()["errors"]
     assert (error["pointer"], error["code"]) == ("/targets/0/local_blend/mask/upload", "mask_uniform")

@@ -12,7 +12,7 @@ from p2p.spec import EditSpec
 DOG = {"words": [{"word": "dog"}]}
 
 
-#: Straight lines of flows are the newest, then guidance of single words; the rest came together.
+#: Straight lines of flows and pictures without edits are the newest, then guidance of single words.
 SECOND, THIRD, FOURTH = 2, 3, 4
 
 
@@ -44,10 +44,17 @@ def test_what_uses_nothing_new_is_read_by_the_first_version(target):
         ({"prompt": "a cat on a beach", "weights": [{"word": "cat", "weight": 2}]}, FIRST),
         ({"prompt": "a cat on a beach", "weights": [{"word": "cat", "weight": 0.5}]}, THIRD),
         ({"edits": [{"kind": "refine"}], "mass": "mass_matched"}, THIRD),
+        ({"local_blend": {"mask": {"upload": "img_" + "0" * 32, "read_by": "transparency"}}}, FOURTH),
     ],
 )
 def test_what_uses_something_new_waits_for_a_worker_that_reads_it(target, needed):
     assert version(**target) == needed <= SCHEMA_VERSION
+
+
+def test_a_picture_without_edits_waits_for_such_a_worker_too():
+    body = {"model": "tiny", "source": {"prompt": "a cat on a beach"}, "targets": []}
+
+    assert new_job(EditSpec.model_validate(body), lifetime=timedelta(hours=1)).schema_version == FOURTH
 
 
 def test_a_removal_that_is_chosen_waits_for_such_a_worker_too():

@@ -347,7 +347,10 @@ def blended(**blend: object) -> EditSpec:
     )
 
 
-def test_a_mask_that_is_read_by_its_alpha_is_the_one_that_lies_beside_its_picture(serve, picture, mask, plane, file_of):
+@pytest.mark.parametrize(("read_by", "turned"), [("alpha", False), ("transparency", True)])
+def test_a_mask_that_is_read_by_its_alpha_is_the_one_that_lies_beside_its_picture(
+    serve, picture, mask, plane, file_of, read_by, turned
+):
     """The picture, laid on white, says something else."""
     drawn, file = Image.new("1", (90, 60)), io.BytesIO()
     drawn.paste(1, (30, 15, 60, 45))
@@ -355,10 +358,12 @@ def test_a_mask_that_is_read_by_its_alpha_is_the_one_that_lies_beside_its_pictur
     plane.storage.put(image_key(MASK), white_png((90, 60)), "image/png")
     plane.storage.put(mask_key(MASK), file.getvalue(), "image/png")
 
-    job = serve(blended(mask={"upload": MASK, "read_by": "alpha"}))
+    job = serve(blended(mask={"upload": MASK, "read_by": read_by}))
 
     assert job.status is JobStatus.SUCCEEDED, job.error
-    assert np.array_equal(pixels(file_of(job, "masks/edit-1.png")), np.asarray(drawn, np.uint8) * 255)
+    may_change = np.asarray(drawn) ^ turned
+    may_change[:, :15] = may_change[:, 75:] = False  # beside the square that the model is given
+    assert np.array_equal(pixels(file_of(job, "masks/edit-1.png")), may_change.astype(np.uint8) * 255)
 
 
 def test_a_mask_by_alpha_that_is_gone_is_not_read_by_its_colours(serve, picture, mask):

@@ -33,6 +33,7 @@ KINDS = {
     "a photo": PHOTO,
     "a photo's noise": {**PHOTO, "inversion": {"method": "edit_friendly"}},
     "a photo without edits": {**PHOTO, "targets": []},
+    "a picture without edits": {**PAIR, "targets": []},
     "no guidance": {**PAIR, "sampling": {**PAIR["sampling"], "guidance_scale": 1.0}},
     "previews": {**PAIR, "artifacts": {"previews": 3}},
 }
