@@ -12,7 +12,7 @@ from p2p.spec import EditSpec
 DOG = {"words": [{"word": "dog"}]}
 
 
-#: Guidance of single words is the newest; the rest came together.
+#: Guidance of single words and room for additions are the newest; the rest came together.
 SECOND, THIRD = 2, 3
 
 
@@ -43,6 +43,7 @@ def test_what_uses_nothing_new_is_read_by_the_first_version(target):
         ({"prompt": "a cat on a lawn", "keep": "things"}, SECOND),
         ({"prompt": "a cat on a beach", "weights": [{"word": "cat", "weight": 2}]}, FIRST),
         ({"prompt": "a cat on a beach", "weights": [{"word": "cat", "weight": 0.5}]}, THIRD),
+        ({"prompt": "a cat and a dog on a beach"}, THIRD),  # `room` is chosen
         ({"edits": [{"kind": "refine"}], "mass": "mass_matched"}, THIRD),
     ],
 )
