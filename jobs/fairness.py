@@ -6,7 +6,7 @@ posts 500 jobs at once does not keep another key's first job waiting.
 """
 
 from p2p.change.beside import rows_beside
-from p2p.rooms import rows_tried
+from p2p.rooms import rows_asked_about, rows_tried
 from p2p.spec import EditSpec
 
 #: What `keys create --weight` may say. Beyond it the order would be one of weights alone.
@@ -38,5 +38,6 @@ def pixels_of(spec: EditSpec) -> int:
 
 
 def work_of(spec: EditSpec) -> int:
-    """Rows times steps times pixels; at least 1."""
-    return max(1, (rows_of(spec) + rows_ahead(spec)) * (spec.sampling.steps or 1) * pixels_of(spec))
+    """Rows times steps times pixels; at least 1. What the model is asked once additions are drawn counts too."""
+    rows = (rows_of(spec) + rows_ahead(spec)) * (spec.sampling.steps or 1) + len(spec.seeds) * rows_asked_about(spec)
+    return max(1, rows * pixels_of(spec))

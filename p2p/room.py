@@ -1,11 +1,11 @@
 """Additions as several rows of a run, of which one becomes the picture (after Add-it, arXiv 2411.07232).
 
 What stands in a picture is kept where it is for the first half of the run, and the rest is free: else a new thing has
-no room. Whether it came to be, its word's map says, next to that of the thing beside and to that of the free row. The
-numbers were found on the built-in model (docs/automatic.md).
+no room. Whether it came to be, the model says (`p2p.cohort.presence`). Of tokens its word's map does, next to that of
+the thing beside and to that of the free row. The numbers were found on the built-in model (docs/automatic.md).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -17,23 +17,30 @@ from p2p.preparation import Prepared
 from p2p.rooms import KEPT_ROWS
 from p2p.spec import EditSpec, Room, Target
 
-#: A new word is there if its map's peak is this share of that of the thing beside, and as wide as in the free row,
+#: A new thing is there if the picture lies this far on the way from what the source's prompt says to what its own
+#: does. At a half it often is there in part, or hides what stood there (56 additions were looked at).
+_NEAR = 0.65
+#: By maps: it is there if its word's peak is this share of that of the thing beside, and as wide as in the free row,
 _PEAK = 0.6
 #: or if it is nearly as high and as wide as in the free row: a missing thing has .65 and .5 of these at most.
 _AS_HIGH, _AS_WIDE = 0.95, 0.9
 
 
-def chosen_rows(job: Prepared, spec: EditSpec) -> tuple[list[int], tuple[bool | None, ...]]:
+def chosen_rows(
+    job: Prepared, spec: EditSpec, shares: Mapping[int, float] | None = None
+) -> tuple[list[int], tuple[bool | None, ...]]:
     """Which of a run's rows become its pictures, and of each target whether its layout was made anew; None: no room.
 
     Args:
         job: of the expanded spec, after its last step.
         spec: as it was before.
+        shares: of each kept row, how much it shows what is added; None where the maps are to say it.
     """
-    assert job.maps is not None  # blends read them
-    maps, rows, anew = job.maps.mean().float().cpu(), [0], list[bool | None]()
-    for free, target in zip(first_rows(spec), spec.targets, strict=True):
-        best = None if target.room is None else _best(job, maps, target.room, free)
+    rows, anew = [0], list[bool | None]()
+    for free, kept, target in zip(first_rows(spec), kept_rows(spec), spec.targets, strict=True):
+        best = None
+        if target.room is not None:
+            best = _best_by_maps(job, target.room, free, kept) if shares is None else _best(shares, kept)
         anew.append(None if target.room is None else best is None)
         rows.append(free if best is None else best)
     return rows, tuple(anew)
@@ -47,10 +54,23 @@ def first_rows(spec: EditSpec) -> Iterator[int]:
         row += 1 if target.room is None else 1 + KEPT_ROWS
 
 
-def _best(job: Prepared, maps: Tensor, room: Room, free: int) -> int | None:
+def kept_rows(spec: EditSpec) -> Iterator[range]:
+    """The numbers of each target's rows that keep what is there; none where no room is looked for."""
+    for free, target in zip(first_rows(spec), spec.targets, strict=True):
+        yield range(free + 1, free + 1 + (0 if target.room is None else KEPT_ROWS))
+
+
+def _best(shares: Mapping[int, float], kept: Sequence[int]) -> int | None:
+    there = [row for row in kept if shares[row] > _NEAR]
+    return max(there, key=lambda row: shares[row], default=None)
+
+
+def _best_by_maps(job: Prepared, room: Room, free: int, kept: Sequence[int]) -> int | None:
     """The kept row that shows most of the new thing, if any shows it."""
+    assert job.maps is not None  # blends read them
+    maps = job.maps.mean().float().cpu()
     next_to, alone = _map(job, maps, 0, room.beside[-1:]).max(), _map(job, maps, free, room.words)
-    found = {row: _map(job, maps, row, room.words) for row in range(free + 1, free + 1 + KEPT_ROWS)}
+    found = {row: _map(job, maps, row, room.words) for row in kept}
     there = [row for row, of in found.items() if _is_there(of, alone, float(next_to))]
     return max(there, key=lambda row: float(found[row].sum()), default=None)
 

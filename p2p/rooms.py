@@ -7,6 +7,11 @@ from p2p.words import written
 
 #: From the source's noise, and twice from noise of its own where nothing stands.
 KEPT_ROWS = 3
+#: How many prompts the model is asked about each kept row, once it is drawn: its own, and the source's.
+ASKED_ABOUT = 2
+#: How far into the run the noises lie under which kept rows are hidden for that, a pass of the model each: later ones
+#: hide too little of a thing, earlier ones also what stands beside it (docs/automatic.md).
+LOOKED_AT = (0.2, 0.35, 0.5, 0.65)
 #: The share of the run in which what stands there is kept, and its words take the source's maps.
 _HALF = 0.5
 
@@ -21,6 +26,11 @@ def expanded(spec: EditSpec) -> EditSpec:
 def rows_tried(spec: EditSpec) -> int:
     """How many rows its additions take beyond one for each picture, with one seed."""
     return sum(KEPT_ROWS for target in spec.targets if target.room is not None)
+
+
+def rows_asked_about(spec: EditSpec) -> int:
+    """How many rows of forward passes it takes to say which of its additions came to be, with one seed."""
+    return len(LOOKED_AT) * ASKED_ABOUT * rows_tried(spec)
 
 
 def _rows(target: Target) -> Iterator[Target]:

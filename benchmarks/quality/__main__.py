@@ -1,6 +1,7 @@
 """`python -m benchmarks.quality`: the judge, the model, and 300 edits by every method, as one JSON object.
 
-Nothing is drawn anew between runs: seeds are fixed. Progress goes to standard error.
+Nothing is drawn anew between runs: seeds are fixed. Progress goes to standard error. With `--kind` only edits of that
+kind are made, the same ones as among all, and neither the judge nor the model is examined.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import Any, get_args
 import torch
 
 from benchmarks.quality import sources as asked
+from benchmarks.quality.changes import KINDS
 from benchmarks.quality.examined import EXAMINED
 from benchmarks.quality.methods import METHODS, methods_of
 from benchmarks.quality.model import figures
@@ -40,22 +42,26 @@ def main() -> None:
     parser.add_argument(
         "--inversion", choices=get_args(InversionMethod), help="of drawn pictures; the state's own without"
     )
+    parser.add_argument("--kind", action="append", choices=KINDS, help="only edits of this one; no examinations")
     parser.add_argument("--rows", type=Path, help="write every edit of every method there, JSON lines, SSIM included")
     arguments = parser.parse_args()
     share = arguments.share or (QUICK if arguments.quick else 1.0)
     model, judge = opened(arguments.model, models_file=arguments.models_file), load_judge()
     family, guided = model.family, model.defaults.guidance_scale
     steps = QUICK_STEPS if arguments.quick else model.defaults.steps
-    told = Clock()
-    report: dict = {"judge": EXAMINED[family.state](family, judge, round(JUDGED * share))}
-    told("judge")
-    report["model"] = figures(family, judge, round(ONE_THING * share), round(TWO_THINGS * share), steps, guided)
-    told("model")
+    told, report, kinds = Clock(), dict[str, Any](), arguments.kind or tuple(KINDS)
+    if not arguments.kind:
+        report["judge"] = EXAMINED[family.state](family, judge, round(JUDGED * share))
+        told("judge")
+        report["model"] = figures(family, judge, round(ONE_THING * share), round(TWO_THINGS * share), steps, guided)
+        told("model")
     how: dict[str, Any] = {"seed": arguments.seed, "steps": steps, "guidance_scale": guided}
-    sources = asked.generated(asked.wanted(asked.GENERATED, share), family, judge, **how)
+    sources = asked.generated(asked.wanted(asked.GENERATED, share, kinds), family, judge, **how)
     told(f"{len(sources)} generated sources")
-    sources += asked.drawn(asked.wanted(asked.DRAWN, share), family, judge, **how, inversion=arguments.inversion)
+    drawn = asked.wanted(asked.DRAWN, share, kinds)
+    sources += asked.drawn(drawn, family, judge, **how, inversion=arguments.inversion)
     told("drawn sources")
+    sources = asked.of_kinds(sources, kinds)
     counted, methods = dict[str, list[Row]](), methods_of(model.defaults)
     for name in arguments.method or METHODS:
         counted[name] = rows(sources, methods[name](sources, family, steps), judge)

@@ -114,9 +114,22 @@ DRAWN: tuple[tuple[int, Family], ...] = (
 )
 
 
-def wanted(families: Sequence[tuple[int, Family]], share: float) -> list[tuple[int, Family]]:
-    """The same sources, but a share of them: at least one of each family."""
-    return [(max(1, round(count * share)), family) for count, family in families]
+def wanted(
+    families: Sequence[tuple[int, Family]], share: float, kinds: Sequence[str] = tuple(KINDS)
+) -> list[tuple[int, Family]]:
+    """The same sources, but a share of them: at least one of each family that has any of the kinds."""
+    # A family keeps its number, which its sources are drawn from, also where none of them is asked for.
+    return [
+        (max(1, round(count * share)) if set(kinds) & set(family.kinds) else 0, family) for count, family in families
+    ]
+
+
+def of_kinds(sources: Sequence[Source], kinds: Sequence[str]) -> list[Source]:
+    """The sources with those of their changes alone; each change is what it is among all kinds."""
+    return [
+        replace(source, changes=tuple(change for change in source.changes if change.kind in kinds))
+        for source in sources
+    ]
 
 
 def generated(

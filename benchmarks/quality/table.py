@@ -14,10 +14,8 @@ FIGURES = {
 
 def of_quality(report: Mapping) -> str:
     """The judge's and the model's figures, and a table for each figure of the methods, over all and by kind."""
-    parts = [
-        "The judge, on held-out renders:\n\n" + _of([report["judge"]]),
-        "The model, by the judge:\n\n" + _of([report["model"]]),
-    ]
+    titles = {"judge": "The judge, on held-out renders", "model": "The model, by the judge"}
+    parts = [f"{title}:\n\n" + _of([report[part]]) for part, title in titles.items() if part in report]
     if "seam" in report:
         title = "Extra step at the border of a photo's edited part, in grey levels, of `automatic`"
         parts.append(f"{title}:\n\n" + _of([report["seam"]]))

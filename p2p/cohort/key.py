@@ -79,11 +79,13 @@ def rows_of(spec: "EditSpec", family: "ModelFamily", *, is_kept: bool = False) -
     from p2p.change.beside import rows_beside
     from p2p.change.choosing import explicit
     from p2p.preparation import with_defaults
-    from p2p.rooms import expanded
+    from p2p.rooms import ASKED_ABOUT, expanded, rows_tried
 
-    rows = expanded(explicit(spec))
+    said = explicit(spec)
+    rows = expanded(said)
     # Without its seed, which may be still to be drawn.
     scale = with_defaults(spec.sampling.model_copy(update={"seed": None})).guidance_scale
     guided = 2 if family.guides(cast(float, scale)) else 1
     targets, beside = len(rows.targets), len(rows_beside(rows))
-    return len(spec.seeds) * (beside + (1 + targets * guided if is_kept else (1 + targets) * guided))
+    drawn = beside + (1 + targets * guided if is_kept else (1 + targets) * guided)
+    return len(spec.seeds) * max(drawn, ASKED_ABOUT * rows_tried(said))

@@ -63,6 +63,13 @@ class Sampler(Protocol):
         """The clean picture that a prediction points at, as the family decodes it; of the state's shape."""
         ...
 
+    def hidden(self, clean: Tensor, index: int, noise: Tensor) -> Tensor | None:
+        """Clean latents under noise of unit deviation as the model is given them at a step; None of tokens.
+
+        Depends on no step that was done.
+        """
+        ...
+
     def drawn(self, before: Tensor, stream: torch.Generator, like: Tensor) -> Tensor | None:
         """What a step drew from a stream since it was in the state `before`; None if nothing.
 

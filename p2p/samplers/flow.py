@@ -74,6 +74,9 @@ class FlowSampler:
     def clean(self, seen: Tensor, prediction: Tensor, index: int) -> Tensor:
         return seen - self.sigmas[index].to(seen.dtype) * prediction
 
+    def hidden(self, clean: Tensor, index: int, noise: Tensor) -> Tensor:
+        return self.way_back().noised(clean, index, noise)
+
     def drawn(self, before: Tensor, stream: torch.Generator, like: Tensor) -> Tensor | None:
         return None
 

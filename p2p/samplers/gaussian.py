@@ -78,6 +78,10 @@ class GaussianSampler:
         _, meant = prediction_of(self.scheduler)
         return meant.clean(of_state(prediction, seen), seen, math.sqrt(signal), math.sqrt(1 - signal))
 
+    def hidden(self, clean: Tensor, index: int, noise: Tensor) -> Tensor:
+        signal = signal_at(self.scheduler, float(self.timestep(index)))
+        return math.sqrt(signal) * clean + math.sqrt(1 - signal) * noise
+
     def drawn(self, before: Tensor, stream: torch.Generator, like: Tensor) -> Tensor | None:
         # Drawn again from a copy: schedulers hand out what they make of noise, never the noise.
         if torch.equal(before, stream.get_state()):

@@ -88,6 +88,9 @@ class TokenSampler:
         """What the step drew before it masked again: a masked token is no code, and cannot be decoded."""
         return self._foretold
 
+    def hidden(self, clean: Tensor, index: int, noise: Tensor) -> None:
+        return None
+
     def drawn(self, before: Tensor, stream: torch.Generator, like: Tensor) -> Tensor | None:
         return None  # drawn again from the seed, in the same amount whatever the model says
 

@@ -3180,7 +3180,7 @@ export interface components {
          * @description Tries to add a thing beside what is there, and makes the layout anew if there is no room.
          *
          *     Four rows are drawn for the one picture. Three keep what stands there for the first half of the run; the fourth is
-         *     the edited prompt alone. Where the new word's map says that the thing came to be, the best of the three is shown,
+         *     the edited prompt alone. Where the model sees that the thing came to be, the best of the three is shown,
          *     and outside the new thing's region it is the source.
          */
         Room: {

@@ -8,6 +8,7 @@ import torch
 from p2p.change.choosing import MOST_TRIED, explicit
 from p2p.cohort.cohort import Cohort
 from p2p.cohort.key import rows_of
+from p2p.cohort.presence import LOOKS, Presence
 from p2p.edit import edit, edit_again_steps, edit_steps
 from p2p.preparation import prepare, sampler_of
 from p2p.room import chosen_rows
@@ -62,7 +63,63 @@ def test_many_pictures_are_tried_once():
 
 
 @pytest.mark.needs("latents")
-def test_of_the_kept_rows_that_show_the_thing_the_one_with_most_of_it_is_shown(family):
+@pytest.mark.parametrize(
+    ("shares", "chosen"),
+    [((0.6, 0.9, 0.4), ([0, 3], (False,))), ((0.4, 0.5, -1), ([0, 1], (True,)))],
+    ids=["the most of it", "none of it"],
+)
+def test_the_kept_row_that_the_model_sees_most_of_the_thing_in_is_shown(family, shares, chosen):
+    asked = explicit(spec())
+    rows = expanded(asked)
+    job = prepare(rows, family, sampler_of(rows, family))
+
+    assert chosen_rows(job, asked, dict(zip((2, 3, 4), shares, strict=True))) == chosen
+
+
+@pytest.mark.needs("latents")
+def test_a_picture_shows_a_prompt_as_far_as_it_lies_where_the_prompt_leads(family):
+    """Of pictures that are what the model expects of one prompt or the other: none of it, half, and all."""
+    asked = explicit(spec())
+    rows = expanded(asked)
+    sampler = sampler_of(rows, family)
+    job = prepare(rows, family, sampler)
+    expected = torch.randn((2, *job.noise.shape[1:]), generator=torch.Generator().manual_seed(3))
+    source, own = expected
+    pictures = torch.stack([source, source, source, (source + own) / 2, own])
+    presence = Presence(Expecting(sampler, source, own), job, [2, 3, 4], pictures)
+
+    for look in range(LOOKS):
+        presence.asked(look)
+        presence.took(torch.zeros(6, *source.shape), look)
+
+    assert list(presence.shares().values()) == pytest.approx([0, 0.5, 1], abs=1e-5)  # rounding of float32
+
+
+class Expecting:
+    """A sampler whose predictions point at one picture by the edited prompt, and at the other by the source's."""
+
+    def __init__(self, sampler, source, own):
+        self.num_steps, self.timestep, self.hidden = sampler.num_steps, sampler.timestep, sampler.hidden
+        self._pictures = torch.stack([own] * 3 + [source] * 3)
+
+    def clean(self, seen, prediction, index):
+        return self._pictures
+
+
+@pytest.mark.needs("latents")
+def test_hidden_latents_are_what_a_model_is_given_of_them(family):
+    """Before the first step all is noise, but for what the schedule leaves of a picture."""
+    sampler = sampler_of(spec(), family)
+    noise = torch.randn(family.latent_shape(None, None), generator=torch.Generator().manual_seed(3))[None]
+
+    hidden = sampler.hidden(torch.zeros_like(noise), 0, noise)
+
+    # The schedules that are tested end between a tenth and a thousandth of the picture.
+    assert torch.allclose(hidden, noise, rtol=0.1, atol=0)
+
+
+@pytest.mark.needs("latents")
+def test_of_the_kept_rows_whose_maps_show_the_thing_the_one_with_most_of_it_is_shown(family):
     assert judged(family, (1, 0.4, 0.9, 0.5)) == ([0, 3], (False,))
 
 

@@ -78,6 +78,14 @@ def test_every_method_gives_a_picture_for_every_change(generated, drawn, family)
         assert [image.shape for image in images] == [(64, 64, 3)] * 2
 
 
+def test_one_kind_alone_is_the_same_edit_as_among_all(generated):
+    (alone, *_) = asked.of_kinds(generated, ["tint"])
+
+    assert alone.changes == tuple(change for change in generated[0].changes if change.kind == "tint")
+    assert [count for count, _ in asked.wanted(asked.GENERATED, 0.01, ["tint"])] == [1, 0, 0]
+    assert [count for count, _ in asked.wanted(asked.GENERATED, 0.01)] == [1, 1, 1]
+
+
 def test_painting_is_what_a_run_paints(generated, family):
     """The methods that are compared differ in nothing but the method: one noise, one prompt, one picture."""
     source = generated[0]

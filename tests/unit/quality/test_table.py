@@ -23,6 +23,12 @@ def test_a_report_becomes_a_table_for_each_figure_that_it_has():
     assert "| 0.98 | 0.99 | 1.0 | 1.0 | 0.9 |" in text
 
 
+def test_a_report_of_some_kinds_alone_has_no_examinations():
+    text = tables({"methods": {"automatic": NOTHING | {"success": 0.9}}})
+
+    assert text.startswith("Success, of generated sources")
+
+
 def test_the_judges_and_the_sweeps_reports_have_tables_too():
     judged = {"renders": {"thing": 0.98}, "through_autoencoder": {"thing": 0.97}}
     swept = {"local_blend.start": [{"value": 0.2, "success": 1.0, "preservation_psnr": None}]}

@@ -12,7 +12,7 @@ from p2p.spec import EditSpec
 DOG = {"words": [{"word": "dog"}]}
 
 
-#: Straight lines of flows and pictures without edits are the newest, then guidance of single words.
+#: Straight lines of flows and pictures without edits are the newest; room for additions came with guidance of words.
 SECOND, THIRD, FOURTH = 2, 3, 4
 
 
@@ -43,6 +43,7 @@ def test_what_uses_nothing_new_is_read_by_the_first_version(target):
         ({"prompt": "a cat on a lawn", "keep": "things"}, SECOND),
         ({"prompt": "a cat on a beach", "weights": [{"word": "cat", "weight": 2}]}, FIRST),
         ({"prompt": "a cat on a beach", "weights": [{"word": "cat", "weight": 0.5}]}, THIRD),
+        ({"prompt": "a cat and a dog on a beach"}, THIRD),  # `room` is chosen
         ({"edits": [{"kind": "refine"}], "mass": "mass_matched"}, THIRD),
         ({"local_blend": {"mask": {"upload": "img_" + "0" * 32, "read_by": "transparency"}}}, FOURTH),
     ],
