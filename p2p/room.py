@@ -34,7 +34,7 @@ def chosen_rows(
     Args:
         job: of the expanded spec, after its last step.
         spec: as it was before.
-        shares: of each kept row, how much it shows what is added; None where the maps are to say it.
+        shares: of each kept row, how much it shows what is added; None if the maps are to say it.
     """
     rows, anew = [0], list[bool | None]()
     for free, kept, target in zip(first_rows(spec), kept_rows(spec), spec.targets, strict=True):
@@ -55,7 +55,7 @@ def first_rows(spec: EditSpec) -> Iterator[int]:
 
 
 def kept_rows(spec: EditSpec) -> Iterator[range]:
-    """The numbers of each target's rows that keep what is there; none where no room is looked for."""
+    """The numbers of each target's rows that keep what is there; no rows if no room is looked for."""
     for free, target in zip(first_rows(spec), spec.targets, strict=True):
         yield range(free + 1, free + 1 + (0 if target.room is None else KEPT_ROWS))
 

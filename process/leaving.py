@@ -1,7 +1,7 @@
 """Whether the client that something is done for is still there: what only waits for its turn is not begun without it.
 
-A server learns that a client has gone, and says so where it is asked; nothing asks while a request waits. So the request
-says how to ask, and `process.turns` does.
+A server learns that a client has gone, and says so where it is asked; nothing asks while a request waits. So the
+request says how to ask, and `process.turns` does.
 """
 
 import asyncio

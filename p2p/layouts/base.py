@@ -104,7 +104,7 @@ class Layout:
         reads_chunks: whether its text encoders read a long prompt in chunks (`p2p.chunks`).
         lowercases: whether prompts are read in lower case.
         cuts_off: the part of the scheduler whose configuration says whether values are cut off (`clip_sample`,
-            `thresholding`); None where that is not done to a run's state, whatever it says.
+            `thresholding`); None if that is never done to a run's state.
         offloads: whether its networks may wait in main memory until they are needed.
         quantized: the part whose weights may have eight bits; None if none may.
         overflows_in_float16: "part.key" that says that a part overflows in float16; None if the family mends it.

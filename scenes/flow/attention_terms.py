@@ -21,7 +21,7 @@ class CatchJointAttention:
             attn.add_k_proj(encoder_hidden_states),
             attn.add_v_proj(encoder_hidden_states),
         )
-        image, text = ([t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in each] for each in (image, text))
+        image, text = (tuple(t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in each) for each in (image, text))
         q = torch.cat([attn.norm_q(image[0]), attn.norm_added_q(text[0])], 2)
         k = torch.cat([attn.norm_k(image[1]), attn.norm_added_k(text[1])], 2)
         probs = (q @ k.transpose(-1, -2) * attn.scale).softmax(-1)  # (batch, heads, places + tokens, places + tokens)

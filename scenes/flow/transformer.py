@@ -1,6 +1,7 @@
 """The networks: SD3's transformer, its two CLIPs and its T5, small enough that all of it takes 16 MB."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
@@ -32,8 +33,8 @@ class Networks:
     text_encoder_2: CLIPTextModelWithProjection
     text_encoder_3: T5EncoderModel
 
-    def named(self) -> dict[str, torch.nn.Module]:
-        """By the pipeline's names."""
+    def named(self) -> dict[str, Any]:
+        """Modules that can be saved, by the pipeline's names."""
         return dict(vars(self))
 
     def parameters(self) -> list[torch.nn.Parameter]:

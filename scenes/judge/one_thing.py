@@ -15,7 +15,7 @@ from scenes.world import Scene, random_scene
 BARS = {"thing": 0.85, "place": 0.9}
 COUNT = 300
 
-#: Shares by their names; None where no picture can show it.
+#: Shares by their names; None if no picture can show it.
 Shares = Mapping[str, float | None]
 
 

@@ -2141,7 +2141,7 @@ export interface components {
              * Inversion
              * @description Where absent, `{"method": "direct"}`.
              */
-            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"]) | null;
+            inversion?: (components["schemas"]["DirectInput"] | components["schemas"]["Ddim"] | components["schemas"]["NullText"] | components["schemas"]["NegativePrompt"] | components["schemas"]["EditFriendly"] | components["schemas"]["Straight"]) | null;
             /** @description Where absent, `{"negative_prompt": "", "alone": false}`. */
             sampling?: components["schemas"]["SamplingInput"] | null;
             /**
@@ -3405,6 +3405,22 @@ export interface components {
              * @enum {string}
              */
             unit?: "share" | "steps";
+        };
+        /**
+         * Straight
+         * @description The straight line from noise to the picture, of models that follow a flow (docs/inversion.md).
+         */
+        Straight: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "straight";
+            /**
+             * Offset
+             * @description Whether edits are given what the source's steps miss the line by; true where absent.
+             */
+            offset?: boolean | null;
         };
         /**
          * TargetInput
@@ -5017,6 +5033,15 @@ export interface operations {
                     "application/json": components["schemas"]["TheirErrorAnswer"];
                 };
             };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Content Too Large */
             413: {
                 headers: {
@@ -5170,6 +5195,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TheirErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Content Too Large */
