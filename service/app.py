@@ -101,11 +101,8 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
         generate_unique_id_function=operation_id,
         telemetry=TELEMETRY,
     )
-    # A form is a little larger than the file in it.
-    of_path = dict.fromkeys(OF_PICTURES, settings.max_image_bytes + FORM_BYTES) | {door.PATH: door.MOST_BYTES}
-    of_path["/v1/images/edits"] = 2 * settings.max_image_bytes + settings.max_body_bytes + FORM_BYTES
     app.add_middleware(BodyPace, seconds=settings.body_seconds, rate=settings.min_rate)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=of_path)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, of_path=_largest(settings))
     hosts = AllowedHosts(settings.hosts, settings.public_url)
     origins = AllowedOrigins(settings.origins, settings.public_url)
     probed = frozenset() if settings.is_on_loopback else PROBED
@@ -129,3 +126,10 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     describe_webhooks(app)
     install_openapi(app)
     return app
+
+
+def _largest(settings: Settings) -> dict[str, int]:
+    """Bytes of a body, by the addresses that take more or fewer than others. A form is larger than the files in it."""
+    of_path = dict.fromkeys(OF_PICTURES, settings.max_image_bytes + FORM_BYTES) | {door.PATH: door.MOST_BYTES}
+    of_path["/v1/images/edits"] = 2 * settings.max_image_bytes + settings.max_body_bytes + FORM_BYTES
+    return of_path

@@ -69,12 +69,13 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
 
 def _with_scopes(document: dict[str, Any]) -> None:
     """Have each operation that needs a key say which scopes a token needs for it (OpenAPI 3.1, 4.8.30)."""
-    refused = {"description": phrase_of(403), "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if "security" in operation:
                 scopes = list(needed(method.upper(), path))
                 operation["security"] = [{name: scopes for name in each} for each in operation["security"]]
+                # In the shape that the address has for those without a key.
+                refused = {"description": phrase_of(403), "content": operation["responses"]["401"]["content"]}
                 operation["responses"].setdefault("403", refused)
                 operation["responses"] = dict(sorted(operation["responses"].items()))
 
