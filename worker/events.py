@@ -98,6 +98,8 @@ class Inverted(Happened):
         unet_evaluations: rows that went through the UNet for it.
     """
 
+    ends_previews = False
+
     source: str
     data: bytes
     reconstruction: Reconstruction
@@ -107,6 +109,8 @@ class Inverted(Happened):
 @dataclass(frozen=True, kw_only=True)
 class Reconstructed(Happened):
     """How faithfully the picture that is edited comes back."""
+
+    ends_previews = False
 
     reconstruction: Reconstruction
 

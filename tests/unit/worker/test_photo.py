@@ -120,6 +120,21 @@ def test_how_faithfully_the_picture_comes_back_is_said(serve, picture, file_of):
     assert (manifest["image"]["size"], manifest["image"]["box"]) == ([90, 60], [15, 0, 75, 60])
 
 
+def test_previews_of_a_photos_edit_come_though_its_inversion_has_ended_before(serve, picture, plane, monkeypatch):
+    monkeypatch.setattr("worker.previews.Thread", AtOnce)
+    job = serve(photo_spec("a dog", artifacts={"heatmaps": False, "raw_maps": False, "previews": 2}))
+
+    told = [event for event in plane.store.told[job.id] if event.startswith("preview")]
+    assert [event.split()[1] for event in told] == [f"{2 * STEPS + step}/{3 * STEPS}" for step in (1, 2)]
+
+
+class AtOnce:
+    """A thread that has ended when it is started."""
+
+    def __init__(self, *, target, **_) -> None:
+        self.start, self.is_alive = target, lambda: False
+
+
 def test_the_steps_of_the_inversion_are_told_before_those_of_the_edit(serve, picture, plane, monkeypatch):
     monkeypatch.setattr("worker.publishing.FOLLOWED_INTERVAL", 0)
     monkeypatch.setattr(plane.store, "watch", lambda job_id: Watch(plane.store.get(job_id).execution, False, True))
