@@ -76,7 +76,7 @@ def test_only_what_differs_from_the_defaults_is_sent(page):
 
 def test_windows_that_are_not_said_are_those_of_the_model(page):
     page.get_by_label("Kind of edit 1").select_option("replace")
-    page.get_by_label("Model").select_option("scenes-tokens")
+    page.get_by_label("Model", exact=True).select_option("scenes-tokens")
     page.get_by_text("Fine control").click()
 
     windows = [page.get_by_role("group", name=name) for name in ("Words window", "Shapes window")]
