@@ -75,7 +75,8 @@ def _with_scopes(document: dict[str, Any]) -> None:
                 scopes = list(needed(method.upper(), path))
                 operation["security"] = [{name: scopes for name in each} for each in operation["security"]]
                 # In the shape that the address has for those without a key.
-                refused = {"description": phrase_of(403), "content": operation["responses"]["401"]["content"]}
+                without_key = operation["responses"].get("401", {"content": {MEDIA_TYPE: {"schema": _PROBLEM}}})
+                refused = {"description": phrase_of(403), "content": without_key["content"]}
                 operation["responses"].setdefault("403", refused)
                 operation["responses"] = dict(sorted(operation["responses"].items()))
 
