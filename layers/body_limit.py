@@ -20,7 +20,7 @@ class BodyLimit:
     """ASGI middleware: reading beyond `max_bytes` raises a 413 where the route reads.
 
     Args:
-        of_path: limits of forms, by the paths that have one of their own.
+        of_path: limits of the paths that have one of their own; one that is larger than others' is for forms alone.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, of_path: Mapping[str, int] | None = None) -> None:
@@ -47,7 +47,8 @@ class BodyLimit:
 
     def _most(self, scope: Scope) -> int:
         is_form = headers_of(scope).get(b"content-type", b"").lower().startswith(b"multipart/")
-        return self._of_path.get(path_of(scope), self._max_bytes) if is_form else self._max_bytes
+        most = self._of_path.get(path_of(scope), self._max_bytes)
+        return most if is_form else min(most, self._max_bytes)
 
 
 def _announced(scope: Scope) -> int:

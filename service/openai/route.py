@@ -12,6 +12,7 @@ from service.http.body_models import MANY_VALUES, BodyModel
 from service.http.dependencies import caller_of_request
 from service.http.direct import DirectRoute
 from service.http.keyed import Answering
+from service.http.leaving import not_begun_once_gone
 from service.openai.bodies import PictureEditRequest
 from service.openai.errors import in_their_shape
 from service.openai.forms import read_form, with_files
@@ -36,6 +37,7 @@ class OpenAiRoute(DirectRoute):
             await caller_of_request(request)
             refuse_encoded(request)
             said, files = await read_form(request)
+            not_begun_once_gone(request.receive)
             try:
                 request._json = with_files(cast(PictureEditRequest, model.read(said, MANY_VALUES)), files)
                 return await called(request)

@@ -44,7 +44,8 @@ def test_the_key_is_looked_at_before_a_byte_of_the_body(parts, serve, method, pa
 
     status, problem, asked = answered(serve(), method, path.replace("{edit_id}", "mine"), headers)
 
-    assert (status, problem["code"], asked) == (401, "unauthenticated", 0)
+    # The addresses of OpenAI's clients have errors in their shape.
+    assert (status, problem.get("error", problem)["code"], asked) == (401, "unauthenticated", 0)
 
 
 def test_a_key_is_looked_at_once_for_each_request(parts, serve, edit):
