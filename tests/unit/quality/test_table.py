@@ -6,6 +6,7 @@ from benchmarks.quality.changes import KINDS
 from benchmarks.quality.report import summary
 from benchmarks.sweep import SWEPT, plot
 from benchmarks.table import tables
+from jobs.catalogue import ModelDefaults
 from tools.markdown import with_part
 
 NOTHING = summary([])
@@ -60,4 +61,4 @@ def test_a_sweep_is_drawn():
         for value in (0, 1)
     ]
 
-    assert plot(dict.fromkeys(SWEPT, points)).size == (1080, 760)
+    assert plot(dict.fromkeys(SWEPT, points), ModelDefaults(steps=20, guidance_scale=3.0)).size == (1080, 760)

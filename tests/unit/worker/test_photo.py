@@ -12,7 +12,7 @@ from PIL import Image
 from jobs import moves
 from jobs.images import image_key, mask_key
 from jobs.model import JobStatus, new_job
-from jobs.redis.store import Watch
+from jobs.redis.store import Begun, Watch
 from p2p.spec import METHODS, EditSpec, Source
 from tests import families, lora_files
 from tests.unit.worker.test_fitting import slope
@@ -137,6 +137,7 @@ class AtOnce:
 
 def test_the_steps_of_the_inversion_are_told_before_those_of_the_edit(serve, picture, plane, monkeypatch):
     monkeypatch.setattr("worker.publishing.FOLLOWED_INTERVAL", 0)
+    monkeypatch.setattr(plane.store, "begin", lambda move: Begun(plane.store.make(move), True))
     monkeypatch.setattr(plane.store, "watch", lambda job_id: Watch(plane.store.get(job_id).execution, False, True))
     job = serve(photo_spec("a dog"))
 
