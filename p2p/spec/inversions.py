@@ -146,9 +146,9 @@ class EditFriendly(_Method):
 class Straight(_Method):
     """The straight line from noise to the picture, of models that follow a flow (docs/inversion.md)."""
 
-    refused = dict.fromkeys(
-        ("latents", "tokens"), 'this model follows no flow, and straight is a flow\'s line: ask for "direct"'
-    )
+    refused = _of_tokens("straight is a flow's line, and drawn tokens follow none") | {
+        "latents": 'this model follows no flow, and straight is a flow\'s line: ask for "direct"'
+    }
     method: Literal["straight"] = "straight"
     offset: bool | None = Field(
         None, description="Whether edits are given what the source's steps miss the line by; true where absent."
