@@ -98,9 +98,7 @@ class Cohort:
         """
         began = time.perf_counter()
         if kept is not None and not spec.targets:
-            raise ValueError(
-                "the source's run is given and there are no targets, so nothing is to be denoised: add one"
-            )
+            raise ValueError("a kept source without targets leaves nothing to denoise: add a target")
         spec = explicit(spec)
         key = batch_key(spec, self.family)
         if self.key is not None and key != self.key:
