@@ -46,10 +46,10 @@ def test_a_re_edit_equals_the_fresh_edit(build, kind, targets):
             torch.testing.assert_close(torch.tensor(word.map), torch.tensor(expected.map), rtol=0, atol=1e-4)
 
 
-def test_three_rows_inside_the_windows_and_two_after(family):
+def test_three_rows_inside_the_windows_and_two_after(family, build):
     """A fresh edit runs four all the time. Without guidance there are two, then one, of two."""
     trajectory = edit(spec(SWAP, **NO_MAPS), family, keep=True).trajectory
-    counting = families.counted(family.pipeline)
+    counting = families.counted(build())
     again(spec(SWAP | {"cross_window": {"stop": 0.5}}, **NO_MAPS), counting, trajectory)
 
     assert counting.by_step == ([3, 3, 2, 2] if family.guides(5.0) else [2, 2, 1, 1])
