@@ -77,8 +77,12 @@ def test_a_word_that_no_prompt_holds_is_refused(model):
 def test_what_changes_nothing_is_refused(model):
     with pytest.raises(ValidationError):
         model.edit("a cat", "a cat")
-    with pytest.raises(ValidationError):
-        model.edit("a cat")
+
+
+def test_a_prompt_alone_gives_its_picture_with_its_maps(model):
+    made = model.edit("a cat", steps=1)
+
+    assert (len(made.images), len(made.maps)) == (1, 1)
 
 
 def test_a_call_that_names_no_seed_takes_0_and_gives_the_same_pictures(model):
