@@ -6,64 +6,40 @@ With `--ship` it takes a model that is good enough (`scenes.judge.one_thing.BARS
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import StableDiffusion3Pipeline
-from PIL import Image
 
 from scenes.flow.export import MODEL
-from scenes.grid import PROMPTS
 from scenes.judge.one_thing import BARS, COUNT, best_of, judged, one_thing_scenes, passes
+from scenes.painted import painted, sheet
+from scenes.shipping import ship
 from scenes.tokenizer import MAX_LENGTH
 
 STEPS, GUIDANCE_SCALES = 20, (2.0, 3.0, 4.5)
 #: Pictures painted at a time.
 CHUNK = 25
 #: The models file with the table of this model alone; `benchmarks.quality` opens what is not shipped by it.
-TABLE, MODELS_FILE = Path(__file__).parent / "models.toml", Path("models.toml")
+TABLE = Path(__file__).parent / "models.toml"
 
 
 def paint(
     pipeline: StableDiffusion3Pipeline, captions: Sequence[str], guidance_scale: float, steps: int, seed: int = 0
 ) -> np.ndarray:
-    """uint8 pictures (n, SIZE, SIZE, 3) of captions, by the plain pipeline."""
-    painted = []
-    for start in range(0, len(captions), CHUNK):
-        images = pipeline(
-            list(captions[start : start + CHUNK]),
-            num_inference_steps=steps,
-            guidance_scale=guidance_scale,
-            max_sequence_length=MAX_LENGTH,
-            generator=torch.Generator().manual_seed(seed + start),
-            output_type="np",
-        ).images
-        painted.append((images * 255).round().astype(np.uint8))
-    return np.concatenate(painted)
+    """uint8 pictures (n, SIZE, SIZE, 3) of captions."""
+    given = {"num_inference_steps": steps, "guidance_scale": guidance_scale, "max_sequence_length": MAX_LENGTH}
+    return painted(pipeline, captions, chunk=CHUNK, seed=seed, **given)
 
 
-def sheet(pipeline: StableDiffusion3Pipeline, guidance_scales: Sequence[float], steps: int) -> Image.Image:
-    """`PROMPTS` of the built-in model's grid side by side, a row for each guidance scale; seed 0, none chosen."""
-    rows = [np.concatenate(list(paint(pipeline, PROMPTS, scale, steps)), 1) for scale in guidance_scales]
-    small = Image.fromarray(np.concatenate(rows))
-    return small.resize((small.width * 2, small.height * 2), Image.Resampling.LANCZOS)
-
-
-def ship(model: Path, models_file: Path = MODELS_FILE, target: Path = MODEL) -> None:
-    """Takes a model into this package, and its table into the models file, if they are not there."""
-    if model.resolve() != target.resolve():
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(model, target)
-    table, declared = TABLE.read_text(encoding="utf-8"), models_file.read_text(encoding="utf-8")
-    start = table.index("[[models]]")
-    if 'id = "scenes-flow"' not in declared:
-        # Its path is relative to the file that declares it.
-        row = table[start:].replace('path = "model"', 'path = "scenes/flow/model"')
-        row = row.replace('vocabulary = "../model', 'vocabulary = "scenes/model')
-        models_file.write_text(f"{declared.rstrip()}\n\n{row}", encoding="utf-8")
+def row() -> str:
+    """The model's table, as the repository's models file has it: paths are relative to the file that declares it."""
+    table = TABLE.read_text(encoding="utf-8")
+    table = table[table.index("[[models]]") :].replace('path = "model"', 'path = "scenes/flow/model"')
+    return table.replace('vocabulary = "../model', 'vocabulary = "scenes/model')
 
 
 def main() -> None:
@@ -85,10 +61,10 @@ def main() -> None:
     }
     best = best_of(by_scale)
     if arguments.sheet:
-        sheet(pipeline, arguments.guidance, arguments.steps).save(arguments.sheet, optimize=True)
+        sheet(partial(paint, pipeline, steps=arguments.steps), arguments.guidance).save(arguments.sheet, optimize=True)
     good = passes(by_scale[best])
     if arguments.ship and good:
-        ship(arguments.model)
+        ship(arguments.model, MODEL, "scenes-flow", row())
     report = {
         "model": str(arguments.model),
         **json.loads((arguments.model / "training.json").read_text()),

@@ -1,52 +1,51 @@
 """`python -m scenes.pixels.evaluate`: paints scenes of one thing and asks the judge; prints one JSON object.
 
-The model is good enough to be shipped where the judge sees the thing and the place often enough (`BARS`). `--ship` then
-puts it into the repository (`scenes.pixels.ship`).
+The model is good enough to be shipped where the judge sees the thing and the place often enough
+(`scenes.judge.one_thing.BARS`). `--ship` then puts it into the repository (`scenes.shipping`).
 """
 
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import IFPipeline
-from PIL import Image
 
-from scenes.grid import PROMPTS
+from scenes.judge.one_thing import BARS, COUNT, best_of, judged, one_thing_scenes, passes
+from scenes.painted import painted, sheet
 from scenes.pixels.export import MODEL
-from scenes.pixels.ship import ship
-from scenes.tokens.evaluate import BARS, COUNT, judged, one_thing_scenes
+from scenes.shipping import ship
 
 STEPS, GUIDANCE_SCALES = 20, (2.0, 3.0, 4.0)
 #: Pictures painted at a time.
 CHUNK = 25
+#: The row as it is written; the guidance scale is the one that the judge liked best.
+ROW = """
+[[models]]
+id = "scenes-if"
+description = "The same world, drawn in pixels by the design of the paper: words and pixels in one softmax. 64x64."
+path = "scenes/pixels/model"
+family = "deepfloyd_if"
+tokenizer = "scenes/pixels/model/tokenizer/tokenizer.json"
+vocabulary = "scenes/model/vocabulary.txt"
+max_tokens = 77
+sizes = [[64, 64]]
+# What the judge sees of its pictures: `python -m scenes.pixels.evaluate --guidance {guidance}`.
+defaults = {{ steps = {steps}, guidance_scale = {guidance}, keep = "things" }}
+limits = {{ max_steps = 100, max_targets = 8 }}
+"""
 
 
 def paint(
     pipeline: IFPipeline, captions: Sequence[str], guidance_scale: float, steps: int, seed: int = 0
 ) -> np.ndarray:
     """uint8 pictures (n, SIZE, SIZE, 3) of captions."""
-    painted = []
-    for start in range(0, len(captions), CHUNK):
-        images = pipeline(
-            list(captions[start : start + CHUNK]),
-            num_inference_steps=steps,
-            guidance_scale=guidance_scale,
-            generator=torch.Generator(pipeline.device).manual_seed(seed + start),
-            output_type="np",
-            clean_caption=False,  # which needs packages that this project does without
-        ).images
-        painted.append((images * 255).round().astype(np.uint8))
-    return np.concatenate(painted)
-
-
-def sheet(pipeline: IFPipeline, guidance_scales: Sequence[float], steps: int) -> Image.Image:
-    """`PROMPTS` of the built-in model's grid side by side, a row for each guidance scale; seed 0, none chosen."""
-    rows = [np.concatenate(list(paint(pipeline, PROMPTS, scale, steps)), 1) for scale in guidance_scales]
-    small = Image.fromarray(np.concatenate(rows))
-    return small.resize((small.width * 2, small.height * 2), Image.Resampling.LANCZOS)
+    # Cleaning captions needs packages that this project does without.
+    given = {"num_inference_steps": steps, "guidance_scale": guidance_scale, "clean_caption": False}
+    return painted(pipeline, captions, chunk=CHUNK, seed=seed, **given)
 
 
 def main() -> None:
@@ -65,7 +64,7 @@ def main() -> None:
     ).to(arguments.device)
     pipeline.set_progress_bar_config(disable=True)
     if arguments.sheet:
-        sheet(pipeline, arguments.guidance, arguments.steps).save(arguments.sheet, optimize=True)
+        sheet(partial(paint, pipeline, steps=arguments.steps), arguments.guidance).save(arguments.sheet, optimize=True)
     if not arguments.count:
         return
     scenes = one_thing_scenes(arguments.count, held_out=arguments.held_out)
@@ -73,8 +72,8 @@ def main() -> None:
     by_scale = {
         str(scale): judged(scenes, paint(pipeline, captions, scale, arguments.steps)) for scale in arguments.guidance
     }
-    best = max(by_scale, key=lambda scale: min((by_scale[scale][name] or 0) / bar for name, bar in BARS.items()))
-    passes = all((by_scale[best][name] or 0) >= bar for name, bar in BARS.items())
+    best = best_of(by_scale)
+    good = passes(by_scale[best])
     report = {
         "model": str(arguments.model),
         **json.loads((arguments.model / "training.json").read_text()),
@@ -84,11 +83,13 @@ def main() -> None:
         "by_guidance_scale": by_scale,
         "best_guidance_scale": float(best),
         "bars": BARS,
-        "passes": passes,
+        "passes": good,
+        "shipped": arguments.ship and good,
     }
+    if arguments.ship and good:
+        row = ROW.format(steps=arguments.steps, guidance=float(best))
+        ship(arguments.model, MODEL, "scenes-if", row)
     print(json.dumps(report))
-    if arguments.ship and passes:
-        ship(arguments.model, arguments.steps, float(best))
 
 
 if __name__ == "__main__":

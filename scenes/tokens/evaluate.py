@@ -7,15 +7,15 @@ The model is good enough to be shipped where the judge sees the thing and the pl
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AmusedPipeline
-from PIL import Image
 
-from scenes.grid import PROMPTS
 from scenes.judge.one_thing import BARS, COUNT, best_of, judged, one_thing_scenes, passes
+from scenes.painted import painted, sheet
 from scenes.render import Layout, draw
 from scenes.tokens import vq
 from scenes.tokens.export import MODEL
@@ -30,30 +30,14 @@ def paint(
     pipeline: AmusedPipeline, captions: Sequence[str], guidance_scale: float, steps: int, seed: int = 0
 ) -> np.ndarray:
     """uint8 pictures (n, SIZE, SIZE, 3) of captions."""
-    painted = []
-    for start in range(0, len(captions), CHUNK):
-        images = pipeline(
-            list(captions[start : start + CHUNK]),
-            num_inference_steps=steps,
-            guidance_scale=guidance_scale,
-            generator=torch.Generator(pipeline.device).manual_seed(seed + start),
-            output_type="np",
-        ).images
-        painted.append((images * 255).round().astype(np.uint8))
-    return np.concatenate(painted)
+    given = {"num_inference_steps": steps, "guidance_scale": guidance_scale}
+    return painted(pipeline, captions, chunk=CHUNK, seed=seed, **given)
 
 
 def reconstructed(pipeline: AmusedPipeline, scenes: Sequence[Scene]) -> np.ndarray:
     """Renders of the scenes, through the autoencoder: what a perfect painter of tokens could show."""
     images = np.stack([draw(scene, Layout.drawn(seed)).image for seed, scene in enumerate(scenes)])
     return vq.decode(pipeline.vqvae, vq.encode(pipeline.vqvae, torch.from_numpy(images))).cpu().numpy()
-
-
-def sheet(pipeline: AmusedPipeline, guidance_scales: Sequence[float], steps: int) -> Image.Image:
-    """`PROMPTS` of the built-in model's grid side by side, a row for each guidance scale; seed 0, none chosen."""
-    rows = [np.concatenate(list(paint(pipeline, PROMPTS, scale, steps)), 1) for scale in guidance_scales]
-    small = Image.fromarray(np.concatenate(rows))
-    return small.resize((small.width * 2, small.height * 2), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
@@ -75,7 +59,7 @@ def main() -> None:
     }
     best = best_of(by_scale)
     if arguments.sheet:
-        sheet(pipeline, arguments.guidance, arguments.steps).save(arguments.sheet, optimize=True)
+        sheet(partial(paint, pipeline, steps=arguments.steps), arguments.guidance).save(arguments.sheet, optimize=True)
     report = {
         "model": str(arguments.model),
         "scenes": len(scenes),

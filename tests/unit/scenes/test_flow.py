@@ -17,6 +17,7 @@ from scenes.flow import evaluate, training
 from scenes.flow.attention_terms import CatchJointAttention
 from scenes.flow.export import export
 from scenes.flow.train import SCENES, prepare
+from scenes.shipping import ship
 from scenes.tokenizer import MAX_LENGTH
 from scenes.world import Scene, Thing
 
@@ -90,7 +91,8 @@ def test_what_words_are_looked_at_is_caught_and_the_output_is_the_stock_processo
 def test_a_model_is_shipped_with_its_table_once(run, tmp_path):
     (tmp_path / "models.toml").write_text('[[models]]\nid = "scenes"\npath = "x"\nfamily = "stable_diffusion"\n')
     for _ in range(2):
-        evaluate.ship(run[0] / "model", tmp_path / "models.toml", tmp_path / "scenes/flow/model")
+        target = tmp_path / "scenes/flow/model"
+        ship(run[0] / "model", target, "scenes-flow", evaluate.row(), tmp_path / "models.toml")
 
     declared = (tmp_path / "models.toml").read_text()
     assert declared.count('id = "scenes-flow"') == 1

@@ -15,7 +15,7 @@ from scenes.pixels.captions import CaptionsApart, PooledFrom
 from scenes.pixels.export import export
 from scenes.pixels.joint_attention import CatchJointAttention
 from scenes.pixels.objective import Objective
-from scenes.pixels.ship import ship
+from scenes.shipping import ship
 from scenes.tokens.drawing import held_out
 from scenes.vocabulary import words
 
@@ -168,7 +168,8 @@ def test_a_model_is_shipped_as_it_is_with_one_row_of_the_models_file(tmp_path):
     (tmp_path / "shipped").mkdir()
     (tmp_path / "shipped" / "old").touch()
     for _ in range(2):
-        ship(tmp_path / "trained", 20, 3.0, tmp_path / "shipped", models)
+        row = evaluate.ROW.format(steps=20, guidance=3.0)
+        ship(tmp_path / "trained", tmp_path / "shipped", "scenes-if", row, models)
     assert [path.name for path in (tmp_path / "shipped").iterdir()] == ["training.json"]
     rows = tomllib.loads(models.read_text())["models"]
     assert [row["id"] for row in rows] == ["scenes", "scenes-if"]
