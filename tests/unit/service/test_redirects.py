@@ -4,6 +4,7 @@ import asyncio
 import base64
 import ssl
 import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -243,6 +244,16 @@ def test_a_data_url_holds_its_file(world, url):
 )
 def test_a_data_url_that_holds_no_file_or_too_much_is_refused(world, url, code):
     assert refusal(world, url).code == code
+
+
+def test_a_data_url_is_read_beside_the_event_loop(world, monkeypatch):
+    """With a percent sign for each byte, 200 kB take 15 ms of computing, which no other request is to wait for."""
+    threads = []
+    monkeypatch.setattr("picture_files.by_url.file_of", lambda _: threads.append(threading.current_thread()) or CAT)
+
+    fetched(world, "data:,%41")
+
+    assert [thread is threading.main_thread() for thread in threads] == [False]
 
 
 @pytest.fixture
