@@ -158,11 +158,15 @@ def ours(
 def automatic(
     sources: Sequence[Source], family: ModelFamily, steps: int, *, defaults: ModelDefaults | None = None
 ) -> list[np.ndarray]:
-    """Two prompts and nothing else; of a drawn picture what comes back for a photo. `defaults` as of `ours`."""
+    """Two prompts and nothing else; of a drawn picture what comes back for a photo.
+
+    Args:
+        defaults: a model's: what it keeps, and windows of its own. As the API chooses for it.
+    """
     images: list[np.ndarray] = []
     for source in sources:
         spec = automatic_spec(source, steps)
-        result = run(with_windows(spec, explicit(spec), defaults) if defaults else spec, source, family)
+        result = run(with_windows(spec, explicit(spec, defaults.keep), defaults) if defaults else spec, source, family)
         if source.layout is None:
             images += [np.asarray(image) for image in result.images[1:]]
         else:

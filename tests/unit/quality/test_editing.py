@@ -6,13 +6,15 @@ for: to do what the prompt says and to leave the rest alone, which painting the 
 
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.quality import sources as asked
-from benchmarks.quality.methods import METHODS, true_mask
+from benchmarks.quality.methods import METHODS, methods_of, true_mask
+from benchmarks.quality.opened import opened
 from benchmarks.quality.painting import decoded, noise_of, paint
 from benchmarks.quality.photos import run
 from benchmarks.quality.report import rows, summary
@@ -76,6 +78,20 @@ def test_every_method_gives_a_picture_for_every_change(generated, drawn, family)
         with torch.no_grad():
             images = method(sources, family, STEPS)
         assert [image.shape for image in images] == [(64, 64, 3)] * 2
+
+
+def test_an_automatic_edit_keeps_what_the_models_requests_keep(generated, family, monkeypatch):
+    asked_for, source = [], generated[0]
+    made = SimpleNamespace(images=[source.image] * (1 + len(source.changes)))
+    monkeypatch.setattr("benchmarks.quality.methods.run", lambda spec, *_: asked_for.append(spec) or made)
+    place = [change.kind for change in source.changes].index("place")
+
+    for keep in (None, "things"):
+        methods_of(opened("scenes").defaults.model_copy(update={"keep": keep}))["automatic"]([source], family, STEPS)
+
+    without, with_things = (spec.targets[place].local_blend for spec in asked_for)
+    assert without is None
+    assert with_things.source_subtract_words
 
 
 def test_one_kind_alone_is_the_same_edit_as_among_all(generated):
