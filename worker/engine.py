@@ -150,7 +150,8 @@ class Engine:
             if isinstance(step, Waiting):
                 yield step
                 return
-            done, steps = before + step.index + 1, before + step.num_steps
+            done = before + step.index + 1 + step.finished
+            steps = before + step.num_steps + step.finishing
             yield Progress(step=done, steps=steps)
             if step.clean and step.index + 1 in preview_steps(asked, step.num_steps):
                 yield from self._previewed(edited.job, step, done, steps)

@@ -35,7 +35,7 @@ from p2p.spec import EditSpec
 from p2p.trajectory import Trajectory
 
 #: Members whose pictures are being made, and the work on them.
-_Finishing = tuple[list[Member], Generator[None, None, Finished]]
+_Finishing = tuple[list[Member], Generator[Member, None, Finished]]
 
 
 class Cohort:
@@ -132,7 +132,8 @@ class Cohort:
             run = KeptRun(family, sampler, job, kept)
         if rows is not spec:
             run = TriedRun(run, spec)
-        return Member(run, key, tuple(family.loras.digests(spec.loras)))
+        finishing = family.finishing(spec.sampling.height, spec.sampling.width)
+        return Member(run, key, tuple(family.loras.digests(spec.loras)), finishing=finishing.steps)
 
     def turn(self) -> Turn:
         """One step of every job, or one piece of finishing those that ended; in turns where both wait.
@@ -214,9 +215,11 @@ class Cohort:
 
     def _finish(self, began: float) -> Turn:
         members, work = self._finishing[0]
-        rows, results, errors = {member: member.pictures for member in members}, {}, {}
+        rows, steps, results, errors = {member: member.pictures for member in members}, {}, {}, {}
         try:
-            next(work)
+            member = next(work)
+            if member in members:  # it may have left on the way
+                steps[member] = member.finished_one()
             self._finishing.rotate(-1)
         except StopIteration as end:
             self._finishing.popleft()
@@ -231,7 +234,8 @@ class Cohort:
                     raise
                 except Exception as error:
                     errors[member] = let_go(error)
-        return Turn(part="decode", seconds=self._since(began), rows=rows, results=results, errors=errors)
+        seconds = self._since(began)
+        return Turn(part="decode", seconds=seconds, rows=rows, steps=steps, results=results, errors=errors)
 
     def _since(self, began: float) -> float:
         """Seconds that a turn has taken."""

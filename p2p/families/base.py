@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -34,6 +34,16 @@ class DrawnFrom:
     unconditional: Encoded | None
     seed: int
     run: int = 0
+
+
+class Finishing(NamedTuple):
+    """What is done with the last latents of a run to have its pictures.
+
+    Attributes:
+        steps: how often `ModelFamily.finish` yields for it.
+    """
+
+    steps: int = 0
 
 
 class ModelFamily(Protocol):
@@ -146,10 +156,15 @@ class ModelFamily(Protocol):
         """
         ...
 
-    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
+    def finishing(self, height: int | None, width: int | None) -> Finishing:
+        """What `finish` does for pictures of a size; of the model's own where none is given."""
+        ...
+
+    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[int, None, Tensor]:
         """What is made of the last latents: pictures, as `decode` gives them.
 
-        Yields after each piece of work that takes as long as a step, so that a caller can stop in between.
+        Yields the number of the run (`DrawnFrom.run`) after each piece of work on it that takes as long as a step, so
+        that a caller can stop in between.
 
         Args:
             rows: what each is drawn from. Rows of several runs may be finished together, and no run may notice.

@@ -10,7 +10,7 @@ from torch.nn import functional
 from p2p.attention.added_keys import ControlledAddedKeys, layers_with_added_keys
 from p2p.attention.sites import AttentionSite, Keys
 from p2p.errors import UnsupportedSize
-from p2p.families.base import DrawnFrom
+from p2p.families.base import DrawnFrom, Finishing
 from p2p.families.conditioning import Conditioning
 from p2p.families.super_resolution import Stage, enlarged
 from p2p.families.unet import UNetFamily
@@ -76,7 +76,10 @@ class PixelFamily(UNetFamily):
             return pixels
         return functional.interpolate(pixels, scale_factor=self.scale_factor, mode="bilinear", align_corners=False)
 
-    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
+    def finishing(self, height: int | None, width: int | None) -> Finishing:
+        return Finishing(sum(stage.steps for stage in self.stages))
+
+    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[int, None, Tensor]:
         require_finite(latents, "the latents")
         if not self.stages:
             return _shown(latents)

@@ -41,8 +41,8 @@ class Stage(Protocol):
         ...
 
 
-def enlarged(small: Tensor, rows: Sequence[DrawnFrom], stages: Sequence[Stage]) -> Generator[None, None, Tensor]:
-    """Pixels in -1..1 that all stages have made larger. Yields after each step of each run.
+def enlarged(small: Tensor, rows: Sequence[DrawnFrom], stages: Sequence[Stage]) -> Generator[int, None, Tensor]:
+    """Pixels in -1..1 that all stages have made larger. Yields the run's number after each of its steps.
 
     Rows of a run share their noise and their calls, so that pixels that are equal stay equal. Runs are made one after
     the other: what is made of one does not depend on those beside it.
@@ -61,8 +61,8 @@ def enlarged(small: Tensor, rows: Sequence[DrawnFrom], stages: Sequence[Stage]) 
     return torch.cat(made)
 
 
-def larger(small: Tensor, rows: Texts, stage: Stage, seed: int) -> Generator[None, None, Tensor]:
-    """Pixels that one stage has made larger."""
+def larger(small: Tensor, rows: Texts, stage: Stage, seed: int) -> Generator[int, None, Tensor]:
+    """Pixels of one run that one stage has made larger."""
     scheduler = type(stage.scheduler).from_config(stage.scheduler.config)
     scheduler.set_timesteps(stage.steps, device=small.device)
     size = [side * stage.factor for side in small.shape[-2:]]
@@ -76,5 +76,5 @@ def larger(small: Tensor, rows: Texts, stage: Stage, seed: int) -> Generator[Non
             if not takes_variance(scheduler):
                 output = of_state(output, state)
             state = scheduler.step(output, timestep, state, generator=streams, return_dict=False)[0]
-        yield
+        yield rows[0].run
     return state

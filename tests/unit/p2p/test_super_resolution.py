@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from p2p.cohort.cohort import Cohort
-from p2p.edit import edit
+from p2p.edit import edit, edit_steps
 from p2p.errors import UnsupportedModel
 from p2p.families import load
 from p2p.families.base import DrawnFrom
@@ -93,7 +93,16 @@ def test_a_photo_is_compared_with_its_small_pixels_at_its_own_size(family):
 def test_it_can_be_left_after_each_step(family):
     stops, _ = pixels_of(family.finish(small(family, 1), drawn_from(family, 0)))
 
-    assert stops == family.stages[0].steps
+    assert stops == family.finishing(None, None).steps == family.stages[0].steps
+
+
+def test_its_steps_are_counted_on_from_those_of_the_run_for_every_seed_of_it(family):
+    wanted, larger = spec(REFINE, **NO_MAPS), family.finishing(None, None).steps
+    sampling = wanted.sampling.model_copy(update={"seed": None, "seeds": (3, 4), "steps": 2})
+    steps = list(edit_steps(wanted.model_copy(update={"sampling": sampling}), family))
+
+    assert [step.index + 1 + step.finished for step in steps] == [*range(1, 2 + 2 * larger + 1)]
+    assert {step.num_steps + step.finishing for step in steps} == {2 + 2 * larger}
 
 
 def test_a_job_is_left_within_a_step_of_it_and_the_next_one_is_whole(family):
