@@ -12,8 +12,9 @@ from jobs.errors import InvalidCatalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import Layout, Parts, Trouble, beyond_half
-from p2p.layouts.checks import Described, beyond_stages, cell_of, chosen_variant, described, wrong
+from p2p.layouts.checks import Described, chosen_variant, described, wrong
 from p2p.layouts.embeddings import vectors
+from p2p.layouts.enlarging import beyond_stages, cell_of
 from p2p.layouts.model_files import ModelFiles
 from prompts.counting import counter_of
 from prompts.tokenization.opened import open_tokenizer, tokenizer_alone
@@ -85,13 +86,18 @@ def _sizes(model: ModelDeclaration, layout: Layout, parts: Parts) -> Iterator[Tr
         return
     files = ModelFiles.of(model)
     yield from beyond_stages(layout, files, parts, model.sizes)
-    cell = cell_of(layout, files, parts)
-    wrong = [size for size in model.sizes if any(side % cell for side in size)]
-    if wrong:
-        fitting = dict.fromkeys(tuple(max(cell, round(side / cell) * cell) for side in size) for size in model.sizes)
-        said = " and ".join(f"{height}x{width}" for height, width in wrong)
+    cells = {size: cell_of(layout, files, parts, *size) for size in model.sizes}
+    wrong: dict[int, list[str]] = {}
+    for (height, width), cell in cells.items():
+        if height % cell or width % cell:
+            wrong.setdefault(cell, []).append(f"{height}x{width}")
+    fitting = dict.fromkeys(
+        tuple(max(cell, round(side / cell) * cell) for side in size) for size, cell in cells.items()
+    )
+    for cell, sizes in wrong.items():
         yield Trouble(
-            f"the sides of {said} are no multiples of {cell}", f"set `sizes` to {[list(size) for size in fitting]}"
+            f"the sides of {' and '.join(sizes)} are no multiples of {cell}",
+            f"set `sizes` to {[list(size) for size in fitting]}",
         )
 
 

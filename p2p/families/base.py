@@ -28,12 +28,14 @@ class DrawnFrom:
         unconditional: of the negative prompt, one row; None if no row is guided by another.
         seed: of its noise.
         run: a number that tells its run from the others that are finished beside it.
+        size: height and width that are asked for; None for the model's own.
     """
 
     text: Encoded
     unconditional: Encoded | None
     seed: int
     run: int = 0
+    size: tuple[int | None, int | None] = (None, None)
 
 
 class Finishing(NamedTuple):
@@ -41,9 +43,11 @@ class Finishing(NamedTuple):
 
     Attributes:
         steps: how often `ModelFamily.finish` yields for it.
+        factor: how many times as long the pictures' sides are as `ModelFamily.decode` has them.
     """
 
     steps: int = 0
+    factor: int = 1
 
 
 class ModelFamily(Protocol):
@@ -95,7 +99,7 @@ class ModelFamily(Protocol):
 
     @property
     def scale_factor(self) -> int:
-        """Pixels of a picture along one cell of its latents."""
+        """Pixels that `decode` makes along one cell of latents; `finishing` says how much larger pictures are."""
         ...
 
     def attention_sites(self) -> Sequence[AttentionSite]: ...
@@ -161,13 +165,14 @@ class ModelFamily(Protocol):
         ...
 
     def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[int, None, Tensor]:
-        """What is made of the last latents: pictures, as `decode` gives them.
+        """What is made of the last latents: pictures of the size that is asked for, in 0..1, float32.
 
         Yields the number of the run (`DrawnFrom.run`) after each piece of work on it that takes as long as a step, so
         that a caller can stop in between.
 
         Args:
-            rows: what each is drawn from. Rows of several runs may be finished together, and no run may notice.
+            rows: what each is drawn from; of one size. Rows of several runs may be finished together, and no run may
+                notice.
         """
         ...
 

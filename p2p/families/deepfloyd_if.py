@@ -42,9 +42,8 @@ class DeepFloydIF(PixelFamily):
         projection.forward = _remembering(projection.forward)
 
     def enlarge_by(self, stage: IFStage) -> None:
-        """Has a further stage make the pictures larger. From then on they are as large as it makes them."""
+        """Has a further stage make pictures larger. From then on the model's own size is what it makes."""
         self.stages.append(stage)
-        self.scale_factor *= stage.factor
 
     @classmethod
     def load(
@@ -60,8 +59,7 @@ class DeepFloydIF(PixelFamily):
         _require_readable(described(DEEPFLOYD_IF, files).folder)
         made = super().load(files, device=device, dtype=dtype, scheduler=scheduler)
         for further in files.stages:
-            small = made.network.config.sample_size * made.scale_factor
-            made.enlarge_by(IFStage.load(further, small, device=device, dtype=dtype))
+            made.enlarge_by(IFStage.load(further, made.reaches[-1].side, device=device, dtype=dtype))
         return made
 
     @property

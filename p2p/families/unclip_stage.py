@@ -19,7 +19,7 @@ class UnCLIPStage:
 
     def __init__(self, parts: UnCLIPParts, steps: int = STEPS) -> None:
         self.first, self.last = parts.super_res_first, parts.super_res_last
-        self.factor, self.steps, self.scheduler = parts.vae_scale_factor, steps, parts.super_res_scheduler
+        self.factor, self.steps, self.scheduler = parts.factor, steps, parts.super_res_scheduler
 
     def upscaled(self, small: Tensor, size: Sequence[int], streams: Sequence[torch.Generator]) -> Tensor:
         # In float32: nothing resizes half precision with antialiasing on a CPU.

@@ -61,7 +61,7 @@ class UNetFamily:
         require(self.name, layout, parts)
         self.pipeline, self.revision, self.loras = pipeline, revision, LoraShelf(pipeline)
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
-        # A pixel is a cell where there is no autoencoder.
+        # A pixel is a cell where there is no autoencoder, whatever further networks make of it.
         self.scale_factor = getattr(pipeline, "vae_scale_factor", 1)
         # A gradient is only ever asked for by a text's embedding: for its weights, activations would be kept as well.
         self.network.requires_grad_(False)

@@ -16,8 +16,8 @@ from tests.held import held_while_finishing
 from tests.integration.conftest import waiter
 from tests.patience import ANSWER, eventually
 
-#: Pixels a side of what each draws: DeepFloyd IF with a second stage, which makes twice as large what the first draws.
-SIDES = {"deepfloyd_if": 64, "unclip": 32}
+#: Pixels a side of what each makes: DeepFloyd IF alone and with a second stage, unCLIP with its super-resolution alone.
+SIZES = {"deepfloyd_if": (64, 32), "unclip": (32, 16)}
 #: Steps in which the pictures of each are made larger, as the pipelines have it.
 FINISHING = {"deepfloyd_if": 50, "unclip": 7}
 #: Steps of edits of each that stand still while their pictures are made larger: of one that is canceled, and of one
@@ -48,8 +48,8 @@ def api(tmp_path_factory, go):
     lines = [
         declared(name, path=name)
         .replace('"stable_diffusion"', f'"{name}"')
-        .replace("sizes = [[32, 32]]", f"sizes = [[{side}, {side}]]")
-        for name, side in SIDES.items()
+        .replace("sizes = [[32, 32]]", f"sizes = {[[side, side] for side in sides]}")
+        for name, sides in SIZES.items()
     ]
     lines[0] = lines[0].replace("sizes =", 'stages = ["second"]\nsizes =')
     file = folder / "models.toml"
@@ -57,12 +57,15 @@ def api(tmp_path_factory, go):
     with stack(folder / "stack", {}, models_file=file, settings={"OMP_NUM_THREADS": "1"}) as served:
         still = held_while_finishing(go, *CANCELED.values(), *FOLLOWED.values())
         program = f"{still}\nfrom worker.__main__ import main; main()"
-        command = python("-c", program, *(argument for name in SIDES for argument in ("--model", name)))
+        command = python("-c", program, *(argument for name in SIZES for argument in ("--model", name)))
         with (
             running("worker", command, folder / "worker.log", served.environment),
             httpx.Client(base_url=served.url, timeout=ANSWER) as client,
         ):
             yield client
+
+
+SAMPLING = {"steps": 2, "guidance_scale": 2.0, "scheduler": "ddim"}
 
 
 def body(model: str, **changes) -> dict:
@@ -75,19 +78,21 @@ def body(model: str, **changes) -> dict:
         "model": model,
         "source": {"prompt": "a cat on a beach"},
         "targets": [target],
-        "sampling": {"steps": 2, "guidance_scale": 2.0, "scheduler": "ddim"},
+        "sampling": SAMPLING,
         **changes,
     }
 
 
-@pytest.mark.parametrize("model", SIDES)
-def test_an_edit_of_words_and_one_of_a_photo_succeed(api, model):
-    photo, side = io.BytesIO(), SIDES[model]
+@pytest.mark.parametrize("model", SIZES)
+def test_edits_of_words_in_each_size_and_one_of_a_photo_succeed(api, model):
+    photo, side = io.BytesIO(), SIZES[model][0]
     Image.linear_gradient("L").resize((side, side)).convert("RGB").save(photo, "png")
     uploaded = api.post("/v1/images", files={"image": ("photo.png", photo.getvalue(), "image/png")}).json()["id"]
     until = waiter(api)
+    asked = [(side, {"sampling": SAMPLING | {"height": side, "width": side}}) for side in SIZES[model]]
+    asked.append((side, {"source": {"prompt": "a cat on a beach", "image": {"upload": uploaded}}}))
 
-    for changes in ({}, {"source": {"prompt": "a cat on a beach", "image": {"upload": uploaded}}}):
+    for side, changes in asked:
         response = api.post("/v1/edits", json=body(model, **changes))
         assert response.status_code == 202, response.text
         job = until(response.headers["Location"])
@@ -96,7 +101,7 @@ def test_an_edit_of_words_and_one_of_a_photo_succeed(api, model):
         assert Image.open(io.BytesIO(api.get(url).raise_for_status().content)).size == (side, side)
 
 
-@pytest.mark.parametrize("model", SIDES)
+@pytest.mark.parametrize("model", SIZES)
 def test_an_edit_is_canceled_within_a_step_of_making_its_pictures_larger(api, release, model):
     steps, until = CANCELED[model], waiter(api)
     response = api.post("/v1/edits", json=body(model, sampling={"steps": steps, "guidance_scale": 2.0}))
@@ -116,9 +121,9 @@ def test_an_edit_is_canceled_within_a_step_of_making_its_pictures_larger(api, re
     assert until(again.headers["Location"])["status"] == "succeeded"
 
 
-@pytest.mark.parametrize("model", SIDES)
+@pytest.mark.parametrize("model", SIZES)
 def test_who_follows_an_edit_sees_a_preview_and_the_steps_that_make_its_pictures_larger(api, release, model):
-    steps, side = FOLLOWED[model], SIDES[model]
+    steps, small = FOLLOWED[model], SIZES[model][-1]
     how = {"sampling": {"steps": steps, "guidance_scale": 2.0}, "artifacts": {"previews": 1}}
     response = api.post("/v1/edits", json=body(model, **how))
     told: list[tuple[str, dict]] = []
@@ -139,7 +144,7 @@ def test_who_follows_an_edit_sees_a_preview_and_the_steps_that_make_its_pictures
     (preview,) = (said for name, said in told if name == "preview")
     assert preview["step"] == round(steps / 2)
     picture = Image.open(io.BytesIO(api.get(preview["url"]).raise_for_status().content))
-    assert picture.size == (2 * side, side)  # the source and its edit
+    assert picture.size == (2 * small, small)  # the source and its edit
 
 
 def test_an_inversion_that_samples_again_is_refused_at_the_door_by_name(api):

@@ -8,21 +8,25 @@ from PIL import Image
 
 from p2p.cohort.cohort import Cohort
 from p2p.edit import edit, edit_steps
-from p2p.errors import UnsupportedModel
+from p2p.errors import MixedBatch, UnsupportedModel
 from p2p.families import load
-from p2p.families.base import DrawnFrom
+from p2p.families.base import DrawnFrom, Finishing, to_images
 from p2p.families.deepfloyd_if import DeepFloydIF
 from p2p.families.if_stage import IFStage
 from p2p.families.super_resolution import larger
 from p2p.families.unclip import UnCLIP
 from p2p.inversion import invert
 from p2p.inversion.fidelity import fidelity
+from p2p.layouts import LAYOUTS
+from p2p.layouts.checks import described
+from p2p.layouts.footprint import number_of_weights
 from p2p.layouts.model_files import ModelFiles
+from p2p.layouts.reach import Reach
 from p2p.sampling import noise_streams
 from p2p.spec import Sampling
 from p2p.stepping import result_of
 from tests import tiny_if, tiny_unclip
-from tests.unit.p2p.test_edit import NO_MAPS, REFINE, spec
+from tests.unit.p2p.test_edit import NO_MAPS, REFINE, SWAP, spec
 
 
 def deepfloyd() -> DeepFloydIF:
@@ -66,7 +70,7 @@ def test_rows_of_a_run_that_are_equal_stay_equal_and_others_do_not(family):
     pixels[2] = -pixels[2]
     _, large = pixels_of(family.finish(pixels, drawn_from(family, 0, 0, 0)))
 
-    assert large.shape[-1] == pixels.shape[-1] * family.scale_factor
+    assert large.shape[-1] == pixels.shape[-1] * family.stages[0].factor
     assert torch.equal(large[0], large[1])
     assert not torch.equal(large[0], large[2])
 
@@ -81,8 +85,44 @@ def test_a_run_is_the_same_picture_alone_and_beside_another_one(family):
         assert torch.equal(together[place : place + 1], alone)
 
 
+def test_a_small_picture_is_what_the_large_one_is_made_of(family):
+    small, large = ((reach.side,) * 2 for reach in family.reaches)
+    made = {
+        size: edit(spec(REFINE, steps=2, sampling=dict(zip(("height", "width"), size, strict=True)), **NO_MAPS), family)
+        for size in (small, large)
+    }
+
+    assert [made[size].images[1].size for size in (small, large)] == [small, large]
+    assert torch.equal(made[small].latents, made[large].latents)
+    assert made[small].images == to_images(family.decode(made[small].latents))
+    assert (family.finishing(*small), family.finishing(*large).factor) == (Finishing(), 2)
+
+
+def test_pictures_of_other_sizes_do_not_share_a_batch_though_their_latents_would_fit(family):
+    with Cohort(family) as cohort:
+        first, second = (
+            spec(REFINE, sampling={"height": reach.side, "width": reach.side}, **NO_MAPS) for reach in family.reaches
+        )
+        cohort.join(first)
+        with pytest.raises(MixedBatch, match="pixels of a picture along one cell of its latents of 1 and 2"):
+            cohort.join(second)
+
+
+def test_what_a_mask_bounds_is_found_on_the_grid_of_the_small_pixels(family):
+    side, upload = family.reaches[-1].side, "img_" + "0" * 32
+    white = Image.new("L", (side, side))
+    white.paste(255, (0, 0, side, side // 2))
+    wanted = spec(SWAP | {"local_blend": {"mask": {"upload": upload}, "start": 0}}, steps=2)
+
+    (mask,) = edit(wanted, family, masks={upload: white}).masks
+
+    assert mask.shape == family.latent_shape(None, None)[1:]
+    assert mask[: len(mask) // 2].all()
+    assert not mask[len(mask) // 2 :].any()
+
+
 def test_a_photo_is_compared_with_its_small_pixels_at_its_own_size(family):
-    side = family.latent_shape(None, None)[-1] * family.scale_factor
+    side = family.reaches[-1].side
     photo = Image.linear_gradient("L").resize((side, side)).convert("RGB")
     found = invert(photo, "a cat", family, method="direct", sampling=Sampling(steps=2, scheduler="ddim"))
 
@@ -115,7 +155,7 @@ def test_a_job_is_left_within_a_step_of_it_and_the_next_one_is_whole(family):
         assert (turns, cohort.members) == (["denoise", "denoise", "decode"], ())
 
     assert edit(wanted, family).images == whole.images
-    assert whole.images[0].size == (whole.latents.shape[-1] * family.scale_factor,) * 2
+    assert whole.images[0].size == (family.reaches[-1].side,) * 2
 
 
 def test_a_stage_of_deepfloyd_if_is_the_plain_pipeline():
@@ -140,20 +180,40 @@ def test_a_stage_of_deepfloyd_if_is_the_plain_pipeline():
     assert (ours - plain).norm() < 1e-5 * plain.norm()  # the texts are joined in another order
 
 
-def test_further_stages_that_a_models_file_names_are_loaded_with_the_model(tmp_path):
+@pytest.fixture
+def saved(tmp_path):
+    """A model of DeepFloyd IF's layout, and the folder of a further stage."""
     first = tiny_if.pipeline()
     further = tiny_if.second_stage(first)
     first.save_pretrained(tmp_path / "first")
     further.register_modules(text_encoder=None, tokenizer=None)
     further.save_pretrained(tmp_path / "second")
-    one, both = (
-        load("deepfloyd_if", ModelFiles(str(tmp_path / "first"), stages=stages))
-        for stages in [(), (str(tmp_path / "second"),)]
-    )
+    return str(tmp_path / "first"), str(tmp_path / "second")
 
-    assert (one.scale_factor, both.scale_factor) == (1, 2)
+
+def test_further_stages_that_a_models_file_names_are_loaded_with_the_model(saved):
+    first, second = saved
+    alone, further = ModelFiles(first), ModelFiles(first, stages=(second,))
+    one, both = (load("deepfloyd_if", files) for files in (alone, further))
+
+    assert [family.reaches for family in (one, both)] == [[Reach(1, 32)], [Reach(1, 32), Reach(2, 64)]]
     assert both.latent_shape(64, 64) == one.latent_shape(32, 32)
     assert one.revision != both.revision  # a kept source has pictures of another size
+    weights = sum(weight.numel() for weight in both.stages[0].network.parameters())
+    assert counted(further) == counted(alone) + weights
+
+
+def counted(files: ModelFiles) -> int:
+    """The weights of a model of DeepFloyd IF's layout, by its files."""
+    layout = LAYOUTS["deepfloyd_if"]
+    return number_of_weights(layout, files, described(layout, files)) or 0
+
+
+def test_a_stage_that_makes_nothing_larger_is_refused_by_name(saved):
+    first, second = saved
+
+    with pytest.raises(UnsupportedModel, match="pictures of 64x64 pixels larger, and its own are no larger"):
+        load("deepfloyd_if", ModelFiles(first, stages=(second, second)))
 
 
 def test_a_first_stage_in_the_place_of_a_further_one_is_refused_by_name():

@@ -9,8 +9,10 @@ from transformers import AutoTokenizer
 from jobs.catalogue import load_catalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
-from p2p.layouts.checks import beyond_stages, cell_of, described, wrong
+from p2p.layouts.checks import described, wrong
+from p2p.layouts.enlarging import beyond_stages, cell_of
 from p2p.layouts.model_files import ModelFiles
+from p2p.layouts.reach import Reach, nearest
 from p2p.spec import EditSpec
 from prompts.counting import counter_of
 from prompts.schedulers import cutting_off
@@ -88,12 +90,31 @@ def test_a_scheduler_in_the_place_of_three_is_refused_by_name():
 
 
 def test_the_sides_of_pictures_are_multiples_of_what_the_networks_halve_and_enlarge(name):
-    files = ModelFiles(str(FOLDERS[name]))
+    layout, files = LAYOUTS[name], ModelFiles(str(FOLDERS[name]))
+    parts = described(layout, files).parts
+    own, *further = layout.draws(parts)
 
     # Three halvings each; unCLIP's own super-resolution makes two pixels of one here.
-    assert (
-        cell_of(LAYOUTS[name], files, described(LAYOUTS[name], files).parts) == {"deepfloyd_if": 8, "unclip": 16}[name]
-    )
+    assert cell_of(layout, files, parts, own.side, own.side) == 8
+    assert [cell_of(layout, files, parts, reach.side, reach.side) for reach in further] == [16] * (name == "unclip")
+
+
+@pytest.mark.parametrize(
+    ("size", "further"),
+    [
+        ((64, 64), 0),
+        ((96, 64), 0),
+        ((128, 128), 1),
+        ((256, 256), 1),
+        ((192, 256), 1),
+        ((768, 1024), 2),
+        ((1024, 1024), 2),
+    ],
+)
+def test_a_size_is_made_by_the_models_whose_own_pictures_are_nearest_to_it(size, further):
+    reaches = [Reach(1, 64), Reach(4, 256), Reach(16, 1024)]
+
+    assert nearest(reaches, *size) == further
 
 
 def test_a_size_that_only_a_further_model_could_make_is_refused_by_name():

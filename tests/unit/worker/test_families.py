@@ -87,7 +87,7 @@ def test_a_job_has_its_pictures_maps_mask_source_and_manifest(files, family):
     assert np.array_equal(pixels(made["edit-1.png"])[kept], pixels(made["source.png"])[kept])
     assert loaded(made["trajectory.safetensors"]).latents.shape == (STEPS, *family.latent_shape(SIDE, SIDE))
     with np.load(io.BytesIO(made["maps.npz"])) as maps:
-        cells = SIDE // family.scale_factor // family.map_factor
+        cells = family.latent_shape(SIDE, SIDE)[-1] // family.map_factor
         assert maps["source"].shape == (len(words), cells, cells)
         assert maps["edit-2.words"].tolist() == ["a", "cat", "on", "a", "red", "beach"]
     manifest = json.loads(made["manifest.json"])
