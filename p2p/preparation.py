@@ -90,8 +90,18 @@ class Prepared:
     @property
     def drawn_from(self) -> list[DrawnFrom]:
         """Of each row, what it is drawn from."""
-        size = self.spec.sampling.height, self.spec.sampling.width
-        return [DrawnFrom(text, self.unconditional, self.spec.seeds[0], size=size) for text in self.text.rows()]
+        sampling, each = self.spec.sampling, zip(self.spec.prompts, self.text.rows(), strict=True)
+        return [
+            DrawnFrom(
+                text,
+                self.unconditional,
+                self.spec.seeds[0],
+                size=(sampling.height, sampling.width),
+                prompt=prompt,
+                negative_prompt=sampling.negative_prompt,
+            )
+            for prompt, text in each
+        ]
 
 
 def sampler_of(spec: EditSpec, family: ModelFamily) -> Sampler:

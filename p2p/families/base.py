@@ -29,6 +29,7 @@ class DrawnFrom:
         seed: of its noise.
         run: a number that tells its run from the others that are finished beside it.
         size: height and width that are asked for; None for the model's own.
+        prompt, negative_prompt: as they are written, for a stage that has a text encoder of its own.
     """
 
     text: Encoded
@@ -36,6 +37,8 @@ class DrawnFrom:
     seed: int
     run: int = 0
     size: tuple[int | None, int | None] = (None, None)
+    prompt: str = ""
+    negative_prompt: str = ""
 
 
 class Finishing(NamedTuple):

@@ -3,6 +3,7 @@
 from p2p.layouts.base import PIPELINE, Layout, Parts, value_of
 from p2p.layouts.reach import Reach
 from p2p.layouts.stable_diffusion import STABLE_DIFFUSION
+from p2p.layouts.upscaler import UPSCALER
 
 #: Blocks whose layers put the text's columns and the pixels' into one softmax.
 ADDED_KEYS = {
@@ -44,13 +45,13 @@ IF_STAGE = Layout(
         "scheduler": {"prediction_type": ("epsilon",)},
     },
     hints={("unet.in_channels", 3): "that of the first stage", ("unet.in_channels", 7): "an upscaler's of latents"},
-    mends={"model_index": "name further stages of DeepFloyd IF in `stages` of its table of the models file"},
+    mends={"model_index": "name further stages of DeepFloyd IF, or an upscaler, in `stages` of the models file"},
     token_limit=77,
     cell=lambda parts: halvings(parts, "unet"),
     enlarges=lambda parts, side: side_of(parts, "unet", 256) // side,
 )
 #: By the pipelines of further models, what is handled of them.
-STAGES = {kind: stage for stage in (IF_STAGE,) for kind in stage.kinds[PIPELINE]}
+STAGES = {kind: stage for stage in (IF_STAGE, UPSCALER) for kind in stage.kinds[PIPELINE]}
 
 DEEPFLOYD_IF = Layout(
     kinds={

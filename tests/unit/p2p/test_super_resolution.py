@@ -2,8 +2,10 @@
 
 from collections.abc import Generator
 
+import numpy as np
 import pytest
 import torch
+from diffusers import EulerDiscreteScheduler
 from PIL import Image
 
 from p2p.cohort.cohort import Cohort
@@ -12,9 +14,11 @@ from p2p.errors import MixedBatch, UnsupportedModel
 from p2p.families import load
 from p2p.families.base import DrawnFrom, Finishing, to_images
 from p2p.families.deepfloyd_if import DeepFloydIF
+from p2p.families.encoded import Encoded
 from p2p.families.if_stage import IFStage
 from p2p.families.super_resolution import larger
 from p2p.families.unclip import UnCLIP
+from p2p.families.upscaler_stage import UpscalerStage
 from p2p.inversion import invert
 from p2p.inversion.fidelity import fidelity
 from p2p.layouts import LAYOUTS
@@ -25,8 +29,8 @@ from p2p.layouts.reach import Reach
 from p2p.sampling import noise_streams
 from p2p.spec import Sampling
 from p2p.stepping import result_of
-from tests import tiny_if, tiny_unclip
-from tests.unit.p2p.test_edit import NO_MAPS, REFINE, SWAP, spec
+from tests import tiny_if, tiny_unclip, tiny_upscaler
+from tests.unit.p2p.test_edit import BLEND, NO_MAPS, REFINE, SWAP, spec
 
 
 def deepfloyd() -> DeepFloydIF:
@@ -36,18 +40,25 @@ def deepfloyd() -> DeepFloydIF:
     return family
 
 
+def upscaled() -> DeepFloydIF:
+    """Stable Diffusion's upscaler in the place of the second stage."""
+    family = DeepFloydIF(tiny_if.pipeline())
+    family.enlarge_by(UpscalerStage(tiny_upscaler.pipeline(), steps=2))
+    return family
+
+
 def unclip() -> UnCLIP:
     return UnCLIP(tiny_unclip.pipeline())
 
 
-@pytest.fixture(params=[deepfloyd, unclip], ids=["deepfloyd_if", "unclip"])
+@pytest.fixture(params=[deepfloyd, upscaled, unclip], ids=["deepfloyd_if", "upscaler", "unclip"])
 def family(request):
     return request.param()
 
 
 def drawn_from(family, *runs: int) -> list[DrawnFrom]:
     text, away = family.encode_prompts(["a cat"]), family.encode_negative("")
-    return [DrawnFrom(text, away, seed=5 + run, run=run) for run in runs]
+    return [DrawnFrom(text, away, seed=5 + run, run=run, prompt="a cat") for run in runs]
 
 
 def pixels_of(steps: Generator[None, None, torch.Tensor]) -> tuple[int, torch.Tensor]:
@@ -95,7 +106,7 @@ def test_a_small_picture_is_what_the_large_one_is_made_of(family):
     assert [made[size].images[1].size for size in (small, large)] == [small, large]
     assert torch.equal(made[small].latents, made[large].latents)
     assert made[small].images == to_images(family.decode(made[small].latents))
-    assert (family.finishing(*small), family.finishing(*large).factor) == (Finishing(), 2)
+    assert (family.finishing(*small), family.finishing(*large).factor) == (Finishing(), family.stages[0].factor)
 
 
 def test_pictures_of_other_sizes_do_not_share_a_batch_though_their_latents_would_fit(family):
@@ -104,7 +115,7 @@ def test_pictures_of_other_sizes_do_not_share_a_batch_though_their_latents_would
             spec(REFINE, sampling={"height": reach.side, "width": reach.side}, **NO_MAPS) for reach in family.reaches
         )
         cohort.join(first)
-        with pytest.raises(MixedBatch, match="pixels of a picture along one cell of its latents of 1 and 2"):
+        with pytest.raises(MixedBatch, match=r"pixels of a picture along one cell of its latents of 1 and [24]"):
             cohort.join(second)
 
 
@@ -119,6 +130,17 @@ def test_what_a_mask_bounds_is_found_on_the_grid_of_the_small_pixels(family):
     assert mask.shape == family.latent_shape(None, None)[1:]
     assert mask[: len(mask) // 2].all()
     assert not mask[len(mask) // 2 :].any()
+
+
+def test_outside_of_a_blend_by_words_the_large_picture_is_its_source(family):
+    made = edit(spec(BLEND | {"local_blend": BLEND["local_blend"] | {"start": 0}}, steps=2), family)
+
+    source, edited = (np.asarray(image) for image in made.images)
+    kept = np.asarray(made.masks[0]) == 0  # its edge is soft
+    assert kept.shape == source.shape[:2]
+    assert 0 < kept.mean() < 1
+    assert np.array_equal(source[kept], edited[kept])
+    assert not np.array_equal(source, edited)
 
 
 def test_a_photo_is_compared_with_its_small_pixels_at_its_own_size(family):
@@ -189,6 +211,65 @@ def saved(tmp_path):
     further.register_modules(text_encoder=None, tokenizer=None)
     further.save_pretrained(tmp_path / "second")
     return str(tmp_path / "first"), str(tmp_path / "second")
+
+
+def test_the_upscaler_is_the_plain_pipeline():
+    pipeline = tiny_upscaler.pipeline()
+    family, rows = DeepFloydIF(tiny_if.pipeline()), ["a cat on a beach", "a red dog"]
+    pixels, (text, away) = small(family, 2), (family.encode_prompts([""]), family.encode_negative(""))
+    drawn = [DrawnFrom(text, away, seed=0, prompt=prompt, negative_prompt="a car") for prompt in rows]
+    ours = result_of(larger(pixels, drawn, UpscalerStage(pipeline, steps=2), seed=7))
+
+    streams = noise_streams(7, 2)  # of which ours takes the latents first
+    latents = torch.cat([torch.randn((1, 4, *pixels.shape[2:]), generator=stream) for stream in streams])
+    plain = pipeline(
+        rows,
+        image=pixels / 2 + 0.5,
+        num_inference_steps=2,
+        negative_prompt=["a car"] * 2,
+        generator=streams,
+        latents=latents,
+        output_type="latent",
+    ).images
+    decoded = pipeline.vae.decode(plain / pipeline.vae.config.scaling_factor).sample.detach()
+    assert (ours - decoded).norm() < 1e-5 * decoded.norm()  # the texts are encoded beside each other
+
+
+def test_the_upscaler_reads_a_prompt_whole_that_its_text_encoder_reads_in_two():
+    stage = UpscalerStage(tiny_upscaler.pipeline(limit=24))
+    text = Encoded(torch.zeros(1, 77, 32))
+    pixels = torch.zeros(1, 3, 32, 32)
+    short, long = (
+        stage.begun(pixels, noise_streams(1, 1), [DrawnFrom(text, None, seed=1, prompt=prompt)]).conditioning
+        for prompt in ("a red cat", "a red cat " * 10)
+    )
+
+    assert [each.texts.context.shape[1] for each in (short, long)] == [24, 48]
+    assert (short.guided, len(short.texts)) == ((), 1)  # nothing to be guided away from, as in the run
+
+
+def test_three_sizes_of_one_model_are_made_by_as_many_stages(saved, tmp_path):
+    first, second = saved
+    tiny_upscaler.pipeline().save_pretrained(tmp_path / "third", variant="fp16")
+    family = load("deepfloyd_if", ModelFiles(first, stages=(second, str(tmp_path / "third"))))
+    for stage in family.stages:
+        stage.steps = 1
+
+    assert [reach.side for reach in family.reaches] == [32, 64, 256]
+    for further, reach in enumerate(family.reaches):
+        sampling = {"height": reach.side, "width": reach.side}
+        made = edit(spec(SWAP, steps=2, sampling=sampling, **NO_MAPS), family)
+        assert {image.size for image in made.images} == {(reach.side, reach.side)}
+        assert family.finishing(reach.side, reach.side) == (further, reach.factor)
+        assert np.asarray(made.images[0]).std() > 0
+
+
+def test_an_upscaler_with_another_scheduler_is_refused_by_name():
+    pipeline = tiny_upscaler.pipeline()
+    pipeline.scheduler = EulerDiscreteScheduler()
+
+    with pytest.raises(UnsupportedModel, match="scheduler is EulerDiscreteScheduler, and the upscaler handles DDIM"):
+        UpscalerStage(pipeline)
 
 
 def test_further_stages_that_a_models_file_names_are_loaded_with_the_model(saved):

@@ -18,6 +18,7 @@ from prompts.counting import counter_of
 from prompts.schedulers import cutting_off
 from service.edits.resolving import resolved
 from service.http.errors import InvalidEdit
+from tests import tiny_upscaler
 from tests.declared import declared
 
 GOLDEN = Path(__file__).parents[2] / "parity" / "families"
@@ -78,6 +79,21 @@ def test_a_further_model_that_is_no_stage_is_refused_by_name(name):
 
     wanted = {"deepfloyd_if": "that of the first stage", "unclip": "unclip takes no further model: take `stages` out"}
     assert wanted[name] in said
+
+
+def test_what_an_upscaler_lacks_is_named_before_any_weights_are_read(tmp_path):
+    tiny_upscaler.pipeline().save_pretrained(tmp_path / "upscaler")
+    files = ModelFiles(str(FOLDERS["deepfloyd_if"]), stages=(str(tmp_path / "upscaler"),))
+    assert troubles("deepfloyd_if", files) == []
+
+    config = tmp_path / "upscaler" / "vae" / "config.json"
+    config.write_text(config.read_text().replace("0.08333", "0.18215"))
+    assert "vae has scaling_factor 0.18215, and deepfloyd_if handles 0.08333" in " ".join(
+        troubles("deepfloyd_if", files)
+    )
+    config.write_text(config.read_text().replace("0.18215", "0.08333"))
+    (tmp_path / "upscaler" / "text_encoder" / "model.safetensors").unlink()
+    assert "text_encoder has no weights" in " ".join(troubles("deepfloyd_if", files))
 
 
 def test_a_scheduler_in_the_place_of_three_is_refused_by_name():
