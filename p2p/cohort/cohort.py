@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -208,8 +208,8 @@ class Cohort:
             except Exception as error:
                 errors[member] = let_go(error)
         ended = [member for member in steps if member.is_denoised]
-        if ended:
-            self._finishing.append((ended, finish_together(self.family, tuple(ended))))
+        for group in _finished_together(ended):
+            self._finishing.append((group, finish_together(self.family, tuple(group))))
         self._denoised = [member for member in self._denoised if member not in errors and not member.is_denoised]
         return Turn(part="denoise", seconds=self._since(began), rows=rows, steps=steps, errors=errors)
 
@@ -252,6 +252,17 @@ class Cohort:
         if not self.members:
             self._loras.close()
             self._passes.forget()
+
+
+def _finished_together(ended: Sequence[Member]) -> Iterator[list[Member]]:
+    """Members whose pictures are made in one piece of work.
+
+    Pictures that take steps are made run by run anyway: each member by itself, so that the work on one that leaves is
+    given up at once.
+    """
+    if at_once := [member for member in ended if not member.finishing]:
+        yield at_once
+    yield from ([member] for member in ended if member.finishing)
 
 
 def _generated(spec: EditSpec, family: ModelFamily, sampler: Sampler, job: Prepared, *, keep: bool) -> Run:

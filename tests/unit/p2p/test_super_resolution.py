@@ -180,6 +180,28 @@ def test_a_job_is_left_within_a_step_of_it_and_the_next_one_is_whole(family):
     assert whole.images[0].size == (family.reaches[-1].side,) * 2
 
 
+def test_the_work_on_a_job_that_leaves_ends_and_its_neighbour_has_the_picture_that_it_has_alone(family, monkeypatch):
+    stays = spec(SWAP, steps=2, **NO_MAPS)
+    alone, stage = edit(stays, family), family.stages[0]
+    larger = family.finishing(None, None).steps
+    called: list[int] = []
+    predicted = stage.predicted
+    monkeypatch.setattr(stage, "predicted", lambda *given: called.append(1) or predicted(*given))
+    with Cohort(family) as cohort:
+        leaves, member = cohort.join(spec(REFINE, steps=2, **NO_MAPS)), cohort.join(stays)
+        while not leaves.finished:
+            cohort.turn()
+        cohort.leave(leaves)
+        before, results = len(called) - member.finished, {}
+        while cohort.members:
+            results.update(cohort.turn().results)
+
+    assert (before, len(called)) == (1, 1 + larger)
+    for made, wanted in zip(results[member].images, alone.images, strict=True):
+        # Other rows of a step are rounded otherwise: a level of 256 may tip.
+        assert np.abs(np.asarray(made).astype(int) - np.asarray(wanted)).max() <= 1
+
+
 def test_a_stage_of_deepfloyd_if_is_the_plain_pipeline():
     pipeline = tiny_if.pipeline()
     family, further = DeepFloydIF(pipeline), tiny_if.second_stage(pipeline)
