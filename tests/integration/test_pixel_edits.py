@@ -142,7 +142,7 @@ def test_who_follows_an_edit_sees_a_preview_and_the_steps_that_make_its_pictures
     assert {of for _, of in reached} == {steps + FINISHING[model]}
     assert reached[-1][0] == steps + FINISHING[model]
     (preview,) = (said for name, said in told if name == "preview")
-    assert preview["step"] == round(steps / 2)
+    assert preview["step"] == steps  # before its pictures are made larger
     picture = Image.open(io.BytesIO(api.get(preview["url"]).raise_for_status().content))
     assert picture.size == (2 * small, small)  # the source and its edit
 
