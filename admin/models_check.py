@@ -14,8 +14,9 @@ from p2p.layouts import LAYOUTS
 from p2p.layouts.base import Layout, Parts, Trouble, beyond_half
 from p2p.layouts.checks import Described, chosen_variant, described, wrong
 from p2p.layouts.embeddings import vectors
-from p2p.layouts.enlarging import beyond_stages, cell_of
+from p2p.layouts.enlarging import beyond_stages, cell_of, reaches_of
 from p2p.layouts.model_files import ModelFiles
+from p2p.layouts.reach import nearest
 from prompts.counting import counter_of
 from prompts.tokenization.opened import open_tokenizer, tokenizer_alone
 
@@ -51,6 +52,11 @@ def remarks(model: ModelDeclaration) -> Iterator[str]:
         yield "keeps its networks in main memory until a GPU needs them"
     if model.quantize is not None:
         yield f"has its {layout.quantized} in {model.quantize}, for which workers need torchao"
+    reaches = reaches_of(layout, files, found.parts)
+    if len(reaches) > 1:
+        further = ((size, nearest(reaches, *size)) for size in model.sizes)
+        made = (f"{h}x{w} by {_count(number, 'stage') if number else 'itself'}" for (h, w), number in further)
+        yield f"makes {', '.join(made)}"
     if unused := [part for part in layout.unused if part in found.parts]:
         yield f"is served without its {', '.join(unused)}"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from admin.models_check import checked, remarks
 from jobs.catalogue import load_catalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
@@ -79,6 +80,26 @@ def test_a_further_model_that_is_no_stage_is_refused_by_name(name):
 
     wanted = {"deepfloyd_if": "that of the first stage", "unclip": "unclip takes no further model: take `stages` out"}
     assert wanted[name] in said
+
+
+def test_each_size_of_a_model_is_checked_by_the_stages_that_make_it(tmp_path):
+    tiny_upscaler.pipeline().save_pretrained(tmp_path / "upscaler")
+    side = (
+        described(LAYOUTS["deepfloyd_if"], ModelFiles(str(FOLDERS["deepfloyd_if"]))).parts["unet"].config["sample_size"]
+    )
+    file, lines = tmp_path / "models.toml", declared(path=str(FOLDERS["deepfloyd_if"]))
+    lines = lines.replace('"stable_diffusion"', '"deepfloyd_if"\nstages = ["upscaler"]')
+
+    def model(*sides: int):
+        file.write_text(lines.replace("[[32, 32]]", str([[each, each] for each in sides])))
+        return load_catalogue(file)["tiny"]
+
+    small, large = side + 8, 4 * side + 32
+    assert checked(model(small, large)) == []
+    assert f"makes {small}x{small} by itself, {large}x{large} by 1 stage" in remarks(model(small, large))
+    (said,) = checked(model(small, large + 8))
+    assert f"the sides of {large + 8}x{large + 8} are no multiples of 32: set `sizes` to " in said
+    assert f"[[{small}, {small}], [{large}, {large}]]" in said
 
 
 def test_what_an_upscaler_lacks_is_named_before_any_weights_are_read(tmp_path):
