@@ -12,9 +12,11 @@ from jobs.errors import InvalidCatalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import Layout, Parts, Trouble, beyond_half
-from p2p.layouts.checks import Described, beyond_stages, cell_of, chosen_variant, described, wrong
+from p2p.layouts.checks import Described, chosen_variant, described, wrong
 from p2p.layouts.embeddings import vectors
+from p2p.layouts.enlarging import beyond_stages, cell_of, reaches_of
 from p2p.layouts.model_files import ModelFiles
+from p2p.layouts.reach import nearest
 from prompts.counting import counter_of
 from prompts.tokenization.opened import open_tokenizer, tokenizer_alone
 
@@ -50,6 +52,11 @@ def remarks(model: ModelDeclaration) -> Iterator[str]:
         yield "keeps its networks in main memory until a GPU needs them"
     if model.quantize is not None:
         yield f"has its {layout.quantized} in {model.quantize}, for which workers need torchao"
+    reaches = reaches_of(layout, files, found.parts)
+    if len(reaches) > 1:
+        further = ((size, nearest(reaches, *size)) for size in model.sizes)
+        made = (f"{h}x{w} by {_count(number, 'stage') if number else 'itself'}" for (h, w), number in further)
+        yield f"makes {', '.join(made)}"
     if unused := [part for part in layout.unused if part in found.parts]:
         yield f"is served without its {', '.join(unused)}"
 
@@ -85,13 +92,18 @@ def _sizes(model: ModelDeclaration, layout: Layout, parts: Parts) -> Iterator[Tr
         return
     files = ModelFiles.of(model)
     yield from beyond_stages(layout, files, parts, model.sizes)
-    cell = cell_of(layout, files, parts)
-    wrong = [size for size in model.sizes if any(side % cell for side in size)]
-    if wrong:
-        fitting = dict.fromkeys(tuple(max(cell, round(side / cell) * cell) for side in size) for size in model.sizes)
-        said = " and ".join(f"{height}x{width}" for height, width in wrong)
+    cells = {size: cell_of(layout, files, parts, *size) for size in model.sizes}
+    wrong: dict[int, list[str]] = {}
+    for (height, width), cell in cells.items():
+        if height % cell or width % cell:
+            wrong.setdefault(cell, []).append(f"{height}x{width}")
+    fitting = dict.fromkeys(
+        tuple(max(cell, round(side / cell) * cell) for side in size) for size, cell in cells.items()
+    )
+    for cell, sizes in wrong.items():
         yield Trouble(
-            f"the sides of {said} are no multiples of {cell}", f"set `sizes` to {[list(size) for size in fitting]}"
+            f"the sides of {' and '.join(sizes)} are no multiples of {cell}",
+            f"set `sizes` to {[list(size) for size in fitting]}",
         )
 
 

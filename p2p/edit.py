@@ -120,8 +120,6 @@ def _together(
         results.update(turn.results)
         if turn.steps:
             yield side_by_side([steps[member] for member in members])
-        elif not turn.results:  # the family is still at their pictures
-            yield replace(side_by_side([steps[member] for member in members]), clean=None)
         clock.skip()
     return tuple(replace(results[member], seconds=clock.seconds) for member in members)
 
@@ -130,11 +128,14 @@ def side_by_side(steps: Sequence[DenoisingStep]) -> DenoisingStep:
     """Steps of several runs as one step of them all."""
     if len(steps) == 1:
         return steps[0]
+    cleans = [step.clean for step in steps if step.clean]
     return DenoisingStep(
         index=max(step.index for step in steps),
         num_steps=max(step.num_steps for step in steps),
         latents=torch.cat([step.latents for step in steps]),
-        clean=lambda: torch.cat([step.clean() for step in steps if step.clean]),
+        clean=(lambda: torch.cat([clean() for clean in cleans])) if cleans else None,
+        finished=sum(step.finished for step in steps),
+        finishing=sum(step.finishing for step in steps),
     )
 
 

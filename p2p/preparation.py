@@ -90,7 +90,18 @@ class Prepared:
     @property
     def drawn_from(self) -> list[DrawnFrom]:
         """Of each row, what it is drawn from."""
-        return [DrawnFrom(text, self.unconditional, self.spec.seeds[0]) for text in self.text.rows()]
+        sampling, each = self.spec.sampling, zip(self.spec.prompts, self.text.rows(), strict=True)
+        return [
+            DrawnFrom(
+                text,
+                self.unconditional,
+                self.spec.seeds[0],
+                size=(sampling.height, sampling.width),
+                prompt=prompt,
+                negative_prompt=sampling.negative_prompt,
+            )
+            for prompt, text in each
+        ]
 
 
 def sampler_of(spec: EditSpec, family: ModelFamily) -> Sampler:
@@ -107,6 +118,11 @@ def sampler_of(spec: EditSpec, family: ModelFamily) -> Sampler:
 def ordered(sampling: Sampling) -> dict[str, Any]:
     """The order of a sampling as an argument of `ModelFamily.sampler`, where it asks for one."""
     return {} if sampling.order is None else {"order": sampling.order}
+
+
+def pixels_a_cell(sampling: Sampling, family: ModelFamily) -> int:
+    """Pixels of a picture of the size that is asked for, along one cell of its latents."""
+    return family.scale_factor * family.finishing(sampling.height, sampling.width).factor
 
 
 def chunks_of(spec: EditSpec, family: ModelFamily) -> int:
@@ -155,7 +171,7 @@ def prepare(
     plan = with_published(plan, spec, prompts, family)
     guidance_scale = cast(float, sampling.guidance_scale)
     streams = noise_streams(cast(int, sampling.seed), len(prompts))
-    shape, factor = family.latent_shape(sampling.height, sampling.width), family.scale_factor
+    shape, factor = family.latent_shape(sampling.height, sampling.width), pixels_a_cell(sampling, family)
     drawn = sampler.start(shape, streams)
     bounded = bounds(spec.targets, (drawn.shape[-2] * factor, drawn.shape[-1] * factor), masks or {})
     maps = _maps(spec, prompts, plan, sampler.num_steps, source_maps, keep=keep)

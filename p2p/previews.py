@@ -45,7 +45,13 @@ def _shrunk(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def preview_steps(count: int, steps: int) -> Sequence[int]:
-    """After how many steps previews are made: `count` of them at most, evenly over the run, none after the last."""
-    asked = (round(number * steps / (count + 1)) for number in range(1, count + 1))
-    return sorted({step for step in asked if 0 < step < steps})
+def preview_steps(count: int, steps: int, *, then_larger: bool = False) -> Sequence[int]:
+    """After how many steps previews are made: `count` of them at most, evenly over the run, none after the last.
+
+    Args:
+        then_larger: whether further networks make the pictures larger after the last step. They take long, so the last
+            preview shows the small pictures then, as they are finished.
+    """
+    parts = count if then_larger else count + 1
+    asked = (round(number * steps / parts) for number in range(1, count + 1))
+    return sorted({step for step in asked if 0 < step < steps + then_larger})

@@ -17,12 +17,16 @@ class DenoisingStep:
         latents: (rows, channels, height, width) after the step and its local blend; a job's source comes first.
         clean: gives the latents that the run is heading for, of the same shape, as its last prediction has it; to be
             called before the run goes on. None if nobody can say.
+        finished, finishing: how many steps of finishing are done, and how many follow the run's last step; of several
+            runs, those of them all. Only models whose pictures further networks make larger have any.
     """
 
     index: int
     num_steps: int
     latents: Tensor
     clean: Callable[[], Tensor] | None = None
+    finished: int = 0
+    finishing: int = 0
 
 
 def noise_streams(seed: int, rows: int) -> list[torch.Generator]:

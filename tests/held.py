@@ -7,12 +7,19 @@ import os, time
 from p2p.cohort.member import Member
 from worker import publishing
 publishing.LOOK_INTERVAL = 0
-took = Member.took
+took, finished_one = Member.took, Member.finished_one
 def taken(self, answer):
     while self.num_steps in {steps} and self.index >= 2 and not os.path.exists({go!r}):
         time.sleep(0.01)
     return took(self, answer)
 Member.took = taken
+"""
+_FINISHING = """
+def finished(self):
+    while self.num_steps in {steps} and self.finished == 1 and not os.path.exists({go!r} + str(self.num_steps)):
+        time.sleep(0.01)
+    return finished_one(self)
+Member.finished_one = finished
 """
 
 
@@ -24,3 +31,8 @@ def held(go: Path, *steps: int) -> str:
     with each step: few short steps may follow, and what happened meanwhile is to be seen before the last one.
     """
     return _PROGRAM.format(steps=steps, go=str(go))
+
+
+def held_while_finishing(go: Path, *steps: int) -> str:
+    """The same of the second step in which their pictures are made larger; `go` is named with the number of steps."""
+    return _PROGRAM.format(steps=(), go="") + _FINISHING.format(steps=steps, go=str(go))

@@ -4,7 +4,8 @@ from jobs.catalogue import ModelDeclaration
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
 from p2p.layouts.base import beyond_half, require
-from p2p.layouts.checks import beyond_stages, cell_of, described, wrong
+from p2p.layouts.checks import described, wrong
+from p2p.layouts.enlarging import beyond_stages, cell_of
 from p2p.layouts.footprint import number_of_weights
 from p2p.layouts.model_files import ModelFiles
 
@@ -32,8 +33,8 @@ def weights_of_checked(declaration: ModelDeclaration) -> int | None:
         raise UnsupportedModel(
             f"max_tokens is {declaration.max_tokens} and the model reads {reads}: set it to {reads}, or leave it out"
         )
-    cell = cell_of(layout, files, model.parts)
     for height, width in declaration.sizes:
+        cell = cell_of(layout, files, model.parts, height, width)
         if height % cell or width % cell:
             raise UnsupportedModel(f"{height}x{width} pixels: both sides must be multiples of {cell}")
     return number_of_weights(layout, files, model)

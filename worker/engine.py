@@ -150,9 +150,11 @@ class Engine:
             if isinstance(step, Waiting):
                 yield step
                 return
-            done, steps = before + step.index + 1, before + step.num_steps
+            done = before + step.index + 1 + step.finished
+            steps = before + step.num_steps + step.finishing
             yield Progress(step=done, steps=steps)
-            if step.clean and step.index + 1 in preview_steps(asked, step.num_steps):
+            shown = preview_steps(asked, step.num_steps, then_larger=step.finishing > 0)
+            if step.clean and not step.finished and step.index + 1 in shown:
                 yield from self._previewed(edited.job, step, done, steps)
 
         return (yield from made_of(self._steps(edited), events))

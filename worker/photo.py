@@ -140,7 +140,7 @@ def inverted_photo(
     cost: dict[str, Any] = {"unet_evaluations": 0, "unet_gradients": 0, "seconds": {}}
     was_kept = trajectory is not None
     if trajectory is None:
-        edit_steps = (spec.sampling.steps or 0) if spec.targets else 0
+        edit_steps = (spec.sampling.steps or 0) + sampler.finishing_steps(spec) if spec.targets else 0
 
         def progress(step: InversionStep) -> Iterator[Event]:
             nonlocal steps

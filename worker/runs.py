@@ -7,6 +7,7 @@ other rows than a source that is generated (`p2p.trajectory`).
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 
 import torch
 from PIL import Image
@@ -47,21 +48,35 @@ def run_all(
 ) -> Generator[Stepped, None, tuple[EditResult, ...]]:
     """Every step of every run, numbered through; returns a result for each seed, as if there had been one run of it."""
     results: dict[int, list[EditResult]] = {}
+    before = list(accumulate((len(spec.seeds) for spec, _ in runs), initial=0))
     for number, (spec, kept) in enumerate(runs):
-        found = yield from made_of(sampler.steps(spec, kept, masks), partial(_numbered, number, len(runs)))
+        numbered = partial(_numbered, number, len(runs), before[number], len(spec.seeds), before[-1])
+        found = yield from made_of(sampler.steps(spec, kept, masks), numbered)
         for result in found:
             results.setdefault(result.seed, []).append(result)
     return tuple(joined(results[seed]) for seed in seeds)
 
 
-def _numbered(run: int, runs: int, step: Stepped) -> Iterator[Stepped]:
-    """A step of one run as a step of all; they have as many steps each."""
+def _numbered(run: int, runs: int, before: int, own: int, seeds: int, step: Stepped) -> Iterator[Stepped]:
+    """A step of one run as a step of all. They have as many steps each, and as many of finishing for each seed.
+
+    Args:
+        before, own, seeds: how many the runs before it have, it has, and all have.
+    """
     if not isinstance(step, DenoisingStep):
         yield step
         return
     # A part of the pictures is no preview of the job, and memory may be short.
     clean = step.clean if runs == 1 else None
-    yield replace(step, index=run * step.num_steps + step.index, num_steps=runs * step.num_steps, clean=clean)
+    each = step.finishing // own
+    yield replace(
+        step,
+        index=run * step.num_steps + step.index,
+        num_steps=runs * step.num_steps,
+        finished=before * each + step.finished,
+        finishing=seeds * each,
+        clean=clean,
+    )
 
 
 def joined(results: Sequence[EditResult]) -> EditResult:

@@ -48,6 +48,9 @@ class Sampler(Protocol):
     def source_alone(self, spec: EditSpec, trajectory: Trajectory, picture: Image.Image) -> EditResult:
         """A kept source as the result of a run without edits; `picture` is what it comes back as."""
 
+    def finishing_steps(self, spec: EditSpec) -> int:
+        """How many steps of one of a spec's runs follow its last one, to make its pictures larger."""
+
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]
     ) -> Generator[Stepped, None, tuple[EditResult, ...]]:
@@ -117,6 +120,9 @@ class ModelSampler:
             scheduler=sampler_of(spec, self._family).name,
             loras=tuple(self._family.loras.digests(spec.loras)),
         )
+
+    def finishing_steps(self, spec: EditSpec) -> int:
+        return self._family.finishing(spec.sampling.height, spec.sampling.width).steps
 
     def steps(
         self, spec: EditSpec, kept: Trajectory | None, masks: Mapping[str, Image.Image]

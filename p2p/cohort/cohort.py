@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -35,7 +35,7 @@ from p2p.spec import EditSpec
 from p2p.trajectory import Trajectory
 
 #: Members whose pictures are being made, and the work on them.
-_Finishing = tuple[list[Member], Generator[None, None, Finished]]
+_Finishing = tuple[list[Member], Generator[Member, None, Finished]]
 
 
 class Cohort:
@@ -132,7 +132,8 @@ class Cohort:
             run = KeptRun(family, sampler, job, kept)
         if rows is not spec:
             run = TriedRun(run, spec)
-        return Member(run, key, tuple(family.loras.digests(spec.loras)))
+        finishing = family.finishing(spec.sampling.height, spec.sampling.width)
+        return Member(run, key, tuple(family.loras.digests(spec.loras)), finishing=finishing.steps)
 
     def turn(self) -> Turn:
         """One step of every job, or one piece of finishing those that ended; in turns where both wait.
@@ -207,16 +208,18 @@ class Cohort:
             except Exception as error:
                 errors[member] = let_go(error)
         ended = [member for member in steps if member.is_denoised]
-        if ended:
-            self._finishing.append((ended, finish_together(self.family, tuple(ended))))
+        for group in _finished_together(ended):
+            self._finishing.append((group, finish_together(self.family, tuple(group))))
         self._denoised = [member for member in self._denoised if member not in errors and not member.is_denoised]
         return Turn(part="denoise", seconds=self._since(began), rows=rows, steps=steps, errors=errors)
 
     def _finish(self, began: float) -> Turn:
         members, work = self._finishing[0]
-        rows, results, errors = {member: member.pictures for member in members}, {}, {}
+        rows, steps, results, errors = {member: member.pictures for member in members}, {}, {}, {}
         try:
-            next(work)
+            member = next(work)
+            if member in members:  # it may have left on the way
+                steps[member] = member.finished_one()
             self._finishing.rotate(-1)
         except StopIteration as end:
             self._finishing.popleft()
@@ -231,7 +234,8 @@ class Cohort:
                     raise
                 except Exception as error:
                     errors[member] = let_go(error)
-        return Turn(part="decode", seconds=self._since(began), rows=rows, results=results, errors=errors)
+        seconds = self._since(began)
+        return Turn(part="decode", seconds=seconds, rows=rows, steps=steps, results=results, errors=errors)
 
     def _since(self, began: float) -> float:
         """Seconds that a turn has taken."""
@@ -248,6 +252,17 @@ class Cohort:
         if not self.members:
             self._loras.close()
             self._passes.forget()
+
+
+def _finished_together(ended: Sequence[Member]) -> Iterator[list[Member]]:
+    """Members whose pictures are made in one piece of work.
+
+    Pictures that take steps are made run by run anyway: each member by itself, so that the work on one that leaves is
+    given up at once.
+    """
+    if at_once := [member for member in ended if not member.finishing]:
+        yield at_once
+    yield from ([member] for member in ended if member.finishing)
 
 
 def _generated(spec: EditSpec, family: ModelFamily, sampler: Sampler, job: Prepared, *, keep: bool) -> Run:

@@ -21,6 +21,7 @@ class BatchKey:
         revision: of the model.
         dtype: of its weights, such as "float32".
         latents: channels, height and width.
+        cell: pixels of a picture along one cell of them.
         chunks: how many each prompt is read in, for all rows have as many tokens.
         loras: that the model is changed by.
     """
@@ -28,6 +29,7 @@ class BatchKey:
     revision: str
     dtype: str
     latents: tuple[int, int, int]
+    cell: int
     chunks: int
     loras: tuple[LoraUse, ...]
 
@@ -41,6 +43,7 @@ _SAID = {
     "revision": "the model revisions",
     "dtype": "the precisions",
     "latents": "latents of the sizes",
+    "cell": "pixels of a picture along one cell of its latents of",
     "chunks": "numbers of chunks of a prompt",
     "loras": "the LoRAs",
 }
@@ -59,12 +62,13 @@ def batch_key(spec: "EditSpec", family: "ModelFamily") -> BatchKey:
         UnsupportedSize: the model cannot draw the size.
         PromptTooLong: a prompt has more tokens than are read in chunks.
     """
-    from p2p.preparation import chunks_of
+    from p2p.preparation import chunks_of, pixels_a_cell
 
     return BatchKey(
         revision=family.revision,
         dtype=str(family.dtype).removeprefix("torch."),
         latents=family.latent_shape(spec.sampling.height, spec.sampling.width),
+        cell=pixels_a_cell(spec.sampling, family),
         chunks=chunks_of(spec, family),
         loras=spec.loras,
     )

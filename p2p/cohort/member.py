@@ -22,13 +22,17 @@ class Member:
         key: that it shares with its neighbours.
         rows: the most rows that it takes in any step.
         index: of its next step, from 0; `num_steps` once all are done.
+        finishing: steps that making its pictures takes after that, of which `finished` are done.
         latents: of all its pictures after its last step, the source's first; None before the first.
         seconds: of the parts "encode", "denoise" and "decode" of its run, its neighbours' shares included.
     """
 
-    def __init__(self, run: Run, key: BatchKey, loras: tuple[Mapping[str, Any], ...] = ()) -> None:
+    def __init__(
+        self, run: Run, key: BatchKey, loras: tuple[Mapping[str, Any], ...] = (), *, finishing: int = 0
+    ) -> None:
         self.run, self.key, self._loras = run, key, loras
         self.index, self.num_steps, self.rows = 0, run.num_steps, run.rows
+        self.finished, self.finishing = 0, finishing
         self.latents: Tensor | None = None
         self.seconds: dict[str, float] = {}
         self._watch = FiniteWatch("the latents")
@@ -66,7 +70,16 @@ class Member:
         self.latents = self.run.step(answer.prediction, index)
         self.index += 1
         self._watch.note(self.latents)
-        return DenoisingStep(index, self.num_steps, self.latents, self.run.clean)
+        return DenoisingStep(index, self.num_steps, self.latents, self.run.clean, finishing=self.finishing)
+
+    def finished_one(self) -> DenoisingStep:
+        """Notes a step of finishing, as the last step of its run once more."""
+        assert self.latents is not None
+        # What failed for several members is done again in halves: then some steps come twice.
+        self.finished = min(self.finished + 1, self.finishing)
+        return DenoisingStep(
+            self.index - 1, self.num_steps, self.latents, finished=self.finished, finishing=self.finishing
+        )
 
     def require_finite(self) -> None:
         """Raises `NotFinite` if any latents were not finite, for certain: waits for the device."""

@@ -18,7 +18,8 @@ class Turn:
         seconds: that it took.
         rows: that each member had in it. A member's share of the turn's seconds is its share of these. Of a member that
             is finished, as many as it makes pictures.
-        steps: of each member that did one. Its `clean` holds until the next turn.
+        steps: of each member that did one, of its run or of finishing. Its `clean` holds until the next turn; a step of
+            finishing has none.
         results: of each member that is finished. It is in the cohort no more.
         errors: of each member that failed by itself. It is in the cohort no more.
     """

@@ -11,7 +11,7 @@ from p2p.attention.processors import ControlledAttention, layers_of
 from p2p.attention.sites import AttentionSite, Keys, Levels
 from p2p.errors import UnsupportedInversion, UnsupportedModel, UnsupportedSampling, UnsupportedSize
 from p2p.families.amused_parts import AmusedParts
-from p2p.families.base import DrawnFrom
+from p2p.families.base import DrawnFrom, Finishing
 from p2p.families.conditioning import Conditioning
 from p2p.families.described import described
 from p2p.families.encoded import Encoded
@@ -195,7 +195,10 @@ class Amused:
         pixels = finite_or_again(drawn, grids, self.vq, "the pixels", runs)
         return pixels.float().clamp(0, 1)
 
-    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
+    def finishing(self, height: int | None, width: int | None) -> Finishing:
+        return Finishing()
+
+    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[int, None, Tensor]:
         yield from ()  # the autoencoder is one call
         return self._decoded(latents, [row.run for row in rows])
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -28,12 +28,29 @@ class DrawnFrom:
         unconditional: of the negative prompt, one row; None if no row is guided by another.
         seed: of its noise.
         run: a number that tells its run from the others that are finished beside it.
+        size: height and width that are asked for; None for the model's own.
+        prompt, negative_prompt: as they are written, for a stage that has a text encoder of its own.
     """
 
     text: Encoded
     unconditional: Encoded | None
     seed: int
     run: int = 0
+    size: tuple[int | None, int | None] = (None, None)
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+class Finishing(NamedTuple):
+    """What is done with the last latents of a run to have its pictures.
+
+    Attributes:
+        steps: how often `ModelFamily.finish` yields for it.
+        factor: how many times as long the pictures' sides are as `ModelFamily.decode` has them.
+    """
+
+    steps: int = 0
+    factor: int = 1
 
 
 class ModelFamily(Protocol):
@@ -85,7 +102,7 @@ class ModelFamily(Protocol):
 
     @property
     def scale_factor(self) -> int:
-        """Pixels of a picture along one cell of its latents."""
+        """Pixels that `decode` makes along one cell of latents; `finishing` says how much larger pictures are."""
         ...
 
     def attention_sites(self) -> Sequence[AttentionSite]: ...
@@ -146,13 +163,19 @@ class ModelFamily(Protocol):
         """
         ...
 
-    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
-        """What is made of the last latents: pictures, as `decode` gives them.
+    def finishing(self, height: int | None, width: int | None) -> Finishing:
+        """What `finish` does for pictures of a size; of the model's own where none is given."""
+        ...
 
-        Yields after each piece of work that takes as long as a step, so that a caller can stop in between.
+    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[int, None, Tensor]:
+        """What is made of the last latents: pictures of the size that is asked for, in 0..1, float32.
+
+        Yields the number of the run (`DrawnFrom.run`) after each piece of work on it that takes as long as a step, so
+        that a caller can stop in between.
 
         Args:
-            rows: what each is drawn from. Rows of several runs may be finished together, and no run may notice.
+            rows: what each is drawn from; of one size. Rows of several runs may be finished together, and no run may
+                notice.
         """
         ...
 

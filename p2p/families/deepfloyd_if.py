@@ -12,8 +12,9 @@ from torch import Tensor
 
 from p2p.errors import UnsupportedModel
 from p2p.families.encoded import Encoded
-from p2p.families.if_stage import IFStage
 from p2p.families.pixels import PixelFamily
+from p2p.families.stages import load_stage
+from p2p.families.super_resolution import Stage
 from p2p.layouts.checks import described
 from p2p.layouts.deepfloyd_if import DEEPFLOYD_IF
 from p2p.layouts.model_files import ModelFiles
@@ -33,7 +34,7 @@ class DeepFloydIF(PixelFamily):
 
     def __init__(self, pipeline: IFPipeline, revision: str = "unknown") -> None:
         super().__init__(pipeline, revision)
-        self.stages: list[IFStage] = []
+        self.stages: list[Stage] = []
         backend = self.tokenizer.backend_tokenizer
         # As the pipeline does it, but where offsets still point into what the user wrote.
         own = [] if backend.normalizer is None else [backend.normalizer]
@@ -41,10 +42,9 @@ class DeepFloydIF(PixelFamily):
         projection = self.network.encoder_hid_proj
         projection.forward = _remembering(projection.forward)
 
-    def enlarge_by(self, stage: IFStage) -> None:
-        """Has a further stage make the pictures larger. From then on they are as large as it makes them."""
+    def enlarge_by(self, stage: Stage) -> None:
+        """Has a further stage make pictures larger. From then on the model's own size is what it makes."""
         self.stages.append(stage)
-        self.scale_factor *= stage.factor
 
     @classmethod
     def load(
@@ -60,13 +60,13 @@ class DeepFloydIF(PixelFamily):
         _require_readable(described(DEEPFLOYD_IF, files).folder)
         made = super().load(files, device=device, dtype=dtype, scheduler=scheduler)
         for further in files.stages:
-            small = made.network.config.sample_size * made.scale_factor
-            made.enlarge_by(IFStage.load(further, small, device=device, dtype=dtype))
+            side = made.reaches[-1].side
+            made.enlarge_by(load_stage(DEEPFLOYD_IF, further, side, device=device, dtype=dtype))
         return made
 
     @property
     def networks(self) -> Sequence[torch.nn.Module]:
-        return [*super().networks, *(stage.network for stage in self.stages)]
+        return [*super().networks, *(network for stage in self.stages for network in stage.networks)]
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str], chunks: int = 1) -> Encoded:

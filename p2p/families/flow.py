@@ -14,7 +14,7 @@ from p2p.attention.control import AttentionControl
 from p2p.attention.joint_processors import JointProcessor, joint_layers_of
 from p2p.attention.sites import AttentionSite
 from p2p.errors import UnsupportedInversion, UnsupportedModel, UnsupportedSampling, UnsupportedSize
-from p2p.families.base import DrawnFrom
+from p2p.families.base import DrawnFrom, Finishing
 from p2p.families.conditioning import Conditioning, classifier_free
 from p2p.families.described import described
 from p2p.families.encoded import Encoded
@@ -211,7 +211,10 @@ class FlowFamily:
         pixels = finite_or_again(drawn, latents, vae, "the pixels", runs)
         return (pixels.float() / 2 + 0.5).clamp(0, 1)
 
-    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
+    def finishing(self, height: int | None, width: int | None) -> Finishing:
+        return Finishing()
+
+    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[int, None, Tensor]:
         yield from ()  # the autoencoder is one call
         return self._decoded(latents, [row.run for row in rows])
 

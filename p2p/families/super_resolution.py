@@ -20,7 +20,7 @@ Texts = Sequence[DrawnFrom]
 
 
 class Stage(Protocol):
-    """Networks that remove noise from large pixels, beside the small ones.
+    """Networks that remove noise from large pixels, or from latents of them, beside the small ones.
 
     Attributes:
         factor: how many times as long a side becomes.
@@ -32,17 +32,35 @@ class Stage(Protocol):
     steps: int
     scheduler: Any
 
-    def upscaled(self, small: Tensor, size: Sequence[int], streams: Sequence[torch.Generator]) -> Tensor:
-        """What the networks see beside the noise, (rows, 3, height, width)."""
+    @property
+    def networks(self) -> Sequence[torch.nn.Module]:
+        """All that has weights."""
         ...
 
-    def predicted(self, state: Tensor, upscaled: Tensor, timestep: Tensor, index: int, rows: Texts) -> Tensor:
+    def noise_shape(self, small: Tensor) -> tuple[int, int, int]:
+        """Channels, height and width of what noise is removed from."""
+        ...
+
+    def begun(self, small: Tensor, streams: Sequence[torch.Generator], rows: Texts) -> Any:
+        """What the networks see at each step beside the noise and the timestep: made once for a run.
+
+        Args:
+            small: (rows, 3, height, width) in -1..1.
+            streams: of noise, one for each row, all the same.
+        """
+        ...
+
+    def predicted(self, state: Tensor, seen: Any, timestep: Tensor, index: int) -> Tensor:
         """The guided output for the rows."""
         ...
 
+    def pixels(self, state: Tensor) -> Tensor:
+        """The large pixels in -1..1 of the last step's state."""
+        ...
 
-def enlarged(small: Tensor, rows: Sequence[DrawnFrom], stages: Sequence[Stage]) -> Generator[None, None, Tensor]:
-    """Pixels in -1..1 that all stages have made larger. Yields after each step of each run.
+
+def enlarged(small: Tensor, rows: Sequence[DrawnFrom], stages: Sequence[Stage]) -> Generator[int, None, Tensor]:
+    """Pixels in -1..1 that all stages have made larger. Yields the run's number after each of its steps.
 
     Rows of a run share their noise and their calls, so that pixels that are equal stay equal. Runs are made one after
     the other: what is made of one does not depend on those beside it.
@@ -61,20 +79,20 @@ def enlarged(small: Tensor, rows: Sequence[DrawnFrom], stages: Sequence[Stage]) 
     return torch.cat(made)
 
 
-def larger(small: Tensor, rows: Texts, stage: Stage, seed: int) -> Generator[None, None, Tensor]:
-    """Pixels that one stage has made larger."""
+def larger(small: Tensor, rows: Texts, stage: Stage, seed: int) -> Generator[int, None, Tensor]:
+    """Pixels of one run that one stage has made larger."""
     scheduler = type(stage.scheduler).from_config(stage.scheduler.config)
     scheduler.set_timesteps(stage.steps, device=small.device)
-    size = [side * stage.factor for side in small.shape[-2:]]
-    streams = noise_streams(seed, len(small))
-    state = torch.cat([torch.randn((1, small.shape[1], *size), generator=stream) for stream in streams]).to(small)
+    streams, shape = noise_streams(seed, len(small)), stage.noise_shape(small)
+    state = torch.cat([torch.randn((1, *shape), generator=stream) for stream in streams]).to(small)
     with torch.no_grad():
-        upscaled = stage.upscaled(small, size, streams)
+        seen = stage.begun(small, streams, rows)
     for index, timestep in enumerate(scheduler.timesteps):
         with torch.no_grad():
-            output = stage.predicted(state, upscaled, timestep, index, rows)
+            output = stage.predicted(state, seen, timestep, index)
             if not takes_variance(scheduler):
                 output = of_state(output, state)
             state = scheduler.step(output, timestep, state, generator=streams, return_dict=False)[0]
-        yield
-    return state
+        yield rows[0].run
+    with torch.no_grad():
+        return stage.pixels(state)

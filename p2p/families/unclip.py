@@ -83,7 +83,8 @@ class UnCLIP(PixelFamily):
         # diffusers' layer widens a mask only where it is shorter than the pixels: of as many columns, it fails.
         text = IMAGE_COLUMNS + self.tokenizer.model_max_length
         if any(rows * columns == text * site.factor**2 for site in self.attention_sites()):
-            size = f"{rows * self.scale_factor}x{columns * self.scale_factor}"
+            factor = self.finishing(height, width).factor
+            size = f"{rows * factor}x{columns * factor}"
             raise UnsupportedSize(
                 f"{size} pixels have a level of {text} cells, as many as the text has: ask for others"
             )

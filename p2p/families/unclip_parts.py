@@ -74,7 +74,7 @@ class UnCLIPParts:
             SteppingScheduler.from_config(components[name].config) for name in _SCHEDULERS
         )
         #: What the super-resolution makes of a pixel's side.
-        self.vae_scale_factor = self.super_res_first.config.sample_size // self.unet.config.sample_size
+        self.factor = self.super_res_first.config.sample_size // self.unet.config.sample_size
 
     @classmethod
     def load(cls, source: Source, *, device: str, dtype: torch.dtype) -> Self:

@@ -15,7 +15,7 @@ from p2p.attention.control import AttentionControl
 from p2p.attention.processors import ControlledAttention, layers_of
 from p2p.attention.sites import AttentionSite, Keys, Levels, levels
 from p2p.errors import UnsupportedSampling, UnsupportedSize
-from p2p.families.base import DrawnFrom
+from p2p.families.base import DrawnFrom, Finishing
 from p2p.families.conditioning import Conditioning
 from p2p.families.described import described
 from p2p.families.encoded import Encoded
@@ -61,7 +61,7 @@ class UNetFamily:
         require(self.name, layout, parts)
         self.pipeline, self.revision, self.loras = pipeline, revision, LoraShelf(pipeline)
         self.network, self.tokenizer = pipeline.unet, pipeline.tokenizer
-        # A pixel is a cell where there is no autoencoder.
+        # A pixel is a cell where there is no autoencoder, whatever further networks make of it.
         self.scale_factor = getattr(pipeline, "vae_scale_factor", 1)
         # A gradient is only ever asked for by a text's embedding: for its weights, activations would be kept as well.
         self.network.requires_grad_(False)
@@ -225,7 +225,10 @@ class UNetFamily:
         pixels = finite_or_again(drawn, latents, vae, "the pixels", runs)
         return (pixels.float() / 2 + 0.5).clamp(0, 1)
 
-    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[None, None, Tensor]:
+    def finishing(self, height: int | None, width: int | None) -> Finishing:
+        return Finishing()
+
+    def finish(self, latents: Tensor, rows: Sequence[DrawnFrom]) -> Generator[int, None, Tensor]:
         yield from ()  # the autoencoder is one call
         return self._decoded(latents, [row.run for row in rows])
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional
 
 from p2p.families.base import ModelFamily, to_images
 from p2p.inversion import InversionResult
@@ -34,7 +36,8 @@ def fidelity(picture: Image.Image, result: InversionResult, family: ModelFamily)
     """The fidelity of a picture's inversion."""
     # One after the other: beside another picture the decoder's kernels may round otherwise.
     autoencoder, reconstruction = (
-        to_images(family.decode(latents))[0] for latents in (result.latents, result.trajectory.latents[-1:])
+        _pictured(latents, (picture.height, picture.width), family)
+        for latents in (result.latents, result.trajectory.latents[-1:])
     )
     wanted, by_autoencoder, by_inversion = (np.asarray(image) for image in (picture, autoencoder, reconstruction))
     return Fidelity(
@@ -45,3 +48,11 @@ def fidelity(picture: Image.Image, result: InversionResult, family: ModelFamily)
         autoencoder_psnr=psnr(wanted, by_autoencoder),
         autoencoder_ssim=ssim(wanted, by_autoencoder),
     )
+
+
+def _pictured(latents: Tensor, size: tuple[int, int], family: ModelFamily) -> Image.Image:
+    """The picture that latents decode to. What further networks add when they make it larger is left out."""
+    pixels = family.decode(latents)
+    if tuple(pixels.shape[-2:]) != size:
+        pixels = functional.interpolate(pixels, size, mode="bilinear", align_corners=False)
+    return to_images(pixels)[0]

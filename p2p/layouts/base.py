@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from p2p.errors import UnsupportedModel
+from p2p.layouts.reach import Reach
 from p2p.segments import Segment
 from p2p.spec import State
 
@@ -94,13 +95,17 @@ class Layout:
         hints: what a value that is not handled usually means, by ("part.key", value).
         mends: what to do where a part is not handled, by the part.
         token_limit: "part.key" of how many tokens the text encoder reads, or the number itself.
-        cell: pixels of a picture along one cell of the latents: its sides must be multiples of it.
+        cell: pixels of a picture along one cell of the latents: its sides must be multiples of it. Where further models
+            make pictures larger, those of the model's own.
         readers: its text encoders. Words have the places that they have among the first one's tokens.
         segments: of a model, the parts of a prompt, where several text encoders read it one behind the other or where
             words have other places (`p2p.segments`); None if words have the first reader's.
         checkpoint: what its single files hold; None if it has none.
         state: what its runs are a sequence of, on which it depends what specs may ask for (`p2p.spec.states`).
-        stage: the layout of further models that make its pictures larger; None if it takes none.
+        draws: what a model makes without further models, by its parts; None if its sizes are the network's alone.
+        stages: the layouts of further models that make its pictures larger, by their pipelines; none if it takes none.
+        enlarges: of a further model, how many times as long it makes the sides of pictures, by its parts and the side
+            of those that the model before it was trained on.
         reads_chunks: whether its text encoders read a long prompt in chunks (`p2p.chunks`).
         lowercases: whether prompts are read in lower case.
         cuts_off: the part of the scheduler whose configuration says whether values are cut off (`clip_sample`,
@@ -122,7 +127,9 @@ class Layout:
     segments: Callable[[Parts], tuple[Segment, ...]] | None = None
     checkpoint: Checkpoint | None = None
     state: State = "latents"
-    stage: "Layout | None" = None
+    draws: Callable[[Parts], Sequence[Reach]] | None = None
+    stages: "Mapping[str, Layout]" = field(default_factory=dict)
+    enlarges: Callable[[Parts, int], int] | None = None
     reads_chunks: bool = True
     lowercases: bool = False
     cuts_off: str | None = None

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from p2p.errors import UnsupportedModel
 from p2p.layouts import embeddings, loras, single_file
-from p2p.layouts.base import Layout, Parts, Trouble, unhandled, value_of
+from p2p.layouts.base import Layout, Parts, Trouble, unhandled
+from p2p.layouts.enlarging import wrong_stages
 from p2p.layouts.files import SMALL_FILES, misplaced, parts_of
 from p2p.layouts.hub import fetched, names
 from p2p.layouts.model_files import ModelFiles
@@ -103,47 +104,10 @@ def wrong(family: str, layout: Layout, files: ModelFiles, model: Described) -> I
         yield from troubles(model.folder, weighted(layout, model.parts), files.variant)
     for path in (*(lora.path for lora in files.loras), *files.lora_choices.values()):
         yield from loras.troubles(Path(path), layout, family, model.parts)
-    for path in files.stages:
-        yield from _of_stage(family, layout, path)
+    yield from wrong_stages(family, layout, files, model.parts)
     yield from _of_holding(family, layout, files)
     for embedding in files.embeddings:
         yield from embeddings.troubles(Path(embedding.path), layout, model.parts)
-
-
-#: As many times the pixels of a model's own pictures are other formats of them; more are a further model's.
-MOST_AREAS = 4
-
-
-def cell_of(layout: Layout, files: ModelFiles, parts: Parts) -> int:
-    """Of what number the sides of a model's pictures must be multiples, those that further models make included."""
-    return layout.cell(parts) * _enlarged(files, parts)[0]
-
-
-def _enlarged(files: ModelFiles, parts: Parts) -> tuple[int, int | None]:
-    """How many pixels further models make of one, a side, and the side of the pictures that the last one was trained
-    on; None if no file says it."""
-    factor, drawn = 1, value_of(parts, "unet.sample_size")
-    for path in files.stages:
-        larger = value_of(parts_of(Path(path)), "unet.sample_size")
-        if drawn and larger:
-            factor, drawn = factor * (larger // drawn), larger
-    return factor, drawn
-
-
-def beyond_stages(
-    layout: Layout, files: ModelFiles, parts: Parts, sizes: Sequence[tuple[int, int]]
-) -> Iterator[Trouble]:
-    """The sizes that only further models could make, which are not named."""
-    _, side = _enlarged(files, parts)
-    if layout.stage is None or not side:
-        return
-    for height, width in sizes:
-        if height * width > MOST_AREAS * side**2:
-            made = f"{len(files.stages)} stages" if len(files.stages) > 1 else "its stage" if files.stages else "itself"
-            yield Trouble(
-                f"{height}x{width} pixels, and the model makes {side}x{side} by {made}",
-                "name the models that make its pictures larger in `stages`, or take the size out",
-            )
 
 
 def _of_holding(family: str, layout: Layout, files: ModelFiles) -> Iterator[Trouble]:
@@ -156,15 +120,6 @@ def _of_holding(family: str, layout: Layout, files: ModelFiles) -> Iterator[Trou
         yield Trouble("`quantize` is set, and LoRAs cannot be added to weights of eight bits", "take one of both out")
     if files.offload is not None and files.lora_choices:
         yield Trouble("`offload` is set, and LoRAs of requests are fused where networks stay", "take one of both out")
-
-
-def _of_stage(family: str, layout: Layout, path: str) -> Iterator[Trouble]:
-    if layout.stage is None:
-        yield Trouble(f"{path} is to make pictures larger, and {family} takes no further model", "take `stages` out")
-        return
-    parts = parts_of(Path(path))
-    yield from unhandled(family, layout.stage, parts)
-    yield from troubles(Path(path), [part for part in weighted(layout.stage, parts) if part == "unet"])
 
 
 def _on_hub(files: ModelFiles, found: Sequence[str], parts: Sequence[str]) -> Iterator[Trouble]:

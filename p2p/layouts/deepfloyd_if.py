@@ -1,7 +1,9 @@
 """DeepFloyd IF's first stage and everything of its layout. The keys are those of diffusers 0.42's configurations."""
 
-from p2p.layouts.base import Layout, Parts
+from p2p.layouts.base import PIPELINE, Layout, Parts, value_of
+from p2p.layouts.reach import Reach
 from p2p.layouts.stable_diffusion import STABLE_DIFFUSION
+from p2p.layouts.upscaler import UPSCALER
 
 #: Blocks whose layers put the text's columns and the pixels' into one softmax.
 ADDED_KEYS = {
@@ -14,6 +16,12 @@ ADDED_KEYS = {
 def halvings(parts: Parts, part: str) -> int:
     """Pixels along one cell of a network's coarsest level."""
     return 2 ** (len(parts[part].config.get("block_out_channels", range(4))) - 1)
+
+
+def side_of(parts: Parts, part: str, usual: int) -> int:
+    """Pixels a side that a network was trained on; the usual ones where its files do not say it."""
+    said = value_of(parts, f"{part}.sample_size")
+    return said if isinstance(said, int) and said > 0 else usual
 
 
 #: A further stage: its UNet and its schedulers; texts come from the first stage's encoder.
@@ -37,10 +45,13 @@ IF_STAGE = Layout(
         "scheduler": {"prediction_type": ("epsilon",)},
     },
     hints={("unet.in_channels", 3): "that of the first stage", ("unet.in_channels", 7): "an upscaler's of latents"},
-    mends={"model_index": "name further stages of DeepFloyd IF in `stages` of its table of the models file"},
+    mends={"model_index": "name further stages of DeepFloyd IF, or an upscaler, in `stages` of the models file"},
     token_limit=77,
     cell=lambda parts: halvings(parts, "unet"),
+    enlarges=lambda parts, side: side_of(parts, "unet", 256) // side,
 )
+#: By the pipelines of further models, what is handled of them.
+STAGES = {kind: stage for stage in (IF_STAGE, UPSCALER) for kind in stage.kinds[PIPELINE]}
 
 DEEPFLOYD_IF = Layout(
     kinds={
@@ -82,5 +93,6 @@ DEEPFLOYD_IF = Layout(
     reads_chunks=False,
     lowercases=True,
     cuts_off="scheduler",
-    stage=IF_STAGE,
+    draws=lambda parts: [Reach(1, side_of(parts, "unet", 64))],
+    stages=STAGES,
 )

@@ -5,7 +5,9 @@ from math import prod
 from pathlib import Path
 
 from p2p.layouts.base import Layout
-from p2p.layouts.checks import Described, chosen_variant, names_of
+from p2p.layouts.checks import Described, chosen_variant, described, names_of
+from p2p.layouts.enlarging import stage_of
+from p2p.layouts.files import parts_of
 from p2p.layouts.header import shapes
 from p2p.layouts.model_files import ModelFiles
 from p2p.layouts.weights import variants_by_part, weighted
@@ -21,6 +23,8 @@ def number_of_weights(layout: Layout, files: ModelFiles, model: Described) -> in
     if model.on_hub:
         return None
     paths = [Path(files.path)] if files.config is not None else list(_chosen(layout, files, model))
+    for further in map(ModelFiles, files.stages):
+        paths += _chosen(stage := stage_of(layout, parts_of(Path(further.path))), further, described(stage, further))
     return sum(prod(sides) for path in paths for name, sides in shapes(path).items() if not name.startswith(_AVERAGED))
 
 

@@ -1,15 +1,18 @@
 """unCLIP as Karlo is published, and everything of its layout. The keys are diffusers 0.42's."""
 
-from p2p.layouts.base import Layout, Parts, value_of
-from p2p.layouts.deepfloyd_if import ADDED_KEYS, halvings
+from collections.abc import Sequence
+
+from p2p.layouts.base import Layout, Parts
+from p2p.layouts.deepfloyd_if import ADDED_KEYS, halvings, side_of
+from p2p.layouts.reach import Reach
 
 _SCHEDULER = {"prediction_type": ("epsilon",)}
 
 
-def _cell(parts: Parts) -> int:
-    """The decoder halves its pixels between its levels; the super-resolution makes several of each."""
-    small, large = value_of(parts, "decoder.sample_size") or 64, value_of(parts, "super_res_first.sample_size") or 256
-    return halvings(parts, "decoder") * (large // small)
+def _draws(parts: Parts) -> Sequence[Reach]:
+    """The decoder's own pixels, and those that the super-resolution makes of them."""
+    own = Reach(1, side_of(parts, "decoder", 64))
+    return own, own.further(max(1, side_of(parts, "super_res_first", 256) // own.side))
 
 
 UNCLIP = Layout(
@@ -62,5 +65,6 @@ UNCLIP = Layout(
     token_limit="text_encoder.max_position_embeddings",
     reads_chunks=False,
     cuts_off="decoder_scheduler",
-    cell=_cell,
+    cell=lambda parts: halvings(parts, "decoder"),
+    draws=_draws,
 )

@@ -17,7 +17,8 @@ _WEIGHTS = re.compile(
 _INDEX = re.compile(r"(?:diffusion_pytorch_model|model)\.safetensors\.index(?:\.(?P<variant>\w+))?\.json")
 _WITHOUT_WEIGHTS = (
     "model_index", "tokenizer", "tokenizer_2", "tokenizer_3", "feature_extractor",
-    "scheduler", "image_noising_scheduler", "prior_scheduler", "decoder_scheduler", "super_res_scheduler",
+    "scheduler", "low_res_scheduler", "image_noising_scheduler",
+    "prior_scheduler", "decoder_scheduler", "super_res_scheduler",
 )  # fmt: skip
 #: The first bytes of what `git clone` leaves in a large file's place where Git LFS is not installed.
 _LFS = b"version https://git-lfs"

@@ -9,7 +9,9 @@ import pytest
 from jobs.model import EVENT_NAMES, TRANSITIONS, JobStatus
 from p2p.correspondence import BY_ITSELF, CORRESPONDENCES
 from p2p.edits import EDITS
+from p2p.families.stages import STAGES
 from p2p.inversion import OF_STATE
+from p2p.layouts import LAYOUTS
 from p2p.spec import KINDS, METHODS, AligningKind, InversionMethod, aligning_edit
 from p2p_client import results
 from service.batches.bodies import BatchCounts
@@ -39,6 +41,10 @@ def test_every_kind_that_aligns_prompts_can_be_asked_for_by_its_name_alone():
 
 def test_every_inversion_has_a_class_and_a_row():
     assert {name for rows in OF_STATE.values() for name in rows} == set(METHODS) == set(get_args(InversionMethod))
+
+
+def test_every_further_model_that_a_layout_takes_is_loaded_by_a_row():
+    assert {kind for layout in LAYOUTS.values() for kind in layout.stages} == set(STAGES)
 
 
 def test_every_event_of_a_job_is_written_down_by_a_row():

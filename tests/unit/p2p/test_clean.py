@@ -124,3 +124,10 @@ def test_looking_ahead_changes_nothing(family):
 )
 def test_previews_are_spread_over_the_run(count, steps, after):
     assert preview_steps(count, steps) == after
+
+
+@pytest.mark.parametrize(
+    ("count", "steps", "after"), [(4, 20, [5, 10, 15, 20]), (1, 20, [20]), (4, 2, [1, 2]), (0, 9, [])]
+)
+def test_the_last_of_them_shows_finished_small_pictures_that_are_made_larger(count, steps, after):
+    assert preview_steps(count, steps, then_larger=True) == after

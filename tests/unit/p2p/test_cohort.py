@@ -289,7 +289,7 @@ def in_pieces(family, pieces: int):
 
     def stage(latents, rows):
         for _ in range(pieces):
-            yield
+            yield rows[0].run
         return (yield from finish(latents, rows))
 
     return stage

@@ -16,7 +16,7 @@ from PIL import Image
 from p2p.attention.control import grid
 from p2p.edit import edit, edit_again_steps, edit_batch_steps, edit_steps
 from p2p.errors import MixedBatch, PromptTooLong, SeveralSeeds, UnsupportedModel, UnsupportedSize
-from p2p.preparation import prepare, sampler_of
+from p2p.preparation import pixels_a_cell, prepare, sampler_of
 from p2p.sampling import noise_streams
 from p2p.schedulers import SCHEDULERS
 from p2p.spec import EditSpec
@@ -243,7 +243,7 @@ def test_a_mask_keeps_the_source_outside_and_comes_back_on_the_latents_grid(fami
 
     none, mask = result.masks
     assert none is None
-    top, bottom = (side // family.scale_factor for side in (4, 12))
+    top, bottom = (side // pixels_a_cell(spec().sampling, family) for side in (4, 12))
     assert mask[top:bottom].all()
     assert not mask[:top].any()
     assert not mask[bottom:].any()

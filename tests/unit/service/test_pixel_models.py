@@ -6,16 +6,20 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from admin.models_check import checked, remarks
 from jobs.catalogue import load_catalogue
 from p2p.errors import UnsupportedModel
 from p2p.layouts import LAYOUTS
-from p2p.layouts.checks import beyond_stages, cell_of, described, wrong
+from p2p.layouts.checks import described, wrong
+from p2p.layouts.enlarging import beyond_stages, cell_of
 from p2p.layouts.model_files import ModelFiles
+from p2p.layouts.reach import Reach, nearest
 from p2p.spec import EditSpec
 from prompts.counting import counter_of
 from prompts.schedulers import cutting_off
 from service.edits.resolving import resolved
 from service.http.errors import InvalidEdit
+from tests import tiny_upscaler
 from tests.declared import declared
 
 GOLDEN = Path(__file__).parents[2] / "parity" / "families"
@@ -78,6 +82,41 @@ def test_a_further_model_that_is_no_stage_is_refused_by_name(name):
     assert wanted[name] in said
 
 
+def test_each_size_of_a_model_is_checked_by_the_stages_that_make_it(tmp_path):
+    tiny_upscaler.pipeline().save_pretrained(tmp_path / "upscaler")
+    side = (
+        described(LAYOUTS["deepfloyd_if"], ModelFiles(str(FOLDERS["deepfloyd_if"]))).parts["unet"].config["sample_size"]
+    )
+    file, lines = tmp_path / "models.toml", declared(path=str(FOLDERS["deepfloyd_if"]))
+    lines = lines.replace('"stable_diffusion"', '"deepfloyd_if"\nstages = ["upscaler"]')
+
+    def model(*sides: int):
+        file.write_text(lines.replace("[[32, 32]]", str([[each, each] for each in sides])))
+        return load_catalogue(file)["tiny"]
+
+    small, large = side + 8, 4 * side + 32
+    assert checked(model(small, large)) == []
+    assert f"makes {small}x{small} by itself, {large}x{large} by 1 stage" in remarks(model(small, large))
+    (said,) = checked(model(small, large + 8))
+    assert f"the sides of {large + 8}x{large + 8} are no multiples of 32: set `sizes` to " in said
+    assert f"[[{small}, {small}], [{large}, {large}]]" in said
+
+
+def test_what_an_upscaler_lacks_is_named_before_any_weights_are_read(tmp_path):
+    tiny_upscaler.pipeline().save_pretrained(tmp_path / "upscaler")
+    files = ModelFiles(str(FOLDERS["deepfloyd_if"]), stages=(str(tmp_path / "upscaler"),))
+    assert troubles("deepfloyd_if", files) == []
+
+    config = tmp_path / "upscaler" / "vae" / "config.json"
+    config.write_text(config.read_text().replace("0.08333", "0.18215"))
+    assert "vae has scaling_factor 0.18215, and deepfloyd_if handles 0.08333" in " ".join(
+        troubles("deepfloyd_if", files)
+    )
+    config.write_text(config.read_text().replace("0.18215", "0.08333"))
+    (tmp_path / "upscaler" / "text_encoder" / "model.safetensors").unlink()
+    assert "text_encoder has no weights" in " ".join(troubles("deepfloyd_if", files))
+
+
 def test_a_scheduler_in_the_place_of_three_is_refused_by_name():
     layout, files = LAYOUTS["unclip"], ModelFiles(str(FOLDERS["unclip"]))
     said = [str(trouble) for trouble in wrong("unclip", layout, files, described(layout, files, "ddim"))]
@@ -88,12 +127,31 @@ def test_a_scheduler_in_the_place_of_three_is_refused_by_name():
 
 
 def test_the_sides_of_pictures_are_multiples_of_what_the_networks_halve_and_enlarge(name):
-    files = ModelFiles(str(FOLDERS[name]))
+    layout, files = LAYOUTS[name], ModelFiles(str(FOLDERS[name]))
+    parts = described(layout, files).parts
+    own, *further = layout.draws(parts)
 
     # Three halvings each; unCLIP's own super-resolution makes two pixels of one here.
-    assert (
-        cell_of(LAYOUTS[name], files, described(LAYOUTS[name], files).parts) == {"deepfloyd_if": 8, "unclip": 16}[name]
-    )
+    assert cell_of(layout, files, parts, own.side, own.side) == 8
+    assert [cell_of(layout, files, parts, reach.side, reach.side) for reach in further] == [16] * (name == "unclip")
+
+
+@pytest.mark.parametrize(
+    ("size", "further"),
+    [
+        ((64, 64), 0),
+        ((96, 64), 0),
+        ((128, 128), 1),
+        ((256, 256), 1),
+        ((192, 256), 1),
+        ((768, 1024), 2),
+        ((1024, 1024), 2),
+    ],
+)
+def test_a_size_is_made_by_the_models_whose_own_pictures_are_nearest_to_it(size, further):
+    reaches = [Reach(1, 64), Reach(4, 256), Reach(16, 1024)]
+
+    assert nearest(reaches, *size) == further
 
 
 def test_a_size_that_only_a_further_model_could_make_is_refused_by_name():

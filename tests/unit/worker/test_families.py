@@ -87,7 +87,7 @@ def test_a_job_has_its_pictures_maps_mask_source_and_manifest(files, family):
     assert np.array_equal(pixels(made["edit-1.png"])[kept], pixels(made["source.png"])[kept])
     assert loaded(made["trajectory.safetensors"]).latents.shape == (STEPS, *family.latent_shape(SIDE, SIDE))
     with np.load(io.BytesIO(made["maps.npz"])) as maps:
-        cells = SIDE // family.scale_factor // family.map_factor
+        cells = family.latent_shape(SIDE, SIDE)[-1] // family.map_factor
         assert maps["source"].shape == (len(words), cells, cells)
         assert maps["edit-2.words"].tolist() == ["a", "cat", "on", "a", "red", "beach"]
     manifest = json.loads(made["manifest.json"])
@@ -97,12 +97,15 @@ def test_a_job_has_its_pictures_maps_mask_source_and_manifest(files, family):
     assert manifest["prompts"][2]["words"][4] == {"word": "red", "occurrence": 1, "tokens": [*tokens]}
 
 
-def test_previews_come_between_the_steps_with_a_picture_of_each_row(run):
+def test_previews_come_between_the_steps_with_a_picture_of_each_row(run, family):
     events = [event for event in run(asked()) if isinstance(event, Progress | PreviewReady)]
 
     steps = [event.step for event in events]
-    assert steps[:6] == [1, 1, 2, 3, 3, 4]
-    assert set(steps[6:]) <= {STEPS}  # pictures that are made larger: the worker is seen to be at work
+    larger = family.finishing(SIDE, SIDE).steps
+    # Where pictures are made larger, the last one shows what of.
+    assert steps[:6] == ([1, 2, 2, 3, 4, 4] if larger else [1, 1, 2, 3, 3, 4])
+    assert steps[6:] == [*range(STEPS + 1, STEPS + larger + 1)]
+    assert {event.steps for event in events} == {STEPS + larger}
     previews = [event for event in events if isinstance(event, PreviewReady)]
     assert [len(preview.pictures) for preview in previews] == [3, 3]
     assert all(np.asarray(picture).std() > 0 for preview in previews for picture in preview.pictures)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from jobs.model import Job
-from p2p.stepping import result_of
+from p2p.stepping import made_of, result_of
 from tests import families
 from tests.unit.worker.conftest import KEPT, PaintingSampler, source_of
 from worker.engine import Engine
@@ -30,6 +30,34 @@ class Cramped(PaintingSampler):
         if len(spec.targets) * len(spec.seeds) > self._room:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return (yield from super().steps(spec, kept, masks))
+
+
+class Enlarging(PaintingSampler):
+    """Makes the pictures of each seed larger afterwards, in three steps."""
+
+    def steps(self, spec, kept, masks):
+        finishing, last = 3 * len(spec.seeds), []
+
+        def counted(step):
+            last[:] = [replace(step, finishing=finishing)]
+            return last
+
+        results = yield from made_of(super().steps(spec, kept, masks), counted)
+        for finished in range(1, finishing + 1):
+            yield replace(last[0], finished=finished, clean=None)
+        return results
+
+
+def test_however_a_job_is_divided_its_steps_are_counted_through_to_the_last(plane):
+    spec = plane.job.spec
+    sampling = spec.sampling.model_copy(update={"seed": None, "seeds": (5, 6)})
+    spec = spec.model_copy(update={"sampling": sampling})
+    for runs in ways(spec, {6: replace(KEPT, key=source_of(6))}):
+        steps = list(run_all(Enlarging(), runs, spec.seeds, {}))
+
+        larger = 3 * sum(len(part.seeds) for part, _ in runs)
+        assert [step.index + 1 + step.finished for step in steps] == [*range(1, 4 * len(runs) + larger + 1)]
+        assert {step.num_steps + step.finishing for step in steps} == {4 * len(runs) + larger}
 
 
 def test_a_job_that_does_not_fit_is_made_edit_by_edit(plane):
