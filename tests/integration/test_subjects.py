@@ -139,6 +139,26 @@ def test_nothing_of_an_erased_subject_is_left(api):
     assert [api.client.get(f"/v1/images/{each}").status_code for each in (image, shared)] == [404, 200]
 
 
+def test_what_a_request_for_a_subject_was_called_goes_with_it(api):
+    """A client may well call its requests by its subjects: an id of its own, or a key that has the subject in it."""
+    name, body = f"{api.subject}-1", {**EDIT, "subject": api.subject}
+    own = api.client.put(f"/v1/edits/{name}", json=body)
+    posted = api.client.post("/v1/edits", json=body, headers={"Idempotency-Key": name})
+    batch = {"edits": [EDIT], "subject": api.subject}
+    together = api.client.post("/v1/batches", json=batch, headers={"Idempotency-Key": f"{name} all"})
+    # Nobody's as a whole: it stays, and so does its name.
+    mixed = {"edits": [body, EDIT]}
+    theirs = api.client.post("/v1/batches", json=mixed, headers={"Idempotency-Key": f"{name[::-1]}"})
+    assert [each.status_code for each in (own, posted, together, theirs)] == [202] * 4
+
+    api.client.delete(f"/v1/subjects/{api.subject}").raise_for_status()
+
+    assert named_in(api.redis, api.subject) == []
+    assert api.client.get(f"/v1/edits/{name}").status_code == 404
+    again = api.client.post("/v1/batches", json=mixed, headers={"Idempotency-Key": f"{name[::-1]}"})
+    assert again.json()["id"] == theirs.json()["id"]
+
+
 def test_an_edit_that_runs_is_stopped_and_erased_when_it_is_asked_for_again(api, monkeypatch):
     monkeypatch.setattr(erasing, "PATIENCE", 0.0)
     job = begun(api, posted(api, subject=api.subject))
