@@ -20,6 +20,7 @@ from service.edits.requests import EditRequest
 from service.http.dependencies import CallerOfRequest, PlaneOfApp
 from service.http.errors import InvalidEdit
 from service.http.headers import Traceparent, where
+from service.http.their_words import in_their_words
 from service.openai.bodies import GenerationRequest, PictureEditRequest, PictureRequest
 from service.openai.described import FORM, STATUSES, SUCCESS
 from service.openai.errors import problems
@@ -27,7 +28,7 @@ from service.openai.files import erased, received, refuse_size
 from service.openai.made import PicturesAnswer, last_of, shown, size_of, succeeded
 from service.openai.route import OpenAiRoute
 from service.openai.streaming import PictureStream, Shown
-from service.openai.translating import OF_EDIT, OF_GENERATION, Fields, in_their_words, of_edit, of_generation
+from service.openai.translating import OF_EDIT, OF_GENERATION, Fields, of_edit, of_generation, theirs
 from service.plane import Plane
 
 router = APIRouter(prefix="/v1/images", tags=["openai"], route_class=OpenAiRoute)
@@ -98,7 +99,7 @@ async def edit_image(
 async def _answered(wanted: _Wanted, request: Request, plane: Plane, caller: Caller, traceparent: str) -> Response:
     """The pictures, or a stream of them. The place for a wait is taken before anything is asked for."""
     with plane.stream_bound.held(caller):
-        with in_their_words(wanted.fields):
+        with in_their_words(partial(theirs, wanted.fields)):
             job, admitted = await submit.submit(wanted.asked.asked(traceparent), plane, caller)
         headers = where(f"{plane.prefix}/v1/edits/{job.id}", replayed=admitted.replayed, left=admitted.left)
         size = await size_of(job, plane, caller)

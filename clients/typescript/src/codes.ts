@@ -97,6 +97,7 @@ export type FieldCode =
   | "no_public_address"
   | "not_a_url"
   | "not_an_image"
+  | "options_conflict"
   | "out_of_range"
   | "picture_not_described"
   | "picture_without_prompt"
