@@ -98,6 +98,7 @@ FieldCode = Literal[
     "lora_repeated",
     "mask_of_another_shape",
     "mask_uniform",
+    "metadata_conflict",
     "missing_edit_kind",
     "missing_field",
     "no_public_address",

@@ -209,6 +209,29 @@ def test_edits_and_pictures_are_found_by_subject_and_metadata(api):
     assert (answer["subject"], answer["metadata"]) == (api.subject, {"team": "red", "run": "1"})
 
 
+def test_the_edits_of_a_batch_are_found_by_what_the_batch_says(api):
+    own = {**EDIT, "metadata": {"team": "blue", "run": "1"}}
+    batch = {"edits": [EDIT, own], "subject": api.subject, "metadata": {"team": "red", "order": "7"}}
+    first, second = (each["id"] for each in api.client.post("/v1/batches", json=batch).json()["edits"])
+
+    def found(*metadata: str) -> set[str]:
+        listed = api.client.get("/v1/edits", params={"subject": api.subject, "metadata": metadata}).json()
+        return {each["id"] for each in listed["edits"]}
+
+    assert found("order=7") == {first, second}
+    assert (found("team=red"), found("team=blue", "order=7")) == ({first}, {second})
+
+
+@pytest.mark.parametrize("of", ["edits", "images"])
+def test_a_list_of_what_has_two_texts_under_one_name_is_refused(api, of):
+    """The last one would count else, and the list would hold what the first one leaves out."""
+    response = api.client.get(f"/v1/{of}", params={"metadata": ["team=red", "team=blue"]})
+
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["pointer"], error["code"]) == (422, "/metadata", "metadata_conflict")
+    assert api.client.get(f"/v1/{of}", params={"metadata": ["team=red", "team=red"]}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("more", "pointer"),
     [

@@ -92,6 +92,7 @@ export type FieldCode =
   | "lora_repeated"
   | "mask_of_another_shape"
   | "mask_uniform"
+  | "metadata_conflict"
   | "missing_edit_kind"
   | "missing_field"
   | "no_public_address"
