@@ -106,6 +106,7 @@ FieldCode = Literal[
     "not_an_image",
     "options_conflict",
     "out_of_range",
+    "part_repeated",
     "picture_not_described",
     "picture_without_prompt",
     "private_address",

@@ -8,11 +8,14 @@ route's own model, which it takes as it is. A large body is read in a thread, in
 
 import json
 import re
+from collections import Counter
+from collections.abc import Sequence, Set
 from email.message import Message
 from functools import lru_cache
 from typing import Any, cast
 
 from fastapi import Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.datastructures import FormData
@@ -44,7 +47,7 @@ from service.plane import Plane
 MAX_DEPTH = 100
 #: The largest number that any field takes has 16 digits; Python reads 4,300 of a whole number, by default.
 MAX_DIGITS = 1_000
-#: Parts of a form with a file, and as many without: a browser's form brings a few fields beside the picture.
+#: Parts of a form with a file, and as many without, before it is known what they are called.
 MAX_PARTS = 100
 
 #: A string, or what begins as one and has no end: so every character is looked at once, whatever was sent.
@@ -55,6 +58,8 @@ _WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\x00|.\x00", re.DOTALL)
 MAX_QUERY = 4_096
 #: Python's reader of parameters takes time with the square of their length.
 MAX_CONTENT_TYPE = 256
+#: Of two parts with one name nobody knows which counts.
+REPEATED = "this part came more than once: send it once"
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
@@ -91,6 +96,7 @@ class FileRoute(APIRoute):
     def get_route_handler(self) -> Answering:
         """As FastAPI answers, once the form is one that brings files."""
         answered = super().get_route_handler()
+        known = {part.alias for part in self.dependant.body_params}
         files = [part.alias for part in self.dependant.body_params if part.field_info.annotation is UploadFile]
 
         async def handled(request: Request) -> Response:
@@ -102,9 +108,24 @@ class FileRoute(APIRoute):
                 if isinstance(form.get(name), str):
                     await form.close()
                     raise NotAFile(name)
+            if mistakes := _of_parts(form, known, files):
+                await form.close()
+                raise RequestValidationError(mistakes)
             return await answered(request)
 
         return key_first(self, handled) if files else _of_short_query(answered)
+
+
+def _of_parts(form: FormData, known: Set[str], files: Sequence[str]) -> list[dict[str, Any]]:
+    """What is wrong with a form by the names of its parts, as FastAPI reports mistakes.
+
+    A `subject` that is misspelt would else be none, and its picture would be left where the subject is erased.
+    """
+    counts = Counter(name for name, _ in form.multi_items())
+    kinds = [("missing", name) for name in files if name not in counts]
+    kinds += [("extra_forbidden", name) for name in counts if name not in known]
+    kinds += [("part_repeated", name) for name, number in counts.items() if number > 1 and name in known]
+    return [{"type": kind, "loc": ("body", name), "msg": REPEATED, "input": ""} for kind, name in kinds]
 
 
 def _of_short_query(answered: Answering) -> Answering:

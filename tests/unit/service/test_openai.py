@@ -99,6 +99,7 @@ def test_a_mistake_of_a_form_is_too_and_no_picture_is_left(edited, parts, fields
         ({"image": png(), "mask": png()}, "mask", "mask_uniform"),
         ({"image": png(), "mask": png("RGBA", (16, 8))}, "mask", "mask_of_another_shape"),
         ({"image": png(), "prompt": png()}, "prompt", "unknown_field"),
+        ([("image", png()), ("seed", (None, "1")), ("seed", (None, "2"))], "seed", "part_repeated"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_by_its_part_and_none_is_left(edited, parts, files, param, code):
