@@ -2,12 +2,15 @@
 
 import io
 import json
+import time
 
 import pytest
 from PIL import Image
 
+from service.edits import following
 from service.openai import bodies, made
 from service.openai.described import FORM
+from tests.patience import PATIENCE
 
 ADDRESSES = {"generations": "/v1/images/generations", "edits": "/v1/images/edits"}
 EDIT = {"model": "tiny", "source_prompt": "a cat on the beach", "prompt": "a dog on the beach"}
@@ -116,6 +119,26 @@ def test_a_mask_of_theirs_lets_change_what_is_transparent(edited, parts):
     assert [window.stop for window in (target.cross_window, target.self_window)] == [pytest.approx(0.3)] * 2
     assert (job.spec.sampling.steps, job.of_subject) == (2, "user-4711")
     assert {image.labels.subject for image in parts.images.kept.values()} == {"user-4711"}
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+@pytest.mark.parametrize("end", ["canceled", "erased"])
+def test_the_files_of_a_request_that_nobody_waits_for_go_with_its_edit(client, edited, parts, monkeypatch, stream, end):
+    """Their sender has no ids of them: they stayed for as long as the edit's record."""
+    monkeypatch.setattr(following, "LONGEST_STREAM", 0.0)
+    response = edited({"image": png(), "mask": png("RGBA")}, stream=stream)
+    (job,) = parts.store.all()
+    assert "still_being_made" in response.text
+    assert len(parts.images.kept) == 2
+
+    client.post(f"/v1/edits/{job.id}/cancel").raise_for_status()
+    if end == "erased":
+        client.delete(f"/v1/edits/{job.id}").raise_for_status()
+
+    deadline = time.monotonic() + PATIENCE
+    while parts.images.kept and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert parts.images.kept == {}
 
 
 def test_a_picture_that_takes_long_is_to_be_fetched_and_not_to_be_asked_for_again(client, parts):
