@@ -71,7 +71,7 @@ async def _found(
 
 async def _fetched(url: str, location: Location, plane: ImagePlane, caller: Caller, subject: str | None) -> Image:
     if plane.fetch is None:
-        detail = "this service fetches nothing by URL: send the picture with POST /v1/images and name it in `upload`"
+        detail = "this service fetches nothing by URL: send the picture with POST /v1/images and give its id"
         raise InvalidEdit([Complaint.at(*location, code="urls_not_taken", detail=detail)])
     try:
         async with plane.fetching.turn(caller.owner):
