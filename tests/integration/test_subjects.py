@@ -139,6 +139,25 @@ def test_nothing_of_an_erased_subject_is_left(api):
     assert [api.client.get(f"/v1/images/{each}").status_code for each in (image, shared)] == [404, 200]
 
 
+def test_what_is_made_of_a_subjects_photo_is_the_subjects(api):
+    """It shows the same. An inversion made ahead takes no subject, and its record holds what is on the photo."""
+    image = sent(api, subject=api.subject, metadata='{"album": "7"}')
+    photo = {"prompt": f"{api.subject} in the snow", "image": {"upload": image}}
+    edit = {"source": photo, "targets": [{"prompt": f"{api.subject} in the rain", "edits": []}]}
+    ahead = api.client.post("/v1/inversions", json={"source": photo})
+    alone = api.client.post("/v1/edits", json={**edit, "metadata": {"order": "1"}})
+    other = api.client.post("/v1/edits", json={**edit, "subject": f"{api.subject[::-1]}"})
+    batch = api.client.post("/v1/batches", json={"edits": [edit]})
+    assert [each.status_code for each in (ahead, alone, other, batch)] == [202] * 4
+    labels = [(each.json()["subject"], each.json()["metadata"]) for each in (ahead, alone, other)]
+    assert labels == [(api.subject, {}), (api.subject, {"order": "1"}), (api.subject[::-1], {})]
+
+    receipt = api.client.delete(f"/v1/subjects/{api.subject}").json()
+
+    assert (receipt["edits"], receipt["images"]) == (3, 1)
+    assert set(named_in(api.redis, f"{api.subject} in the")) == {f"job:{other.json()['id']}"}
+
+
 def test_what_a_request_for_a_subject_was_called_goes_with_it(api):
     """A client may well call its requests by its subjects: an id of its own, or a key that has the subject in it."""
     name, body = f"{api.subject}-1", {**EDIT, "subject": api.subject}
