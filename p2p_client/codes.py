@@ -107,6 +107,7 @@ FieldCode = Literal[
     "not_an_image",
     "options_conflict",
     "out_of_range",
+    "parameter_repeated",
     "part_repeated",
     "picture_not_described",
     "picture_without_prompt",

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from email.message import Message
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
 from fastapi import Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -59,7 +59,7 @@ MAX_QUERY = 4_096
 #: Python's reader of parameters takes time with the square of their length.
 MAX_CONTENT_TYPE = 256
 #: Of two parts with one name nobody knows which counts.
-REPEATED = "this part came more than once: send it once"
+REPEATED = "this came more than once: send it once"
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
@@ -74,7 +74,7 @@ class JsonRoute(APIRoute):
         """As its function answers, with the body read here."""
         answered = self.calling()
         if self.body_field is None:
-            return _of_short_query(answered)
+            return _of_short_query(self, answered)
         (field,) = self.dependant.body_params
         model = BodyModel(cast(type[BaseModel], field.field_info.annotation))
 
@@ -113,7 +113,7 @@ class FileRoute(APIRoute):
                 raise RequestValidationError(mistakes)
             return await answered(request)
 
-        return key_first(self, handled) if files else _of_short_query(answered)
+        return key_first(self, handled) if files else _of_short_query(self, answered)
 
 
 def _of_parts(form: FormData, known: Set[str], files: Sequence[str]) -> list[dict[str, Any]]:
@@ -128,12 +128,24 @@ def _of_parts(form: FormData, known: Set[str], files: Sequence[str]) -> list[dic
     return [{"type": kind, "loc": ("body", name), "msg": REPEATED, "input": ""} for kind, name in kinds]
 
 
-def _of_short_query(answered: Answering) -> Answering:
-    """The same for queries that are not long: each of its parts takes FastAPI as long as a field of a body."""
+def _of_short_query(route: APIRoute, answered: Answering) -> Answering:
+    """The same for queries that are not long: each of its parts takes FastAPI as long as a field of a body.
+
+    What may come once comes once. Of two, the last one would count: a list of one subject's would hold another's.
+    """
+    parameters = route.dependant.query_params
+    single = {each.alias for each in parameters if get_origin(each.field_info.annotation) is not list}
 
     async def handled(request: Request) -> Response:
-        if len(request.scope["query_string"]) > MAX_QUERY:
+        query = request.scope["query_string"]
+        if len(query) > MAX_QUERY:
             raise HTTPException(414)
+        if b"&" in query:
+            counts = Counter(name for name, _ in request.query_params.multi_items())
+            if repeated := [name for name, number in counts.items() if number > 1 and name in single]:
+                raise RequestValidationError(
+                    [{"type": "parameter_repeated", "loc": ("query", name), "msg": REPEATED} for name in repeated]
+                )
         if request.method in ("GET", "HEAD"):
             not_begun_once_gone(request.receive)
         return await answered(request)

@@ -251,6 +251,16 @@ def test_a_list_of_what_has_two_texts_under_one_name_is_refused(api, of):
     assert api.client.get(f"/v1/{of}", params={"metadata": ["team=red", "team=red"]}).status_code == 200
 
 
+@pytest.mark.parametrize("address", ["/v1/edits", "/v1/images", "/v1/edits/any", "/v1/batches/any"])
+def test_what_a_query_may_say_once_comes_once(api, address):
+    """Of two subjects the last one counted: a list of one subject's held another's."""
+    name = "subject" if address in ("/v1/edits", "/v1/images") else "wait"
+    response = api.client.get(address, params={name: ["1", "2"]})
+
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["pointer"], error["code"]) == (422, f"/{name}", "parameter_repeated")
+
+
 @pytest.mark.parametrize(
     ("more", "pointer"),
     [

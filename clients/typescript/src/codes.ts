@@ -101,6 +101,7 @@ export type FieldCode =
   | "not_an_image"
   | "options_conflict"
   | "out_of_range"
+  | "parameter_repeated"
   | "part_repeated"
   | "picture_not_described"
   | "picture_without_prompt"
