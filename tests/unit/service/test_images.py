@@ -129,11 +129,16 @@ def test_a_part_that_would_be_passed_over_is_refused(client, parts, address, fur
     assert parts.images.kept == {}
 
 
-def test_a_subject_that_comes_twice_is_refused(client, parts):
-    twice = [("subject", (None, "user-1")), ("subject", (None, "user-2"))]
-    problem = client.post("/v1/images", files=[("image", ("a.png", file_of(Image.new("RGB", (8, 8))))), *twice]).json()
+@pytest.mark.parametrize(
+    ("subjects", "code"), [(("user-1", "user-2"), "part_repeated"), (("",), "too_short"), (("a b",), None)]
+)
+def test_a_subject_that_names_nobody_or_several_is_refused(client, parts, subjects, code):
+    """An empty one, such as of a variable that is not set, left a picture of nobody's."""
+    said = [("subject", (None, subject)) for subject in subjects]
+    problem = client.post("/v1/images", files=[("image", ("a.png", file_of(Image.new("RGB", (8, 8))))), *said]).json()
 
-    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/subject", "part_repeated")]
+    found = [(error["pointer"], error["code"]) for error in problem["errors"]]
+    assert found == [("/subject", code or "string_pattern_mismatch")]
     assert parts.images.kept == {}
 
 
