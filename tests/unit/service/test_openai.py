@@ -1,13 +1,19 @@
 """What clients of OpenAI's Images API are refused, and what edit a request of theirs becomes."""
 
+import asyncio
 import io
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
+from fastapi import Request
 from PIL import Image
 
+from jobs.redis.record import plain_of
+from process.leaving import ClientLeft
 from service.edits import following
+from service.http.errors import answer_of
 from service.openai import bodies, made
 from service.openai.described import FORM
 from tests.patience import PATIENCE
@@ -149,6 +155,20 @@ def test_a_picture_that_takes_long_is_to_be_fetched_and_not_to_be_asked_for_agai
     assert response.headers["x-should-retry"] == "false"
     assert f"/v1/edits/{job.id}" in response.json()["error"]["message"]
     assert (job.spec.seeds, job.spec.targets, job.spec.artifacts.any_maps) == ((7, 8), (), False)
+
+
+def test_a_client_that_leaves_is_no_error_of_the_service(client, parts, caplog):
+    """It stood in the log as a 504 with its traceback, beside faults that somebody has to look at."""
+    client.post(ADDRESSES["generations"], json={"model": "tiny", "prompt": "a cat"})
+    (job,), gone = parts.store.all(), SimpleNamespace(has_left=True)
+    caplog.clear()
+
+    with pytest.raises(ClientLeft):
+        asyncio.run(made.last_of(job, plain_of(job), parts.plane, gone))
+
+    request = Request({"type": "http", "method": "POST", "path": ADDRESSES["edits"], "headers": []})
+    assert answer_of(request, ClientLeft()).status == 400
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("address", ADDRESSES.values())
