@@ -26,7 +26,7 @@ class Sent:
     """Pictures that came with a request. Its sender never learns their ids, so it could not erase them.
 
     Attributes:
-        ids: of them; none where a request names pictures that were sent before.
+        ids: of them; empty where a request names pictures that were sent before.
     """
 
     ids: Sequence[str]
