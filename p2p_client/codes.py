@@ -142,6 +142,7 @@ FieldCode = Literal[
     "unknown_field",
     "unknown_lora",
     "unknown_model",
+    "unknown_parameter",
     "unstored_not_offered",
     "unsupported_inversion",
     "unsupported_sampling",

@@ -9,7 +9,7 @@ route's own model, which it takes as it is. A large body is read in a thread, in
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from email.message import Message
 from functools import lru_cache
 from typing import Any, cast, get_origin
@@ -60,6 +60,9 @@ MAX_QUERY = 4_096
 MAX_CONTENT_TYPE = 256
 #: Of two parts with one name nobody knows which counts.
 REPEATED = "this came more than once: send it once"
+UNKNOWN = "this address takes nothing of this name: remove it, or correct the name"
+#: Says to the router before several cells where a request goes; the cell is sent it, too.
+OF_ROUTER = "cell"
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
@@ -134,26 +137,39 @@ def _of_parts(form: FormData, known: Set[str], files: Sequence[str]) -> list[dic
 def _of_short_query(route: APIRoute, answered: Answering) -> Answering:
     """The same for queries that are not long: each of its parts takes FastAPI as long as a field of a body.
 
-    What may come once comes once. Of two, the last one would count: a list of one subject's would hold another's.
+    What would be passed over is refused: a list that is asked for a `subjct` would hold everybody's, and of two
+    subjects the last one would count.
     """
-    parameters = route.dependant.query_params
-    single = {each.alias for each in parameters if get_origin(each.field_info.annotation) is not list}
+    parameters = {each.alias: each.field_info.annotation for each in route.dependant.query_params}
 
     async def handled(request: Request) -> Response:
         query = request.scope["query_string"]
         if len(query) > MAX_QUERY:
             raise HTTPException(414)
-        if b"&" in query:
-            counts = Counter(name for name, _ in request.query_params.multi_items())
-            if repeated := [name for name, number in counts.items() if number > 1 and name in single]:
-                raise RequestValidationError(
-                    [{"type": "parameter_repeated", "loc": ("query", name), "msg": REPEATED} for name in repeated]
-                )
+        if query and parameters and (mistakes := _of_query(request, parameters)):
+            raise RequestValidationError(mistakes)
         if request.method in ("GET", "HEAD"):
             not_begun_once_gone(request.receive)
         return await answered(request)
 
     return handled
+
+
+def _of_query(request: Request, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is wrong with a query by the names in it, as FastAPI reports mistakes.
+
+    Args:
+        parameters: that the address takes, with their types.
+    """
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    kinds = [("unknown_parameter", name) for name in counts.keys() - parameters.keys() - {OF_ROUTER}]
+    kinds += [
+        ("parameter_repeated", name)
+        for name, number in counts.items()
+        if number > 1 and name in parameters and get_origin(parameters[name]) is not list
+    ]
+    said = {"parameter_repeated": REPEATED, "unknown_parameter": UNKNOWN}
+    return [{"type": kind, "loc": ("query", name), "msg": said[kind]} for kind, name in sorted(kinds)]
 
 
 async def whole_body(receive: Receive) -> bytes:

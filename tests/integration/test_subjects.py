@@ -261,6 +261,16 @@ def test_what_a_query_may_say_once_comes_once(api, address):
     assert (response.status_code, error["pointer"], error["code"]) == (422, f"/{name}", "parameter_repeated")
 
 
+@pytest.mark.parametrize("of", ["edits", "images"])
+def test_a_filter_that_is_misspelt_is_refused(api, of):
+    """The list held everybody's. What is the router's is none of ours."""
+    response = api.client.get(f"/v1/{of}", params={"subjct": "user-1", "cell": "e1", "limit": "2"})
+
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["pointer"], error["code"]) == (422, "/subjct", "unknown_parameter")
+    assert api.client.get(f"/v1/{of}", params={"cell": "e1"}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("more", "pointer"),
     [

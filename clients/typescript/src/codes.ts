@@ -136,6 +136,7 @@ export type FieldCode =
   | "unknown_field"
   | "unknown_lora"
   | "unknown_model"
+  | "unknown_parameter"
   | "unstored_not_offered"
   | "unsupported_inversion"
   | "unsupported_sampling"
