@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from service.api_keys import TRUSTED, ApiKey, KeyRing
 QUOTAS = ("gpu_seconds_a_day", "pictures_a_day", "bytes_a_day")
 #: What `keys create` may say of a key, as `service.api_keys.ApiKey` has it.
 KEY_LIMITS = ("per_minute", "burst", "active", "waiting", "weight", "streams", *QUOTAS)
+#: The largest of them that counts something: what Redis's Lua counts exactly, and far beyond use.
+MOST_COUNT = 10**12
 #: Stands in the log of a deployment whose first key was made at an earlier start, and is not to be read there any more.
 KEYS_ALREADY = (
     "there are keys already, and each is shown only when it is made. Another one: python -m admin keys create NAME "
@@ -108,24 +111,48 @@ def _weight(text: str) -> float:
     return weight
 
 
+def _positive(text: str) -> float:
+    """A number above 0 as an argument; raises `ArgumentTypeError`. With 0 nobody could say when there is more."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0: give one, or leave it out for no limit")
+    return number
+
+
+def _count(text: str) -> int:
+    """A whole number from 1 on as an argument; raises `ArgumentTypeError`."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= MOST_COUNT:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no whole number from 1 to {MOST_COUNT}: give one, or leave it out for no limit"
+        )
+    return number
+
+
 def add_keys(actions: Any) -> None:
     """The arguments of `keys`, among the actions of the program."""
     keys = actions.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True)
     create = keys.add_parser("create", help="a new key, printed once")
     create.add_argument("name", help="the key's name in the list")
-    create.add_argument("--per-minute", type=float, help="edits it may post a minute")
-    create.add_argument("--burst", type=int, help="edits it may post at once")
-    create.add_argument("--active", type=int, help="edits of it that may wait and run, both together")
-    create.add_argument("--waiting", type=int, help="edits of it that may wait; those that run are not counted")
+    create.add_argument("--per-minute", type=_positive, help="edits it may post a minute")
+    create.add_argument("--burst", type=_count, help="edits it may post at once")
+    create.add_argument("--active", type=_count, help="edits of it that may wait and run, both together")
+    create.add_argument("--waiting", type=_count, help="edits of it that may wait; those that run are not counted")
     create.add_argument(
         "--weight", type=_weight, help=f"its share beside other keys, {LEAST_WEIGHT:g} to {MOST_WEIGHT:g} (1)"
     )
     create.add_argument(
-        "--streams", type=int, help="waits and event streams it may have open at each API process (STREAMS_PER_KEY)"
+        "--streams", type=_count, help="waits and event streams it may have open at each API process (STREAMS_PER_KEY)"
     )
-    create.add_argument("--gpu-seconds-a-day", type=float, help="seconds of a device it may use in a day (UTC)")
-    create.add_argument("--pictures-a-day", type=int, help="pictures it may ask for in a day, sources included")
-    create.add_argument("--bytes-a-day", type=int, help="bytes that its edits may leave stored in a day")
+    create.add_argument("--gpu-seconds-a-day", type=_positive, help="seconds of a device it may use in a day (UTC)")
+    create.add_argument("--pictures-a-day", type=_count, help="pictures it may ask for in a day, sources included")
+    create.add_argument("--bytes-a-day", type=_count, help="bytes that its edits may leave stored in a day")
     create.add_argument("--unless-any", action="store_true", help="nothing if there is a key already")
     create.add_argument(
         "--token-file",

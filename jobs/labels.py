@@ -33,6 +33,13 @@ def labels_of(subject: str | None, metadata: Mapping[str, str] | None) -> Labels
     return Labels(subject=subject, metadata=metadata or {}) if subject or metadata else None
 
 
+def beside(own: Labels | None, further: Labels | None) -> Labels | None:
+    """Labels of something that belongs to something else: its own first, and what that has beside them."""
+    if own is None or further is None:
+        return own or further
+    return Labels(subject=own.subject or further.subject, metadata={**further.metadata, **own.metadata})
+
+
 def labelled(labels: Labels | None, subject: str | None, metadata: Mapping[str, str]) -> bool:
     """Whether what has these labels is asked for."""
     if subject is None and not metadata:

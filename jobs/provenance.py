@@ -16,6 +16,9 @@ SourceType = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmic
 #: Of a picture that a model made, and of a photo of which a model made a part.
 GENERATED: SourceType = "trainedAlgorithmicMedia"
 EDITED: SourceType = "compositeWithTrainedAlgorithmicMedia"
+#: What others' pictures say where a model made them, or a part: beside these two, a composite of several elements of
+#: which one at least was made so (IPTC's list).
+MADE_BY_MODELS = frozenset({GENERATED, EDITED, "compositeSynthetic"})
 
 #: Under which a photo stands in the credentials of its edits.
 PARENT = "parent"
@@ -25,8 +28,9 @@ CREDENTIALS_CHUNK = b"crED"
 #: What stands in credentials of a job: its id, and the digest of its manifest. Never a prompt.
 JOB_ASSERTION = "org.prompt-to-prompt.edit"
 
-#: The name ends at the first character that no name of the list has.
-_SOURCE_TYPE = re.compile(r"http://cv\.iptc\.org/newscodes/digitalsourcetype/([A-Za-z]{1,64})")
+#: The name ends at the first character that no name of the list has. The list's address begins with http; there are
+#: programs that write https.
+_SOURCE_TYPE = re.compile(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/([A-Za-z]{1,64})")
 
 
 class Provenance(Record):

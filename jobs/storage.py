@@ -75,7 +75,7 @@ class ObjectStorage(Protocol):
         """An object's size, and the object in pieces of `PIECE` bytes, each read when it is asked for.
 
         Raises:
-            ArtifactNotFound: there is none.
+            ArtifactNotFound: there is none; while its pieces are read, there is none any more.
             StorageUnavailable: it cannot be had; also while its pieces are read.
         """
 
@@ -131,6 +131,8 @@ class ObstoreStorage:
         for start in range(0, size, PIECE):
             try:
                 yield bytes(await obstore.get_range_async(self._store, key, start=start, end=min(start + PIECE, size)))
+            except FileNotFoundError as error:
+                raise ArtifactNotFound from error
             except (BaseError, OSError) as error:
                 raise StorageUnavailable("give the rest of the artifact") from error
 

@@ -76,6 +76,7 @@ def create_app(settings: Settings, connect: Connect = connected) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with connect(settings) as plane, AsyncExitStack() as doors:
             app.state.plane = plane
+            doors.push_async_callback(plane.later.aclose)
             if settings.mcp:
                 await doors.enter_async_context(agents.opened())
 

@@ -22,6 +22,7 @@ from prompts.schedulers import Substitution
 from service.api_keys import Callers
 from service.artifacts.signing import UrlSigner
 from service.edits.stream_bound import StreamBound
+from service.http.later import Later
 from service.images.uploads import ImagePlane
 from service.models.offered import Offered
 from service.models.reloading import FollowedFile
@@ -65,6 +66,8 @@ class Plane:
     audit: Audit = NO_AUDIT
     #: Where what is large is read and checked.
     computing: Computing = field(default_factory=Computing)
+    #: What requests leave behind.
+    later: Later = field(default_factory=Later)
     #: Pages of lists that are made at the same time; of one key a single one.
     listings: Turns = field(default_factory=lambda: Turns(2))
     #: Stands in the ids of edits and batches; "" where the installation is no cell.

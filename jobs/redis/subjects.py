@@ -3,6 +3,8 @@
 An index beside the records, a sorted set by when each is forgotten at the latest. The turns of Redis that write,
 prolong and erase a record keep it (`lua/admit.lua`, `lua/move.lua`, `lua/erase.lua`, those of pictures). It names
 nothing that is over for long, and goes with the last of it.
+
+Beside them stand the names of requests (`keys.named`): a client may call its requests by its subjects.
 """
 
 from collections.abc import Sequence
@@ -17,6 +19,9 @@ from jobs.redis.lua import lua
 from jobs.redis.replicated import Replicated
 
 Kind = Literal["edit", "batch", "image"]
+
+#: What a request's name begins with in the index; the rest is its key.
+_NAME = "name "
 
 
 class Member(NamedTuple):
@@ -38,16 +43,20 @@ class Subjects(Protocol):
     async def erase_batch(self, batch: Batch) -> None:
         """Forget a batch; its edits are erased apart."""
 
+    async def forget_names(self, owner: str, subject: str) -> None:
+        """Forget what the requests for a subject were called, of which nothing is left."""
+
 
 class RedisSubjects:
     """`Subjects` over an asyncio client made with `decode_responses=True`."""
 
     def __init__(self, client: redis.asyncio.Redis, writes: Replicated | None = None) -> None:
         self._client: Redis = client
-        self._erase_batch = (writes or Replicated(client)).script(lua("erase_batch"))
+        writes = writes or Replicated(client)
+        self._erase_batch, self._forget_name = (writes.script(lua(name)) for name in ("erase_batch", "forget_name"))
 
     async def members(self, owner: str, subject: str) -> Sequence[Member]:
-        found = cast(list[str], await self._client.zrange(keys.subject(owner, subject), 0, -1))
+        found = [each for each in await self._named(owner, subject) if not each.startswith(_NAME)]
         members = [Member(cast(Kind, kind), name) for kind, _, name in (each.partition(" ") for each in found)]
         return sorted(members, key=lambda each: ("edit", "batch", "image").index(each.kind))
 
@@ -60,6 +69,17 @@ class RedisSubjects:
         names = [name, keys.batch_events(batch.id), keys.OUTBOX, keys.DUE, keys.telling(name), keys.deliveries(name)]
         await self._erase_batch(names, [name])
 
+    async def forget_names(self, owner: str, subject: str) -> None:
+        names = [each for each in await self._named(owner, subject) if each.startswith(_NAME)]
+        for each in names:
+            await self._forget_name([each.removeprefix(_NAME)], [])
+        if names:
+            await self._client.zrem(keys.subject(owner, subject), *names)
+
+    async def _named(self, owner: str, subject: str) -> list[str]:
+        """All that the index names."""
+        return cast(list[str], await self._client.zrange(keys.subject(owner, subject), 0, -1))
+
 
 class NoSubjects:
     """`Subjects` where nobody has any."""
@@ -71,4 +91,7 @@ class NoSubjects:
         """There are none."""
 
     async def erase_batch(self, batch: Batch) -> None:
+        """There are none."""
+
+    async def forget_names(self, owner: str, subject: str) -> None:
         """There are none."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.provenance import EDITED, GENERATED, JOB_ASSERTION, source_type_of
+from jobs.provenance import JOB_ASSERTION, MADE_BY_MODELS, source_type_of
 from picture_files.decoding.bounding import bound, said_by
 from picture_files.decoding.credentials import READING, kind_of, may_have
 from picture_files.decoding.opening import opened
@@ -35,7 +35,7 @@ def _verified(data: bytes, limits: Mapping[str, Any]) -> dict[str, Any]:
         source_type = store["source_type"] or source_type
     return {
         "format": kind,
-        "marked": source_type in (GENERATED, EDITED),
+        "marked": source_type in MADE_BY_MODELS,
         "source_type": source_type,
         "credentials": None if store is None else store["credentials"],
     }

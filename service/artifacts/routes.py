@@ -38,6 +38,8 @@ async def fetch_artifact(
     }
     try:
         size, pieces = await plane.storage.opened(key)
+        if IS_HEAD not in request.scope:
+            pieces = await _begun(pieces)
     except ArtifactNotFound:
         if once == "true":
             raise HandedOut from None
@@ -48,6 +50,22 @@ async def fetch_artifact(
             pieces = _then_removed(pieces, key, plane)
     # A piece at a time: who reads slowly costs no more than a piece.
     return StreamingResponse(pieces, media_type=content_type_of(key), headers=headers | {"Content-Length": str(size)})
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces of an artifact, the first of them read: of one that goes just then there is still a status to say so.
+
+    Raises:
+        ArtifactNotFound, StorageUnavailable: it cannot be read.
+    """
+    first = await anext(pieces, b"")
+
+    async def all_of_them() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_of_them()
 
 
 async def _then_removed(pieces: AsyncIterator[bytes], key: str, plane: Plane) -> AsyncIterator[bytes]:

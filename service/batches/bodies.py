@@ -52,7 +52,9 @@ class BatchRequest(Part):
     )
 
     subject: Subject | None = Field(None, description=f"{ABOUT_SUBJECT} Also of its edits that name none.")
-    metadata: Metadata | None = Field(None, description=ABOUT_METADATA)
+    metadata: Metadata | None = Field(
+        None, description=f"{ABOUT_METADATA} Also of its edits, beside their own, which go first."
+    )
 
     def asked(self, traceparent: str) -> AskedBatch:
         """What is to be made, and where the end is sent."""
@@ -114,7 +116,7 @@ class BatchView(BaseModel):
         (), description="What may not be as the sender thinks, of all edits; at most 16. Each edit has its own."
     )
     subject: str | None = Field(None, description="For whom it was made, as its request says.")
-    metadata: dict[str, str] = Field({}, description="As its request says; each edit has its own.")
+    metadata: dict[str, str] = Field({}, description="As its request says; each edit has it beside its own.")
 
     @classmethod
     def of(cls, standing: BatchStanding, *, prefix: str = "") -> "BatchView":

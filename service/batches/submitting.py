@@ -14,7 +14,7 @@ from jobs.batches import MAX_EDITS, BatchStanding, BatchWebhook, gathered
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import BatchNotFound, JobNotFound
 from jobs.follow.followed import Follower
-from jobs.labels import Labels, labels_of
+from jobs.labels import Labels, beside
 from jobs.model import Job, Notice
 from p2p.words import forget_prompts
 from process.logs import bind
@@ -101,12 +101,11 @@ def _jobs(asked: AskedBatch, plane: Plane, caller: Caller, trace: Trace) -> Sequ
             refuse_private_webhook(asked.webhook.url, plane)
         except InvalidEdit as error:
             complaints += error.complaints
-    jobs, subject = [], None if asked.labels is None else asked.labels.subject
+    jobs = []
     for index, edit in enumerate(asked.edits):
         if edit.webhook is None and asked.webhook is not None:
             edit = replace(edit, webhook=asked.webhook.of_edits())
-        if subject is not None and (edit.labels is None or edit.labels.subject is None):
-            edit = replace(edit, labels=labels_of(subject, None if edit.labels is None else edit.labels.metadata))
+        edit = replace(edit, labels=beside(edit.labels, asked.labels))
         try:
             jobs.append(job_for(edit, plane, caller, trace))
         except InvalidEdit as error:

@@ -77,7 +77,9 @@ class EventStream(Response):
     def _encoded(self, group: Sequence[StreamEvent]) -> bytes:
         if not group:
             return KEEPALIVE_COMMENT
-        return b"".join(encoded(event, self._plane.url, self._plane.url_lifetime) for event in group)
+        # What is not stored is handed out once, a preview too.
+        url = self._plane.url if self._job.store else self._plane.url_once
+        return b"".join(encoded(event, url, self._plane.url_lifetime) for event in group)
 
 
 def encoded(event: StreamEvent, url: Callable[[str], str], url_lifetime: timedelta) -> bytes:

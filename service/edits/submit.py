@@ -22,7 +22,7 @@ from jobs import moves
 from jobs.admission import Admission, Admitted, Limits
 from jobs.catalogue import ModelDeclaration
 from jobs.errors import IllegalTransition, JobNotFound, NameReused, StorageUnavailable
-from jobs.labels import Labels
+from jobs.labels import Labels, beside, labels_of
 from jobs.model import Job, JobStatus, Priority, Webhook, job_prefix, new_job
 from p2p.change.choosing import explicit
 from p2p.spec import EditSpec
@@ -186,10 +186,16 @@ async def is_known(name: str | None, plane: Plane, caller: Caller) -> bool:
 
 
 async def with_pictures(job: Job, plane: Plane, caller: Caller) -> Job:
-    """The job with its pictures at hand for as long as it is kept; raises `InvalidEdit` where one is not there."""
-    spec, size = await settling.settled(job.spec, plane.images, caller, until=job.expires_at, subject=job.of_subject)
-    notices = job.notices if size is None else bounded([*job.notices, *of_surround(spec, size)])
-    return job.model_copy(update={"spec": spec, "notices": notices})
+    """The job with its pictures at hand for as long as it is kept; raises `InvalidEdit` where one is not there.
+
+    What is made of a subject's photo is the subject's, unless its request names another one: it shows the same.
+    """
+    spec, source = await settling.settled(job.spec, plane.images, caller, until=job.expires_at, subject=job.of_subject)
+    if source is None:
+        return job.model_copy(update={"spec": spec})
+    notices = bounded([*job.notices, *of_surround(spec, (source.width, source.height))])
+    whose = None if source.labels is None else labels_of(source.labels.subject, None)
+    return job.model_copy(update={"spec": spec, "notices": notices, "labels": beside(job.labels, whose)})
 
 
 async def fetch(job_id: str, plane: Plane, caller: Caller) -> Job:

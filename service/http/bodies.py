@@ -8,11 +8,14 @@ route's own model, which it takes as it is. A large body is read in a thread, in
 
 import json
 import re
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from email.message import Message
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
 from fastapi import Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.datastructures import FormData
@@ -44,7 +47,7 @@ from service.plane import Plane
 MAX_DEPTH = 100
 #: The largest number that any field takes has 16 digits; Python reads 4,300 of a whole number, by default.
 MAX_DIGITS = 1_000
-#: Parts of a form with a file, and as many without: a browser's form brings a few fields beside the picture.
+#: Parts of a form with a file, and as many without, before it is known what they are called.
 MAX_PARTS = 100
 
 #: A string, or what begins as one and has no end: so every character is looked at once, whatever was sent.
@@ -55,6 +58,11 @@ _WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\x00|.\x00", re.DOTALL)
 MAX_QUERY = 4_096
 #: Python's reader of parameters takes time with the square of their length.
 MAX_CONTENT_TYPE = 256
+#: Of two parts with one name nobody knows which counts.
+REPEATED = "this came more than once: send it once"
+UNKNOWN = "this address takes nothing of this name: remove it, or correct the name"
+#: Says to the router before several cells where a request goes; the cell is sent it, too.
+OF_ROUTER = "cell"
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
@@ -69,7 +77,7 @@ class JsonRoute(APIRoute):
         """As its function answers, with the body read here."""
         answered = self.calling()
         if self.body_field is None:
-            return _of_short_query(answered)
+            return _of_short_query(self, answered)
         (field,) = self.dependant.body_params
         model = BodyModel(cast(type[BaseModel], field.field_info.annotation))
 
@@ -91,6 +99,7 @@ class FileRoute(APIRoute):
     def get_route_handler(self) -> Answering:
         """As FastAPI answers, once the form is one that brings files."""
         answered = super().get_route_handler()
+        known = {part.alias for part in self.dependant.body_params}
         files = [part.alias for part in self.dependant.body_params if part.field_info.annotation is UploadFile]
 
         async def handled(request: Request) -> Response:
@@ -102,22 +111,65 @@ class FileRoute(APIRoute):
                 if isinstance(form.get(name), str):
                     await form.close()
                     raise NotAFile(name)
+            if mistakes := _of_parts(form, known, files):
+                await form.close()
+                raise RequestValidationError(mistakes)
             return await answered(request)
 
-        return key_first(self, handled) if files else _of_short_query(answered)
+        return key_first(self, handled) if files else _of_short_query(self, answered)
 
 
-def _of_short_query(answered: Answering) -> Answering:
-    """The same for queries that are not long: each of its parts takes FastAPI as long as a field of a body."""
+def _of_parts(form: FormData, known: Set[str], files: Sequence[str]) -> list[dict[str, Any]]:
+    """What is wrong with a form by the names of its parts, as FastAPI reports mistakes.
+
+    A `subject` that is misspelt would else be none, and its picture would be left where the subject is erased.
+    """
+    counts = Counter(name for name, _ in form.multi_items())
+    kinds = [("missing", name) for name in files if name not in counts]
+    kinds += [("extra_forbidden", name) for name in counts if name not in known]
+    kinds += [("part_repeated", name) for name, number in counts.items() if number > 1 and name in known]
+    # FastAPI takes an empty text for one that is not there.
+    kinds += [("string_too_short", name) for name, value in form.multi_items() if value == "" and name in known]
+    said = {"msg": REPEATED, "input": "", "ctx": {"min_length": 1}}
+    return [{"type": kind, "loc": ("body", name), **said} for kind, name in kinds]
+
+
+def _of_short_query(route: APIRoute, answered: Answering) -> Answering:
+    """The same for queries that are not long: each of its parts takes FastAPI as long as a field of a body.
+
+    What would be passed over is refused: a list that is asked for a `subjct` would hold everybody's, and of two
+    subjects the last one would count.
+    """
+    parameters = {each.alias: each.field_info.annotation for each in route.dependant.query_params}
 
     async def handled(request: Request) -> Response:
-        if len(request.scope["query_string"]) > MAX_QUERY:
+        query = request.scope["query_string"]
+        if len(query) > MAX_QUERY:
             raise HTTPException(414)
+        if query and parameters and (mistakes := _of_query(request, parameters)):
+            raise RequestValidationError(mistakes)
         if request.method in ("GET", "HEAD"):
             not_begun_once_gone(request.receive)
         return await answered(request)
 
     return handled
+
+
+def _of_query(request: Request, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is wrong with a query by the names in it, as FastAPI reports mistakes.
+
+    Args:
+        parameters: that the address takes, with their types.
+    """
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    kinds = [("unknown_parameter", name) for name in counts.keys() - parameters.keys() - {OF_ROUTER}]
+    kinds += [
+        ("parameter_repeated", name)
+        for name, number in counts.items()
+        if number > 1 and name in parameters and get_origin(parameters[name]) is not list
+    ]
+    said = {"parameter_repeated": REPEATED, "unknown_parameter": UNKNOWN}
+    return [{"type": kind, "loc": ("query", name), "msg": said[kind]} for kind, name in sorted(kinds)]
 
 
 async def whole_body(receive: Receive) -> bytes:

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from p2p.spec import KINDS, METHODS, any_of
+from service.http.text_forms import in_words
 
 #: Complaints in one answer; a body of nothing but mistakes must not become a larger answer.
 MAX_COMPLAINTS = 32
@@ -27,6 +28,9 @@ _PLAINER: Mapping[str, tuple[str, str]] = {
     "tuple_type": ("wrong_type", "must be a list"),
     "model_type": ("wrong_type", "must be a JSON object"),
     "model_attributes_type": ("wrong_type", "must be a JSON object"),
+    "dict_type": ("wrong_type", "must be a JSON object"),
+    "json_invalid": ("value_not_json", "this is JSON, as text: a JSON object such as {{}}"),
+    "int_parsing_size": ("out_of_range", "has more digits than any number here"),
     "string_type": ("wrong_type", "must be a string"),
     "string_unicode": ("wrong_type", "must be text that can be written as UTF-8"),
     "int_type": ("wrong_type", "must be a whole number, without quotes"),
@@ -91,6 +95,8 @@ def _complaint(location: tuple[str | int, ...], error: Mapping[str, Any]) -> Com
     if kind == "union_tag_invalid" and error["input"].get("kind", "") is None:
         kind = "union_tag_not_found"
     code, detail = _PLAINER.get(kind, (kind, None))
+    if kind == "string_pattern_mismatch":
+        detail = in_words(error["ctx"]["pattern"])
     message = error["msg"] if detail is None else detail.format(**error.get("ctx", {}))
     return Complaint.at(*location, code=code, detail=message)
 
@@ -98,6 +104,8 @@ def _complaint(location: tuple[str | int, ...], error: Mapping[str, Any]) -> Com
 def _location(loc: Sequence[str | int]) -> tuple[str | int, ...]:
     """Where in the body it is: without FastAPI's "body", and without the names that pydantic puts behind unions."""
     path = tuple(loc[1:])
+    if path[-1:] == ("[key]",):  # pydantic's way to say that it is about the name
+        path = path[:-1]
     # A batch's edits have an index of their own in front.
     starts = (0, 2) if path[:1] == ("edits",) else (0,)
     for first, (union, names) in product(starts, _UNIONS):

@@ -18,6 +18,8 @@ from service.http.links import add_links
 from service.http.scopes import needed
 
 _OWN_422 = "HTTPValidationError"
+#: How FastAPI calls the schema of a form, before the operation's name.
+_FORM = "Body_"
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -62,6 +64,10 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
             operation["responses"].pop("422", None)
     for name in (_OWN_422, "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+    for name, schema in document["components"]["schemas"].items():
+        if name.startswith(_FORM):
+            # As every body: what is not described is refused (`service.http.bodies`).
+            schema["additionalProperties"] = False
     add_links(document)
     _with_scopes(document)
     return document

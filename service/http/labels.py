@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BeforeValidator, Field, Json, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, Json, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from jobs.labels import METADATA_NAME, MOST_METADATA, MOST_TEXT, SUBJECT
@@ -41,12 +41,23 @@ Metadata = Annotated[
 #: The same in a form, as a JSON object.
 MetadataText = Json[Metadata]
 
+
+def _one_text_each(given: list[str]) -> list[str]:
+    texts: dict[str, str] = {}
+    for name, _, text in (each.partition("=") for each in given):
+        if texts.setdefault(name, text) != text:
+            message = "{name} is asked for with two texts, which nothing has both: ask for them one after the other"
+            raise PydanticCustomError("metadata_conflict", message, {"name": name})
+    return given
+
+
 #: Of a list: only what is a subject's, and only what has all of these names with these texts.
 SubjectAsked = Annotated[Subject | None, Query(description="Only what is made for this subject.")]
 MetadataAsked = Annotated[
     list[
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}=", max_length=64 + 1 + MOST_TEXT)]
     ],
+    AfterValidator(_one_text_each),
     Query(max_length=MOST_METADATA, description="Only what has this in its metadata: `name=text`; several mean all."),
 ]
 

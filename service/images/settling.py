@@ -5,6 +5,7 @@ A worker depends on nobody else's server and finds what the record names, or the
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from jobs.errors import ImageNotFound
 from jobs.images import Image
@@ -21,12 +22,21 @@ from service.images.uploads import ImagePlane, keep
 Location = tuple[str | int, ...]
 
 
+class Settled(NamedTuple):
+    """An edit whose pictures are here.
+
+    Attributes:
+        source: the picture that is edited; None if that is generated.
+    """
+
+    spec: EditSpec
+    source: Image | None
+
+
 async def settled(
     spec: EditSpec, plane: ImagePlane, caller: Caller, *, until: datetime, subject: str | None = None
-) -> tuple[EditSpec, tuple[int, int] | None]:
+) -> Settled:
     """The spec of an edit whose pictures are here, and kept for as long as the edit may need them.
-
-    With it the (width, height) of the picture that is edited; None if that is generated.
 
     A picture named by URL is fetched now and kept as if it had been sent: the record names what was edited, not what
     lies at the URL later.
@@ -52,8 +62,7 @@ async def settled(
             await plane.records.need(image, until)
         except ImageNotFound as error:
             raise InvalidEdit([_gone(location, error)]) from error
-    size = None if source is None else (source.width, source.height)
-    return _with_masks(spec, {index: image for index, (_, image) in masks.items()}), size
+    return Settled(_with_masks(spec, {index: image for index, (_, image) in masks.items()}), source)
 
 
 async def _found(
@@ -71,7 +80,7 @@ async def _found(
 
 async def _fetched(url: str, location: Location, plane: ImagePlane, caller: Caller, subject: str | None) -> Image:
     if plane.fetch is None:
-        detail = "this service fetches nothing by URL: send the picture with POST /v1/images and name it in `upload`"
+        detail = "this service fetches nothing by URL: send the picture with POST /v1/images and give its id"
         raise InvalidEdit([Complaint.at(*location, code="urls_not_taken", detail=detail)])
     try:
         async with plane.fetching.turn(caller.owner):

@@ -83,9 +83,10 @@ async def _call(context: ServerRequestContext[Any, Any], params: CallToolRequest
 
 
 def _refusal(problem: dict[str, Any]) -> CallToolResult:
-    return CallToolResult(
-        content=[TextContent(text=f"{problem['code']}: {problem['detail']}")], structured_content=problem, is_error=True
-    )
+    # Many programs show a model the text alone.
+    said = [f"{problem['code']}: {problem['detail']}"]
+    said += [f"{each['pointer']}: {each['detail']}" for each in problem.get("errors", ())[1:]]
+    return CallToolResult(content=[TextContent(text="\n".join(said))], structured_content=problem, is_error=True)
 
 
 def described(name: str, tool: EditTool) -> Tool:

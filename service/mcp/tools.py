@@ -9,19 +9,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self, cast
 
 from mcp_types import CallToolResult, TextContent
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from jobs.errors import TooManyStreams
 from p2p.spec import MODEL_FIELD, ModelName, Part, Prompt, counted
+from p2p.spec.complaints import invalid
 from service.alignments.aligning import AlignmentRequest, answer_to
 from service.edits import submit
 from service.edits.requests import EditRequest
 from service.http.body_models import BodyModel
 from service.http.headers import name_of
 from service.http.scopes import READ, WRITE
+from service.http.their_words import in_their_words
 from service.mcp.asking import Asking
 from service.mcp.following import Pictures, told, waited_for
 
@@ -58,7 +60,9 @@ class EditImage(Part):
     model: ModelName | None = Field(None, description=MODEL_FIELD)
     seed: int | None = Field(None, description="The same seed and prompts make the same pictures; drawn if absent.")
     options: dict[str, Any] = Field(
-        {}, description='Further fields of the body of POST /v1/edits, such as {"sampling": {"steps": 20}}.'
+        {},
+        description='Further fields of the body of POST /v1/edits, such as {"sampling": {"steps": 20}}. `targets` has '
+        "one entry for each of `prompts`, without its prompt.",
     )
     idempotency_key: str | None = Field(
         None, min_length=1, max_length=255, description="Sent again with the same key, it is the same edit."
@@ -66,19 +70,68 @@ class EditImage(Part):
     wait_seconds: _Wait = Field(60, description="How long to wait for its end.")
     pictures: _Pictures = "content"
 
-    @property
-    def body(self) -> Mapping[str, Any]:
-        """The same as `POST /v1/edits` takes it."""
+    #: The same as `POST /v1/edits` takes it.
+    _body: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
         source: dict[str, Any] = {"prompt": self.source_prompt}
         if self.image is not None:
             source["image"] = {"upload": self.image}
-        body = {"source": source, "targets": [{"prompt": prompt} for prompt in self.prompts], **self.options}
-        if self.model is not None:
-            body["model"] = self.model
-        if self.seed is not None:
-            said = body.get("sampling", {})
-            body["sampling"] = {**said, "seed": self.seed} if isinstance(said, dict) else said
-        return body
+        own: dict[str, Any] = {"source": source, "targets": [{"prompt": prompt} for prompt in self.prompts]}
+        own |= {} if self.model is None else {"model": self.model}
+        own |= {} if self.seed is None else {"sampling": {"seed": self.seed}}
+        clashes: list[Sequence[str | int]] = []
+        self._body = _joined(own, self.options, (), clashes)
+        if clashes:
+            message = (
+                "the tool's own fields say this as well, and otherwise: leave it out of `options`; "
+                "of `targets` there is one for each of `prompts`, in their order"
+            )
+            raise invalid([(("options", *place), "options_conflict", message) for place in clashes])
+        return self
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The same as `POST /v1/edits` takes it."""
+        return self._body
+
+    def field(self, pointer: str) -> str:
+        """The pointer to what a part of the edit was asked for by."""
+        match pointer.split("/"):
+            case ["", "source", "image", "upload"] if self.image is not None:
+                return "/image"
+            case ["", "sampling", "seed"] if self.seed is not None:
+                return "/seed"
+            case ["", "model"] if "model" in self.options:
+                return "/options/model"
+        return _field(pointer) or f"/options{pointer}"
+
+
+def _joined(own: Any, further: Any, place: tuple[str | int, ...], clashes: list[Sequence[str | int]]) -> Any:
+    """What the tool's own fields say of an edit, with what `options` says at the same places of the rest of it."""
+    if isinstance(own, Mapping) and isinstance(further, Mapping):
+        joined = {name: _joined(value, further.get(name), (*place, name), clashes) for name, value in own.items()}
+        return {**further, **joined}
+    if isinstance(own, list) and isinstance(further, list) and len(own) == len(further):
+        return [_joined(*both, (*place, index), clashes) for index, both in enumerate(zip(own, further, strict=True))]
+    if further is not None and further != own:
+        clashes.append(place)
+    return own
+
+
+def _field(pointer: str) -> str | None:
+    """The field of a tool that a part of an edit, or of an alignment, comes from; None for what no tool has."""
+    match pointer.split("/"):
+        case ["", "source", "prompt"]:
+            return "/source_prompt"
+        case ["", "targets", *_, "prompt"]:
+            return pointer.removesuffix("/prompt").replace("/targets", "/prompts", 1)
+        case ["", "targets"]:
+            return "/prompts"
+        case ["", "model"]:
+            return pointer
+    return None
 
 
 class GetEdit(Part):
@@ -102,8 +155,9 @@ async def align_prompts(asked: AlignPrompts, asking: Asking) -> CallToolResult:
         "targets": [{"prompt": prompt} for prompt in asked.prompts],
     }
     plane, owner = asking.plane, asking.caller.owner
-    request = cast(AlignmentRequest, _ALIGNMENTS.read(body, len(asked.prompts)))
-    answer = await plane.computing.in_turn(owner, answer_to, request, plane)
+    with in_their_words(lambda pointer: _field(pointer) or pointer):
+        request = cast(AlignmentRequest, _ALIGNMENTS.read(body, len(asked.prompts)))
+        answer = await plane.computing.in_turn(owner, answer_to, request, plane)
     return CallToolResult(
         content=[TextContent(text=bytes(answer).decode())], structured_content=json.loads(bytes(answer))
     )
@@ -112,8 +166,9 @@ async def align_prompts(asked: AlignPrompts, asking: Asking) -> CallToolResult:
 async def edit_image(asked: EditImage, asking: Asking) -> CallToolResult:
     plane, caller = asking.plane, asking.caller
     size = len(json.dumps(asked.options)) + sum(map(len, asked.prompts)) + len(asked.source_prompt)
-    request = cast(EditRequest, await plane.computing.run(caller.owner, size, _EDITS.read, asked.body, size // 8))
-    job, _ = await submit.submit(request.asked(""), plane, caller, name=name_of(asked.idempotency_key))
+    with in_their_words(asked.field):
+        request = cast(EditRequest, await plane.computing.run(caller.owner, size, _EDITS.read, asked.body, size // 8))
+        job, _ = await submit.submit(request.asked(""), plane, caller, name=name_of(asked.idempotency_key))
     # It is accepted: where the client may not wait, the answer says how it stands.
     with suppress(TooManyStreams):
         await waited_for(job, asked.wait_seconds, asking)

@@ -18,6 +18,7 @@ FORM: dict[str, Any] = {
         "schema": {
             "type": "object",
             "title": "PictureEditForm",
+            "additionalProperties": False,
             "required": ["image", "prompt", "source_prompt"],
             "properties": {
                 "image": {**_FILE, "description": "PNG, JPEG, WebP, AVIF or HEIC; one."},

@@ -9,7 +9,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 
 from layers.body_errors import BodyRefused, NotAFile
-from service.http.bodies import form_of, read_json
+from service.http.bodies import REPEATED, form_of, read_json
 from service.http.complaints import Complaint
 from service.http.errors import InvalidEdit
 from service.openai.bodies import TEXTS, PictureEditRequest
@@ -61,6 +61,8 @@ def _read(form: FormData) -> tuple[dict[str, Any], dict[str, UploadFile]]:
             complaints.append(Complaint.at(name, code="unknown_field", detail=detail))
         elif brackets := _BRACKETS.fullmatch(name):
             complaints.append(_not_json(brackets[1]))
+        elif name in said:
+            complaints.append(Complaint.at(name, code="part_repeated", detail=REPEATED))
         elif name in TEXTS:
             said[name] = value
         else:

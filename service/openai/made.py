@@ -12,6 +12,7 @@ from jobs.errors import ImageNotFound
 from jobs.follow.followed import Follower
 from jobs.model import Job, JobStatus
 from p2p.spec import PictureFormat
+from process.leaving import ClientLeft
 from service.api_keys import Caller
 from service.edits.following import ended, has_ended
 from service.images import uploads
@@ -64,14 +65,17 @@ async def last_of(job: Job, record: Record, plane: Plane, follower: Follower) ->
     """The record of an edit that has ended.
 
     Raises:
-        StillBeingMade: it was waited for as long as is waited, or the client has left.
+        StillBeingMade: it was waited for as long as is waited.
+        ClientLeft: nobody waits any more, which is no fault of the service's.
     """
     deadline = time.monotonic() + LONGEST
     while not has_ended(record) and not follower.has_left and (left := deadline - time.monotonic()) > 0:
         record = await ended(record, plane.store, follower, left)
-    if not has_ended(record):
-        raise StillBeingMade(job.id)
-    return record
+    if has_ended(record):
+        return record
+    if follower.has_left:
+        raise ClientLeft
+    raise StillBeingMade(job.id)
 
 
 def succeeded(job: Job, record: Record) -> Record:

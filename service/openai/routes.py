@@ -4,7 +4,6 @@ Each asks for an ordinary edit, waits for it, and answers with its pictures. Who
 to send a request twice without a second picture uses `POST /v1/edits`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,14 +19,15 @@ from service.edits.requests import EditRequest
 from service.http.dependencies import CallerOfRequest, PlaneOfApp
 from service.http.errors import InvalidEdit
 from service.http.headers import Traceparent, where
+from service.http.their_words import in_their_words
 from service.openai.bodies import GenerationRequest, PictureEditRequest, PictureRequest
 from service.openai.described import FORM, STATUSES, SUCCESS
 from service.openai.errors import problems
-from service.openai.files import erased, received, refuse_size
+from service.openai.files import Sent, received, refuse_size
 from service.openai.made import PicturesAnswer, last_of, shown, size_of, succeeded
 from service.openai.route import OpenAiRoute
 from service.openai.streaming import PictureStream, Shown
-from service.openai.translating import OF_EDIT, OF_GENERATION, Fields, in_their_words, of_edit, of_generation
+from service.openai.translating import OF_EDIT, OF_GENERATION, Fields, of_edit, of_generation, theirs
 from service.plane import Plane
 
 router = APIRouter(prefix="/v1/images", tags=["openai"], route_class=OpenAiRoute)
@@ -42,7 +42,7 @@ class _Wanted:
         fields: where that edit's fields come from.
         kind: of a stream's events.
         picture: which one of each seed is answered: 0 is the source, 1 its edit.
-        sent: ids of pictures that came with it, which go once the edit has ended.
+        sent: pictures that came with it, which go once the edit has ended.
     """
 
     body: PictureRequest
@@ -50,7 +50,7 @@ class _Wanted:
     fields: Fields
     kind: str
     picture: int
-    sent: Sequence[str] = ()
+    sent: Sent
 
 
 @router.post("/generations", response_model=PicturesAnswer, responses={200: SUCCESS, **problems(*STATUSES)})
@@ -61,8 +61,8 @@ async def generate_image(
 
     `Location` names the edit, which has the rest of what was made.
     """
-    asked = of_generation(body)
-    wanted = _Wanted(body=body, asked=asked, fields=OF_GENERATION, kind="image_generation", picture=0)
+    asked, nothing = of_generation(body), Sent((), plane, caller)
+    wanted = _Wanted(body=body, asked=asked, fields=OF_GENERATION, kind="image_generation", picture=0, sent=nothing)
     return await _answered(wanted, request, plane, caller, traceparent)
 
 
@@ -91,25 +91,29 @@ async def edit_image(
         wanted = _Wanted(body=body, asked=of_edit(body), fields=OF_EDIT, kind="image_edit", picture=1, sent=sent)
         return await _answered(wanted, request, plane, caller, traceparent)
     except (InvalidEdit, Refused):
-        await erased(sent, plane, caller)
+        await sent.erase()
         raise
 
 
 async def _answered(wanted: _Wanted, request: Request, plane: Plane, caller: Caller, traceparent: str) -> Response:
     """The pictures, or a stream of them. The place for a wait is taken before anything is asked for."""
     with plane.stream_bound.held(caller):
-        with in_their_words(wanted.fields):
+        with in_their_words(partial(theirs, wanted.fields)):
             job, admitted = await submit.submit(wanted.asked.asked(traceparent), plane, caller)
         headers = where(f"{plane.prefix}/v1/edits/{job.id}", replayed=admitted.replayed, left=admitted.left)
         size = await size_of(job, plane, caller)
-        over = partial(erased, wanted.sent, plane, caller)
         if wanted.body.stream:
-            shown_as = Shown(job=job, caller=caller, kind=wanted.kind, picture=wanted.picture, size=size, over=over)
+            shown_as = Shown(
+                job=job, caller=caller, kind=wanted.kind, picture=wanted.picture, size=size, sent=wanted.sent
+            )
             return PictureStream(shown_as, plane, headers)
-        with plane.followers.follow(keys.events(job.id), only_end=True) as follower:
-            async with leaving(follower, request.receive):
-                record = await last_of(job, plain_of(job), plane, follower)
-        await over()
+        try:
+            with plane.followers.follow(keys.events(job.id), only_end=True) as follower:
+                async with leaving(follower, request.receive):
+                    record = await last_of(job, plain_of(job), plane, follower)
+            await wanted.sent.erase()
+        finally:
+            wanted.sent.erase_once_ended(job)  # where it has not ended: until then its worker needs them
     by_url = wanted.body.response_format == "url"
     answer = await shown(job, succeeded(job, record), plane, picture=wanted.picture, size=size, by_url=by_url)
     return Response(answer.model_dump_json(exclude_none=True), media_type="application/json", headers=headers)

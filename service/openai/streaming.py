@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ from service.edits.event_stream import LAST, QUIET
 from service.edits.following import LONGEST_STREAM, events, has_ended
 from service.http.errors import ServiceError, answer_of
 from service.openai.errors import NotMade, body_of
+from service.openai.files import Sent
 from service.openai.made import in_base64, keys_of, succeeded, usage_of
 from service.plane import Plane
 
@@ -39,7 +40,7 @@ class Shown:
         kind: of its events: "image_generation" or "image_edit".
         picture: which one of each seed is shown: 0 is the source, 1 its edit.
         size: of the finished pictures, width x height.
-        over: what is to be done once the edit has ended.
+        sent: pictures that came with the request, which go once the edit has ended.
     """
 
     job: Job
@@ -47,7 +48,7 @@ class Shown:
     kind: str
     picture: int
     size: str
-    over: Callable[[], Awaitable[None]]
+    sent: Sent
 
 
 class PictureStream(Response):
@@ -64,14 +65,22 @@ class PictureStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them."""
         is_over = False
+        try:
+            is_over = await self._sent(scope, receive, send)
+        finally:
+            self._shown.sent.erase_once_ended(self._shown.job)
+        if is_over:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _sent(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Send them but for the end of the answer; whether they came to their end in time."""
         with self._plane.stream_bound.held(self._shown.caller), suppress(TimeoutError):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async with asyncio.timeout(LONGEST_STREAM + LAST), aclosing(self._pieces(scope, receive)) as pieces:
                 async for piece in pieces:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-                is_over = True
-        if is_over:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return True
+        return False
 
     async def _pieces(self, scope: Scope, receive: Receive) -> AsyncGenerator[bytes]:
         job, plane = self._shown.job, self._plane
@@ -89,7 +98,7 @@ class PictureStream(Response):
         try:
             record = await plane.store.look(job.id)
             if has_ended(record):  # until then its worker needs what came with it
-                await self._shown.over()
+                await self._shown.sent.erase()
             record = succeeded(job, record)
             for key in keys_of(record, self._shown.picture):
                 yield await self._finished(key)

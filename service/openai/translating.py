@@ -1,18 +1,13 @@
 """A request of theirs as an ordinary edit, and what is wrong with that edit as mistakes of the request."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any
-
-from fastapi.exceptions import RequestValidationError
 
 from p2p.spec import MAX_SEED
 from service.edits.requests import EditRequest
 from service.http.body_models import MANY_VALUES, BodyModel
-from service.http.complaints import complaints_about
-from service.http.errors import InvalidEdit
+from service.http.their_words import in_their_words
 from service.openai.bodies import GenerationRequest, ImageReference, PictureEditRequest, PictureRequest
 
 #: Where a field of the edit comes from: its pointer, or how that begins, and the field of theirs. The first one holds;
@@ -49,7 +44,7 @@ def of_generation(body: GenerationRequest) -> EditRequest:
     Raises:
         InvalidEdit: with mistakes of `body`.
     """
-    with in_their_words(OF_GENERATION):
+    with in_their_words(partial(theirs, OF_GENERATION)):
         return _edit({**_shared(body, body.n), "source": {"prompt": body.prompt}, "targets": []})
 
 
@@ -67,28 +62,15 @@ def of_edit(body: PictureEditRequest) -> EditRequest:
     if body.mask is not None:
         target["local_blend"] = {**target.get("local_blend", {}), "mask": _named(body.mask, read_by="transparency")}
     source = {"prompt": body.source_prompt, "image": _named(body.images[0])}
-    with in_their_words(OF_EDIT):
+    with in_their_words(partial(theirs, OF_EDIT)):
         return _edit({**_shared(body, 1, sizes=False), "source": source, "targets": [target]})
 
 
-@contextmanager
-def in_their_words(fields: Fields) -> Iterator[None]:
-    """What is wrong with an edit is raised as `InvalidEdit` that points at the fields which it comes from."""
-    try:
-        yield
-    except InvalidEdit as error:
-        found = error.complaints
-    except RequestValidationError as error:
-        found = complaints_about(error.errors())
-    else:
-        return
-    raise InvalidEdit([replace(each, pointer=_theirs(each.pointer, fields)) for each in found])
-
-
-def _theirs(pointer: str, fields: Fields) -> str:
-    for ours, theirs in fields:
+def theirs(fields: Fields, pointer: str) -> str:
+    """The pointer to their field that a part of an edit comes from, by the pointer to that part."""
+    for ours, field in fields:
         if pointer == ours or pointer.startswith(f"{ours}/"):
-            return theirs if theirs in _FILES else theirs + pointer[len(ours) :]
+            return field if field in _FILES else field + pointer[len(ours) :]
     return pointer
 
 

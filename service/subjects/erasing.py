@@ -62,6 +62,8 @@ async def erase(subject: str, plane: Plane, caller: Caller) -> Receipt:
             break
         await asyncio.sleep(PAUSE)
     erased["inversions"] += await _erase_inversions(subject, plane, caller)
+    if not remaining:
+        await plane.subjects.forget_names(caller.owner, subject)
     # Also what an earlier request erased, which was answered 503 because no replica knew of it.
     await plane.store.confirm()
     receipt = Receipt(

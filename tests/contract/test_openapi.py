@@ -9,6 +9,7 @@ import yaml
 from service.app import create_app
 from service.batches.bodies import BatchRequest
 from service.edits.requests import EditRequest
+from service.http.text_forms import WORDS
 from service.openapi import as_yaml
 from service.settings import Settings
 from webhooks.messages import BatchEnded, EditEnded
@@ -81,3 +82,17 @@ def test_an_answer_with_an_id_leads_to_every_operation_at_it(document):
 
         assert takers == {link["operationId"] for link in links}
         assert all(link["parameters"] == {parameter: "$response.body#/id"} for link in links)
+
+
+def test_what_a_text_must_look_like_is_said_in_words(document):
+    """A pattern is no help to who reads an answer."""
+
+    def patterns(part) -> set[str]:
+        if isinstance(part, list):
+            return set().union(*map(patterns, part))
+        if not isinstance(part, dict):
+            return set()
+        own = {part["pattern"]} if isinstance(part.get("pattern"), str) else set()
+        return own.union(part.get("patternProperties", ()), *map(patterns, part.values()))
+
+    assert patterns(document) <= WORDS.keys()

@@ -1,5 +1,6 @@
 """Keys: made, listed and revoked by a command, hashed at rest; and what is one key's is no other's."""
 
+import argparse
 import asyncio
 import io
 import json
@@ -15,6 +16,7 @@ import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
+from admin.keys import add_keys
 from jobs import moves
 from jobs.model import ANYBODY, Artifact, artifact_key
 from jobs.redis.sources import RedisKeptSources
@@ -187,6 +189,20 @@ def test_keys_are_made_listed_and_revoked_by_a_command(ring, redis_url, caller_o
     assert token.split("_", 2)[2] not in str(noted)
     with pytest.raises(Unauthenticated):
         caller_of(f"Bearer {token}")
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "some", "1e400"])
+@pytest.mark.parametrize("limit", ["per-minute", "burst", "active", "streams", "gpu-seconds-a-day", "pictures-a-day"])
+def test_a_limit_that_is_no_number_above_0_is_refused(limit, given, capsys):
+    """The list called 0 edits a minute "any number of", and -1 pictures a day let nobody in, for ever."""
+    parser = argparse.ArgumentParser()
+    add_keys(parser.add_subparsers())
+
+    with pytest.raises(SystemExit):
+        parser.parse_args(["keys", "create", "name", f"--{limit}={given}"])
+
+    assert "leave it out for no limit" in capsys.readouterr().err
+    assert parser.parse_args(["keys", "create", "name", f"--{limit}=7"])
 
 
 @pytest.mark.parametrize(("has_key", "listens_on"), [(False, "127.0.0.1"), (True, "0.0.0.0")])

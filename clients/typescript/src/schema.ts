@@ -1080,7 +1080,7 @@ export interface components {
             subject?: string | null;
             /**
              * Metadata
-             * @description Texts of yours, to find it by. They decide nothing, and come back in every answer about it.
+             * @description Texts of yours, to find it by. They decide nothing, and come back in every answer about it. Also of its edits, beside their own, which go first.
              */
             metadata?: {
                 [key: string]: string;
@@ -1134,7 +1134,7 @@ export interface components {
             subject?: string | null;
             /**
              * Metadata
-             * @description As its request says; each edit has its own.
+             * @description As its request says; each edit has it beside its own.
              * @default {}
              */
             metadata?: {

@@ -107,6 +107,15 @@ end
 -- What is older than any record can be is forgotten.
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - asked.oldest)
 if asked.fingerprint then
-  redis.call('SET', KEYS[1], asked.fingerprint .. ' ' .. table.concat(ids, ' '), 'PX', asked.jobs[1].expires_at - now)
+  local life = asked.jobs[1].expires_at - now
+  redis.call('SET', KEYS[1], asked.fingerprint .. ' ' .. table.concat(ids, ' '), 'PX', life)
+  -- A client may call its requests by its subjects: the name goes when all of theirs is erased.
+  local function named_for(index)
+    if not index then return end
+    redis.call('ZADD', index, now + life, 'name ' .. KEYS[1])
+    keep(index, life)
+  end
+  for _, job in ipairs(asked.jobs) do named_for(job.subject) end
+  if asked.batch then named_for(asked.batch.subject) end
 end
 return {'admitted', unpack(left)}

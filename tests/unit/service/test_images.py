@@ -108,7 +108,38 @@ def test_a_file_that_is_not_taken_is_refused_at_its_part(send, parts, data, code
 def test_a_form_without_a_picture_is_told_what_is_missing(client):
     problem = client.post("/v1/images", files={"picture": b"x"}).json()
 
-    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/image", "missing_field")]
+    said = [(error["pointer"], error["code"]) for error in problem["errors"]]
+    assert said == [("/image", "missing_field"), ("/picture", "unknown_field")]
+
+
+@pytest.mark.parametrize("address", ["/v1/images", "/v1/verifications"])
+@pytest.mark.parametrize(
+    ("further", "pointer", "code"),
+    [
+        ([("subjct", (None, "user-1"))], "/subjct", "unknown_field"),
+        ([("image", ("b.png", b"x"))], "/image", "part_repeated"),
+    ],
+)
+def test_a_part_that_would_be_passed_over_is_refused(client, parts, address, further, pointer, code):
+    """A misspelt `subject` would leave the picture where that subject is erased; of two, the last one would count."""
+    problem = client.post(address, files=[("image", ("a.png", file_of(Image.new("RGB", (8, 8))))), *further]).json()
+
+    assert problem["code"] == "invalid_request"
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [(pointer, code)]
+    assert parts.images.kept == {}
+
+
+@pytest.mark.parametrize(
+    ("subjects", "code"), [(("user-1", "user-2"), "part_repeated"), (("",), "too_short"), (("a b",), None)]
+)
+def test_a_subject_that_names_nobody_or_several_is_refused(client, parts, subjects, code):
+    """An empty one, such as of a variable that is not set, left a picture of nobody's."""
+    said = [("subject", (None, subject)) for subject in subjects]
+    problem = client.post("/v1/images", files=[("image", ("a.png", file_of(Image.new("RGB", (8, 8))))), *said]).json()
+
+    found = [(error["pointer"], error["code"]) for error in problem["errors"]]
+    assert found == [("/subject", code or "string_pattern_mismatch")]
+    assert parts.images.kept == {}
 
 
 def test_a_form_that_is_cut_short_is_no_form(client):

@@ -1,5 +1,6 @@
 """How long an edit is kept, and that one which is not to be stored is handed out once."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -77,6 +78,37 @@ def test_an_artifact_of_what_is_not_stored_is_there_once(client, parts, posted, 
             parts.storage.read(key)
         # The same URL without that is another one, which nobody was given.
         assert client.get(address.removesuffix("&once=true")).status_code == 403
+
+
+@pytest.mark.parametrize(("store", "code"), [(True, "artifact_not_found"), (False, "handed_out")])
+def test_an_artifact_that_goes_between_two_looks_is_answered(client, parts, posted, monkeypatch, store, code):
+    """Several clients fetch at once what is there once. The connection of the later ones was closed without a word."""
+    edit_id = posted(store=store).json()["id"]
+    key = ended(parts, edit_id)
+    (artifact,) = client.get(f"/v1/edits/{edit_id}").json()["artifacts"]
+    opened = parts.storage.opened
+
+    async def opened_too_late(wanted):
+        found = await opened(wanted)
+        parts.storage.remove(key)
+        return found
+
+    monkeypatch.setattr(parts.storage, "opened", opened_too_late)
+
+    assert client.get(artifact["url"]).json()["code"] == code
+
+
+def test_a_preview_of_what_is_not_stored_is_handed_out_once_too(client, parts, posted):
+    edit_id = posted(store=False, artifacts={"previews": 1}).json()["id"]
+    job = parts.store.make(moves.begin(parts.store.get(edit_id), "execution", moves.LATE))
+    key = artifact_key(edit_id, "execution", "previews/0001.jpg")
+    parts.storage.put(key, b"small", "image/jpeg")
+    parts.store.make(moves.show(job, 1, 2, key))
+    parts.store.make(moves.finish(job, ()))
+
+    (url,) = re.findall(r'"url":"([^"]+)"', client.get(f"/v1/edits/{edit_id}/events").text)
+
+    assert [client.get(url).status_code for _ in range(2)] == [200, 410]
 
 
 def test_where_no_other_process_takes_its_urls_an_edit_must_be_stored(posted, parts, serve, edit):

@@ -114,6 +114,66 @@ def test_what_an_edit_takes_is_given_in_options(served, parts):
     assert (job.spec.sampling.steps, job.spec.sampling.seed, job.of_subject) == (5, 3, "user-1")
 
 
+def test_options_add_to_what_the_tools_own_fields_say(served, parts):
+    """Nothing of either is lost: not the seed where `sampling` is null, nor the prompts where targets have settings."""
+    targets = [{"edits": [{"kind": "replace"}], "cross_window": {"stop": 0.5}}]
+    options = {"sampling": None, "targets": targets, "source": {"prompt": CAT}}
+    answer = use(served, "edit_image", source_prompt=CAT, prompts=[DOG], wait_seconds=0, seed=3, options=options)
+
+    spec = parts.store.get(answer.structured_content["id"]).spec
+    assert (spec.sampling.seed, spec.source.prompt, spec.targets[0].prompt) == (3, CAT, DOG)
+    assert spec.targets[0].cross_window.stop == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "pointer"),
+    [
+        ({"source": {"prompt": DOG}}, "/options/source/prompt"),
+        ({"targets": [{"prompt": CAT}]}, "/options/targets/0/prompt"),
+        ({"targets": []}, "/options/targets"),
+        ({"targets": {}}, "/options/targets"),
+        ({"sampling": {"seed": 4}}, "/options/sampling/seed"),
+        ({"sampling": 7}, "/options/sampling"),
+        ({"model": "other"}, "/options/model"),
+    ],
+)
+def test_options_that_say_otherwise_are_refused(served, parts, options, pointer):
+    answer = use(served, "edit_image", source_prompt=CAT, prompts=[DOG], model="tiny", seed=3, options=options)
+
+    (error,) = answer.structured_content["errors"]
+    assert (error["pointer"], error["code"]) == (pointer, "options_conflict")
+    assert parts.store.all() == []
+
+
+LONG = "a cat " * 60
+
+
+@pytest.mark.parametrize(
+    ("tool", "more", "pointers"),
+    [
+        ("edit_image", {"source_prompt": LONG, "prompts": [DOG, LONG + "at night"]}, {"/source_prompt", "/prompts/1"}),
+        ("edit_image", {"prompts": [DOG] * 8}, {"/prompts"}),
+        ("edit_image", {"image": "img_" + "0" * 32}, {"/image"}),
+        ("edit_image", {"image": "photo.png"}, {"/image"}),
+        ("edit_image", {"seed": -5}, {"/seed"}),
+        ("edit_image", {"model": "none"}, {"/model"}),
+        ("edit_image", {"options": {"model": "none"}}, {"/options/model"}),
+        ("edit_image", {"options": {"sampling": {"steps": 0}, "foo": 1}}, {"/options/sampling/steps", "/options/foo"}),
+        (
+            "align_prompts",
+            {"source_prompt": LONG, "prompts": [DOG, LONG + "at night"]},
+            {"/source_prompt", "/prompts/1"},
+        ),
+        ("align_prompts", {"model": "none"}, {"/model"}),
+    ],
+)
+def test_a_complaint_points_at_the_tools_own_field_and_the_text_says_each(served, tool, more, pointers):
+    answer = use(served, tool, **{"source_prompt": CAT, "prompts": [DOG], **more})
+
+    assert {each["pointer"] for each in answer.structured_content["errors"]} == pointers
+    assert all(pointer in answer.content[0].text for pointer in pointers)
+
+
 ASKED = {"source_prompt": CAT, "prompts": [DOG]}
 REFUSED = [
     ("edit_image", {"source_prompt": CAT}, "invalid_request"),

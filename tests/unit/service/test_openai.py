@@ -1,13 +1,22 @@
 """What clients of OpenAI's Images API are refused, and what edit a request of theirs becomes."""
 
+import asyncio
 import io
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
+from fastapi import Request
 from PIL import Image
 
+from jobs.redis.record import plain_of
+from process.leaving import ClientLeft
+from service.edits import following
+from service.http.errors import answer_of
 from service.openai import bodies, made
 from service.openai.described import FORM
+from tests.patience import PATIENCE
 
 ADDRESSES = {"generations": "/v1/images/generations", "edits": "/v1/images/edits"}
 EDIT = {"model": "tiny", "source_prompt": "a cat on the beach", "prompt": "a dog on the beach"}
@@ -99,6 +108,7 @@ def test_a_mistake_of_a_form_is_too_and_no_picture_is_left(edited, parts, fields
         ({"image": png(), "mask": png()}, "mask", "mask_uniform"),
         ({"image": png(), "mask": png("RGBA", (16, 8))}, "mask", "mask_of_another_shape"),
         ({"image": png(), "prompt": png()}, "prompt", "unknown_field"),
+        ([("image", png()), ("seed", (None, "1")), ("seed", (None, "2"))], "seed", "part_repeated"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_by_its_part_and_none_is_left(edited, parts, files, param, code):
@@ -117,6 +127,26 @@ def test_a_mask_of_theirs_lets_change_what_is_transparent(edited, parts):
     assert {image.labels.subject for image in parts.images.kept.values()} == {"user-4711"}
 
 
+@pytest.mark.parametrize("stream", ["false", "true"])
+@pytest.mark.parametrize("end", ["canceled", "erased"])
+def test_the_files_of_a_request_that_nobody_waits_for_go_with_its_edit(client, edited, parts, monkeypatch, stream, end):
+    """Their sender has no ids of them: they stayed for as long as the edit's record."""
+    monkeypatch.setattr(following, "LONGEST_STREAM", 0.0)
+    response = edited({"image": png(), "mask": png("RGBA")}, stream=stream)
+    (job,) = parts.store.all()
+    assert "still_being_made" in response.text
+    assert len(parts.images.kept) == 2
+
+    client.post(f"/v1/edits/{job.id}/cancel").raise_for_status()
+    if end == "erased":
+        client.delete(f"/v1/edits/{job.id}").raise_for_status()
+
+    deadline = time.monotonic() + PATIENCE
+    while parts.images.kept and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert parts.images.kept == {}
+
+
 def test_a_picture_that_takes_long_is_to_be_fetched_and_not_to_be_asked_for_again(client, parts):
     response = client.post(ADDRESSES["generations"], json={"model": "tiny", "prompt": "a cat", "n": 2, "seed": 7})
 
@@ -125,6 +155,20 @@ def test_a_picture_that_takes_long_is_to_be_fetched_and_not_to_be_asked_for_agai
     assert response.headers["x-should-retry"] == "false"
     assert f"/v1/edits/{job.id}" in response.json()["error"]["message"]
     assert (job.spec.seeds, job.spec.targets, job.spec.artifacts.any_maps) == ((7, 8), (), False)
+
+
+def test_a_client_that_leaves_is_no_error_of_the_service(client, parts, caplog):
+    """It stood in the log as a 504 with its traceback, beside faults that somebody has to look at."""
+    client.post(ADDRESSES["generations"], json={"model": "tiny", "prompt": "a cat"})
+    (job,), gone = parts.store.all(), SimpleNamespace(has_left=True)
+    caplog.clear()
+
+    with pytest.raises(ClientLeft):
+        asyncio.run(made.last_of(job, plain_of(job), parts.plane, gone))
+
+    request = Request({"type": "http", "method": "POST", "path": ADDRESSES["edits"], "headers": []})
+    assert answer_of(request, ClientLeft()).status == 400
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("address", ADDRESSES.values())

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jobs.images import image_key
-from jobs.provenance import CREDENTIALS_CHUNK, EDITED, GENERATED, source_type_of
+from jobs.provenance import CREDENTIALS_CHUNK, EDITED, GENERATED, source_type_of, xmp_packet
 from picture_files.reading import ImageReader
 from tests.credentials import SIGNER, active, made_chain, read_credentials
 from worker.credentials import Statement, load_credentials
@@ -89,6 +89,21 @@ def test_a_mark_without_a_signature_is_told_apart(verify, name):
         "source_type": EDITED,
         "credentials": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("source_type", "marked"), [("compositeSynthetic", True), ("algorithmicMedia", False), ("digitalCapture", False)]
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_others_marks_are_read(verify, source_type, marked, scheme):
+    """A composite of which a model made an element; what a program computed without one, and a photo, are no marks."""
+    packet = xmp_packet(source_type).replace(b'DigitalSourceType="http:', f'DigitalSourceType="{scheme}:'.encode())
+    file = io.BytesIO()
+    PICTURE.save(file, "JPEG", xmp=packet)
+
+    said = verify(file.getvalue()).json()
+
+    assert (said["marked"], said["source_type"]) == (marked, source_type)
 
 
 @pytest.mark.parametrize(("data", "marked"), [(b"", False), (b"jumb c2pa", False)])
