@@ -29,15 +29,15 @@ QUIET = 15.0
 _TOLD = ("id", "status", "model", "seed", "seeds", "queue", "progress", "error", "notices", "chosen", "links")
 
 
-async def waited_for(job: Job, seconds: float, asking: Asking) -> None:
-    """Wait until an edit has ended, or for so long, and tell its client of each step.
+async def waited_for(job: Job, seconds: float, asking: Asking) -> int:
+    """The last step that the client was told of: it is told of each until an edit has ended, or for so long.
 
     Raises:
         TooManyStreams: the caller has as many waits and streams open as it may.
     """
-    plane = asking.plane
+    plane, last = asking.plane, 0
     if not seconds or has_ended(plain_of(job)):
-        return
+        return last
     with (
         plane.stream_bound.held(asking.caller),
         plane.followers.follow(keys.events(job.id), after=START) as follower,
@@ -49,7 +49,23 @@ async def waited_for(job: Job, seconds: float, asking: Asking) -> None:
                 steps = [event.detail for event in group if event.name == "progress"]
                 if steps:
                     step, _, of = steps[-1].partition(" ")[0].partition("/")
-                    await asking.progress(float(step), float(of), f"step {step} of {of}")
+                    last = int(step)
+                    await _tell(last, int(of), asking)
+    return last
+
+
+async def reached(record: Mapping[str, Any], last: int, asking: Asking) -> None:
+    """Tell a client how far its edit is by its record, if it was told of no later step than that.
+
+    A short edit may end before its worker knows that somebody follows it.
+    """
+    progress = record["progress"]
+    if progress is not None and progress["step"] > last:
+        await _tell(progress["step"], progress["steps"], asking)
+
+
+async def _tell(step: int, steps: int, asking: Asking) -> None:
+    await asking.progress(float(step), float(steps), f"step {step} of {steps}")
 
 
 async def told(record: Mapping[str, Any], pictures: Pictures, plane: Plane) -> CallToolResult:

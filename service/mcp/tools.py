@@ -25,7 +25,7 @@ from service.http.headers import name_of
 from service.http.scopes import READ, WRITE
 from service.http.their_words import in_their_words
 from service.mcp.asking import Asking
-from service.mcp.following import Pictures, told, waited_for
+from service.mcp.following import Pictures, reached, told, waited_for
 
 #: Seconds; a route waits as long (`service.edits.following`).
 _Wait = Annotated[int, Field(ge=0, le=60)]
@@ -169,17 +169,25 @@ async def edit_image(asked: EditImage, asking: Asking) -> CallToolResult:
     with in_their_words(asked.field):
         request = cast(EditRequest, await plane.computing.run(caller.owner, size, _EDITS.read, asked.body, size // 8))
         job, _ = await submit.submit(request.asked(""), plane, caller, name=name_of(asked.idempotency_key))
+    last = 0
     # It is accepted: where the client may not wait, the answer says how it stands.
     with suppress(TooManyStreams):
-        await waited_for(job, asked.wait_seconds, asking)
-    return await told(await submit.look(job.id, plane, caller), asked.pictures, plane)
+        last = await waited_for(job, asked.wait_seconds, asking)
+    return await _as_it_stands(job.id, last, asked.pictures, asking)
 
 
 async def get_edit(asked: GetEdit, asking: Asking) -> CallToolResult:
     plane, caller = asking.plane, asking.caller
     job = await submit.fetch(asked.edit_id, plane, caller)
-    await waited_for(job, asked.wait_seconds, asking)
-    return await told(await submit.look(job.id, plane, caller), asked.pictures, plane)
+    last = await waited_for(job, asked.wait_seconds, asking)
+    return await _as_it_stands(job.id, last, asked.pictures, asking)
+
+
+async def _as_it_stands(job_id: str, last: int, pictures: Pictures, asking: Asking) -> CallToolResult:
+    """An edit whose client was told of steps until `last`."""
+    record = await submit.look(job_id, asking.plane, asking.caller)
+    await reached(record, last, asking)
+    return await told(record, pictures, asking.plane)
 
 
 async def cancel_edit(asked: CancelEdit, asking: Asking) -> CallToolResult:

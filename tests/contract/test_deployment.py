@@ -22,9 +22,9 @@ BUILT = {name: service for name, service in COMPOSE["services"].items() if "buil
 PASSWORDS = BUILT["passwords"]
 OURS = {name: service for name, service in BUILT.items() if service is not PASSWORDS}
 SETTINGS = {name.upper() for settings in READERS.values() for name in settings.model_fields}
-#: Variables that no settings class reads: where secret files lie, where libraries keep what they fetch, and how many
-#: threads torch has.
-OTHERS = {SECRETS_DIR, "HF_HOME", "OMP_NUM_THREADS"}
+#: Variables that no settings class reads: where secret files lie, where libraries keep what they fetch, how many
+#: threads torch has, and where Python keeps bytecode.
+OTHERS = {SECRETS_DIR, "HF_HOME", "OMP_NUM_THREADS", "PYTHONPYCACHEPREFIX"}
 #: Of every image.
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 #: By the name of a stage, its lines.

@@ -1,5 +1,6 @@
 """`/mcp`: agents use edits as tools, with the official client; what stands before every route stands before it too."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -13,7 +14,9 @@ from service.api_keys import Caller
 from service.app import create_app
 from service.edits.stream_bound import StreamBound
 from service.http.errors import Unauthenticated
+from service.mcp.asking import Asking
 from service.mcp.door import MOST_BYTES, PATH
+from service.mcp.following import reached
 from service.settings import Settings
 from tests.agent import MODES, agent
 from tests.patience import PATIENCE
@@ -235,6 +238,20 @@ def test_a_wait_ends_in_time_and_its_place_is_free(served, parts):
     edit = use(served, "edit_image", source_prompt=CAT, prompts=[DOG], wait_seconds=1).structured_content
 
     assert (edit["status"], parts.bound.count()) == ("queued", 0)
+
+
+@pytest.mark.parametrize(("last", "said"), [(0, ["step 6 of 6"]), (5, ["step 6 of 6"]), (6, [])])
+def test_the_last_step_is_told_of_though_it_came_before_anybody_listened(parts, last, said):
+    """A short edit may end before its worker knows that it is followed, and its events then name no step."""
+    told = []
+
+    async def progress(step, of, message):
+        told.append(message)
+
+    asking = Asking(plane=parts.plane, caller=Caller(owner="me"), progress=progress)
+    asyncio.run(reached({"progress": {"step": 6, "steps": 6}}, last, asking))
+
+    assert told == said
 
 
 def sent(url: str, method: str = "POST", **how):
