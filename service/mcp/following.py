@@ -30,7 +30,7 @@ _TOLD = ("id", "status", "model", "seed", "seeds", "queue", "progress", "error",
 
 
 async def waited_for(job: Job, seconds: float, asking: Asking) -> int:
-    """The last step that the client was told of: it is told of each until an edit has ended, or for so long.
+    """Wait until an edit has ended, or for so long, and report each step to its client. Gives the last one reported.
 
     Raises:
         TooManyStreams: the caller has as many waits and streams open as it may.
@@ -55,7 +55,7 @@ async def waited_for(job: Job, seconds: float, asking: Asking) -> int:
 
 
 async def reached(record: Mapping[str, Any], last: int, asking: Asking) -> None:
-    """Tell a client how far its edit is by its record, if it was told of no later step than that.
+    """Report how far an edit is by its record, unless its client has heard of that step.
 
     A short edit may end before its worker knows that somebody follows it.
     """

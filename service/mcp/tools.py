@@ -184,7 +184,7 @@ async def get_edit(asked: GetEdit, asking: Asking) -> CallToolResult:
 
 
 async def _as_it_stands(job_id: str, last: int, pictures: Pictures, asking: Asking) -> CallToolResult:
-    """An edit whose client was told of steps until `last`."""
+    """An edit, of which the steps until `last` have been reported to its client."""
     record = await submit.look(job_id, asking.plane, asking.caller)
     await reached(record, last, asking)
     return await told(record, pictures, asking.plane)
