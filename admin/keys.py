@@ -2,16 +2,19 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from jobs.fairness import LEAST_WEIGHT, MOST_WEIGHT
 from process.audit import NO_AUDIT, Audit
 from service.api_keys import TRUSTED, ApiKey, KeyRing
+
+_Number = TypeVar("_Number", int, float)
 
 #: What a key may use in a day (UTC).
 QUOTAS = ("gpu_seconds_a_day", "pictures_a_day", "bytes_a_day")
@@ -100,39 +103,28 @@ def import_keys(ring: KeyRing, lines: Iterable[str], audit: Audit = NO_AUDIT) ->
     print(f"{len(keys)} keys are here as they are there")
 
 
+def _read(text: str, read: Callable[[str], _Number], is_right: Callable[[_Number], bool], needed: str) -> _Number:
+    """A number as an argument; raises `ArgumentTypeError`, which says what was needed."""
+    with suppress(ValueError):
+        if is_right(number := read(text)):
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is {needed}")
+
+
 def _weight(text: str) -> float:
-    """A weight as an argument; raises `ArgumentTypeError`."""
-    try:
-        weight = float(text)
-    except ValueError:
-        weight = 0.0
-    if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}: give a share")
-    return weight
+    needed = f"not from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}: give a share"
+    return _read(text, float, lambda weight: LEAST_WEIGHT <= weight <= MOST_WEIGHT, needed)
 
 
 def _positive(text: str) -> float:
-    """A number above 0 as an argument; raises `ArgumentTypeError`. With 0 nobody could say when there is more."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0: give one, or leave it out for no limit")
-    return number
+    """With 0 nobody could say when there is more."""
+    needed = "no number above 0: give one, or leave it out for no limit"
+    return _read(text, float, lambda number: 0 < number < inf, needed)
 
 
 def _count(text: str) -> int:
-    """A whole number from 1 on as an argument; raises `ArgumentTypeError`."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= MOST_COUNT:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no whole number from 1 to {MOST_COUNT}: give one, or leave it out for no limit"
-        )
-    return number
+    needed = f"no whole number from 1 to {MOST_COUNT}: give one, or leave it out for no limit"
+    return _read(text, int, lambda number: 1 <= number <= MOST_COUNT, needed)
 
 
 def add_keys(actions: Any) -> None:

@@ -27,6 +27,23 @@ def tokenizer(limit: int = 24, words: tuple[str, ...] = WORDS) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocab, merges=merges, pad_token=END, model_max_length=limit)
 
 
+def text_encoder(words: CLIPTokenizer, limit: int) -> CLIPTextModel:
+    """Random weights for a vocabulary, reading up to `limit` tokens."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(words),
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=limit,
+            eos_token_id=words.eos_token_id,
+            bos_token_id=words.bos_token_id,
+            pad_token_id=words.pad_token_id,
+        )
+    )
+
+
 def pipeline(
     limit: int = 24, sample_size: int = 16, *, unet: dict | None = None, prediction_type: str = "epsilon"
 ) -> StableDiffusionPipeline:
@@ -60,19 +77,7 @@ def pipeline(
         norm_num_groups=4,
         sample_size=sample_size * 2,
     )
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(words),
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=limit,
-            eos_token_id=words.eos_token_id,
-            bos_token_id=words.bos_token_id,
-            pad_token_id=words.pad_token_id,
-        )
-    )
+    text = text_encoder(words, limit)
     config = dict(
         prediction_type=prediction_type,
         beta_start=0.00085,

@@ -8,7 +8,6 @@ from diffusers import (
     StableDiffusionUpscalePipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from tests import tiny
 
@@ -17,19 +16,7 @@ def pipeline(limit: int = 24) -> StableDiffusionUpscalePipeline:
     """An upscaler that makes four pixels a side of one; its first layers have no attention to pixels, as published."""
     torch.manual_seed(2)
     words = tiny.tokenizer(limit)
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(words),
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=limit,
-            eos_token_id=words.eos_token_id,
-            bos_token_id=words.bos_token_id,
-            pad_token_id=words.pad_token_id,
-        )
-    )
+    text = tiny.text_encoder(words, limit)
     network = UNet2DConditionModel(
         sample_size=32,
         in_channels=7,

@@ -102,7 +102,7 @@ def test_previews_come_between_the_steps_with_a_picture_of_each_row(run, family)
 
     steps = [event.step for event in events]
     larger = family.finishing(SIDE, SIDE).steps
-    # Where pictures are made larger, the last one shows what of.
+    # Where pictures are made larger, the last preview is the small picture, after its last step.
     assert steps[:6] == ([1, 2, 2, 3, 4, 4] if larger else [1, 1, 2, 3, 3, 4])
     assert steps[6:] == [*range(STEPS + 1, STEPS + larger + 1)]
     assert {event.steps for event in events} == {STEPS + larger}
