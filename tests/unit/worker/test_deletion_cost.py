@@ -148,8 +148,9 @@ def test_a_refusal_is_logged_once_and_tried_again(server, account, caplog, statu
         server.status = 200
         assert server.next() == BUSY
 
-    (record,) = caplog.records
-    assert str(status) in record.getMessage()
+    # Of this server: what the test before left behind may still be refused by its own.
+    (line,) = (line for line in caplog.messages if server.url in line)
+    assert str(status) in line
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_it_is_off_where_there_is_no_pod(pod, environment, said, caplog):
     with caplog.at_level(logging.WARNING), deletion_cost(pod, environment) as busy, busy():
         assert threading.active_count() == before
 
-    assert len(caplog.records) == said
+    assert len([line for line in caplog.messages if "POD_NAME" in line]) == said
 
 
 @pytest.mark.parametrize(
