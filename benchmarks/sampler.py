@@ -80,6 +80,8 @@ class Timing:
 
         Small ones are run several times, and each of their steps counts with its median.
         """
+        if not loops:
+            return {}  # of the explicit form, which joint attention has none of
         (name,) = {case[0] for _, case in loops.values()}
         weights = [1, *(steps for _, steps in counted(name))]
         runs = [self._parts(loops, name) for _ in range(self.repeats.get(name, 1))]

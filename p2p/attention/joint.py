@@ -34,27 +34,58 @@ _WIDTHS = 8
 
 
 @dataclass(frozen=True, eq=False)
+class Call:
+    """Rows of pixels that are one fused call.
+
+    Attributes:
+        rows: of the batch: whose values they have, and whose output they are part of.
+        queries: whose queries and keys they have; one row for all of them, or one for each.
+        pixels: (rows,) by what the values of pixels are multiplied.
+    """
+
+    rows: Rows
+    queries: Rows
+    pixels: Tensor
+
+    def of(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        words: Tensor,
+        image: slice,
+        text: slice,
+        fused: Fused,
+        mask: Tensor | None,
+    ) -> Tensor:
+        """What comes out, (rows, heads, pixels, head_dim), with `words` for the values of the text."""
+        values = take(v, self.rows)
+        values = values.clone() if isinstance(self.rows, slice) else values
+        values[:, :, image] *= self.pixels.to(v.dtype)[:, None, None, None]
+        values[:, :, text, : words.shape[-1]] = words.to(v.dtype)
+        # Views where rows follow each other: a copy of each costs as much memory as the layer's own projections.
+        queries, keys = (take(each, self.queries) for each in (q[:, :, image], k))
+        queries, keys = (each.expand(len(values), -1, -1, -1) for each in (queries, keys))
+        return fused(queries, keys, values, attn_mask=of_rows(mask, self.queries))
+
+
+@dataclass(frozen=True, eq=False)
 class JointLayout:
     """One phase's joint attention as calls.
 
     Attributes:
         plain: rows of the batch whose maps are all their own, once queries and keys were carried over.
-        edited: the others.
-        queries: (calls,) of each call for rows of pixels: which row's queries and keys. The first ones are of the
-            sources, one for each of `edited`; the others are of those that keep something of their own.
-        values: (calls,) whose values.
-        pixels: (calls,) by what the values of pixels are multiplied.
-        mapper: (edited, source_tokens, tokens), A of each.
-        own: (calls after the first, tokens), B of each.
-        added_to: (calls after the first,) where among `edited` they are added.
-        matched: (edited,) bool, whose text's share is their own; None if of none.
+        taken: the others, with the queries and keys of their sources.
+        kept: those of them that keep something of their own, with their own.
+        mapper: (taken, source_tokens, tokens), A of each.
+        own: (kept, tokens), B of each.
+        added_to: (kept,) where among `taken` they are added.
+        matched: (taken,) bool, whose text's share is their own; None if of none.
     """
 
     plain: Rows
-    edited: Tensor
-    queries: Tensor
-    values: Tensor
-    pixels: Tensor
+    taken: Call
+    kept: Call
     mapper: Tensor
     own: Tensor
     added_to: Tensor
@@ -76,46 +107,40 @@ class JointLayout:
             text: may be shorter than a prompt's limit, where no prompt of the batch is longer.
             mask: (rows, positions) bool, which ones are attended to.
         """
-        out = torch.empty_like(q)
+        out, edited = torch.empty_like(q), self.taken.rows
         if len(plain := take(q, self.plain)):
             out[self.plain] = fused(
                 plain, take(k, self.plain), take(v, self.plain), attn_mask=of_rows(mask, self.plain)
             )
         if mask is not None:  # a column that is mapped to one that is not there goes nowhere
             v = v * mask[:, None, :, None]
-        keys, values, seen = take(k, self.edited), take(v, self.edited), of_rows(mask, self.edited)
-        out[self.edited, :, text] = fused(take(q, self.edited)[:, :, text], keys, values, attn_mask=seen)
-        seen = of_rows(mask, self.queries)
-        out[self.edited, :, image] = self._pixels(q, k, v, image, text, partial(fused, attn_mask=seen))
+        out[edited, :, text] = fused(
+            take(q[:, :, text], edited), take(k, edited), take(v, edited), attn_mask=of_rows(mask, edited)
+        )
+        out[edited, :, image] = self._pixels(q, k, v, image, text, fused, mask)
         return out
 
-    def _pixels(self, q: Tensor, k: Tensor, v: Tensor, image: slice, text: slice, fused: Fused) -> Tensor:
-        queries, keys = take(q[:, :, image], self.queries), take(k, self.queries)
-        values, count, tokens = take(v, self.values).clone(), len(self.edited), text.stop - text.start
-        values[:, :, image] *= self.pixels.to(v.dtype)[:, None, None, None]
+    def _pixels(
+        self, q: Tensor, k: Tensor, v: Tensor, image: slice, text: slice, fused: Fused, mask: Tensor | None
+    ) -> Tensor:
+        width, tokens = v.shape[-1], text.stop - text.start
+        if self.matched is not None:
+            # The text's share of each call, in one more channel. Queries and keys are as wide as values.
+            q, k, v = (pad(each, (0, _WIDTHS)) for each in (q, k, v))
+            v[:, :, text, width] = 1
+            fused = partial(fused, scale=width**-0.5)
         # In float32: what comes out is rounded once.
-        words = values[:, :, text].float()
-        mapper, own = self.mapper[:, None, :tokens, :tokens], self.own[:, None, :tokens, None]
-        words = torch.cat([mapper @ words[:count], own * words[count:]])
-        values[:, :, text] = words.to(v.dtype)
-        if self.matched is None:
-            found = fused(queries, keys, values)
-            return found[:count].index_add_(0, self.added_to, found[count:])
-        return self._matched(queries, keys, values, text, fused)
-
-    def _matched(self, queries: Tensor, keys: Tensor, values: Tensor, text: slice, fused: Fused) -> Tensor:
-        """The same with the text's share of each call in one more channel."""
-        assert self.matched is not None
-        width, count = values.shape[-1], len(self.edited)
-        values = pad(values, (0, _WIDTHS))
-        values[:, :, text, width] = 1
-        wide = (pad(each, (0, _WIDTHS)) for each in (queries, keys))
-        found = fused(*wide, values, scale=width**-0.5)[..., : width + 1]
-        taken, kept = found[:count, ..., :width], found[count:, ..., :width]
-        shares, own = found[:count, ..., width:], found[count:, ..., width:]
-        ratio = torch.ones_like(shares).index_copy_(0, self.added_to, own / shares.index_select(0, self.added_to))
-        taken = torch.where(self.matched[:, None, None, None], taken * ratio, taken)
-        return taken.index_add(0, self.added_to, kept)
+        of_taken, of_kept = (take(v, call.rows)[:, :, text, :width].float() for call in (self.taken, self.kept))
+        of_taken = self.mapper[:, None, :tokens, :tokens] @ of_taken
+        taken = self.taken.of(q, k, v, of_taken, image, text, fused, mask)
+        if not len(self.own):
+            return taken[..., :width]
+        kept = self.kept.of(q, k, v, self.own[:, None, :tokens, None] * of_kept, image, text, fused, mask)
+        if self.matched is not None:
+            shares, own = (each[..., width : width + 1] for each in (taken, kept))
+            ratio = torch.ones_like(shares).index_copy_(0, self.added_to, own / shares.index_select(0, self.added_to))
+            taken = torch.where(self.matched[:, None, None, None], taken * ratio, taken)
+        return taken[..., :width].index_add(0, self.added_to, kept[..., :width])
 
 
 def joint_layout(
@@ -143,19 +168,22 @@ def joint_layout(
         if share == 0 or edited[row].own.any()
     ]
 
-    def numbers(indices: Sequence[int]) -> Tensor:
-        return torch.tensor(indices, dtype=torch.long, device=device)
+    def call(indices: Sequence[int], queries: Sequence[int], pixels: Sequence[float]) -> Call:
+        same = list(queries[:1]) if len(set(queries)) == 1 else list(queries)
+        return Call(
+            rows_of([order[index] for index in indices], rows, device),
+            rows_of(same, rows, device),
+            torch.tensor(pixels, device=device),
+        )
 
     tokens = len(edited[order[0]].own)
     own = torch.stack([edited[order[index]].own for index in kept]) if kept else torch.zeros(0, tokens)
     return JointLayout(
         plain=rows_of([row for row in range(rows) if row not in edited], rows, device),
-        edited=numbers(order),
-        queries=numbers([*(edited[row].source for row in order), *(order[index] for index in kept)]),
-        values=numbers([*order, *(order[index] for index in kept)]),
-        pixels=torch.tensor([*shares, *(1 - shares[index] for index in kept)], device=device),
+        taken=call(range(len(order)), [edited[row].source for row in order], shares),
+        kept=call(kept, [order[index] for index in kept], [1 - shares[index] for index in kept]),
         mapper=torch.stack([edited[row].from_source for row in order]).to(device),
         own=own.to(device),
-        added_to=numbers(kept),
+        added_to=torch.tensor(kept, dtype=torch.long, device=device),
         matched=torch.tensor(is_matched, device=device) if any(is_matched) else None,
     )

@@ -69,11 +69,15 @@ class _Rotated(JointProcessor):
         q, k = (torch.cat(pair, 1) for pair in zip(of_text, of_pixels, strict=True))
         return q, k
 
-    def attended(self, q: Tensor, k: Tensor, v: Tensor, image_rotary_emb: Any) -> Tensor:
-        """What comes out of the attention, (rows, positions, channels), of queries and keys that are rotated first."""
-        q, k = (apply_rotary_emb(each, image_rotary_emb, sequence_dim=1) for each in (q, k))
+    def attended(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What comes out of the attention, (rows, positions, channels), of queries and keys that are rotated."""
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
         return _flat(self.control.attend_jointly(self.site, q, k, v, dispatched(self.stock)))
+
+
+def _placed(each: Tensor, places: Any) -> Tensor:
+    """Queries or keys rotated to their positions. One at a time: float32 takes twice the memory of a half."""
+    return apply_rotary_emb(each, places, sequence_dim=1)
 
 
 class FluxAttention(_Rotated):
@@ -100,7 +104,9 @@ class FluxAttention(_Rotated):
             q = torch.cat([attn.norm_added_q(heads(attn.add_q_proj(text))), q], 1)
             k = torch.cat([attn.norm_added_k(heads(attn.add_k_proj(text))), k], 1)
             v = torch.cat([heads(attn.add_v_proj(text)), v], 1)
-        out = self.attended(q, k, v, image_rotary_emb)
+        q = _placed(q, image_rotary_emb)
+        k = _placed(k, image_rotary_emb)
+        out = self.attended(q, k, v)
         if encoder_hidden_states is None:
             return out
         tokens = encoder_hidden_states.shape[1]
@@ -117,7 +123,9 @@ class Flux2SingleAttention(_Rotated):
         of_attention, of_mlp = projected[..., :width], projected[..., width:]
         q, k, v = (each.unflatten(-1, (-1, attn.head_dim)) for each in of_attention.chunk(3, -1))
         q, k = self.carried_in_one_stream(attn.norm_q(q), attn.norm_k(k))
-        out = self.attended(q, k, v, image_rotary_emb)
+        q = _placed(q, image_rotary_emb)
+        k = _placed(k, image_rotary_emb)
+        out = self.attended(q, k, v)
         return attn.to_out(torch.cat([out, attn.mlp_act_fn(of_mlp)], -1))
 
 

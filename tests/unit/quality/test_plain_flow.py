@@ -1,8 +1,9 @@
-"""The loops of flows that `benchmarks.sampler` compares with."""
+"""The rows of flows in `benchmarks.sampler`: the loops that it compares with, and what they do without."""
 
 import pytest
 
 from benchmarks.plain_flow import PlainFlow
+from benchmarks.sampler import Timing
 from p2p.edit import edit
 from p2p.families.flux import unpacked
 from tests import families, tiny_flows
@@ -20,3 +21,7 @@ def test_the_plain_loop_is_an_edit_without_control(make):
 
     # SD3's negative prompt is encoded once here, and once for each prompt there.
     assert (ours - plain).norm() <= 2e-6 * plain.norm()
+
+
+def test_a_model_without_an_explicit_form_has_nothing_to_time_of_it():
+    assert Timing("cpu", compiled=False).seconds({}) == {}
