@@ -1,4 +1,4 @@
-"""Rows that a run draws beside its pictures: for each word that is faded by guidance, the prompt without it.
+"""Rows that a run draws beside its pictures: for each word that guidance turns up or down, the prompt without it.
 
     prediction = P + sum over words of (weight - 1) (P - Q)
 

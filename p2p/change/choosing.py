@@ -17,6 +17,7 @@ from p2p.spec import (
     Room,
     StepWindow,
     Target,
+    WeighedBy,
     WordName,
     WordWeight,
     aligning_edit,
@@ -84,9 +85,12 @@ def _choice(before: WrittenPrompt, after: WrittenPrompt, target: Target, keep: K
 
 def _reweights(weights: Sequence[WordWeight]) -> Iterator[Edit]:
     """The edits that weigh words, one for each way of it."""
-    ways = dict.fromkeys(weighed_by(weight.weight) for weight in weights)
-    for by in ways:
-        yield Reweight(weights=tuple(weight for weight in weights if weighed_by(weight.weight) == by), by=by)
+    ways: dict[WeighedBy, list[WordWeight]] = {}
+    for name in weights:
+        for by, weight in weighed_by(name.weight).items():
+            ways.setdefault(by, []).append(name.model_copy(update={"weight": weight}))
+    for by, weighed_so in ways.items():
+        yield Reweight(weights=tuple(weighed_so), by=by)
 
 
 def _aligning(before: WrittenPrompt, after: WrittenPrompt, settings: Settings) -> Edit:

@@ -79,13 +79,23 @@ def fading(change: Change) -> Settings:
     return Settings(0.8, 0.4, gone, new, follows=True, start=1.0 if change.about else Settings.start)
 
 
-def weighed_by(weight: float) -> WeighedBy:
-    """How a word is turned up or down.
+#: Guidance beyond this washes pictures out, and things go.
+_MOST_GUIDANCE = 1.5
+#: The weight up to which guidance alone turns a word up.
+_BY_GUIDANCE = 2.0
 
-    Below 1 the prompt without the word says what is left: its own attention is not all that a prompt knows of a word.
-    Above 1 nothing that was tried is better than the published way.
+
+def weighed_by(weight: float) -> Mapping[WeighedBy, float]:
+    """How a word is turned up or down, and how far each way goes.
+
+    The prompt without the word says what it stands for: its own attention is not all that a prompt knows of a word.
+    Upwards guidance goes half of the way, as far as pictures bear it. Attention multiplies what a weight is beyond
+    that. docs/automatic.md has what was tried.
     """
-    return "guidance" if weight < 1 else "attention"
+    if weight < 1:
+        return {"guidance": weight}
+    ways: dict[WeighedBy, float] = {"guidance": min((1 + weight) / 2, _MOST_GUIDANCE)}
+    return ways | ({"attention": weight / _BY_GUIDANCE} if weight > _BY_GUIDANCE else {})
 
 
 STRATEGIES: Mapping[ChangeKind, Callable[[Change], Settings]] = {

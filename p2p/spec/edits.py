@@ -81,7 +81,7 @@ class Reweight(_Kind):
         exclude_if=lambda by: by == "attention",  # as `p2p.spec.blend` says of `fresh_noise`
         description='"attention" multiplies the words\' own attention, as published. "guidance" draws the prompt '
         "without the word beside it, and goes that far from there towards the prompt with it: at 0 the word is not "
-        "said at all. It takes a row more for each word. Chosen for weights below 1.",
+        "said at all. It takes a row more for each word. Chosen for an automatic edit's weights.",
     )
 
     def names(self) -> Iterator[tuple[Location, WordName]]:

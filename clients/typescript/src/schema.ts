@@ -3147,7 +3147,7 @@ export interface components {
             weights: components["schemas"]["WordWeight"][];
             /**
              * By
-             * @description "attention" multiplies the words' own attention, as published. "guidance" draws the prompt without the word beside it, and goes that far from there towards the prompt with it: at 0 the word is not said at all. It takes a row more for each word. Chosen for weights below 1.
+             * @description "attention" multiplies the words' own attention, as published. "guidance" draws the prompt without the word beside it, and goes that far from there towards the prompt with it: at 0 the word is not said at all. It takes a row more for each word. Chosen for an automatic edit's weights.
              * @default attention
              */
             by?: ("attention" | "guidance") | null;
@@ -3169,7 +3169,7 @@ export interface components {
             weights: components["schemas"]["WordWeight"][];
             /**
              * By
-             * @description "attention" multiplies the words' own attention, as published. "guidance" draws the prompt without the word beside it, and goes that far from there towards the prompt with it: at 0 the word is not said at all. It takes a row more for each word. Chosen for weights below 1.
+             * @description "attention" multiplies the words' own attention, as published. "guidance" draws the prompt without the word beside it, and goes that far from there towards the prompt with it: at 0 the word is not said at all. It takes a row more for each word. Chosen for an automatic edit's weights.
              * @default attention
              * @enum {string}
              */

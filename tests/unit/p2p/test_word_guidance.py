@@ -94,11 +94,20 @@ def test_several_jobs_share_a_step_with_faded_words(family):
         assert (results[member].latents.float() - result.latents.float()).abs().max() <= ROUNDING
 
 
-def test_above_one_a_word_is_turned_up_as_published(family):
-    (target,) = explicit(spec(2.0)).targets
+@pytest.mark.parametrize(
+    ("weight", "ways"),
+    [
+        (0.5, [("guidance", 0.5)]),
+        (1.5, [("guidance", 1.25)]),
+        (2.0, [("guidance", 1.5)]),
+        (5.0, [("guidance", 1.5), ("attention", 2.5)]),
+    ],
+)
+def test_guidance_turns_a_word_up_half_as_far_and_attention_does_the_rest(weight, ways):
+    (target,) = explicit(spec(weight)).targets
 
-    assert target.edits[0].by == "attention"
-    assert rows_beside(explicit(spec(2.0))) == ()
+    assert [(edit.by, *(name.weight for name in edit.weights)) for edit in target.edits] == ways
+    assert len(rows_beside(explicit(spec(weight)))) == 1
 
 
 def test_maps_are_of_the_pictures_alone(family):
