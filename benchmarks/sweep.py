@@ -2,7 +2,8 @@
 
 The edits are those of `benchmarks.quality`, or a share of them. `--seed` takes others, so that what is chosen on them
 can be measured on those. Windows are varied without local blend, over all kinds; the blend's own settings over local
-changes, with it. `--plot` draws the curves, `--quick` takes a few edits and values.
+changes, with it. `mass` is varied where it is named, of models whose words and pixels share one softmax. `--plot`
+draws the curves, `--quick` takes a few edits and values.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from PIL import Image
 from benchmarks.figures.sheet import beside, curves, stacked
 from benchmarks.quality import sources as asked
 from benchmarks.quality.methods import ours
-from benchmarks.quality.opened import DEFAULT, Opened, opened
+from benchmarks.quality.opened import DEFAULT, MODELS_FILE, Opened, opened
 from benchmarks.quality.painting import QUICK_STEPS
 from benchmarks.quality.report import rows, summary
 from jobs.catalogue import ModelDefaults
@@ -30,8 +31,8 @@ from scenes.judge.verdict import load as load_judge
 SHARE, QUICK = 0.4, 0.04
 FIGURES = ("success", "preservation_psnr", "counterfactual_psnr")
 
-#: Field of a target, a setting of it, the values it is given, its default.
-SWEPT: Mapping[str, tuple[str, str, tuple[float, ...], float]] = {
+#: Field of a target, a setting of it or none, the values it is given, its default.
+SWEPT: Mapping[str, tuple[str, str | None, tuple[Any, ...], Any]] = {
     "cross_window.stop": (
         "cross_window",
         "stop",
@@ -56,14 +57,17 @@ SWEPT: Mapping[str, tuple[str, str, tuple[float, ...], float]] = {
         (0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
         LocalBlend.model_fields["threshold"].default,
     ),
+    "mass": ("mass", None, ("linear", "mass_matched"), Target.model_fields["mass"].default),
 }
+#: Those that are drawn as curves, of every model.
+CURVES = tuple(name for name, (_, setting, *_) in SWEPT.items() if setting is not None)
 
 
 def default_of(name: str, defaults: ModelDefaults) -> float:
-    """The value of a setting that a request gets: the model's own, or the spec's."""
+    """The value of a curve's setting that a request gets: the model's own, or the spec's."""
     field, setting, _, usual = SWEPT[name]
     own = getattr(defaults, field, None)
-    return usual if own is None else float(getattr(own, setting))
+    return float(usual if own is None else getattr(own, str(setting)))
 
 
 def swept(
@@ -76,7 +80,7 @@ def swept(
         sources = [local for source in sources if (local := _local(source)).changes]
     found = []
     for value in values:
-        said = {field: {setting: value}}
+        said = {field: value if setting is None else {setting: value}}
         images = ours(sources, model.family, steps, blended=blend, defaults=model.defaults, **said)
         figures = summary(rows(sources, images, judge))
         found.append({"value": value, **{name: figures[name] for name in FIGURES}})
@@ -105,21 +109,23 @@ def plot(report: Mapping[str, Sequence[dict]], defaults: ModelDefaults) -> Image
                 ]
             )
             for name, points in report.items()
+            if name in CURVES
         ]
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default=DEFAULT, help="of models.toml: its id or its folder")
+    parser.add_argument("--model", default=DEFAULT, help="of the models file: its id or its folder")
+    parser.add_argument("--models-file", type=Path, default=MODELS_FILE, help="that declares the model")
     parser.add_argument("--quick", action="store_true", help="a few edits in few steps, two values of each setting")
     parser.add_argument("--share", type=float, default=SHARE, help="of the edits of benchmarks.quality")
     parser.add_argument("--seed", type=int, default=asked.SEED, help="another set of sources than the documented one")
-    parser.add_argument("--settings", nargs="*", default=list(SWEPT), choices=list(SWEPT))
+    parser.add_argument("--settings", nargs="*", default=list(CURVES), choices=list(SWEPT))
     parser.add_argument("--plot", type=Path, help="write the curves there")
     arguments = parser.parse_args()
     share = QUICK if arguments.quick else arguments.share
-    model, judge = opened(arguments.model), load_judge()
+    model, judge = opened(arguments.model, models_file=arguments.models_file), load_judge()
     family, steps = model.family, QUICK_STEPS if arguments.quick else model.defaults.steps
     how: dict[str, Any] = {
         "seed": arguments.seed,
