@@ -13,6 +13,11 @@ WORKDIR /app
 COPY requirements requirements
 RUN requirements/install.sh -r requirements/service.txt && requirements/slim.sh
 
+# What the API reads of a model whose prompts have segments: configurations and tokenizers, and no weights.
+FROM packages AS configurations
+COPY scenes/flow/model scenes/flow/model
+RUN find scenes -name "*.safetensors" -delete
+
 FROM packages AS service
 COPY LICENSE THIRD_PARTY_NOTICES.md models.toml ./
 COPY p2p p2p
@@ -29,6 +34,7 @@ COPY service service
 COPY router router
 COPY scenes/model/tokenizer scenes/model/tokenizer
 COPY scenes/model/vocabulary.txt scenes/model/
+COPY --from=configurations /app/scenes scenes
 # Bytecode is made at the first start, of what is imported: all packages' would be a fifth of the image.
 ENV PYTHONPYCACHEPREFIX=/tmp/pycache
 # By number: Kubernetes' runAsNonRoot cannot look a name up.
@@ -41,6 +47,7 @@ FROM service AS worker-code
 COPY worker worker
 COPY scenes/model scenes/model
 COPY scenes/tokens/model scenes/tokens/model
+COPY scenes/flow/model scenes/flow/model
 COPY scenes/loras scenes/loras
 
 FROM packages AS worker

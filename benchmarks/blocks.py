@@ -2,12 +2,13 @@
 
 Pictures are those that `benchmarks.quality` generates and the judge accepts. The map of each thing's word, read in one
 block alone, is cut at the published share of its maximum, and compared with the judge's mask of the thing: intersection
-over union. It prints one JSON object: `blocks`, one figure for each, and `all`, read in all of them together.
+over union. It prints one JSON object: `blocks`, one figure for each; `all`, read in all of them together; and `chosen`,
+read where the family reads them.
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,12 +34,10 @@ SHARE, QUICK, QUICK_STEPS = 1.0, 0.05, 4
 
 
 @contextmanager
-def read_in(family: FlowFamily, block: int | None) -> Iterator[None]:
-    """Within the block of code, maps are read in one block of the network, or in all."""
+def read_in(family: FlowFamily, blocks: Set[int]) -> Iterator[None]:
+    """Within the block of code, maps are read in these blocks of the network alone."""
     before = family._sites
-    family._sites = tuple(
-        replace(site, is_read=site.keys is Keys.JOINT and block in (None, site.block)) for site in before
-    )
+    family._sites = tuple(replace(site, is_read=site.keys is Keys.JOINT and site.block in blocks) for site in before)
     try:
         yield
     finally:
@@ -82,12 +81,14 @@ def main() -> None:
     wanted = asked.wanted(asked.GENERATED, QUICK if arguments.quick else arguments.share)
     how = {"seed": arguments.seed, "steps": steps, "guidance_scale": model.defaults.guidance_scale}
     sources = asked.generated(wanted, family, load_judge(), **how)
-    blocks = sorted({site.block for site in family.attention_sites() if site.keys is Keys.JOINT})
+    joint = [site for site in family.attention_sites() if site.keys is Keys.JOINT]
+    blocks = sorted({site.block for site in joint})
+    asked_for = {"all": set(blocks), "chosen": {site.block for site in joint if site.is_read}}
     report = {}
-    for name, block in [("all", None), *((str(block), block) for block in blocks)]:
-        with read_in(family, block):
+    for name, read in [*asked_for.items(), *((str(block), {block}) for block in blocks)]:
+        with read_in(family, read):
             report[name] = found(family, sources, steps)
-    print(json.dumps({"all": report.pop("all"), "blocks": report}))
+    print(json.dumps({name: report.pop(name) for name in asked_for} | {"blocks": report}))
 
 
 if __name__ == "__main__":

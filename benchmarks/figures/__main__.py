@@ -30,8 +30,10 @@ FIGURES: Mapping[str, Callable[[ModelFamily], Image.Image]] = {
     "kinds": kinds,
 }
 #: Of the models of other families: the model's id, and what draws its picture.
-OF_FAMILIES: Mapping[str, tuple[str, Callable[[Opened], Image.Image]]] = {"amused": ("scenes-tokens", of_family)}
-
+OF_FAMILIES: Mapping[str, tuple[str, Callable[[Opened], Image.Image]]] = {
+    "amused": ("scenes-tokens", of_family),
+    "flow": ("scenes-flow", of_family),
+}
 
 NAMES = (*FIGURES, *OF_FAMILIES)
 

@@ -18,8 +18,10 @@ from p2p.samplers.flow import by_number
 POOLED = "pooled_projections"
 #: Blocks whose maps are read, by how many there are and how many have an `attn2`: those in which words are found best
 #: (Shin et al. 2025, exploring-mmdit's `common.py`). Of other models, all. Of SD3.5 medium its list says 7, 9, 8, 5 and
-#: 10; its code, which counts `attn2` too, read blocks 4 and 5.
+#: 10; its code, which counts `attn2` too, read blocks 4 and 5. Of the seven of `scenes-flow` the first and the
+#: last find words least (`benchmarks.blocks`).
 READ_BLOCKS: Mapping[tuple[int, int], frozenset[int]] = {
+    (7, 0): frozenset(range(1, 6)),
     (24, 0): frozenset({7, 8, 5, 4, 9}),
     (24, 13): frozenset({7, 9, 8, 5, 10}),
     (38, 0): frozenset({18, 21, 20, 24, 16}),

@@ -32,9 +32,9 @@ STAGES = {
     re.match(r"\S+ AS (\S+)", stage)[1]: stage.splitlines() for stage in re.split(r"^FROM ", DOCKERFILE, flags=re.M)[1:]
 }
 STARTED = {tuple(command[1:]) for _, command in commands({"scenes": 1})}
-#: The worker that is deployed serves the other built-in model too, as those of test_several_models.py do.
+#: The worker that is deployed serves the other built-in models too, as those of test_several_models.py do.
 WORKER = ("-m", "worker", "--model", "scenes")
-SHARED = (*WORKER, "--model", "scenes-tokens")
+SHARED = (*WORKER, "--model", "scenes-tokens", "--model", "scenes-flow")
 #: Ran to its end before the API starts.
 FIRST_KEY = ("-m", "admin", "keys", "create", "first", "--unless-any")
 

@@ -58,7 +58,7 @@ def test_a_model_is_opened_by_its_id_or_its_folder_with_its_defaults():
 
     assert by_id.defaults == by_folder.defaults
     assert (by_id.family.state, opened("scenes").family.state) == ("tokens", "latents")
-    with pytest.raises(InvalidCatalogue, match="declares no model nothing: name one of scenes, scenes-tokens"):
+    with pytest.raises(InvalidCatalogue, match="declares no model nothing: name one of scenes, scenes-tokens, scenes-flow"):
         opened("nothing")
 
 
