@@ -11,6 +11,9 @@ COVERING := $(addprefix tests/unit/,client p2p service worker) tests/integration
 	$(IN_PROCESS:%=tests/integration/test_%.py)
 FONT := .font/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
+# What Python compiles is kept: else each of the thousand processes that tests start compiles our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo serve test compose-test coverage check openapi clients font train
 .DEFAULT_GOAL := help
 

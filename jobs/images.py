@@ -12,7 +12,6 @@ from pydantic import Field
 
 from jobs.labels import Labels
 from jobs.model import Record
-from jobs.provenance import Provenance
 from process.cell import in_cell
 
 ImageFormat = Literal["PNG", "JPEG", "WEBP", "AVIF", "HEIC"]
@@ -29,6 +28,20 @@ class AsMask(Record):
         description="The share of its pixels that its alpha channel has painted; null where nothing is transparent."
     )
     colour: float = Field(description="The share of its pixels that is light, as it is kept: laid on white.")
+
+
+class Provenance(Record):
+    """What a file that was sent said of its origin."""
+
+    source_type: str | None = Field(
+        default=None,
+        description="Its IPTC DigitalSourceType, such as trainedAlgorithmicMedia; null where it has none.",
+    )
+    credentials: bool = Field(
+        default=False,
+        description="Whether it had C2PA Content Credentials. They are kept, and become an ingredient of those of its "
+        "edits where this installation signs.",
+    )
 
 
 class Image(Record):

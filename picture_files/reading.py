@@ -12,9 +12,8 @@ from typing import BinaryIO
 
 from anyio import CapacityLimiter, to_thread
 
-from jobs.images import AsMask, ImageFormat
+from jobs.images import AsMask, ImageFormat, Provenance
 from jobs.model import ANYBODY
-from jobs.provenance import Provenance
 from picture_files.bounded import ImageLimits, ImageRefused, answer_of
 from picture_files.verification import Verification
 from process.turns import Turns

@@ -55,10 +55,11 @@ def server_program() -> str:
 
 def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            httpx.get(url, timeout=PROBE)
-            return
-        except httpx.TransportError:
-            time.sleep(0.05)
+    with httpx.Client(timeout=PROBE) as client:
+        while time.monotonic() < deadline and server.poll() is None:
+            try:
+                client.get(url)
+                return
+            except httpx.TransportError:
+                time.sleep(0.05)
     raise NotStarted(f"no S3 server answers at {url}:\n{tail(log)}")

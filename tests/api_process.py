@@ -25,14 +25,17 @@ def api_process(folder: Path, redis_url: str, models: Path, **settings: object) 
         "PUBLIC_URL": url,
         **{name: str(value) for name, value in settings.items()},
     }
-    with running("api", python("-m", "service"), folder / "api.log", environment) as process:
-        assert eventually(lambda: _answers(url)), "the API did not come up"
+    with (
+        running("api", python("-m", "service"), folder / "api.log", environment) as process,
+        httpx.Client(base_url=url, timeout=ANSWER) as client,
+    ):
+        assert eventually(lambda: _answers(client)), "the API did not come up"
         yield SimpleNamespace(process=process, url=url, port=port)
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client) -> bool:
     try:
-        return httpx.get(f"{url}/livez", timeout=ANSWER).is_success
+        return client.get("/livez").is_success
     except httpx.HTTPError:
         return False
 

@@ -39,9 +39,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
-#: A folder of files that take minutes. Workers of xdist take a file at a time, in this order
+#: Folders whose files take minutes. Workers of xdist take a file at a time, in this order
 #: (`--no-loadscope-reorder`: else those of many tests go first, and what is long runs at the end, beside an idle core).
-LONGEST = "tests/parity/"
+LONGEST = ("tests/parity/", "tests/unit/worker/", "tests/integration/", "tests/browser/", "tests/unit/p2p/")
 
 
 def pytest_configure() -> None:
@@ -64,7 +64,12 @@ def as_users_start_it() -> Iterator[None]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Puts the longest files first where several workers share the tests; the others stay as they are."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+        items.sort(key=lambda item: _place(item.nodeid))
+
+
+def _place(name: str) -> int:
+    """In which of the folders above a test is; behind the last in none of them."""
+    return next((place for place, folder in enumerate(LONGEST) if name.startswith(folder)), len(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 """A process that has libraries imported, and forks for each program it is told to run.
 
-Started by `tests.forked`, which says why. It imports nothing of ours: metrics, loggers and settings begin anew in each
-child, and so does every module whose behaviour a test may change. It ends when its socket is closed, also where the
-process that started it was killed.
+Started by `tests.forked`, which says why. There are two of them. The first imports nothing of ours: every module whose
+behaviour a test may change begins anew in each child. The second is forked off it and imports ours as well, which takes
+a child most of its start. It is for commands that are run as users run them: nothing of ours happens at import, so
+that metrics, loggers and settings begin anew there too. Both end when their sockets are closed, also where the process
+that started them was killed.
 """
 
 import atexit
@@ -69,6 +71,36 @@ LIBRARIES = {
         "uvicorn",
     ),
 }
+#: Our modules that processes have imported once they serve, by the same kinds. What a process runs (`__main__`) is not
+#: among them; those that are named import the others.
+OURS = {
+    "worker": (
+        "p2p.edit",
+        "p2p.families.stable_diffusion",
+        "p2p.inversion",
+        "p2p.layouts",
+        "worker.credentials",
+        "worker.engine",
+        "worker.gpu_worker",
+        "worker.library_logs",
+        "worker.models",
+        "worker.serving",
+        "worker.settings",
+        "worker.sharing",
+        "worker.taking",
+        "worker.tasks",
+    ),
+    "service": (
+        "outbox.due_list",
+        "outbox.settings",
+        "service.app",
+        "service.server.listening",
+        "webhooks.post",
+        "webhooks.receivers",
+        "webhooks.schedule",
+    ),
+}
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: The exit status of a child. None means that Python ends it itself: after Ctrl-C it does so by a signal.
 _status: list[int | None] = [1]  # that of an exception which nobody catches
 #: As much as one message may hold; an environment has a few kilobytes.
@@ -81,7 +113,8 @@ def load(libraries: Iterable[str]) -> None:
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     for name in libraries:
-        with suppress(ImportError):
+        # Whatever is wrong with it, the child meets it as well and says so.
+        with suppress(Exception):
             importlib.import_module(name)
     os.dup2(shown, 2)
     os.close(shown)
@@ -171,6 +204,11 @@ if __name__ == "__main__":
     atexit.register(end)
     # Python's own: what started us may have been told to ignore them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    load(LIBRARIES[sys.argv[2]])
-    told = serve(socket.socket(fileno=int(sys.argv[1])))
-    run(told["arguments"])
+    kind, *asked = sys.argv[1], *(socket.socket(fileno=int(number)) for number in sys.argv[2:])
+    load(LIBRARIES[kind])
+    has_ours = os.fork() == 0
+    asked.pop(0 if has_ours else 1).close()
+    if has_ours and asked[0].recv(1, socket.MSG_PEEK):  # not before the first that needs them
+        sys.path[0] = ROOT
+        load(OURS[kind])
+    run(serve(asked[0])["arguments"])

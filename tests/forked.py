@@ -1,10 +1,11 @@
-"""Our processes in tests, without the seconds of a core that their libraries take to be imported.
+"""Our processes in tests, without the seconds of a core that their imports take.
 
 A worker takes five to import torch and diffusers and one and a half to end, the API takes one; tests start them by the
-hundred. `install` makes `subprocess` fork them off a process that has the libraries imported (`tests.fork_server`).
-For all else each is a process like any other: with its own number, session, environment, folder, files and exit
-status. The test's process is its parent and can stop it, kill it and wait for it. What is not the same: `ps` and /proc
-show the arguments and the environment of the fork server.
+hundred. `install` makes `subprocess` fork them off a process that has the libraries imported (`tests.fork_server`), and
+our own modules too where a command is run as users run it, in this folder. A program of a test (`-c`) imports ours
+itself, so that it can change them first. For all else each is a process like any other: with its own number, session,
+environment, folder, files and exit status. The test's process is its parent and can stop it, kill it and wait for it.
+What is not the same: `ps` and /proc show the arguments and the environment of the fork server.
 
 Started as users start them are those of tests with the fixture `as_users_start_it`, those that a program starts which
 a test has started (the demo, benchmarks), and all that `kind_of` does not know. Elsewhere than on Linux all are.
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 _SERVER = Path(__file__).with_name("fork_server.py")
+_ROOT = Path(__file__).parents[1]
 _PR_SET_CHILD_SUBREAPER = 36
 #: Environment variables that libraries read when they are imported, by how they begin.
 _READ_AT_IMPORT = (
@@ -86,7 +88,8 @@ class Popen(_popen):
             "umask": asked["umask"],
             "start_new_session": asked["start_new_session"],
         }
-        self.pid = _running(kind).start(program, [own if own >= 0 else ours for own, ours in inherited])
+        descriptors = [own if own >= 0 else ours for own, ours in inherited]
+        self.pid = _running(kind).start(program, descriptors, has_ours=_is_as_users_run_it(program))
         self._child_created = True
         names = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         self._close_pipe_fds(*(asked[name] for name in names))
@@ -123,6 +126,11 @@ def _kind(arguments: Sequence[str]) -> str | None:
     return None
 
 
+def _is_as_users_run_it(program: Mapping[str, Any]) -> bool:
+    """Whether its modules are those of this folder, and nothing changes them before they are used."""
+    return program["arguments"][0] == "-m" and os.path.samefile(program["cwd"], _ROOT)
+
+
 def _read_at_import(environment: Mapping[str, str], kind: str) -> dict[str, str]:
     set_later = (*_SET_LATER, *(_OF_TORCH if kind == "service" else ()))
     return {
@@ -138,32 +146,40 @@ def _running(kind: str) -> "_Server":
 
 
 class _Server:
-    """A fork server of this process; it starts with the first program it is asked for."""
+    """The fork servers of this process for one kind: without our modules, and with them.
+
+    The first starts with the first program that is asked for, the other is forked off it.
+    """
 
     def __init__(self, kind: str) -> None:
-        self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with its:
-            # A session of its own: Ctrl-C is not for it. It ends when the socket is closed, so with this process.
-            self._process = _popen(
-                [sys.executable, str(_SERVER), str(its.fileno()), kind],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=_environment,
-                pass_fds=[its.fileno()],
-                start_new_session=True,
-            )
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+        self._sockets, its = zip(*pairs, strict=True)
+        numbers = [each.fileno() for each in its]
+        # A session of its own: Ctrl-C is not for it. It ends when the sockets are closed, so with this process.
+        self._process = _popen(
+            [sys.executable, str(_SERVER), kind, *map(str, numbers)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=_environment,
+            pass_fds=numbers,
+            start_new_session=True,
+        )
+        for each in its:
+            each.close()
 
-    def start(self, program: Mapping[str, Any], descriptors: list[int]) -> int:
+    def start(self, program: Mapping[str, Any], descriptors: list[int], *, has_ours: bool) -> int:
         """Has a program started with these three as its standard files; gives the number of its process."""
+        asked = self._sockets[has_ours]
         with _lock, _adopting():
-            socket.send_fds(self._socket, [json.dumps(program).encode()], descriptors)
-            answer = self._socket.recv(32)
+            socket.send_fds(asked, [json.dumps(program).encode()], descriptors)
+            answer = asked.recv(32)
         if not answer:
             raise RuntimeError(f"the fork server ended with status {self._process.wait()}: see its lines above")
         return int(answer)
 
     def close(self) -> None:
-        self._socket.close()
+        for each in self._sockets:
+            each.close()
         self._process.wait()
 
 

@@ -31,12 +31,14 @@ class Member:
 
     Attributes:
         port: where an API answers, and where any other process shows its metrics.
+        client: what it is asked with; to make one for each question takes longer than to ask.
     """
 
     kind: str
     process: subprocess.Popen = field(repr=False)
     port: int
     log: Path
+    client: httpx.Client = field(repr=False)
 
     @property
     def url(self) -> str:
@@ -44,7 +46,7 @@ class Member:
 
     def metric(self, name: str) -> float:
         """A metric's present value, all its labels together."""
-        lines = httpx.get(f"{self.url}/metrics", timeout=PROBE).text.splitlines()
+        lines = self.client.get(f"{self.url}/metrics").text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name}{{", f"{name} ")))
 
 
@@ -58,6 +60,7 @@ class Installation:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._folder, self._environment = folder, environment
         self._started = ExitStack()
+        self._client = self._started.enter_context(httpx.Client(timeout=PROBE))
         self.members: list[Member] = []
 
     def __enter__(self) -> "Installation":
@@ -79,7 +82,7 @@ class Installation:
         with nullcontext() if tree == ROOT else forked.paused():
             running_there = running(kind, python(*COMMANDS[kind]), log, self._environment | own, tree)
             process = self._started.enter_context(running_there)
-        member = Member(kind=kind, process=process, port=port, log=log)
+        member = Member(kind=kind, process=process, port=port, log=log, client=self._client)
         works = eventually(lambda: process.poll() is not None or self._works(member))
         assert works, tail(log)
         assert process.poll() is None, tail(log)
@@ -99,8 +102,6 @@ class Installation:
         try:
             if member.kind == "reaper":
                 return member.metric("p2p_reaper_sweeps_total") > 0
-            return httpx.get(
-                f"{member.url}/{'readyz' if member.kind == 'api' else 'metrics'}", timeout=PROBE
-            ).is_success
+            return member.client.get(f"{member.url}/{'readyz' if member.kind == 'api' else 'metrics'}").is_success
         except httpx.TransportError:
             return False

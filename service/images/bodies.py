@@ -5,8 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from jobs.images import AsMask, Image, ImageFormat, image_key
-from jobs.provenance import Provenance
+from jobs.images import AsMask, Image, ImageFormat, Provenance, image_key
 from service.edits.answers import labels_shown
 
 

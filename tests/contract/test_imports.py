@@ -84,6 +84,15 @@ def test_the_service_leaves_torch_unloaded(as_users_start_it, module):
     assert loaded.split() == []
 
 
+def test_what_reads_a_picture_loads_no_pydantic():
+    """A process is started for each: it would take longer to start than to read one."""
+    code = "import sys, picture_files.decoding.__main__; print('PIL' in sys.modules, 'pydantic' in sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert loaded.split() == ["True", "False"]
+
+
 #: The parts that are the product; the others teach, measure and show it.
 PRODUCT = (
     *("p2p", "worker", "stack"),

@@ -109,7 +109,8 @@ def test_a_picture_that_is_erased_while_its_edit_waits_ends_the_edit(api, until)
     api.delete(image["links"]["self"])
     # The record goes at once, the pixels with the next sweep: an edit that was queued before meets either.
     again = sent(api, file_of(slope((40, 40))))
-    long = [posted(api, edit_of(again, sampling={"steps": 200})) for _ in range(2)]
+    # Many times longer than it takes to post three edits and to erase the picture.
+    long = [posted(api, edit_of(again, sampling={"steps": 30})) for _ in range(2)]
     waiting = posted(api, edit_of(again))
     api.delete(again["links"]["self"])
 

@@ -16,6 +16,7 @@ from jobs.versions import SCHEMA_VERSION
 from p2p.spec import EditSpec
 from stack.processes import python, running
 from stack.services import Stack, stack
+from tests.held import held
 from tests.patience import LEASE, PATIENCE, eventually
 
 MODEL = "tiny"
@@ -37,14 +38,14 @@ def served(tiny_models, tmp_path_factory) -> Iterator[Stack]:
 
 @pytest.fixture
 def worker(served, tmp_path) -> Iterator:
-    """Starts workers of their own, with settings of their own."""
+    """Starts workers of their own, with a program before them and settings of their own."""
     with ExitStack() as started:
         number = iter(range(100))
 
-        def start(**settings: str):
+        def start(program: str = "", **settings: str):
             log = tmp_path / f"worker-{next(number)}.log"
             environment = {**served.environment, **settings}
-            command = python("-m", "worker", "--model", MODEL)
+            command = python("-c", f"{program}\nfrom worker.__main__ import main; main()", "--model", MODEL)
             return started.enter_context(running("worker", command, log, environment))
 
         yield start
@@ -56,8 +57,8 @@ def executions(served, job_id: str) -> set[str]:
     return {path.name for path in place.iterdir()} if place.exists() else set()
 
 
-def test_the_job_of_a_killed_worker_is_finished_by_another(served, worker, post, until):
-    first, address = worker(), post(MODEL, steps=300)
+def test_the_job_of_a_killed_worker_is_finished_by_another(served, worker, post, until, tmp_path):
+    first, address = worker(held(tmp_path / "never", 8)), post(MODEL, steps=8)
     until(address, "running")
     first.kill()
     worker()
@@ -67,13 +68,16 @@ def test_the_job_of_a_killed_worker_is_finished_by_another(served, worker, post,
     assert (job["status"], job["attempt"]) == ("succeeded", 2)
 
 
-def test_a_worker_that_is_stopped_past_its_lease_publishes_nothing_when_it_goes_on(served, worker, post, until):
-    first, address = worker(), post(MODEL, steps=300)
+def test_a_worker_that_is_stopped_past_its_lease_publishes_nothing_when_it_goes_on(
+    served, worker, post, until, tmp_path
+):
+    first, address = worker(held(tmp_path / "go", 8)), post(MODEL, steps=8)
     until(address, "running")
     first.send_signal(signal.SIGSTOP)
     second = worker()
     done = until(address)
     second.terminate()
+    (tmp_path / "go").touch()
     first.send_signal(signal.SIGCONT)
     first.terminate()
     assert first.wait(PATIENCE) is not None
@@ -87,10 +91,11 @@ def test_a_worker_that_is_stopped_past_its_lease_publishes_nothing_when_it_goes_
     assert eventually(lambda: executions(served, job_id) == {execution})
 
 
-def test_a_worker_that_must_end_sooner_gives_its_job_back_and_spends_no_attempt(worker, post, until):
-    first, address = worker(GRACE="0.5"), post(MODEL, steps=400)
+def test_a_worker_that_must_end_sooner_gives_its_job_back_and_spends_no_attempt(worker, post, until, tmp_path):
+    first, address = worker(held(tmp_path / "go", 8), GRACE="0.01"), post(MODEL, steps=8)
     until(address, "running")
     first.terminate()
+    (tmp_path / "go").touch()
     assert first.wait(PATIENCE) == 0
     worker()
 

@@ -130,7 +130,7 @@ def test_what_was_in_the_copy_goes_on_and_nothing_else_is_lost(tiny_models, vari
         refusing.wait_for(1)
         # Stopped in the middle of a job: however long the copy takes, that job runs and the others wait.
         stopped = [*lost.of("worker"), *lost.of("reaper")]
-        ran = client.post(taking, "ran", steps=400)
+        ran = client.post(taking, "ran", steps=150)
         assert eventually(lambda: client.get(ran)["status"] == "running")
         for each in stopped:
             each.process.send_signal(signal.SIGSTOP)

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 import pytest
@@ -54,11 +54,12 @@ def found_patterns() -> Iterator[Found]:
     trees = {
         path: ast.parse(path.read_text(encoding="utf-8")) for part in PARTS for path in (ROOT / part).rglob("*.py")
     }
-    used = _used(trees.values())
-    for path, tree in sorted(trees.items()):
+    nodes = {path: list(ast.walk(tree)) for path, tree in trees.items()}
+    used = _used(nodes.values())
+    for path, own in sorted(nodes.items()):
         file = str(path.relative_to(ROOT))
-        names = {id(node.value): node.targets[0].id for node in ast.walk(tree) if _is_named(node)}
-        for node in ast.walk(tree):
+        names = {id(node.value): node.targets[0].id for node in own if _is_named(node)}
+        for node in own:
             if isinstance(node, ast.Call) and _is_of_re(node.func):
                 how = node.func.attr
                 # Of a pattern that has no name nothing is known: then all is tried.
@@ -72,10 +73,10 @@ def _is_named(node: ast.AST) -> bool:
     return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
 
 
-def _used(trees: Iterable[ast.AST]) -> Mapping[str, set[str]]:
+def _used(nodes: Iterable[Iterable[ast.AST]]) -> Mapping[str, set[str]]:
     """What is done anywhere with what has a name."""
     used: dict[str, set[str]] = {}
-    for node in (node for tree in trees for node in ast.walk(tree)):
+    for node in chain.from_iterable(nodes):
         is_method = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
         if is_method and node.attr in EVERYWHERE | AT_ONE_PLACE:
             used.setdefault(node.value.id, set()).add(node.attr)

@@ -30,7 +30,6 @@ from jobs.testing import (
 from picture_files.reading import ImageLimits, ImageReader
 from prompts.counting import token_counters
 from service.api_keys import Everybody
-from service.app import create_app
 from service.artifacts.signing import UrlSigner
 from service.edits.stream_bound import StreamBound
 from service.http.errors import MEDIA_TYPE
@@ -40,6 +39,7 @@ from service.plane import Plane
 from service.settings import Settings
 from tests.patience import PATIENCE
 from tests.serving import serving
+from tests.unit.service.apps import Apps
 from tools.error_codes import DOCUMENT
 from webhooks.testing import InMemoryDeliveries
 
@@ -103,10 +103,16 @@ def _is_in_the_docs(response: httpx2.Response) -> None:
         assert {code for code in codes if f"`{code}`" not in ERRORS} <= set(get_args(ErrorType)), codes
 
 
+@pytest.fixture(scope="session")
+def apps() -> Apps:
+    """The APIs that tests share."""
+    return Apps()
+
+
 @pytest.fixture
-def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
+def serve(parts: SimpleNamespace, apps: Apps) -> Iterator[Callable[..., TestClient]]:
     """Makes a client of an API with some settings of its own."""
-    opened: list[TestClient] = []
+    opened = ExitStack()
 
     def start(standings: Callable[[], Sequence[Standing]] = tuple, **settings: object) -> TestClient:
         # Followers belong to one event loop, as each client does.
@@ -118,15 +124,13 @@ def serve(parts: SimpleNamespace) -> Iterator[Callable[..., TestClient]]:
             async with followers:
                 yield plane
 
-        app = create_app(Settings(**{"allowed_hosts": "api.test", **settings}), connect)
+        app = opened.enter_context(apps.one(Settings(**{"allowed_hosts": "api.test", **settings}), connect))
         client = TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
         client.event_hooks["response"].append(_is_in_the_docs)
-        opened.append(client.__enter__())
-        return client
+        return opened.enter_context(client)
 
-    yield start
-    for client in opened:
-        client.__exit__(None, None, None)
+    with opened:
+        yield start
 
 
 @pytest.fixture
@@ -146,7 +150,7 @@ def edit() -> dict:
 
 
 @pytest.fixture
-def connected_app(parts):
+def connected_app(parts, apps):
     """The API; a server enters it, so no client of this process may."""
     followers = Followers(InMemoryFeed(parts.store))
 
@@ -155,7 +159,8 @@ def connected_app(parts):
         async with followers:
             yield replace(parts.plane, followers=followers)
 
-    return create_app(Settings(), connect)
+    with apps.one(Settings(), connect) as app:
+        yield app
 
 
 @pytest.fixture

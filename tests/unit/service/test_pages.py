@@ -13,7 +13,11 @@ from service.settings import Settings
 from tests.unit.service.test_head import routes
 from tools.swagger_ui import LICENCES, NOTICE, PAGE, integrity, summed
 
-FILES = sorted(path.name.removesuffix(PACKED) for path in FOLDER.iterdir() if path.suffix not in {".py", ".html"})
+FILES = sorted(
+    path.name.removesuffix(PACKED)
+    for path in FOLDER.iterdir()
+    if path.is_file() and path.suffix not in {".py", ".html"}
+)
 
 
 @pytest.fixture
