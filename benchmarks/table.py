@@ -33,6 +33,12 @@ def of_footprint(report: Mapping) -> str:
     return of_figures(memory | {name: value for name, value in report.items() if name != "mib"})
 
 
+def of_blocks(report: Mapping) -> str:
+    """Where word maps were read, and how well they found their things."""
+    rest = {name: figure for name, figure in report.items() if name != "blocks"}
+    return table(["read in", "iou"], [*rest.items(), *((f"block {name}", of) for name, of in report["blocks"].items())])
+
+
 def of_generated(report: Mapping) -> str:
     """What the edits of the inversions' benchmark come to where nothing is inverted."""
     figures = {"source": "generated", **report["generated"]}
@@ -51,6 +57,7 @@ TABLES: Mapping[str, Callable[[Mapping], str]] = {
     "generated": of_generated,
     "methods": of_quality,
     "renders": of_judge,
+    "blocks": of_blocks,
 }
 
 
