@@ -226,10 +226,10 @@ BY_NAME: Mapping[str, Method] = {
 
 def methods_of(defaults: ModelDefaults) -> Mapping[str, Method]:
     """All methods as requests of a model get them."""
-    by_name = {name: partial(method, defaults=defaults) for name, method in BY_NAME.items()}
     return {
-        **by_name,
         **METHODS,
+        "ours_held": partial(ours, blended=False, order="held", defaults=defaults),
+        "ours_things_alone": partial(ours, blended=False, settings_of=of_things, defaults=defaults),
         "ours": partial(ours, blended=False, defaults=defaults),
         "automatic": partial(automatic, defaults=defaults),
         "ours_local_blend": partial(ours, blended=True, defaults=defaults),

@@ -86,7 +86,7 @@ def test_a_source_that_is_not_among_the_rows_gives_the_same_order(order):
     assert torch.equal(alone, together[1:])
 
 
-def test_tokens_that_are_held_are_the_sources_unless_the_target_all_but_rules_them_out():
+def test_tokens_that_are_held_are_the_sources_unless_the_target_all_but_rules_them_out(monkeypatch):
     """The race is even: then a target takes another token if it expects that more than 20 times as much."""
     source, state = logits(1), torch.full((2, 1, SIDE, SIDE), MASKED)
     likely = source.argmax(1, keepdim=True)
@@ -96,7 +96,7 @@ def test_tokens_that_are_held_are_the_sources_unless_the_target_all_but_rules_th
     target = torch.zeros_like(source).scatter(1, likely, 5.0).scatter(1, other, 5.0 + lead)
 
     ours = sampler(1, order="held")
-    ours._draw = lambda *_: Drawn(torch.ones(SIDE * SIDE, CODEBOOK), None)
+    monkeypatch.setattr(ours, "_draw", lambda *_: Drawn(torch.ones(SIDE * SIDE, CODEBOOK), None))
     after = ours.step(torch.cat([source, target]), 0, state, noise_streams(3, 2))
 
     assert torch.equal(after[0, 0], likely[0, 0])
