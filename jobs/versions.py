@@ -59,6 +59,7 @@ SINCE_OF_SPEC: Mapping[Callable[[EditSpec], bool], int] = {
     lambda spec: spec.reference is not None: 3,
     lambda spec: isinstance(spec.inversion, Straight): 4,
     lambda spec: spec.source.image is None and not spec.targets: 4,
+    lambda spec: spec.sampling.order == "held": 5,
 }
 #: Of jobs that use none of it.
 FIRST = 1

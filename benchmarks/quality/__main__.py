@@ -17,7 +17,7 @@ import torch
 from benchmarks.quality import sources as asked
 from benchmarks.quality.changes import KINDS
 from benchmarks.quality.examined import EXAMINED
-from benchmarks.quality.methods import METHODS, methods_of
+from benchmarks.quality.methods import BY_NAME, METHODS, methods_of
 from benchmarks.quality.model import figures
 from benchmarks.quality.opened import DEFAULT, MODELS_FILE, opened
 from benchmarks.quality.painting import QUICK_STEPS
@@ -38,11 +38,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few edits of each kind, in few steps; under a minute")
     parser.add_argument("--share", type=float, help="of the whole, between 0 and 1; 1 without --quick")
     parser.add_argument("--seed", type=int, default=asked.SEED, help="another set of sources than the documented one")
-    parser.add_argument("--method", action="append", choices=METHODS, help="only this one; may be said several times")
+    named = [*METHODS, *BY_NAME]
+    parser.add_argument("--method", action="append", choices=named, help="only this one, or several of them")
     parser.add_argument(
         "--inversion", choices=get_args(InversionMethod), help="of drawn pictures; the state's own without"
     )
     parser.add_argument("--kind", action="append", choices=KINDS, help="only edits of this one; no examinations")
+    parser.add_argument("--sources", choices=("generated", "drawn"), help="only edits of such pictures")
     parser.add_argument("--rows", type=Path, help="write every edit of every method there, JSON lines, SSIM included")
     arguments = parser.parse_args()
     share = arguments.share or (QUICK if arguments.quick else 1.0)
@@ -56,11 +58,14 @@ def main() -> None:
         report["model"] = figures(family, judge, round(ONE_THING * share), round(TWO_THINGS * share), steps, guided)
         told("model")
     how: dict[str, Any] = {"seed": arguments.seed, "steps": steps, "guidance_scale": guided}
-    sources = asked.generated(asked.wanted(asked.GENERATED, share, kinds), family, judge, **how)
-    told(f"{len(sources)} generated sources")
-    drawn = asked.wanted(asked.DRAWN, share, kinds)
-    sources += asked.drawn(drawn, family, judge, **how, inversion=arguments.inversion)
-    told("drawn sources")
+    sources = list[asked.Source]()
+    if arguments.sources != "drawn":
+        sources += asked.generated(asked.wanted(asked.GENERATED, share, kinds), family, judge, **how)
+        told(f"{len(sources)} generated sources")
+    if arguments.sources != "generated":
+        drawn = asked.wanted(asked.DRAWN, share, kinds)
+        sources += asked.drawn(drawn, family, judge, **how, inversion=arguments.inversion)
+        told("drawn sources")
     sources = asked.of_kinds(sources, kinds)
     counted, methods = dict[str, list[Row]](), methods_of(model.defaults)
     for name in arguments.method or METHODS:

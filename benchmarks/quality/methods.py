@@ -1,6 +1,6 @@
 """How pictures are edited. A method takes sources and gives a picture for each change of each, in the order of `pairs`.
 
-A new one is a function and a row of `METHODS`.
+A new one is a function and a row of `METHODS`, or of `BY_NAME` if it runs only where it is named.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +20,13 @@ from benchmarks.quality.sources import Source
 from jobs.catalogue import ModelDefaults
 from p2p.change.choosing import explicit
 from p2p.families.base import ModelFamily
-from p2p.spec import EditSpec
+from p2p.spec import EditSpec, TokenOrder
 from scenes.render import SIZE
 from service.edits.windows import with_windows
 
 Pair = tuple[Source, Change, int]
+#: The part of the run in which the words of things are carried over by themselves (`of_things`).
+THINGS = {"stop": 0.8}
 #: Added to a source's seed where a method starts from noise of its own.
 OTHER_SEED = 7
 
@@ -131,6 +133,8 @@ def ours(
     *,
     blended: bool,
     defaults: ModelDefaults | None = None,
+    order: TokenOrder | None = None,
+    settings_of: Callable[[Change], dict] = lambda change: {},
     **settings: dict,
 ) -> list[np.ndarray]:
     """Prompt-to-prompt by its defaults, all edits of a source in one run.
@@ -138,21 +142,32 @@ def ours(
     Args:
         blended: whether local changes are kept in their place.
         defaults: a model's, which may have windows of its own.
+        order: of tokens.
+        settings_of: further settings, which depend on the change.
         settings: in place of defaults (`changes.as_target`).
     """
+    ordered = {} if order is None else {"order": order}
     images: list[np.ndarray] = []
     for source in sources:
         spec = EditSpec.model_validate(
             {
                 "source": {"prompt": source.scene.caption()},
-                "targets": [as_target(change, blended=blended, **settings) for change in source.changes],
-                "sampling": {"steps": steps, "guidance_scale": source.guidance_scale, "seed": source.seed},
+                "targets": [
+                    as_target(change, blended=blended, **settings_of(change), **settings) for change in source.changes
+                ],
+                "sampling": {"steps": steps, "guidance_scale": source.guidance_scale, "seed": source.seed, **ordered},
                 "artifacts": {"heatmaps": False, "raw_maps": False},
             }
         )
         spec = with_windows(spec, spec, defaults) if defaults else spec
         images += [np.asarray(image) for image in run(spec, source, family).images[1:]]
     return images
+
+
+def of_things(change: Change) -> dict:
+    """Settings by which nothing but the words of things is carried over: where they stand, and not their colours."""
+    named = [{"word": thing.name, "window": THINGS} for thing in change.after.things]
+    return {"cross_window": {"stop": 0}, "word_windows": named}
 
 
 def automatic(
@@ -202,12 +217,19 @@ METHODS: Mapping[str, Method] = {
     "automatic": automatic,
     "ours_local_blend": partial(ours, blended=True),
 }
+#: Further ones, which run where they are asked for by name: not every model has an order of tokens.
+BY_NAME: Mapping[str, Method] = {
+    "ours_held": partial(ours, blended=False, order="held"),
+    "ours_things_alone": partial(ours, blended=False, settings_of=of_things),
+}
 
 
 def methods_of(defaults: ModelDefaults) -> Mapping[str, Method]:
-    """`METHODS` as requests of a model get them."""
+    """All methods as requests of a model get them."""
     return {
         **METHODS,
+        "ours_held": partial(ours, blended=False, order="held", defaults=defaults),
+        "ours_things_alone": partial(ours, blended=False, settings_of=of_things, defaults=defaults),
         "ours": partial(ours, blended=False, defaults=defaults),
         "automatic": partial(automatic, defaults=defaults),
         "ours_local_blend": partial(ours, blended=True, defaults=defaults),

@@ -6,7 +6,7 @@ diffusers' `AmusedScheduler`, token for token; its own `step` draws the rows one
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,10 @@ from p2p.samplers.token_noise import LEAST, Drawn, drawn_of, found_noise, probab
 from p2p.schedulers import name_of
 from p2p.spec import TokenOrder
 
+#: By order, how many times as likely a target takes the token that its source settles at that position. 20 is about
+#: three nats: a token that the edited prompt rules out is less likely than that by far (docs/quality.md).
+HELD: Mapping[TokenOrder, float] = {"own": 1.0, "source": 1.0, "held": 20.0}
+
 
 class TokenSampler:
     """A `Sampler` of token grids, (rows, 1, height, width) int64.
@@ -27,6 +31,7 @@ class TokenSampler:
         scheduler: an `AmusedScheduler` with its timesteps set.
         device: of the run.
         order: "own" masks each row again by its own confidence. "source" masks a target where its source is masked.
+            "held" does too, and prefers what the source settles (`HELD`).
     """
 
     def __init__(self, scheduler: Any, device: torch.device, order: TokenOrder = "own") -> None:
@@ -69,20 +74,39 @@ class TokenSampler:
     ) -> Tensor:
         drawn = self._draw(index, prediction, streams[0])
         probabilities = probabilities_of(prediction)
-        scores = probabilities / drawn.race
+        race = drawn.race if noise is None else found_noise(drawn.race, noise)
+        scores = probabilities / race
         if noise is not None:
             # A photo's token of no probability in float32 has the race 0, and wins with it: not a number otherwise.
-            scores = (probabilities / found_noise(drawn.race, noise)).nan_to_num(nan=torch.inf, posinf=torch.inf)
+            scores = scores.nan_to_num(nan=torch.inf, posinf=torch.inf)
         grid = state.flatten(1)
         masked = grid == self.masked_token
         tokens = torch.where(masked, scores.argmax(-1), grid)
         self._foretold = tokens.view_as(state)
-        after = self.masked_again(tokens, probabilities, masked, index, drawn).view_as(state)
+        after = self.masked_again(tokens, probabilities, masked, index, drawn)
         if self.order == "own":
-            return after
-        source_after = after[:1] if source is None else source.to(after)
-        after = torch.where(source_after == self.masked_token, source_after, self._foretold)
-        return torch.cat([source_after, after[1:]]) if source is None else after
+            return after.view_as(state)
+        first = 1 if source is None else 0
+        settled = after[:1] if source is None else source.flatten(1).to(after)
+        if HELD[self.order] > 1:
+            # Behind what was drawn without it: which tokens the source settles is not known before.
+            held = torch.where(masked[first:], self._held(scores[first:], settled), grid[first:])
+            tokens = torch.cat([tokens[:first], held])
+            self._foretold = tokens.view_as(state)
+        after = torch.where(settled == self.masked_token, settled, tokens[first:])
+        return torch.cat([settled[:first], after]).view_as(state)
+
+    def _held(self, scores: Tensor, settled: Tensor) -> Tensor:
+        """What targets draw if they hold on to what the source settles, (targets, positions).
+
+        Args:
+            scores: (targets, positions, codebook), probabilities by the race.
+            settled: (1, positions), the source's tokens after the step, or masked.
+        """
+        known = settled != self.masked_token
+        at = torch.where(known, settled, 0).expand(len(scores), -1)[..., None]
+        times = torch.where(known, HELD[self.order], 1.0).to(scores)[..., None]
+        return scores.scatter(-1, at, scores.gather(-1, at) * times).argmax(-1)
 
     def clean(self, seen: Tensor, prediction: Tensor, index: int) -> Tensor:
         """What the step drew before it masked again: a masked token is no code, and cannot be decoded."""

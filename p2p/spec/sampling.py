@@ -22,7 +22,7 @@ SchedulerName = Literal[
 
 
 #: In which order a model of tokens settles those of a target.
-TokenOrder = Literal["own", "source"]
+TokenOrder = Literal["own", "source", "held"]
 
 
 def _within_generator(seed: int, info: ValidationInfo) -> int:
@@ -61,7 +61,8 @@ class Sampling(Part):
         None,
         description='For models that draw tokens: "own" settles each picture\'s tokens in the order of its own '
         'confidence, and is what runs where this is absent. "source" settles those of a target where its source '
-        "settles them. Models of latents have no such order, and refuse it.",
+        'settles them. "held" also takes the source\'s token for twenty times as likely there, so that more stays as '
+        "it is. Models of latents have no such order, and refuse it.",
     )
     negative_prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT_CHARACTERS)] = ""
     height: Annotated[int, Field(ge=8, le=8192)] | None = None

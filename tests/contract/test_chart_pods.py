@@ -25,7 +25,9 @@ OTHERS = {SECRETS_DIR, "HF_HOME", "OMP_NUM_THREADS"}
 
 
 def test_every_process_runs_the_command_that_the_tests_start():
-    started = {tuple(command[1:]) for _, command in commands(dict.fromkeys(("scenes", "scenes-tokens", "scenes-flow"), 1))}
+    started = {
+        tuple(command[1:]) for _, command in commands(dict.fromkeys(("scenes", "scenes-tokens", "scenes-flow"), 1))
+    }
 
     assert {tuple(only_container(each)["command"][1:]) for each in of_kind(made("defaults"), "Deployment")} == started
     (job,) = of_kind(made("defaults"), "Job")

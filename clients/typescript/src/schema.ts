@@ -3221,9 +3221,9 @@ export interface components {
             seeds?: number[] | null;
             /**
              * Order
-             * @description For models that draw tokens: "own" settles each picture's tokens in the order of its own confidence, and is what runs where this is absent. "source" settles those of a target where its source settles them. Models of latents have no such order, and refuse it.
+             * @description For models that draw tokens: "own" settles each picture's tokens in the order of its own confidence, and is what runs where this is absent. "source" settles those of a target where its source settles them. "held" also takes the source's token for twenty times as likely there, so that more stays as it is. Models of latents have no such order, and refuse it.
              */
-            order?: ("own" | "source") | null;
+            order?: ("own" | "source" | "held") | null;
             /**
              * Negative Prompt
              * @default
@@ -3266,9 +3266,9 @@ export interface components {
             seeds?: number[] | null;
             /**
              * Order
-             * @description For models that draw tokens: "own" settles each picture's tokens in the order of its own confidence, and is what runs where this is absent. "source" settles those of a target where its source settles them. Models of latents have no such order, and refuse it.
+             * @description For models that draw tokens: "own" settles each picture's tokens in the order of its own confidence, and is what runs where this is absent. "source" settles those of a target where its source settles them. "held" also takes the source's token for twenty times as likely there, so that more stays as it is. Models of latents have no such order, and refuse it.
              */
-            order?: ("own" | "source") | null;
+            order?: ("own" | "source" | "held") | null;
             /**
              * Negative Prompt
              * @default

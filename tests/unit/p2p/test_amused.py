@@ -89,7 +89,7 @@ def test_a_negative_prompt_is_that_of_the_plain_pipeline(pipeline, family):
     assert torch.equal(ours[0], stock(pipeline, "a cat on a beach", 4, 5.0, negative_prompt="a red car"))
 
 
-@pytest.mark.parametrize("order", ["own", "source"])
+@pytest.mark.parametrize("order", ["own", "source", "held"])
 def test_the_source_is_the_same_with_and_without_control(family, order):
     free, held = (
         edit(spec(*targets, sampling={"order": order}, **NO_MAPS), family).latents
@@ -112,7 +112,7 @@ def test_outside_of_a_blend_the_tokens_are_the_sources(family):
     assert [len(maps) for maps in result.maps] == [5, 5]
 
 
-@pytest.mark.parametrize("order", ["own", "source"])
+@pytest.mark.parametrize("order", ["own", "source", "held"])
 def test_an_edit_of_a_kept_source_is_the_edit(family, order):
     asked = spec(BLEND, sampling={"order": order})
     kept = edit(spec(REFINE), family, keep=True).trajectory
@@ -131,7 +131,7 @@ def test_each_job_of_a_cohort_is_what_it_is_alone():
     family = Amused(pipeline)
     asked = [
         spec(target, seed=seed, steps=3 + seed, sampling={"order": order})
-        for seed, (target, order) in enumerate([(BLEND, "own"), (REFINE, "source"), (SWAP, "source")])
+        for seed, (target, order) in enumerate([(BLEND, "own"), (REFINE, "source"), (SWAP, "held")])
     ]
     cohort = Cohort(family)
     members = [cohort.join(each) for each in asked]

@@ -1,11 +1,13 @@
 """The token sampler against diffusers' own scheduler, and the noise of a photo in hindsight."""
 
+import math
+
 import pytest
 import torch
 from diffusers import AmusedScheduler
 
 from p2p.errors import UnsupportedSampling
-from p2p.samplers.token_noise import drawn_of, found_noise, hindsight, kept, stacked
+from p2p.samplers.token_noise import Drawn, drawn_of, found_noise, hindsight, kept, stacked
 from p2p.samplers.tokens import TokenSampler
 from p2p.sampling import noise_streams
 
@@ -73,14 +75,33 @@ def test_in_the_order_of_the_source_targets_are_masked_where_it_is():
     assert torch.equal(after[:1], sampler().step(logits(3), 0, state, noise_streams(3, 3))[:1])
 
 
-def test_a_source_that_is_not_among_the_rows_gives_the_same_order():
+@pytest.mark.parametrize("order", ["source", "held"])
+def test_a_source_that_is_not_among_the_rows_gives_the_same_order(order):
     both, streams = logits(2), noise_streams(3, 2)
     state = torch.full((2, 1, SIDE, SIDE), MASKED)
-    together = sampler(order="source").step(both, 0, state, streams)
+    together = sampler(order=order).step(both, 0, state, streams)
 
-    alone = sampler(order="source").step(both[1:], 0, state[1:], noise_streams(3, 1), source=together[:1])
+    alone = sampler(order=order).step(both[1:], 0, state[1:], noise_streams(3, 1), source=together[:1])
 
     assert torch.equal(alone, together[1:])
+
+
+def test_tokens_that_are_held_are_the_sources_unless_the_target_all_but_rules_them_out(monkeypatch):
+    """The race is even: then a target takes another token if it expects that more than 20 times as much."""
+    source, state = logits(1), torch.full((2, 1, SIDE, SIDE), MASKED)
+    likely = source.argmax(1, keepdim=True)
+    other = (likely + 1) % CODEBOOK
+    lead = torch.full((1, 1, SIDE, SIDE), math.log(19.0))
+    lead[..., SIDE // 2 :] = math.log(21.0)
+    target = torch.zeros_like(source).scatter(1, likely, 5.0).scatter(1, other, 5.0 + lead)
+
+    ours = sampler(1, order="held")
+    monkeypatch.setattr(ours, "_draw", lambda *_: Drawn(torch.ones(SIDE * SIDE, CODEBOOK), None))
+    after = ours.step(torch.cat([source, target]), 0, state, noise_streams(3, 2))
+
+    assert torch.equal(after[0, 0], likely[0, 0])
+    assert torch.equal(after[1, 0, :, : SIDE // 2], likely[0, 0, :, : SIDE // 2])
+    assert torch.equal(after[1, 0, :, SIDE // 2 :], other[0, 0, :, SIDE // 2 :])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -11,7 +11,7 @@ from benchmarks.plain_tokens import PlainTokens
 from benchmarks.quality import sources as asked
 from benchmarks.quality.examined import EXAMINED
 from benchmarks.quality.given import GIVEN
-from benchmarks.quality.methods import METHODS, run
+from benchmarks.quality.methods import BY_NAME, METHODS, run
 from benchmarks.quality.opened import opened
 from benchmarks.quality.painting import noise_of, paint
 from benchmarks.quality.report import rows, summary
@@ -58,7 +58,9 @@ def test_a_model_is_opened_by_its_id_or_its_folder_with_its_defaults():
 
     assert by_id.defaults == by_folder.defaults
     assert (by_id.family.state, opened("scenes").family.state) == ("tokens", "latents")
-    with pytest.raises(InvalidCatalogue, match="declares no model nothing: name one of scenes, scenes-tokens, scenes-flow"):
+    with pytest.raises(
+        InvalidCatalogue, match="declares no model nothing: name one of scenes, scenes-tokens, scenes-flow"
+    ):
         opened("nothing")
 
 
@@ -96,7 +98,7 @@ def test_the_plain_loop_draws_what_the_pipeline_draws(family):
 def test_every_method_gives_a_picture_for_every_change(drawn, family):
     sources = [replace(source, changes=source.changes[:1]) for source in drawn]
 
-    for method in METHODS.values():
+    for method in [*METHODS.values(), *BY_NAME.values()]:
         with torch.no_grad():
             images = method(sources, family, STEPS)
         assert [image.shape for image in images] == [(64, 64, 3)] * 2

@@ -48,7 +48,7 @@ def test_a_scheduler_is_refused_at_its_field(client, tokens, name):
     assert f"draws tokens, and {name} removes noise" in answer.text
 
 
-@pytest.mark.parametrize("order", ["own", "source"])
+@pytest.mark.parametrize("order", ["own", "source", "held"])
 def test_an_order_is_taken_by_a_model_of_tokens_and_refused_by_one_of_latents(client, parts, order, request):
     asked = EDIT | {"sampling": {"order": order}}
     assert refused(client.post("/v1/edits", json=asked)) == [("/sampling/order", "unsupported_sampling")]

@@ -12,8 +12,9 @@ from p2p.spec import EditSpec
 DOG = {"words": [{"word": "dog"}]}
 
 
-#: Straight lines of flows and pictures without edits are the newest; room for additions came with guidance of words.
-SECOND, THIRD, FOURTH = 2, 3, 4
+#: Tokens that are held are the newest, then straight lines of flows and pictures without edits; room for additions
+#: came with guidance of words.
+SECOND, THIRD, FOURTH, FIFTH = 2, 3, 4, 5
 
 
 def version(**target) -> int:
@@ -50,6 +51,16 @@ def test_what_uses_nothing_new_is_read_by_the_first_version(target):
 )
 def test_what_uses_something_new_waits_for_a_worker_that_reads_it(target, needed):
     assert version(**target) == needed <= SCHEMA_VERSION
+
+
+def test_tokens_that_are_held_wait_for_such_a_worker_too():
+    body = {"model": "tiny", "source": {"prompt": "a cat"}, "targets": [{"prompt": "a dog"}]}
+    versions = [
+        new_job(EditSpec.model_validate(body | {"sampling": {"order": order}}), lifetime=timedelta(hours=1))
+        for order in ("source", "held")
+    ]
+
+    assert [job.schema_version for job in versions] == [FIRST, FIFTH]
 
 
 def test_a_picture_without_edits_waits_for_such_a_worker_too():
