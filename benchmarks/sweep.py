@@ -80,7 +80,7 @@ def swept(
         sources = [local for source in sources if (local := _local(source)).changes]
     found = []
     for value in values:
-        said = {field: value if setting is None else {setting: value}}
+        said: dict[str, Any] = {field: value if setting is None else {setting: value}}
         images = ours(sources, model.family, steps, blended=blend, defaults=model.defaults, **said)
         figures = summary(rows(sources, images, judge))
         found.append({"value": value, **{name: figures[name] for name in FIGURES}})
