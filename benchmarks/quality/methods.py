@@ -146,7 +146,7 @@ def ours(
         settings_of: further settings, which depend on the change.
         settings: in place of defaults (`changes.as_target`).
     """
-    ordered = {} if order is None else {"order": order}
+    ordered = {"order": order} if order else {}
     images: list[np.ndarray] = []
     for source in sources:
         spec = EditSpec.model_validate(

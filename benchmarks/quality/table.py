@@ -25,6 +25,8 @@ def of_quality(report: Mapping) -> str:
             for name, of in report["methods"].items()
         ]
         columns = [key for key in rows[0] if any(row[key] is not None for row in rows)]
+        if columns == ["method"]:
+            continue  # of a run without such sources
         parts.append(f"{title}:\n\n" + _of([{key: row[key] for key in columns} for row in rows]))
     return "\n".join(parts)
 
