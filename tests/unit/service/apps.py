@@ -16,7 +16,7 @@ MOST = 8
 
 @dataclass(eq=False)
 class _Made:
-    """An API, and what opens its plane for whoever has it now; None where nobody has."""
+    """An API, and what opens the plane of the test that has it; None while it is free."""
 
     settings: Settings
     app: FastAPI
