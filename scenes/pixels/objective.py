@@ -88,7 +88,7 @@ class Objective:
         self._caught.clear()
         with torch.autocast(device.type, torch.bfloat16):
             words = self._apart(tokens, generator)
-            output = self._unet(seen.contiguous(memory_format=torch.channels_last), t, words, return_dict=False)[0]
+            output = self._unet(seen, t, words, return_dict=False)[0]
         velocity, spread = output.float().chunk(2, 1)
         weight = self._snr[t].clamp(max=MAX_SNR) / (self._snr[t] + 1)
         error = ((velocity - schedule.get_velocity(x, noise, t)) ** 2).mean((1, 2, 3))

@@ -63,7 +63,7 @@ class Training:
     def __init__(self, folder: Path, tokenizer: T5Tokenizer, device: torch.device, *, use_compiled: bool = False):
         torch.manual_seed(0)
         unet, self._text_encoder = network.build(tokenizer)
-        self._unet = unet.to(device, memory_format=torch.channels_last)
+        self._unet = unet.to(device)
         self._text_encoder.to(device)
         self._folder, self._path, self.step = folder, folder / "pixels.pt", 0
         self._parameters = [*self._unet.parameters(), *self._text_encoder.parameters()]

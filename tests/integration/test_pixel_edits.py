@@ -10,14 +10,15 @@ from PIL import Image
 
 from stack.processes import python, running
 from stack.services import stack
-from tests import tiny_if, tiny_unclip
+from tests import tiny_if, tiny_unclip, tiny_upscaler
 from tests.declared import declared
 from tests.held import held_while_finishing
 from tests.integration.conftest import waiter
 from tests.patience import ANSWER, eventually
 
-#: Pixels a side of what each makes: DeepFloyd IF alone and with a second stage, unCLIP with its super-resolution alone.
-SIZES = {"deepfloyd_if": (64, 32), "unclip": (32, 16)}
+#: Pixels a side of what each makes: DeepFloyd IF with a second stage, alone, and with an upscaler behind it; unCLIP
+#: with its super-resolution and without.
+SIZES = {"deepfloyd_if": (64, 32, 256), "unclip": (32, 16)}
 #: Steps in which the pictures of each are made larger, as the pipelines have it.
 FINISHING = {"deepfloyd_if": 50, "unclip": 7}
 #: Steps of edits of each that stand still while their pictures are made larger: of one that is canceled, and of one
@@ -44,6 +45,7 @@ def api(tmp_path_factory, go):
     first = tiny_if.pipeline()
     first.save_pretrained(folder / "deepfloyd_if")
     tiny_if.second_stage(first).save_pretrained(folder / "second")
+    tiny_upscaler.pipeline().save_pretrained(folder / "third")
     tiny_unclip.pipeline().save_pretrained(folder / "unclip")
     lines = [
         declared(name, path=name)
@@ -51,7 +53,7 @@ def api(tmp_path_factory, go):
         .replace("sizes = [[32, 32]]", f"sizes = {[[side, side] for side in sides]}")
         for name, sides in SIZES.items()
     ]
-    lines[0] = lines[0].replace("sizes =", 'stages = ["second"]\nsizes =')
+    lines[0] = lines[0].replace("sizes =", 'stages = ["second", "third"]\nsizes =')
     file = folder / "models.toml"
     file.write_text("".join(lines))
     with stack(folder / "stack", {}, models_file=file, settings={"OMP_NUM_THREADS": "1"}) as served:
@@ -123,7 +125,7 @@ def test_an_edit_is_canceled_within_a_step_of_making_its_pictures_larger(api, re
 
 @pytest.mark.parametrize("model", SIZES)
 def test_who_follows_an_edit_sees_a_preview_and_the_steps_that_make_its_pictures_larger(api, release, model):
-    steps, small = FOLLOWED[model], SIZES[model][-1]
+    steps, small = FOLLOWED[model], min(SIZES[model])
     how = {"sampling": {"steps": steps, "guidance_scale": 2.0}, "artifacts": {"previews": 1}}
     response = api.post("/v1/edits", json=body(model, **how))
     told: list[tuple[str, dict]] = []
