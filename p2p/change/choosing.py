@@ -67,6 +67,12 @@ def changes_of(before: WrittenPrompt, after: WrittenPrompt, target: Target) -> R
     return replace(reading, changes=(*reading.changes, *turned), related=reading.related or bool(turned))
 
 
+def has_windows_of_model(source: str, target: Target) -> bool:
+    """Whether a model's own windows take the place of those that are chosen for a target."""
+    reading = changes_of(written(source), written(target.prompt), target)
+    return reading.related and together(reading.changes).of_model
+
+
 def _choice(before: WrittenPrompt, after: WrittenPrompt, target: Target, keep: Keep | None) -> Mapping[str, Any]:
     """Fields of a target."""
     reading = changes_of(before, after, target)

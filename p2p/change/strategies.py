@@ -1,7 +1,7 @@
 """What each kind of change is run with: a table of functions. docs/automatic.md says where the numbers come from."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p2p.change.reading import Change, ChangeKind
 from p2p.spec import LocalBlend, WeighedBy
@@ -21,6 +21,7 @@ class Settings:
         start: the share of the run from which latents are kept outside that region; 1 keeps pixels alone.
         room: indices of words of the target that name a new thing, for which room is sought beside these.
         filled_by: indices of words of the target that take the attention of words that go; None if none does.
+        of_model: whether a model's own windows, where it has any, take the place of these.
     """
 
     cross: float
@@ -34,13 +35,22 @@ class Settings:
     start: float = LocalBlend.model_fields["start"].default
     room: tuple[int, ...] = ()
     filled_by: tuple[int, ...] | None = None
+    of_model: bool = False
 
 
 def in_place(change: Change) -> Settings:
-    """A thing for another, or another attribute of it: it changes where either picture has it."""
+    """Another attribute of a thing: it changes where either picture has the thing."""
     gone = (*change.gone, *(i for i, _ in change.about))
     new = (*change.new, *(j for _, j in change.about))
-    return Settings(0.4, 0.4, gone, new)
+    return Settings(0.4, 0.4, gone, new, of_model=True)
+
+
+def swap(change: Change) -> Settings:
+    """A thing for another: it changes where either picture has it.
+
+    Kept longer, the self-attention draws the new thing in the old one's shape: two sunflowers for a car's two wheels.
+    """
+    return replace(in_place(change), own=0.2)
 
 
 def removal(change: Change) -> Settings:
@@ -55,7 +65,7 @@ def removal(change: Change) -> Settings:
 
 def everywhere(change: Change) -> Settings:
     """A place or a style: the layout is kept for a while, and nothing else by itself."""
-    return Settings(0.4, 0.4, whole=True, things=change.things)
+    return Settings(0.4, 0.4, whole=True, things=change.things, of_model=True)
 
 
 def addition(change: Change) -> Settings:
@@ -99,7 +109,7 @@ def weighed_by(weight: float) -> Mapping[WeighedBy, float]:
 
 
 STRATEGIES: Mapping[ChangeKind, Callable[[Change], Settings]] = {
-    "thing": in_place,
+    "thing": swap,
     "attribute": in_place,
     "place": everywhere,
     "style": everywhere,
@@ -116,7 +126,7 @@ def together(changes: Iterable[Change]) -> Settings:
     """
     each = [STRATEGIES[change.kind](change) for change in changes]
     if not each:
-        return Settings(0.4, 0.4, whole=True)
+        return Settings(0.4, 0.4, whole=True, of_model=True)
     first = [one for one in each if not one.follows] or each
     return Settings(
         cross=min(one.cross for one in each),
@@ -132,4 +142,5 @@ def together(changes: Iterable[Change]) -> Settings:
         room=first[0].room if len(first) == 1 else (),
         # Words that others stand for have no place that the setting could fill.
         filled_by=first[0].filled_by if len({one.filled_by for one in first}) == 1 else None,
+        of_model=all(one.of_model for one in first),
     )

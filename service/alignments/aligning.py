@@ -265,7 +265,7 @@ def _chosen(
     if not weights and same_words(source.written, target.written):
         return None
     meant = Target(prompt=target.prompt, weights=weights)
-    complete = windowed(meant, chosen(source.prompt, meant, defaults.keep), defaults)
+    complete = windowed(source.prompt, meant, chosen(source.prompt, meant, defaults.keep), defaults)
     return choice_of(source.prompt, meant, complete)
 
 

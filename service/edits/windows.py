@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from jobs.catalogue import ModelDefaults
+from p2p.change.choosing import has_windows_of_model
 from p2p.spec import EditSpec, StepWindow, Target
 
 #: Fields of a target and of a model's defaults, and the usual window of each.
@@ -10,7 +11,7 @@ USUAL: Mapping[str, StepWindow] = {name: Target.model_fields[name].default for n
 
 
 def with_windows(asked: EditSpec, complete: EditSpec, defaults: ModelDefaults) -> EditSpec:
-    """A spec whose targets have the model's windows where they have the usual ones and do not say them.
+    """A spec whose targets have the model's windows where they would have the usual ones and do not say them.
 
     Args:
         asked: as it was sent.
@@ -18,19 +19,26 @@ def with_windows(asked: EditSpec, complete: EditSpec, defaults: ModelDefaults) -
     """
     if all(getattr(defaults, name) is None for name in USUAL):
         return complete
-    pairs = zip(asked.targets, complete.targets, strict=True)
-    return complete.model_copy(update={"targets": tuple(windowed(said, target, defaults) for said, target in pairs)})
+    pairs, source = zip(asked.targets, complete.targets, strict=True), complete.source.prompt
+    targets = tuple(windowed(source, said, target, defaults) for said, target in pairs)
+    return complete.model_copy(update={"targets": targets})
 
 
-def windowed(asked: Target, complete: Target, defaults: ModelDefaults) -> Target:
+def windowed(source: str, asked: Target, complete: Target, defaults: ModelDefaults) -> Target:
     """A complete target with the model's windows.
 
-    Those of a kind of change that needs others stay, and so do those of edits that only turn words up or down: the
-    model's were measured in place of the usual ones alone.
+    Those of a kind of change that needs others stay, and so do those of edits that only turn words up or down.
+
+    Args:
+        source: the source's prompt.
+        asked, complete: the target as of `with_windows`.
     """
-    unsaid = [name for name in USUAL if name not in asked.model_fields_set]
-    usual = all(getattr(complete, name) == USUAL[name] for name in unsaid)
-    if not usual or not any(edit.aligns for edit in complete.edits or ()):
+    if not any(edit.aligns for edit in complete.edits or ()) or not _may_be_others(source, asked):
         return complete
-    own = {name: window for name in unsaid if (window := getattr(defaults, name)) is not None}
-    return complete.model_copy(update=own)
+    own = {name: window for name in USUAL if (window := getattr(defaults, name)) is not None}
+    return complete.model_copy(update={name: own[name] for name in own if name not in asked.model_fields_set})
+
+
+def _may_be_others(source: str, asked: Target) -> bool:
+    """Whether a target's windows, where it says none, may be a model's own."""
+    return has_windows_of_model(source, asked) if asked.edits is None else True

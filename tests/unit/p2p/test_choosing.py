@@ -44,9 +44,14 @@ def test_a_thing_is_swapped_within_the_region_of_both():
     made = choice("a cat on a beach", "a dog on a beach")
 
     assert made["edits"] == [{"kind": "replace"}]
-    assert (made["cross_window"]["stop"], made["self_window"]["stop"]) == (0.4, 0.4)
+    assert (made["cross_window"]["stop"], made["self_window"]["stop"]) == (0.4, 0.2)
     assert names(made["local_blend"]["words"]) == ["dog"]
     assert names(made["local_blend"]["source_words"]) == ["cat"]
+
+
+def test_a_thing_keeps_its_shape_for_longer_where_it_changes_an_attribute_alone():
+    for prompt, own in (("a red car on a beach", 0.4), ("a cat on a beach", 0.2)):
+        assert choice("a blue car on a beach", prompt)["self_window"]["stop"] == own
 
 
 def test_an_attribute_changes_its_noun_alone():
