@@ -8,9 +8,7 @@ read where the family reads them.
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence, Set
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,17 +29,6 @@ from scenes.render import SIZE
 CUT = 0.3
 #: Of the sources of `benchmarks.quality`.
 SHARE, QUICK, QUICK_STEPS = 1.0, 0.05, 4
-
-
-@contextmanager
-def read_in(family: FlowFamily, blocks: Set[int]) -> Iterator[None]:
-    """Within the block of code, maps are read in these blocks of the network alone."""
-    before = family._sites
-    family._sites = tuple(replace(site, is_read=site.keys is Keys.JOINT and site.block in blocks) for site in before)
-    try:
-        yield
-    finally:
-        family._sites = before
 
 
 def found(family: ModelFamily, sources: Sequence[asked.Source], steps: int) -> float:
@@ -86,7 +73,7 @@ def main() -> None:
     asked_for = {"all": set(blocks), "chosen": {site.block for site in joint if site.is_read}}
     report = {}
     for name, read in [*asked_for.items(), *((str(block), {block}) for block in blocks)]:
-        with read_in(family, read):
+        with family.read_in(read):
             report[name] = found(family, sources, steps)
     print(json.dumps({name: report.pop(name) for name in asked_for} | {"blocks": report}))
 

@@ -1,6 +1,7 @@
 """How pictures are edited. A method takes sources and gives a picture for each change of each, in the order of `pairs`.
 
-A new one is a function and a row of `METHODS`, or of `BY_NAME` if it runs only where it is named.
+A new one is a function and a row of `METHODS`, or of `BY_NAME` if it runs only where it is named; of `WINDOWED` if it
+has a model's own windows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -205,6 +206,14 @@ def _clean_and_seeds(sources: Sequence[Source]) -> tuple[Tensor, list[int]]:
 
 
 Method = Callable[[Sequence[Source], ModelFamily, int], list[np.ndarray]]
+#: Those that have a model's own windows (`methods_of`).
+WINDOWED: Mapping[str, Callable[..., list[np.ndarray]]] = {
+    "ours": partial(ours, blended=False),
+    "automatic": automatic,
+    "ours_local_blend": partial(ours, blended=True),
+    "ours_held": partial(ours, blended=False, order="held"),
+    "ours_things_alone": partial(ours, blended=False, settings_of=of_things),
+}
 METHODS: Mapping[str, Method] = {
     "unchanged": unchanged,
     "prompt_same_seed": partial(prompt_only, same_seed=True),
@@ -213,24 +222,12 @@ METHODS: Mapping[str, Method] = {
     "sdedit_0.6": partial(sdedit, strength=0.6),
     "sdedit_0.8": partial(sdedit, strength=0.8),
     "blended_latents_true_mask": blended_latents,
-    "ours": partial(ours, blended=False),
-    "automatic": automatic,
-    "ours_local_blend": partial(ours, blended=True),
+    **{name: WINDOWED[name] for name in ("ours", "automatic", "ours_local_blend")},
 }
 #: Further ones, which run where they are asked for by name: not every model has an order of tokens.
-BY_NAME: Mapping[str, Method] = {
-    "ours_held": partial(ours, blended=False, order="held"),
-    "ours_things_alone": partial(ours, blended=False, settings_of=of_things),
-}
+BY_NAME: Mapping[str, Method] = {name: WINDOWED[name] for name in ("ours_held", "ours_things_alone")}
 
 
 def methods_of(defaults: ModelDefaults) -> Mapping[str, Method]:
     """All methods as requests of a model get them."""
-    return {
-        **METHODS,
-        "ours_held": partial(ours, blended=False, order="held", defaults=defaults),
-        "ours_things_alone": partial(ours, blended=False, settings_of=of_things, defaults=defaults),
-        "ours": partial(ours, blended=False, defaults=defaults),
-        "automatic": partial(automatic, defaults=defaults),
-        "ours_local_blend": partial(ours, blended=True, defaults=defaults),
-    }
+    return {**METHODS, **{name: partial(method, defaults=defaults) for name, method in WINDOWED.items()}}

@@ -4,7 +4,9 @@ A family adds how it reads prompts, what its network takes, and how its schedule
 """
 
 from abc import abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from p2p.attention.control import AttentionControl
 from p2p.attention.joint_processors import JointProcessor, joint_layers_of
-from p2p.attention.sites import AttentionSite
+from p2p.attention.sites import AttentionSite, Keys
 from p2p.errors import UnsupportedInversion, UnsupportedModel, UnsupportedSampling, UnsupportedSize
 from p2p.families.base import DrawnFrom, Finishing
 from p2p.families.conditioning import Conditioning, classifier_free
@@ -130,6 +132,16 @@ class FlowFamily:
 
     def attention_sites(self) -> Sequence[AttentionSite]:
         return self._sites
+
+    @contextmanager
+    def read_in(self, blocks: Set[int]) -> Iterator[None]:
+        """Within the block of code, word maps are read in these blocks of the network alone."""
+        before = self._sites
+        self._sites = tuple(replace(site, is_read=site.keys is Keys.JOINT and site.block in blocks) for site in before)
+        try:
+            yield
+        finally:
+            self._sites = before
 
     def attention_processors(self, control: AttentionControl) -> Mapping[str, JointProcessor]:
         stock = {name: layer.processor for name, layer in self.attention_layers.items()}

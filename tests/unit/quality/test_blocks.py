@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from benchmarks.blocks import read_in
 from scenes.flow.evaluate import row
 from tests import families, tiny_flows
 
@@ -11,7 +10,7 @@ def test_maps_are_read_in_the_named_blocks_alone_and_afterwards_as_before():
     family = families.of(tiny_flows.sd3())
     before = family.attention_sites()
 
-    with read_in(family, {1}):
+    with family.read_in({1}):
         assert {site.block for site in family.attention_sites() if site.is_read} == {1}
 
     assert family.attention_sites() == before
