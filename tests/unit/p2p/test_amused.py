@@ -25,7 +25,7 @@ from p2p.stepping import result_of
 from p2p.trajectory_file import dumped, loaded
 from tests import tiny_amused
 from tests.cohorts import to_the_end
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
+from tests.short_specs import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
 
 @pytest.fixture(scope="module")

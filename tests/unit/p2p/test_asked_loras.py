@@ -15,7 +15,7 @@ from p2p.spec import LoraUse
 from p2p.stepping import result_of
 from tests import families, lora_files
 from tests.cohorts import to_the_end
-from tests.unit.p2p.test_edit import NO_MAPS, REFINE, SWAP, spec
+from tests.short_specs import NO_MAPS, REFINE, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

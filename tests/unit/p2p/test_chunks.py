@@ -15,7 +15,7 @@ from p2p.spec import EditSpec
 from p2p.stepping import result_of
 from p2p.tokens import chunks_needed, tokenize, tokenize_all
 from tests import families, tiny, tiny_xl
-from tests.unit.p2p.test_edit import NO_MAPS, OFF
+from tests.short_specs import NO_MAPS, OFF
 
 WORDS = tiny.WORDS
 #: 30 words, one token each: a chunk of the tiny encoder holds 22.

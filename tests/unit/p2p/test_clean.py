@@ -10,8 +10,8 @@ from p2p.samplers.signal import signal_at
 from p2p.sampling import DenoisingStep
 from p2p.schedulers import SCHEDULERS
 from p2p.stepping import made_of
+from tests.short_specs import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 from tests.stepping import run_through
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

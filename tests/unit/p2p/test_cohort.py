@@ -15,8 +15,8 @@ from p2p.schedulers import SCHEDULERS
 from p2p.spec import Sampling
 from p2p.stepping import result_of
 from tests.cohorts import packed, to_the_end
+from tests.short_specs import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 from tests.stepping import run_through
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

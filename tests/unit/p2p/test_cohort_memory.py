@@ -11,8 +11,8 @@ from p2p.attention.control import AttentionControl
 from p2p.cohort.cohort import Cohort
 from p2p.edit import edit
 from tests.cohorts import packed, to_the_end
+from tests.short_specs import BLEND, NO_MAPS, REFINE, SWAP, spec
 from tests.unit.p2p.test_cohort import same
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, REFINE, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

@@ -13,7 +13,7 @@ from p2p.schedulers import SCHEDULERS
 from p2p.spec import EditSpec
 from p2p.stepping import result_of
 from tests.cohorts import packed
-from tests.unit.p2p.test_edit import BLEND, OFF, REFINE, SWAP, spec
+from tests.short_specs import BLEND, OFF, REFINE, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

@@ -7,8 +7,8 @@ from p2p.cohort.cohort import Cohort
 from p2p.edit import edit
 from p2p.samplers.gaussian import GaussianSampler
 from tests.cohorts import packed, to_the_end
+from tests.short_specs import BLEND, REFINE, SWAP, spec
 from tests.unit.p2p.test_cohort import same
-from tests.unit.p2p.test_edit import BLEND, REFINE, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

@@ -9,7 +9,7 @@ from p2p.errors import UnsupportedInversion, UnsupportedSampling
 from p2p.inversion import invert
 from p2p.stepping import result_of
 from tests import families
-from tests.unit.p2p.test_edit import NO_MAPS, OFF, REFINE, SWAP, plainly, spec
+from tests.short_specs import NO_MAPS, OFF, REFINE, SWAP, plainly, spec
 
 pytestmark = pytest.mark.needs("latents")
 

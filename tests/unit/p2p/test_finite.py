@@ -22,7 +22,7 @@ from p2p.sampling import DenoisingStep
 from p2p.spec import Sampling
 from p2p.stepping import made_of, result_of
 from tests import families, tiny
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, SWAP, spec
+from tests.short_specs import BLEND, NO_MAPS, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

@@ -15,7 +15,7 @@ from p2p.stepping import result_of
 from p2p.tokens import tokenize
 from tests import families, tiny_flows
 from tests.plain_flows import plainly, shown
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
+from tests.short_specs import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
 pytestmark = pytest.mark.needs("flows")
 

@@ -10,7 +10,7 @@ from p2p.families.flux2_klein import Flux2Klein
 from p2p.tokens import tokenize
 from tests import tiny_flows
 from tests.plain_flows import plainly, shown
-from tests.unit.p2p.test_edit import NO_MAPS, OFF, REFINE, SWAP, spec
+from tests.short_specs import NO_MAPS, OFF, REFINE, SWAP, spec
 
 
 @pytest.fixture(scope="module")

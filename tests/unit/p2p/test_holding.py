@@ -8,7 +8,7 @@ from p2p.errors import UnsupportedModel
 from p2p.families import holding, load
 from p2p.layouts.model_files import LoraFile, ModelFiles
 from tests import families, tiny, tiny_flows
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, SWAP, spec
+from tests.short_specs import BLEND, NO_MAPS, SWAP, spec
 
 
 @pytest.fixture(scope="module")

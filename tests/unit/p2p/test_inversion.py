@@ -17,8 +17,8 @@ from p2p.samplers.ddim import DDIMWayBack
 from p2p.spec import Sampling
 from p2p.trajectory_file import dumped, loaded
 from tests import families
+from tests.short_specs import BLEND, NO_MAPS, OFF, SWAP, spec
 from tests.stepping import run_through
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, SWAP, spec
 from tests.unit.p2p.test_trajectory import again
 
 pytestmark = pytest.mark.needs("latents")

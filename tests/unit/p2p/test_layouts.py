@@ -30,7 +30,7 @@ from p2p.layouts.header import damage
 from p2p.layouts.hub import fetched
 from p2p.layouts.weights import variant_of
 from tests import single_file, tiny
-from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
+from tests.short_specs import NO_MAPS, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

@@ -17,7 +17,7 @@ from p2p.families import load
 from p2p.families.conditioning import Conditioning
 from p2p.layouts.model_files import LoraFile, ModelFiles
 from tests import families, lora_files, single_file
-from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
+from tests.short_specs import NO_MAPS, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

@@ -12,7 +12,7 @@ from p2p.inversion import invert
 from p2p.schedulers import SCHEDULERS
 from p2p.spec import Sampling
 from p2p.stepping import result_of
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
+from tests.short_specs import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
 pytestmark = pytest.mark.needs("pixels")
 

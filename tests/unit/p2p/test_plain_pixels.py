@@ -8,7 +8,7 @@ from p2p.families.deepfloyd_if import DeepFloydIF
 from p2p.families.unclip import UnCLIP
 from p2p.sampling import noise_streams
 from tests import tiny_if, tiny_unclip
-from tests.unit.p2p.test_edit import NO_MAPS, OFF, REFINE, SWAP, spec
+from tests.short_specs import NO_MAPS, OFF, REFINE, SWAP, spec
 
 PROMPTS = ["a cat on a beach", SWAP["prompt"], REFINE["prompt"]]
 

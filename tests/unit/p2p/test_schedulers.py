@@ -14,7 +14,7 @@ from p2p.spec import SchedulerName
 from p2p.stepping import result_of
 from p2p.trajectory import key_of
 from tests import families
-from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
+from tests.short_specs import NO_MAPS, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 

@@ -11,7 +11,7 @@ from p2p.errors import UnsupportedModel
 from p2p.families import load
 from p2p.layouts.schedulers import SCHEDULER_CLASSES, SUBSTITUTES
 from p2p.schedulers import SCHEDULERS
-from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
+from tests.short_specs import NO_MAPS, SWAP, spec
 from tests.unit.p2p.test_layouts import FAMILY, changed
 
 pytestmark = pytest.mark.needs("latents")

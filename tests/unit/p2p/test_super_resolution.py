@@ -30,7 +30,7 @@ from p2p.sampling import noise_streams
 from p2p.spec import Sampling
 from p2p.stepping import result_of
 from tests import tiny_if, tiny_unclip, tiny_upscaler
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, REFINE, SWAP, spec
+from tests.short_specs import BLEND, NO_MAPS, REFINE, SWAP, spec
 
 
 def deepfloyd() -> DeepFloydIF:

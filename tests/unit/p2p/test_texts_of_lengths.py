@@ -12,7 +12,7 @@ from p2p.errors import UnsupportedModel, UnsupportedSampling, UnsupportedSize
 from p2p.tokens import tokenize
 from tests import families, tiny_flows
 from tests.plain_flows import plainly
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, SWAP, spec
+from tests.short_specs import BLEND, NO_MAPS, OFF, SWAP, spec
 
 #: More than 32 tokens with its template, where the source has fewer.
 LONG = {

@@ -18,7 +18,7 @@ from p2p.errors import WrongTrajectory
 from p2p.stepping import result_of
 from p2p.tokens import tokenize
 from tests import families
-from tests.unit.p2p.test_edit import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
+from tests.short_specs import BLEND, NO_MAPS, OFF, REFINE, SWAP, spec
 
 
 def again(made, family, trajectory):

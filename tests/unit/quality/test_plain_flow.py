@@ -7,7 +7,7 @@ from benchmarks.sampler import Timing
 from p2p.edit import edit
 from p2p.families.flux import unpacked
 from tests import families, tiny_flows
-from tests.unit.p2p.test_edit import NO_MAPS, OFF, SWAP, spec
+from tests.short_specs import NO_MAPS, OFF, SWAP, spec
 
 
 @pytest.mark.parametrize("make", [tiny_flows.flux, tiny_flows.sd3], ids=["flux", "sd3"])

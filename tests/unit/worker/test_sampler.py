@@ -6,7 +6,7 @@ from p2p.edit import EditResult
 from p2p.stepping import result_of
 from p2p.trajectory_file import dumped, loaded
 from tests import families
-from tests.unit.p2p.test_edit import NO_MAPS, SWAP, spec
+from tests.short_specs import NO_MAPS, SWAP, spec
 from worker.sampler import ModelSampler
 
 pytestmark = pytest.mark.needs("jobs")
