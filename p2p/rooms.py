@@ -10,8 +10,9 @@ KEPT_ROWS = 3
 #: How many prompts the model is asked about each kept row, once it is drawn: its own, and the source's.
 ASKED_ABOUT = 2
 #: How far into the run the noises lie under which kept rows are hidden for that, a pass of the model each: later ones
-#: hide too little of a thing, earlier ones also what stands beside it (docs/automatic.md).
-LOOKED_AT = (0.2, 0.35, 0.5, 0.65)
+#: hide too little of a thing, earlier ones also what stands beside it. Several noises at the best depth part rows with
+#: the thing from rows without it better than one noise at each of several depths (docs/automatic.md).
+LOOKED_AT = (0.3,) * 4
 #: The share of the run in which what stands there is kept, and its words take the source's maps.
 _HALF = 0.5
 

@@ -48,9 +48,10 @@ def in_place(change: Change) -> Settings:
 def swap(change: Change) -> Settings:
     """A thing for another: it changes where either picture has it.
 
-    Kept longer, the self-attention draws the new thing in the old one's shape: two sunflowers for a car's two wheels.
+    Its maps are kept for less long than an attribute's: else it takes the old thing's shape, and a car's two wheels
+    become two sunflowers.
     """
-    return replace(in_place(change), own=0.2)
+    return replace(in_place(change), cross=0.3)
 
 
 def removal(change: Change) -> Settings:
