@@ -29,8 +29,14 @@ def spec(*prompts: str, seed: int = 1, **more) -> EditSpec:
     )
 
 
-def judged(family, dog: tuple[float, ...], cells: tuple[int, ...] = (4, 4, 4, 4)) -> tuple[list[int], tuple]:
-    """What is chosen of a free row and three kept ones, by how high and wide the dog's map is in each."""
+def judged(
+    family, dog: tuple[float, ...], cells: tuple[int, ...] = (4, 4, 4, 4), shares: tuple[float, ...] | None = None
+) -> tuple[list[int], tuple]:
+    """What is chosen of a free row and three kept ones, by how high and wide the dog's map is in each.
+
+    Args:
+        shares: how much the model sees of it in each kept one.
+    """
     asked = explicit(spec())
     rows = expanded(asked)
     job = prepare(rows, family, sampler_of(rows, family))
@@ -40,7 +46,7 @@ def judged(family, dog: tuple[float, ...], cells: tuple[int, ...] = (4, 4, 4, 4)
     for row, (height, wide) in enumerate(zip(dog, cells, strict=True), start=1):
         total[row, job.maps.place(job.prompts[row].named("dog")), 0, :wide] = height
     job.maps.total, job.maps.steps = total, 1
-    return chosen_rows(job, asked)
+    return chosen_rows(job, asked, None if shares is None else dict(zip((2, 3, 4), shares, strict=True)))
 
 
 def test_a_thing_that_is_added_is_tried_beside_what_is_there():
@@ -64,16 +70,18 @@ def test_many_pictures_are_tried_once():
 
 @pytest.mark.needs("latents")
 @pytest.mark.parametrize(
-    ("shares", "chosen"),
-    [((0.6, 0.9, 0.4), ([0, 3], (False,))), ((0.4, 0.5, -1), ([0, 1], (True,)))],
-    ids=["the most of it", "none of it"],
+    ("shares", "dog", "chosen"),
+    [
+        ((0.6, 0.9, 0.4), (1, 1, 1, 1), ([0, 3], (False,))),
+        ((0.4, 0.45, -1), (1, 1, 1, 1), ([0, 1], (True,))),
+        ((0.6, 0.9, 0.4), (1, 1, 0.6, 1), ([0, 2], (False,))),
+        ((0.6, 0.5, 0.4), (1, 2, 1, 1), ([0, 2], (False,))),
+        ((0.6, 0.9, 0.4), (0, 0, 0, 0), ([0, 3], (False,))),
+    ],
+    ids=["most of it", "none of it", "its word acts less", "its word acts more", "its word acts nowhere"],
 )
-def test_the_kept_row_that_the_model_sees_most_of_the_thing_in_is_shown(family, shares, chosen):
-    asked = explicit(spec())
-    rows = expanded(asked)
-    job = prepare(rows, family, sampler_of(rows, family))
-
-    assert chosen_rows(job, asked, dict(zip((2, 3, 4), shares, strict=True))) == chosen
+def test_the_kept_row_that_the_model_sees_most_of_the_thing_in_is_shown(family, shares, dog, chosen):
+    assert judged(family, dog, shares=shares) == chosen
 
 
 @pytest.mark.needs("latents")
