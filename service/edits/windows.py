@@ -1,13 +1,11 @@
 """The windows of a model's own, for targets that leave them out."""
 
-from collections.abc import Mapping
-
 from jobs.catalogue import ModelDefaults
 from p2p.change.choosing import has_windows_of_model
-from p2p.spec import EditSpec, StepWindow, Target
+from p2p.spec import EditSpec, Target
 
-#: Fields of a target and of a model's defaults, and the usual window of each.
-USUAL: Mapping[str, StepWindow] = {name: Target.model_fields[name].default for name in ("cross_window", "self_window")}
+#: Fields of a target and of a model's defaults.
+WINDOWS = ("cross_window", "self_window")
 
 
 def with_windows(asked: EditSpec, complete: EditSpec, defaults: ModelDefaults) -> EditSpec:
@@ -17,7 +15,7 @@ def with_windows(asked: EditSpec, complete: EditSpec, defaults: ModelDefaults) -
         asked: as it was sent.
         complete: the same with everything chosen (`p2p.change.choosing.explicit`).
     """
-    if all(getattr(defaults, name) is None for name in USUAL):
+    if all(getattr(defaults, name) is None for name in WINDOWS):
         return complete
     pairs, source = zip(asked.targets, complete.targets, strict=True), complete.source.prompt
     targets = tuple(windowed(source, said, target, defaults) for said, target in pairs)
@@ -35,7 +33,7 @@ def windowed(source: str, asked: Target, complete: Target, defaults: ModelDefaul
     """
     if not any(edit.aligns for edit in complete.edits or ()) or not _may_be_others(source, asked):
         return complete
-    own = {name: window for name in USUAL if (window := getattr(defaults, name)) is not None}
+    own = {name: window for name in WINDOWS if (window := getattr(defaults, name)) is not None}
     return complete.model_copy(update={name: own[name] for name in own if name not in asked.model_fields_set})
 
 
