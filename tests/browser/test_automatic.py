@@ -92,7 +92,9 @@ def test_a_region_that_is_chosen_is_changed_word_by_word(page):
     region.uncheck()
 
     assert blended(page) == []
-    assert sent(page) == {"prompt": "a dog on a beach", "edits": [{"kind": "replace"}]}
+    # The window that was chosen stays: it is not the usual one.
+    window = {"start": 0, "stop": 0.3, "unit": "share"}
+    assert sent(page) == {"prompt": "a dog on a beach", "edits": [{"kind": "replace"}], "cross_window": window}
     assert kind(page).input_value() == "replace"
 
 

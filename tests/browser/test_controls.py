@@ -170,13 +170,13 @@ def test_a_window_has_two_thumbs_of_which_one_pushes_the_other(page):
 
     stop_at.focus()
     stop_at.press("ArrowRight")
-    assert body(page)["targets"][0]["cross_window"] == {"start": 0, "stop": 0.45}
+    assert body(page)["targets"][0]["cross_window"] == {"start": 0, "stop": 0.35}
     start_at.focus()
     start_at.press("End")
     assert body(page)["targets"][0]["cross_window"] == {"start": 1, "stop": 1}
     page.get_by_role("group", name="Words window").get_by_role("button", name="Reset").click()
     assert "cross_window" not in body(page)["targets"][0]
-    assert stop_at.input_value() == "0.4"
+    assert stop_at.input_value() == "0.3"
 
 
 def test_several_edits_are_made_in_one_run_and_removed_again(page):
