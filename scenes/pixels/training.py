@@ -63,6 +63,7 @@ class Training:
     def __init__(self, folder: Path, tokenizer: T5Tokenizer, device: torch.device, *, use_compiled: bool = False):
         torch.manual_seed(0)
         unet, self._text_encoder = network.build(tokenizer)
+        # Not in channels_last: there the backward pass of group norms in bfloat16 takes many times as long on a CPU.
         self._unet = unet.to(device)
         self._text_encoder.to(device)
         self._folder, self._path, self.step = folder, folder / "pixels.pt", 0

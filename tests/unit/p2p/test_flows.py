@@ -278,3 +278,14 @@ def test_the_family_is_a_dataclass_of_nothing_shared(family):
 
     assert [segment.limit + 1 for segment in fewer.segments] == [segment.limit for segment in whole.segments]
     assert fewer.segments == tuple(replace(each, limit=each.limit - 1) for each in whole.segments)
+
+
+def test_maps_are_read_in_the_named_blocks_alone_and_afterwards_as_before():
+    family = families.of(tiny_flows.sd3())
+    before = family.attention_sites()
+
+    with family.read_in({1}):
+        assert {site.block for site in family.attention_sites() if site.is_read} == {1}
+
+    assert family.attention_sites() == before
+    assert {site.block for site in before if site.is_read} != {1}

@@ -30,17 +30,13 @@ from p2p.layouts.header import damage
 from p2p.layouts.hub import fetched
 from p2p.layouts.weights import variant_of
 from tests import single_file, tiny
+from tests.json_files import changed
 from tests.short_specs import NO_MAPS, SWAP, spec
 
 pytestmark = pytest.mark.needs("latents")
 
 
 FAMILY = "stable_diffusion"
-
-
-def changed(file: Path, **values: object) -> None:
-    """A JSON file with other values."""
-    file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
 def same_pictures(folder: Path, other: Path, **how: object) -> bool:

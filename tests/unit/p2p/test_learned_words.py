@@ -20,8 +20,8 @@ from p2p.layouts import LAYOUTS
 from p2p.layouts.model_files import EmbeddingFile, ModelFiles
 from p2p.tokens import tokenize
 from prompts.counting import TokenCounter, counter_of
+from tests.json_files import changed
 from tests.short_specs import spec
-from tests.unit.p2p.test_layouts import changed
 
 pytestmark = pytest.mark.needs("latents")
 

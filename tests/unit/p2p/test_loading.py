@@ -20,8 +20,8 @@ from p2p.layouts import LAYOUTS
 from p2p.layouts.model_files import EmbeddingFile, LoraFile, ModelFiles
 from tests import families, single_file
 from tests.cached_hub import COMMIT, ROOT, cached, python
+from tests.json_files import changed
 from tests.short_specs import NO_MAPS, SWAP, spec
-from tests.unit.p2p.test_layouts import changed
 
 pytestmark = pytest.mark.needs("latents")
 

@@ -11,8 +11,9 @@ from p2p.errors import UnsupportedModel
 from p2p.families import load
 from p2p.layouts.schedulers import SCHEDULER_CLASSES, SUBSTITUTES
 from p2p.schedulers import SCHEDULERS
+from tests.json_files import changed
 from tests.short_specs import NO_MAPS, SWAP, spec
-from tests.unit.p2p.test_layouts import FAMILY, changed
+from tests.unit.p2p.test_layouts import FAMILY
 
 pytestmark = pytest.mark.needs("latents")
 

@@ -1,5 +1,6 @@
 """The small MM-DiT of the drawn world: how captions are read, what is caught of its attention, what is shipped."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -106,3 +107,7 @@ def test_the_table_is_read_before_the_model_is_shipped():
 
 def test_the_benchmark_of_quality_knows_every_kind_of_state():
     assert set(EXAMINED) == set(GIVEN) == set(INVERTED_BY) == set(get_args(State))
+
+
+def test_the_model_is_served_with_the_table_that_it_was_shipped_with():
+    assert evaluate.row().strip() in Path("models.toml").read_text(encoding="utf-8")

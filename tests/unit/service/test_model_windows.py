@@ -50,6 +50,23 @@ def test_what_is_chosen_from_the_words_has_them_where_its_kind_needs_no_others(s
     assert stops(self_window={"stop": 0.4}) == (0.8, 0.4)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "windows"),
+    [
+        ("a black cat on the beach", (0.8, 0.1)),
+        ("a cat on the lawn", (0.8, 0.1)),
+        ("a cat on the beach at night", (0.8, 0.1)),
+        ("a black cat on the lawn at night", (0.8, 0.1)),
+        ("a cat with a hat on the beach", (0.4, 0.2)),
+        ("a black cat with a hat on the beach", (0.4, 0.2)),
+        ("a cat and a frog on the lawn", (0, 0)),
+    ],
+    ids=["attribute", "place", "style", "several", "what belongs to a thing", "beside an attribute", "beside a place"],
+)
+def test_the_kind_of_change_says_whether_it_has_them(stops, prompt, windows):
+    assert stops(prompt=prompt) == windows
+
+
 def test_they_are_shown_before_anything_is_run(client, windowed):
     body = {"model": "tiny", "source": {"prompt": "a cat on the beach"}, "targets": [{"prompt": "a dog on the beach"}]}
 

@@ -17,7 +17,7 @@ from jobs.catalogue import load_catalogue
 from tests import families, lora_files, single_file, tiny
 from tests.admin_command import admin
 from tests.declared import declared as declaration
-from tests.unit.p2p.test_layouts import changed
+from tests.json_files import changed
 
 
 @pytest.fixture

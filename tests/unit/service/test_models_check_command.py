@@ -10,7 +10,7 @@ from jobs.errors import InvalidCatalogue
 from tests.admin_command import admin
 from tests.cached_hub import COMMIT, ROOT, cached, python
 from tests.declared import declared as declaration
-from tests.unit.p2p.test_layouts import changed
+from tests.json_files import changed
 
 
 def test_the_command_goes_through_all_models_and_ends_with_1_where_one_is_wrong(model, saved, tmp_path):

@@ -12,7 +12,7 @@ from prompts.schedulers import Substitution
 from tests import tiny
 from tests.cached_hub import python
 from tests.declared import declared
-from tests.unit.p2p.test_layouts import changed
+from tests.json_files import changed
 
 
 def edit(source="a cat on the beach", prompt="a dog on the beach", kind="replace", **rest) -> dict:

@@ -14,7 +14,7 @@ from p2p.errors import UnsupportedModel, UnsupportedSize
 from tests import lora_files, tiny, tiny_xl
 from tests.cached_hub import COMMIT, ROOT, cached, python
 from tests.declared import declared as declaration
-from tests.unit.p2p.test_layouts import changed
+from tests.json_files import changed
 from worker.__main__ import _declared
 from worker.models import load_family
 from worker.settings import WorkerSettings

@@ -11,7 +11,7 @@ from jobs.catalogue import load_catalogue
 from tests import lora_files, single_file, tiny, tiny_xl
 from tests.cached_hub import ROOT
 from tests.declared import declared as declaration
-from tests.unit.p2p.test_layouts import changed
+from tests.json_files import changed
 from worker.checks import weights_of_checked
 from worker.models import load_family
 from worker.settings import WorkerSettings
